@@ -1,0 +1,132 @@
+"""Every error that duly raises on purpose.
+
+    DulyError
+    ├── InvalidArgument (ValueError)      a value that can never work
+    │   └── InvalidMessage                ... in a message
+    ├── DuplicateMessage                  the id is taken
+    ├── MessageNotFound (LookupError)     the id is unknown
+    ├── WrongState                        the message is in another state than the verb needs
+    ├── Unsupported                       this store or transport cannot do it
+    ├── PartlyScheduled                   some of many were stored, the rest was not
+    ├── SchedulerStateError               started twice, used after close, ...
+    ├── PluginError
+    │   ├── UnknownScheme                 nothing installed serves the URL
+    │   └── SchemeConflict                two plugins serve it
+    ├── StoreError                        the store refused
+    │   └── StoreUnavailable              the store cannot be reached; trying again may help
+    ├── TransportError                    this delivery failed; trying again may help
+    │   ├── TransportUnavailable          the whole transport is gone
+    │   └── Rejected                      this message, never
+    └── Expired                           the message outlived its ``expires_at``
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+__all__ = [
+    "DulyError",
+    "DuplicateMessage",
+    "Expired",
+    "InvalidArgument",
+    "InvalidMessage",
+    "MessageNotFound",
+    "PartlyScheduled",
+    "PluginError",
+    "Rejected",
+    "SchedulerStateError",
+    "SchemeConflict",
+    "StoreError",
+    "StoreUnavailable",
+    "TransportError",
+    "TransportUnavailable",
+    "UnknownScheme",
+    "Unsupported",
+    "WrongState",
+]
+
+
+class DulyError(Exception):
+    """Catch this to catch all that duly raises on purpose."""
+
+
+class InvalidArgument(DulyError, ValueError):
+    """An argument that can never work; nothing was stored or changed."""
+
+
+class InvalidMessage(InvalidArgument):
+    """A message that can never be scheduled as it is; nothing was stored."""
+
+
+class DuplicateMessage(DulyError):
+    """A message with this id is stored already (or was given twice in one call)."""
+
+
+class MessageNotFound(DulyError, LookupError):
+    """No message with this id is stored: never scheduled, delivered already, or cancelled."""
+
+
+class WrongState(DulyError):
+    """The message exists, but the verb does not apply to the state it is in."""
+
+
+class Unsupported(DulyError):
+    """This store or transport cannot do what was asked, whatever the arguments."""
+
+
+class PartlyScheduled(DulyError):
+    """``schedule_many(atomic=False)`` stored some of its messages and not the others.
+
+    ``stored_ids`` are the ids that are stored, in the order given. ``__cause__`` is the first
+    error among the others.
+    """
+
+    def __init__(self, message: str, stored_ids: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.stored_ids: tuple[str, ...] = tuple(stored_ids)
+
+
+class SchedulerStateError(DulyError):
+    """A call that the client or scheduler cannot serve in its present state."""
+
+
+class PluginError(DulyError):
+    """A plugin that is missing, broken or at odds with another."""
+
+
+class UnknownScheme(PluginError):
+    """No plugin that could be loaded serves this URL scheme."""
+
+
+class SchemeConflict(PluginError):
+    """Two plugins offer the same URL scheme."""
+
+
+class StoreError(DulyError):
+    """The store refused: wrong credentials, a missing table, a file that is no database."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or did not answer in time; trying again may help."""
+
+
+class TransportError(DulyError):
+    """This delivery failed and may succeed later; it counts as an attempt.
+
+    ``retry_after`` is how long the receiver asked to be left alone, None when it did not say.
+    """
+
+    def __init__(self, message: str = "", retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TransportUnavailable(TransportError):
+    """The *whole* transport is gone: deliveries pause and no attempt is counted."""
+
+
+class Rejected(TransportError):
+    """The receiver will never take this message as it is; it is buried, not retried."""
+
+
+class Expired(DulyError):
+    """The message was still waiting when its ``expires_at`` passed; it was not published."""

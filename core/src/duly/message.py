@@ -1,0 +1,256 @@
+"""The message: payload bytes, an event name, metadata and the moment it is due."""
+
+import enum
+import os
+import time
+import unicodedata
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from duly.errors import InvalidArgument, InvalidMessage
+from duly.moment import as_moment, to_microseconds
+from duly.recurrence import Recurrence
+
+__all__ = ["METADATA_LIMIT", "UNREADABLE", "Filter", "Message", "State", "new_id", "restore", "with_changes"]
+
+METADATA_LIMIT: Final = 64 * 1024
+"""The most that all metadata keys and values of a message may take, in bytes of UTF-8."""
+
+UNREADABLE: Final = "duly.unreadable"
+"""The event name under which a record that cannot be read is listed; reserved."""
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_set = object.__setattr__
+
+
+class State(enum.Enum):
+    """Where a message is in its life; a delivered one is gone and has none."""
+
+    SCHEDULED = "scheduled"
+    CLAIMED = "claimed"
+    DEAD = "dead"
+
+
+def new_id() -> str:
+    """A UUID version 7 (RFC 9562, section 5.7) as text: sorts by the millisecond it was made."""
+    bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76  # version
+    bits = bits & ~(0x3 << 62) | 0x2 << 62  # variant
+    return str(uuid.UUID(int=bits))
+
+
+def _name(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidMessage(f"{field} must be text, not {type(value).__name__}")
+    if not 1 <= len(value) <= 255:
+        raise InvalidMessage(f"{field} must have 1 to 255 characters, not {len(value)}")
+    _printable(value, field)
+    return value
+
+
+def _printable(value: str, field: str) -> None:
+    _encoded(value, field)
+    if not value.isprintable() and any(unicodedata.category(each) == "Cc" for each in value):
+        raise InvalidMessage(f"{field} holds a control character: {value!r}")
+
+
+def _encoded(value: str, field: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidMessage(f"{field} cannot be encoded as UTF-8: {error}") from None
+
+
+def _event_name(value: object) -> str:
+    name = _name(value, "event_name")
+    if name == UNREADABLE:
+        raise InvalidMessage(f"the event name {UNREADABLE!r} is reserved by duly")
+    return name
+
+
+def _id(value: str | None) -> str:
+    return new_id() if value is None else _name(value, "id")
+
+
+def _payload(value: bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    raise InvalidMessage(
+        f"payload must be bytes, not {type(value).__name__}: encode it first, "
+        "for example json.dumps(value).encode()"
+    )
+
+
+def _metadata(value: Mapping[str, str]) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise InvalidMessage(f"metadata must map text to text, not {type(value).__name__}")
+    if not value:
+        return _NOTHING
+    size = 0
+    for key, text in value.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise InvalidMessage(f"metadata must map text to text: {key!r}: {type(text).__name__}")
+        _printable(key, "a metadata key")
+        if "\0" in text:
+            raise InvalidMessage(f"metadata value of {key!r} holds a NUL character")
+        size += len(key.encode()) + len(_encoded(text, f"metadata value of {key!r}"))
+    if size > METADATA_LIMIT:
+        raise InvalidMessage(f"metadata takes {size} bytes, at most {METADATA_LIMIT} are allowed")
+    return MappingProxyType(dict(value))
+
+
+def _recurrence(value: Recurrence | None) -> Recurrence | None:
+    if value is None or isinstance(value, Recurrence):
+        return value
+    raise InvalidMessage(f"recurrence must be Every or Cron, not {type(value).__name__}")
+
+
+def _scheduled_at(value: datetime | None) -> datetime:
+    # None is settled in __attrs_post_init__, where the recurrence is known.
+    return value if value is None else as_moment(value, "scheduled_at", InvalidMessage)  # type: ignore[return-value]  # None until then
+
+
+def _expires_at(value: datetime | None) -> datetime | None:
+    return None if value is None else as_moment(value, "expires_at", InvalidMessage)
+
+
+def _created_at(value: datetime | None) -> datetime:
+    return datetime.now(UTC) if value is None else as_moment(value, "created_at", InvalidMessage)
+
+
+@attrs.frozen(slots=False)  # restore() hands over a whole __dict__, five times as fast as slots
+class Message:
+    """What is to be published, and when. One object stands for one scheduling.
+
+    ``scheduled_at`` is required unless there is a recurrence. ``id`` (1 to 255 characters, as
+    ``event_name``) becomes a UUID version 7 and ``created_at`` now when left out. A message that
+    is still waiting at ``expires_at`` is not published. Moments are aware datetimes, kept in UTC
+    with microseconds. Payload and metadata never appear in logs.
+
+    Managed by duly, read-only: ``retry_count`` and ``occurrence_count`` start at 0,
+    ``next_attempt_at`` equals ``scheduled_at`` until a retry moves it, ``last_error`` is the text
+    of the last failure.
+
+    Raises:
+        InvalidMessage: a value of the wrong type, a naive datetime, a name too long or with
+            control characters, metadata beyond 64 KiB, a recurrence that can never fire.
+    """
+
+    event_name: str = attrs.field(converter=_event_name)
+    payload: bytes = attrs.field(default=b"", converter=_payload, repr=False)
+    scheduled_at: datetime = attrs.field(default=None, converter=_scheduled_at, kw_only=True)
+    id: str = attrs.field(default=None, converter=_id, kw_only=True)
+    metadata: Mapping[str, str] = attrs.field(
+        default=_NOTHING, converter=_metadata, kw_only=True, repr=False
+    )
+    recurrence: Recurrence | None = attrs.field(default=None, converter=_recurrence, kw_only=True)
+    expires_at: datetime | None = attrs.field(default=None, converter=_expires_at, kw_only=True)
+    created_at: datetime = attrs.field(default=None, converter=_created_at, kw_only=True)
+    retry_count: int = attrs.field(default=0, init=False)
+    occurrence_count: int = attrs.field(default=0, init=False)
+    state: State = attrs.field(default=State.SCHEDULED, init=False)
+    next_attempt_at: datetime = attrs.field(default=None, init=False)
+    last_error: str | None = attrs.field(default=None, init=False)
+    trace_context: Mapping[str, str] = attrs.field(default=_NOTHING, init=False, repr=False)
+    _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        scheduled_at: datetime | None = self.scheduled_at
+        if self.recurrence is not None:
+            if self.expires_at is not None:
+                raise InvalidMessage("expires_at cannot go with a recurrence: use until instead")
+            scheduled_at = self.recurrence.first(scheduled_at, self.created_at)
+            if scheduled_at is None:
+                raise InvalidMessage(f"{self.recurrence!r} can never fire")
+        elif scheduled_at is None:
+            raise InvalidMessage(
+                "scheduled_at is missing: give a moment, for example duly.after(hours=1), "
+                "or a recurrence"
+            )
+        _set(self, "scheduled_at", scheduled_at)
+        _set(self, "next_attempt_at", scheduled_at)
+
+    @property
+    def delivery_id(self) -> str:
+        """The name of this occurrence, the same on every attempt to deliver it.
+
+        ``<id>:<created_at in microseconds>:<occurrence>``; another for every new message under
+        the same id, so that brokers and consumers may deduplicate on it. The occurrence of a
+        series that was buried keeps the one it had.
+        """
+        if self._delivery_id is not None:
+            return self._delivery_id
+        return f"{self.id}:{to_microseconds(self.created_at)}:{self.occurrence_count}"
+
+
+def restore(fields: dict[str, Any]) -> Message:
+    """A message from the values of all its fields by name, unchecked: a store's way to load.
+
+    Takes the dictionary over.
+    """
+    message = Message.__new__(Message)
+    _set(message, "__dict__", fields)
+    return message
+
+
+def with_changes(message: Message, **changes: Any) -> Message:
+    """A copy with some fields changed, those managed by duly included; unchecked."""
+    return restore({**message.__dict__, **changes})
+
+
+def _limit(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidArgument(f"limit must be a whole number from 1, not {value!r}")
+    if value == 0:
+        raise InvalidArgument("limit is 0: give a number from 1, or None for all")
+
+
+def _offset(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidArgument(f"offset must be a whole number from 0, not {value!r}")
+
+
+def _bound(value: datetime | None, field: attrs.Attribute) -> datetime | None:  # type: ignore[type-arg]  # attrs.Converter wants it bare
+    return None if value is None else as_moment(value, field.name)
+
+
+def _filter_name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgument(f"event_name must be text, not {type(value).__name__}")
+
+
+def _state(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is not None and not isinstance(value, State):
+        raise InvalidArgument(f"state must be a duly.State, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which messages to list: all that match every bound given, by ``(scheduled_at, id)``.
+
+    ``before`` and ``after`` bound ``scheduled_at`` and are inclusive. ``limit`` None means all;
+    ``offset`` starts at 0.
+
+    Raises:
+        InvalidArgument: a naive datetime, a limit below 1, an offset below 0, a wrong type.
+    """
+
+    event_name: str | None = attrs.field(default=None, validator=_filter_name)
+    before: datetime | None = attrs.field(
+        default=None, converter=attrs.Converter(_bound, takes_field=True)
+    )
+    after: datetime | None = attrs.field(
+        default=None, converter=attrs.Converter(_bound, takes_field=True)
+    )
+    state: State | None = attrs.field(default=None, validator=_state)
+    limit: int | None = attrs.field(default=None, validator=_limit)
+    offset: int = attrs.field(default=0, validator=_offset)

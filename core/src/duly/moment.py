@@ -1,0 +1,78 @@
+"""Moments and durations: aware datetimes outside, whole microseconds since 1970 inside stores."""
+
+from datetime import UTC, datetime, timedelta
+
+from duly.errors import InvalidArgument
+
+__all__ = ["after", "as_duration", "as_moment", "from_microseconds", "to_microseconds"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def after(**timedelta_arguments: float) -> datetime:
+    """The moment that long from now by this host's clock, in UTC: ``duly.after(hours=1)``.
+
+    What is due is decided by the store's clock; a host whose clock is off schedules that much
+    off. Takes the keywords of :class:`datetime.timedelta`.
+
+    Raises:
+        InvalidArgument: an unknown keyword, or a moment beyond the years 1 to 9999.
+    """
+    try:
+        return datetime.now(UTC) + timedelta(**timedelta_arguments)
+    except (TypeError, OverflowError, ValueError) as error:
+        raise InvalidArgument(f"after({timedelta_arguments}): {error}") from error
+
+
+def as_moment(value: object, name: str, error: type[InvalidArgument] = InvalidArgument) -> datetime:
+    """The same moment in UTC, for checking an argument called ``name``.
+
+    Raises:
+        InvalidArgument: (or ``error``) not a datetime, naive, or out of range in UTC.
+    """
+    if not isinstance(value, datetime):
+        raise error(f"{name} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise error(
+            f"{name} is naive ({value.isoformat()}): give it a time zone, "
+            "for example datetime.now(timezone.utc)"
+        )
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise error(f"{name} is out of range in UTC: {value.isoformat()}") from None
+
+
+def as_duration(
+    value: object, name: str, *, at_least: timedelta | None = None, at_most: timedelta | None = None
+) -> timedelta:
+    """The same duration, for checking an argument called ``name``; both bounds are inclusive.
+
+    Raises:
+        InvalidArgument: not a timedelta, or out of bounds.
+    """
+    if not isinstance(value, timedelta):
+        raise InvalidArgument(
+            f"{name} must be a timedelta, not {type(value).__name__}: "
+            "for example timedelta(seconds=5)"
+        )
+    if at_least is not None and value < at_least:
+        raise InvalidArgument(f"{name} must be at least {at_least}, not {value}")
+    if at_most is not None and value > at_most:
+        raise InvalidArgument(f"{name} must be at most {at_most}, not {value}")
+    return value
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970-01-01 UTC, exact (a float would round after 2255)."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The UTC moment of whole microseconds since 1970-01-01 UTC.
+
+    Raises:
+        OverflowError: beyond the years 1 to 9999.
+    """
+    return _EPOCH + timedelta(microseconds=microseconds)

@@ -1,0 +1,227 @@
+"""Message to flat record and back: how a message is kept, once for all stores.
+
+A record is a tuple of text, bytes, whole numbers and None, so that a store can keep it as
+columns or pack it as one value. Moments are microseconds since 1970-01-01 UTC.
+"""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from duly.errors import InvalidArgument, StoreError
+from duly.message import UNREADABLE, Message, State, restore, with_changes
+from duly.moment import from_microseconds, to_microseconds
+from duly.recurrence import Cron, Every, Recurrence
+
+__all__ = [
+    "FORMAT",
+    "NewerRecord",
+    "Record",
+    "UnreadableRecord",
+    "from_record",
+    "occurrence",
+    "to_record",
+    "unreadable",
+]
+
+FORMAT: Final = 1
+"""The record format that this version writes; it reads this one and all before it."""
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class UnreadableRecord(StoreError):
+    """A record that cannot be a message: damaged, or written by something else."""
+
+
+class NewerRecord(UnreadableRecord):
+    """A record of a format newer than :data:`FORMAT`: to be left for a newer reader."""
+
+
+class Record(NamedTuple):
+    """A message as it is kept, in the order of these fields.
+
+    ``metadata`` and ``trace_context`` are JSON objects as bytes, empty when there is nothing;
+    ``recurrence`` is a JSON object as text. ``delivery_id`` is None unless it differs from what
+    :attr:`Message.delivery_id` would work out. State and lapses are the store's own business.
+    """
+
+    format: int
+    id: str
+    event_name: str
+    payload: bytes
+    metadata: bytes
+    scheduled_at: int
+    created_at: int
+    expires_at: int | None
+    recurrence: str | None
+    next_attempt_at: int
+    retry_count: int
+    occurrence_count: int
+    last_error: str | None
+    delivery_id: str | None
+    trace_context: bytes
+
+
+def to_record(message: Message) -> Record:
+    """The record of a message."""
+    scheduled_at = to_microseconds(message.scheduled_at)
+    expires_at, recurrence = message.expires_at, message.recurrence
+    return Record(
+        FORMAT,
+        message.id,
+        message.event_name,
+        message.payload,
+        _pack(message.metadata),
+        scheduled_at,
+        to_microseconds(message.created_at),
+        None if expires_at is None else to_microseconds(expires_at),
+        None if recurrence is None else _recurrence_text(recurrence),
+        scheduled_at
+        if message.next_attempt_at is message.scheduled_at
+        else to_microseconds(message.next_attempt_at),
+        message.retry_count,
+        message.occurrence_count,
+        message.last_error,
+        message._delivery_id,
+        _pack(message.trace_context),
+    )
+
+
+def from_record(record: Sequence[Any], state: State) -> Message:
+    """The message of a record, given as any sequence in the order of :class:`Record`.
+
+    What duly wrote is not validated again; what cannot be a message is found out.
+
+    Raises:
+        NewerRecord: its format is newer than :data:`FORMAT`.
+        UnreadableRecord: it is no record.
+    """
+    try:
+        (
+            version, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
+            recurrence, next_attempt_at, retry_count, occurrence_count, last_error, delivery_id,
+            trace_context,
+        ) = record  # fmt: skip
+        if version != FORMAT:
+            _refuse(version)
+        if type(id) is not str or type(event_name) is not str or type(payload) is not bytes:
+            raise UnreadableRecord("id, event name or payload is of the wrong type")
+        scheduled = from_microseconds(scheduled_at)
+        return restore(
+            {
+                "event_name": event_name,
+                "payload": payload,
+                "scheduled_at": scheduled,
+                "id": id,
+                "metadata": _unpack(metadata) if metadata else _NOTHING,
+                "recurrence": None if recurrence is None else _recurrence(recurrence),
+                "expires_at": None if expires_at is None else from_microseconds(expires_at),
+                "created_at": from_microseconds(created_at),
+                "retry_count": retry_count + 0,
+                "occurrence_count": occurrence_count + 0,
+                "state": state,
+                "next_attempt_at": scheduled
+                if next_attempt_at == scheduled_at
+                else from_microseconds(next_attempt_at),
+                "last_error": last_error,
+                "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
+                "_delivery_id": delivery_id,
+            }
+        )
+    except (TypeError, ValueError, OverflowError, KeyError, RecursionError) as error:
+        raise UnreadableRecord(f"record cannot be read: {error}") from error
+
+
+def unreadable(id: str, raw: bytes, reason: str, *, state: State = State.DEAD) -> Message:
+    """What a record that cannot be read is listed as: its raw bytes and the reason."""
+    moment = from_microseconds(0)
+    return restore(
+        {
+            "event_name": UNREADABLE,
+            "payload": raw,
+            "scheduled_at": moment,
+            "id": id,
+            "metadata": _NOTHING,
+            "recurrence": None,
+            "expires_at": None,
+            "created_at": moment,
+            "retry_count": 0,
+            "occurrence_count": 0,
+            "state": state,
+            "next_attempt_at": moment,
+            "last_error": reason[:1024],
+            "trace_context": _NOTHING,
+            "_delivery_id": None,
+        }
+    )
+
+
+def occurrence(message: Message, reason: str) -> Message:
+    """The dead letter that a buried occurrence of a series becomes: a message of its own."""
+    name = message.delivery_id
+    return with_changes(
+        message, id=name, _delivery_id=name, recurrence=None, state=State.DEAD, last_error=reason
+    )
+
+
+def _refuse(version: object) -> None:
+    if isinstance(version, int) and version > FORMAT:
+        raise NewerRecord(
+            f"record format {version} is newer than {FORMAT}, the newest this duly reads: "
+            "upgrade this host"
+        )
+    raise UnreadableRecord(f"record format {version!r} is unknown")
+
+
+def _pack(texts: Mapping[str, str]) -> bytes:
+    if not texts:
+        return b""
+    return json.dumps(dict(texts), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _unpack(data: bytes) -> Mapping[str, str]:
+    texts = json.loads(data)
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise UnreadableRecord("metadata is not an object of texts")
+    return MappingProxyType(texts)
+
+
+@functools.lru_cache(maxsize=1024)
+def _recurrence_text(recurrence: Recurrence) -> str:
+    fields: dict[str, Any] = {
+        "max_occurrences": recurrence.max_occurrences,
+        "until": None if recurrence.until is None else to_microseconds(recurrence.until),
+        "missed": recurrence.missed,
+        "grace": recurrence.grace // timedelta(microseconds=1),
+    }
+    match recurrence:
+        case Every(interval=interval):
+            fields["every"] = interval // timedelta(microseconds=1)
+        case Cron(expression=expression, timezone=timezone):
+            fields["cron"] = expression
+            fields["timezone"] = timezone
+    return json.dumps(fields, separators=(",", ":"))
+
+
+@functools.lru_cache(maxsize=1024)
+def _recurrence(text: str) -> Recurrence:
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise UnreadableRecord("recurrence is not an object")
+    until = fields["until"]
+    shared: dict[str, Any] = {
+        "max_occurrences": fields["max_occurrences"],
+        "until": None if until is None else from_microseconds(until),
+        "missed": fields["missed"],
+        "grace": timedelta(microseconds=fields["grace"]),
+    }
+    try:
+        if "every" in fields:
+            return Every(timedelta(microseconds=fields["every"]), **shared)
+        return Cron(fields["cron"], timezone=fields["timezone"], **shared)
+    except InvalidArgument as error:
+        raise UnreadableRecord(f"recurrence cannot be read: {error}") from error

@@ -1,0 +1,144 @@
+"""What next after a failure: the verdicts, and the policy that stands when nobody decides."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+
+from duly.errors import Expired, InvalidArgument, Rejected, TransportError
+from duly.message import Message
+from duly.moment import as_duration
+from duly.store import SUSPECT_LAPSES
+
+__all__ = ["Backoff", "Bury", "Discard", "Failure", "Policy", "Retry", "Verdict"]
+
+_SOONEST: Final = timedelta(milliseconds=10)
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """What recovery is asked about: a delivery that failed, or a claimant that died.
+
+    ``error`` is None when the claimant died: its lease lapsed before it settled. ``attempt``
+    counts from 1 and is that of the delivery that failed; ``lapses`` counts the lapsed claims since
+    the message was last delivered, retried or replayed, from 0. ``now`` is the store's time.
+    """
+
+    message: Message
+    error: Exception | None
+    attempt: int
+    lapses: int
+    now: datetime
+
+
+@attrs.frozen
+class Retry:
+    """Try again ``after`` that long; after a lapsed claim, zero means at once, in this claim.
+
+    Raises:
+        InvalidArgument: negative, or no timedelta.
+    """
+
+    after: timedelta = attrs.field(
+        default=timedelta(0),
+        converter=lambda value: as_duration(value, "after", at_least=timedelta(0)),
+    )
+
+
+@attrs.frozen
+class Bury:
+    """Keep it as a dead letter, with the reason as its ``last_error``."""
+
+    reason: str = attrs.field(converter=str)
+
+
+@attrs.frozen
+class Discard:
+    """Drop this message, or this occurrence of a series; the series goes on."""
+
+
+Verdict = Retry | Bury | Discard
+Policy = Callable[[Failure], Verdict | None]
+
+
+def _factor(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 1e9:
+        raise InvalidArgument(f"{attribute.name} must be a number from 1, not {value!r}")
+
+
+def _share(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidArgument(f"{attribute.name} must be a number from 0 to 1, not {value!r}")
+
+
+def _count(instance: object, attribute: "attrs.Attribute[int | None]", value: object) -> None:
+    if value is None and attribute.name == "max_retries":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidArgument(f"{attribute.name} must be a whole number from 0, not {value!r}")
+
+
+def _positive(value: timedelta, field: "attrs.Attribute[timedelta]") -> timedelta:
+    return as_duration(value, field.name, at_least=_SOONEST)
+
+
+@attrs.frozen(kw_only=True)
+class Backoff:
+    """Exponential backoff, then burial: the default policy.
+
+    The n-th retry (from 1) comes after ``initial * multiplier ** (n - 1)``, at most ``maximum``,
+    spread by up to ``jitter`` of it either way, but at least the receiver's ``retry_after``.
+    After ``max_retries`` retries, which are that many attempts plus one, the message is buried;
+    None never gives up. Buried at once are what was :class:`~duly.errors.Rejected`, what
+    :class:`~duly.errors.Expired`, and a message whose claim lapsed ``max_lapses`` times while it
+    was a suspect, that is after the two lapses which made it one. The defaults give up after
+    about nine hours.
+
+    Raises:
+        InvalidArgument: an argument out of bounds.
+    """
+
+    initial: timedelta = attrs.field(
+        default=timedelta(seconds=1), converter=attrs.Converter(_positive, takes_field=True)  # type: ignore[misc]  # mypy sees a two-argument function
+    )
+    multiplier: float = attrs.field(default=2.0, validator=_factor)
+    maximum: timedelta = attrs.field(
+        default=timedelta(hours=1), converter=attrs.Converter(_positive, takes_field=True)  # type: ignore[misc]  # as above
+    )
+    jitter: float = attrs.field(default=0.1, validator=_share)
+    max_retries: int | None = attrs.field(default=20, validator=_count)
+    max_lapses: int = attrs.field(default=3, validator=_count)
+
+    def __call__(self, failure: Failure) -> Verdict:
+        """The verdict on one failure."""
+        error, retries = failure.error, failure.message.retry_count
+        if error is None:
+            if failure.lapses - SUSPECT_LAPSES >= self.max_lapses:
+                return Bury(
+                    f"claimed {failure.lapses} times by schedulers that died before they settled it"
+                )
+            return Retry()
+        if isinstance(error, Expired | Rejected):
+            return Bury(f"{type(error).__name__}: {error}")
+        if self.max_retries is not None and retries >= self.max_retries:
+            return Bury(f"{type(error).__name__}: {error}")
+        return Retry(max(self.delay(retries), _retry_after(error), _SOONEST))
+
+    def delay(self, retries: int) -> timedelta:
+        """How long to wait after so many retries (from 0), jitter included."""
+        seconds, maximum = self.initial.total_seconds(), self.maximum.total_seconds()
+        for _ in range(retries):
+            if seconds >= maximum:
+                break
+            seconds *= self.multiplier
+            if self.multiplier == 1:
+                break
+        spread = 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311  # no secret
+        return timedelta(seconds=min(seconds, maximum) * spread)
+
+
+def _retry_after(error: Exception) -> timedelta:
+    asked = error.retry_after if isinstance(error, TransportError) else None
+    return asked if asked is not None else timedelta(0)

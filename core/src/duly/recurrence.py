@@ -1,0 +1,210 @@
+"""When again: the two kinds of recurrence, anchored to the schedule, never to the delivery."""
+
+import functools
+import importlib.resources
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final, Literal, get_args
+from zoneinfo import ZoneInfo
+
+import attrs
+from cronsim import CronSim, CronSimError
+
+from duly.errors import InvalidArgument
+from duly.moment import as_duration, as_moment
+
+__all__ = ["Cron", "Every", "Missed", "Recurrence"]
+
+Missed = Literal["once", "all", "skip"]
+"""What becomes of fires that were missed: the latest is delivered, each is, or none is."""
+
+_ONE_MINUTE: Final = timedelta(minutes=1)
+_FIRST_WINDOW: Final = timedelta(minutes=2)
+
+
+def _count(instance: object, attribute: "attrs.Attribute[int | None]", value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgument(f"max_occurrences must be a whole number from 1, or None: {value!r}")
+
+
+def _until(value: datetime | None) -> datetime | None:
+    return None if value is None else as_moment(value, "until")
+
+
+def _missed(instance: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    if value not in get_args(Missed):
+        raise InvalidArgument(f'missed must be "once", "all" or "skip", not {value!r}')
+
+
+def _grace(value: timedelta) -> timedelta:
+    return as_duration(value, "grace", at_least=timedelta(0))
+
+
+@attrs.frozen(kw_only=True)
+class Recurrence(ABC):
+    """What :class:`Every` and :class:`Cron` share.
+
+    ``max_occurrences`` counts the fires that were taken up (delivered, buried, discarded), from
+    1; ``until`` is the last moment that may still fire; a fire whose first claim is more than
+    ``grace`` late is missed, and ``missed`` says what becomes of those.
+    """
+
+    max_occurrences: int | None = attrs.field(default=None, validator=_count)
+    until: datetime | None = attrs.field(default=None, converter=_until)
+    missed: Missed = attrs.field(default="once", validator=_missed)
+    grace: timedelta = attrs.field(default=_ONE_MINUTE, converter=_grace)
+
+    @abstractmethod
+    def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
+        """The first fire of a message scheduled like this; None when it can never fire."""
+
+    @abstractmethod
+    def _next(self, moment: datetime) -> datetime | None:
+        """The first fire after ``moment``, a fire itself, ``until`` aside."""
+
+    @abstractmethod
+    def _last(self, fire: datetime, bound: datetime) -> datetime:
+        """The last fire at or before ``bound``, counting from ``fire``; at least ``fire``."""
+
+    def following(self, fire: datetime) -> datetime | None:
+        """The fire after ``fire``; None when the series ends with it."""
+        return self._within(self._next(fire))
+
+    def latest(self, fire: datetime, bound: datetime) -> datetime:
+        """The last fire of the series that is not after ``bound``; at least ``fire``."""
+        if self.until is not None:
+            bound = min(bound, self.until)
+        return fire if bound <= fire else self._last(fire, bound)
+
+    def ends_after(self, occurrences: int) -> bool:
+        """Whether a series of which so many fires were taken up has reached its end."""
+        return self.max_occurrences is not None and occurrences >= self.max_occurrences
+
+    def _within(self, fire: datetime | None) -> datetime | None:
+        return None if fire is None or (self.until is not None and fire > self.until) else fire
+
+
+def _interval(value: timedelta) -> timedelta:
+    return as_duration(value, "interval", at_least=timedelta(milliseconds=1))
+
+
+@attrs.frozen
+class Every(Recurrence):
+    """Again every ``interval``, counted from ``scheduled_at`` or one interval after creation.
+
+    ``Every(timedelta(hours=1))``: the n-th fire is n intervals after the first, however late any
+    of them was delivered. At least one millisecond.
+
+    Raises:
+        InvalidArgument: an argument out of bounds or of the wrong type.
+    """
+
+    interval: timedelta = attrs.field(converter=_interval, kw_only=False)
+
+    def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
+        """``scheduled_at`` itself, or one interval after ``created_at`` without it."""
+        return self._within(self._next(created_at) if scheduled_at is None else scheduled_at)
+
+    def _next(self, moment: datetime) -> datetime | None:
+        try:
+            return moment + self.interval
+        except OverflowError:
+            return None
+
+    def _last(self, fire: datetime, bound: datetime) -> datetime:
+        return fire + (bound - fire) // self.interval * self.interval
+
+
+@functools.cache
+def _zone(name: str) -> tzinfo:
+    """An IANA zone from the ``tzdata`` package, so that every host agrees on its rules."""
+    if name == "UTC":
+        return UTC
+    ZoneInfo(name)  # refuses a key that would leave the folder
+    resource = importlib.resources.files("tzdata.zoneinfo").joinpath(*name.split("/"))
+    if not resource.is_file():
+        return ZoneInfo(name)
+    with resource.open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def _timezone(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgument(f"timezone must be an IANA name such as 'Europe/Berlin': {value!r}")
+    try:
+        _zone(value)
+    except (KeyError, ValueError, OSError, ModuleNotFoundError) as error:
+        raise InvalidArgument(
+            f"timezone {value!r} is not known: use an IANA name such as 'Europe/Berlin'"
+        ) from error
+    return value
+
+
+def _expression(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgument(f"a cron expression is text, not {type(value).__name__}")
+    text = " ".join(value.split())
+    try:
+        CronSim(text, datetime(2024, 1, 1, tzinfo=UTC))
+    except (CronSimError, ValueError) as error:
+        raise InvalidArgument(
+            f"cron expression {value!r}: {error}; five fields are expected, "
+            "minute hour day-of-month month day-of-week (a sixth, in front, means seconds)"
+        ) from error
+    return text
+
+
+@attrs.frozen
+class Cron(Recurrence):
+    """Again whenever the clock of ``timezone`` matches a cron expression.
+
+    Debian's cron in all daylight-saving cases (by the library ``cronsim``): what falls into the
+    gap fires right after it; what has a fixed hour fires once when the hour comes twice.
+
+    Raises:
+        InvalidArgument: not a cron expression, an unknown time zone, or a bound of the wrong type.
+    """
+
+    expression: str = attrs.field(converter=_expression, kw_only=False)
+    timezone: str = attrs.field(default="UTC", converter=_timezone)
+
+    def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
+        """The first match at or after ``scheduled_at``, or after now without it."""
+        if scheduled_at is None:
+            start = datetime.now(UTC)
+        else:  # cronsim looks strictly after its start and ignores fractions of a second
+            start = scheduled_at - timedelta(microseconds=1)
+        return self._within(self._next(start))
+
+    def _next(self, moment: datetime) -> datetime | None:
+        return next(self._fires(moment), None)
+
+    def _last(self, fire: datetime, bound: datetime) -> datetime:
+        # Looks back in windows that double, so that a year of missed minutes costs a few steps.
+        window = _FIRST_WINDOW
+        while True:
+            start = max(fire, bound - window)
+            found = None
+            for found_next in self._fires(start):
+                if found_next > bound:
+                    break
+                found = found_next
+            if found is not None:
+                return found
+            if start == fire:
+                return fire
+            window *= 2
+
+    def _fires(self, moment: datetime) -> Iterator[datetime]:
+        """Every match after ``moment``, in UTC, earliest first."""
+        try:
+            for match in CronSim(self.expression, moment.astimezone(_zone(self.timezone))):
+                fire = match.astimezone(UTC)
+                # In an hour that comes twice cronsim may answer with an instant before its start.
+                if fire > moment:
+                    yield fire
+        except OverflowError:
+            return

@@ -1,0 +1,342 @@
+"""The Store contract: where messages rest until they are due.
+
+A store keeps, finds, claims and settles by *its server's* clock. It never publishes and never
+decides. What is written here is the whole contract; ``duly.testing`` holds a store to it.
+
+**States.** A message is SCHEDULED (waiting, due or not), CLAIMED (in a lease, lapsed ones not yet
+recovered included) or DEAD (a dead letter). Each scheduling has a *key*, the store's own name of
+it, new at each put, replace and reschedule, because an id may be used again while the old message
+is still in somebody's hands.
+
+**Leases.** :meth:`Store.claim` hands out a batch under one token and one lease. A lease that is
+not renewed lapses: the next claim of anybody puts what is left in it back at its old place, with
+one lapse more counted, and the token is void for good. A message that was cancelled or replaced
+while claimed is gone from the store at once; its key merely stays known to the lease, so that
+:meth:`Store.renew` can tell the holder. Whatever the holder then says about that key is ignored.
+
+**Suspects.** A message that lapsed twice (:data:`SUSPECT_LAPSES`) since it was last delivered,
+retried or replayed is a suspect and is claimed alone.
+
+**Moments** are aware datetimes with microseconds; a coarser store rounds the due time up, never
+down.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Protocol, runtime_checkable
+
+import attrs
+
+from duly.message import Filter, Message, State
+
+__all__ = [
+    "NEWER_PAUSE",
+    "SUSPECT_LAPSES",
+    "Batch",
+    "Bury",
+    "Claim",
+    "Clock",
+    "Counters",
+    "Group",
+    "Key",
+    "Release",
+    "Reschedule",
+    "Settle",
+    "Settlement",
+    "Stats",
+    "Store",
+    "SupportsHealth",
+    "SupportsMigration",
+    "SupportsPeeking",
+    "SupportsTransactions",
+    "SupportsWakeups",
+    "Token",
+]
+
+Clock = Callable[[], datetime]
+"""What a store takes as ``clock``: called for the present moment, aware. None: the server's."""
+
+Key = Hashable
+"""A store's own name of one scheduling; opaque to the engine."""
+
+Token = str
+"""Proves the claim of a batch; opaque to the engine, never used twice."""
+
+SUSPECT_LAPSES: Final = 2
+"""From so many lapses on a message is a suspect."""
+
+NEWER_PAUSE: Final = timedelta(minutes=1)
+"""For how long a record of a newer format that came due is put back, for a newer reader."""
+
+
+@attrs.frozen
+class Group:
+    """Messages that are stored together or not at all; their ids are distinct."""
+
+    messages: Sequence[Message]
+    replace: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """How much a store holds.
+
+    ``oldest_due`` is the due time of the message that waits longest although it is due, None when
+    none does; ``next_due`` the earliest due time still to come.
+    """
+
+    scheduled: int
+    claimed: int
+    dead: int
+    oldest_due: datetime | None = None
+    next_due: datetime | None = None
+
+
+class Claim:
+    """One claimed message: its key, the message (state CLAIMED) and its lapses, from 0."""
+
+    __slots__ = ("key", "lapses", "message")
+
+    def __init__(self, key: Key, message: Message, lapses: int = 0) -> None:
+        self.key = key
+        self.message = message
+        self.lapses = lapses
+
+    def __repr__(self) -> str:
+        return f"Claim({self.key!r}, {self.message!r}, lapses={self.lapses})"
+
+
+@attrs.frozen
+class Counters:
+    """What a message is to remember when it is put back; both counts start at 0.
+
+    ``scheduled_at`` moves only when a series goes on to another fire.
+    """
+
+    scheduled_at: datetime
+    retry_count: int = 0
+    occurrence_count: int = 0
+    last_error: str | None = None
+
+
+@attrs.frozen
+class Reschedule:
+    """Settles by putting the message back with these counters and lapses 0: a retry, the next fire."""
+
+    next_attempt_at: datetime
+    counters: Counters
+
+
+@attrs.frozen
+class Release:
+    """Settles by putting the message back, due at ``at``, nothing counted (lapses are kept)."""
+
+    at: datetime
+
+
+@attrs.frozen
+class Bury:
+    """Settles by making the message a dead letter, with ``reason`` as its ``last_error``.
+
+    Of a message with a recurrence only this occurrence is buried, as the message of its own that
+    :func:`duly.record.occurrence` makes (should its id be taken, by as many ``+`` behind it as
+    needed); the series is put back as ``next`` says or, without it, ends. All in one step.
+    """
+
+    reason: str
+    next: Reschedule | None = None
+
+
+Settlement = Reschedule | Release | Bury
+
+_NONE: Final[Mapping[Key, Settlement]] = MappingProxyType({})
+
+
+@attrs.frozen
+class Settle:
+    """What becomes of the claims in a lease.
+
+    Those not named in ``exceptions`` were delivered and are deleted. Without ``only`` all that is
+    left in the lease is settled and the lease ends. With ``only`` just those keys are settled and
+    leave the lease, so that its lapse cannot bring them back; the keys of ``exceptions`` are then
+    among them. Keys that are not in the lease (settled before, cancelled, replaced) are ignored.
+    """
+
+    token: Token
+    exceptions: Mapping[Key, Settlement] = _NONE
+    only: Collection[Key] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """What a claim brought.
+
+    ``token`` is None when ``claims`` is empty. ``now`` is the store's time of the claim.
+    ``next_due`` is the earliest moment at which another claim could bring something: the due time
+    of what was left, or the end of a lease, this batch's own excepted; None when there is nothing.
+    ``more`` tells that something is due already. ``settled`` has one outcome for each of the
+    ``settle`` given. ``unreadable`` are records that came due and could not be read, as
+    :func:`duly.record.unreadable` lists them; they are dead letters by now. ``newer`` counts
+    records of a newer format, which were put back for :data:`NEWER_PAUSE`.
+    """
+
+    token: Token | None
+    claims: Sequence[Claim]
+    now: datetime
+    next_due: datetime | None = None
+    more: bool = False
+    settled: Sequence[bool] = ()
+    unreadable: Sequence[Message] = ()
+    newer: int = 0
+
+
+class Store(Protocol):
+    """Where messages rest. Driver errors arrive as :class:`~duly.errors.StoreUnavailable` when
+    trying again may help and as :class:`~duly.errors.StoreError` when it does not."""
+
+    async def open(self) -> None:
+        """Connect, check and, where the store does so by itself, migrate. Again does nothing.
+
+        Raises:
+            StoreUnavailable: nobody answers.
+            StoreError: what answers cannot be used; the text says what to do.
+        """
+
+    async def close(self) -> None:
+        """Give back what :meth:`open` took; a client that was passed in stays open."""
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """Store groups of messages, each group whole or not at all, each on its own.
+
+        One outcome for each group: None when it is stored, DuplicateMessage when one of its ids
+        is taken by a message stored earlier (whatever its state). An id whose stored message has
+        the very ``created_at`` of the new one is a repeat after a lost answer: it counts as
+        stored and nothing is changed. Ids are distinct within all groups of one call.
+
+        With ``replace`` what is stored under an id makes way: removed in the same step, and, if
+        it is claimed, as by :meth:`cancel`. A replacement whose ``created_at`` is not later than
+        that of what it replaces is stored with one microsecond more than that, so that its
+        delivery id is new.
+
+        Counters start at 0, the due time is ``next_attempt_at``. With ``within`` all of it happens
+        in the caller's own transaction.
+
+        Raises:
+            StoreUnavailable: nothing is known to be stored.
+        """
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        """Remove messages; the state each was found in, None for an unknown id.
+
+        SCHEDULED and DEAD ones are removed. A CLAIMED one (lapsed or not) is taken out of the
+        store as well, the id is free at once, and whatever its holder settles for it is ignored.
+        With ``of_state`` only messages found in that state are touched.
+        """
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """Move a message found in ``of_state`` (SCHEDULED or DEAD); the state it was found in.
+
+        It is SCHEDULED afterwards, ``scheduled_at`` and ``next_attempt_at`` are ``at``,
+        ``retry_count`` and lapses 0 and ``last_error`` None; ``occurrence_count`` stays. ``at``
+        None keeps ``scheduled_at`` and makes it due then. In any other state nothing is touched.
+        """
+
+    async def get(self, id: str) -> Message | None:
+        """The message of that id, with its state; None when there is none."""
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        """The messages that match, by ``(scheduled_at, id)``, ids compared by code point.
+
+        ``from_key`` starts behind that pair, whether or not it still exists. Records that cannot
+        be read are listed as :func:`duly.record.unreadable` makes them, sorted by what the store
+        knows of their time; a record that is merely newer keeps its state.
+        """
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        """First the settles, in order, then claim up to ``limit`` messages for ``lease``.
+
+        In one round trip where the server can. Taken are messages whose due time is not after the
+        store's now, earliest first, equal ones in the order they were stored, those of lapsed
+        leases included at their old place and with a lapse more. When the earliest is a suspect
+        the batch is that one alone; otherwise suspects are passed over. ``suspects=False`` leaves
+        them out altogether, of ``more`` and ``next_due`` too. ``owner`` names the scheduler and
+        stands in the lease for people to read.
+        """
+
+    async def renew(
+        self, tokens: Sequence[Token], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        """Let leases last ``lease`` from now; one answer each.
+
+        None: the lease is lost. Otherwise the keys that were cancelled or replaced since the
+        claim, which the holder then no longer publishes.
+        """
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Settle without a claim; one outcome each.
+
+        Each is atomic. False, and nothing touched: the token is no longer valid.
+        """
+
+    async def stats(self) -> Stats:
+        """How much there is, by counters or indexes; never by reading every message."""
+
+
+@runtime_checkable
+class SupportsWakeups(Protocol):
+    """A store that can tell that something came in which may be due earlier than expected."""
+
+    async def wait_for_change(self) -> None:
+        """Return when something was stored or moved since the last call; it may return too often.
+
+        A change that happens between two calls is not missed. Cancelled when no longer needed.
+        """
+
+
+@runtime_checkable
+class SupportsPeeking(Protocol):
+    """A store that can cheaply be asked, every ``poll_interval``, whether a claim is worth it."""
+
+    async def changed(self) -> bool:
+        """Whether another process may have changed the store since the last call."""
+
+
+@runtime_checkable
+class SupportsTransactions(Protocol):
+    """A store whose caller's verbs can act inside the caller's own transaction."""
+
+    def accepts(self, within: object) -> bool:
+        """Whether ``within`` is a transaction, session or connection of the kind it can use."""
+
+
+@runtime_checkable
+class SupportsMigration(Protocol):
+    """A store with a schema."""
+
+    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
+        """The statements that bring the schema up to date; run, unless ``dry_run``."""
+
+
+@runtime_checkable
+class SupportsHealth(Protocol):
+    """A store or transport that knows of trouble which does not stop it yet."""
+
+    async def check(self) -> Sequence[str]:
+        """The reasons to call it degraded, one sentence each; none when all is well."""

@@ -1,0 +1,96 @@
+"""The Transport contract: how a due message leaves.
+
+A transport publishes and reports; it never sees a store and never retries on its own account.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Protocol, runtime_checkable
+
+import attrs
+
+from duly.store import SupportsHealth
+
+__all__ = ["Envelope", "SupportsBatches", "SupportsHealth", "Transport"]
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@attrs.define(kw_only=True)
+class Envelope:
+    """What a transport gets: one attempt to deliver one occurrence of a message.
+
+    ``occurrence`` counts from 0, ``attempt`` from 1 (retries + lapses + 1). ``delivery_id`` is
+    the same on every attempt and another for everything new, so that brokers and consumers may
+    deduplicate on it. ``scheduled_at`` is in UTC. To be read only.
+    """
+
+    message_id: str
+    event_name: str
+    payload: bytes = attrs.field(default=b"", repr=False)
+    metadata: Mapping[str, str] = attrs.field(default=_NOTHING, repr=False)
+    scheduled_at: datetime
+    occurrence: int = 0
+    attempt: int = 1
+    delivery_id: str
+    trace_context: Mapping[str, str] = attrs.field(default=_NOTHING, repr=False)
+    _headers: Mapping[str, str] | None = attrs.field(default=None, repr=False, alias="headers")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The metadata with duly's own headers and the trace context, made on first use.
+
+        ``duly-message-id``, ``duly-scheduled-at`` (ISO 8601, UTC, microseconds),
+        ``duly-occurrence``, ``duly-attempt``, ``duly-delivery-id``; where a name is taken twice,
+        duly's own wins. Metadata values may hold CR and LF: a transport whose protocol gives
+        them a meaning must encode or refuse them.
+        """
+        if self._headers is None:
+            self._headers = MappingProxyType(
+                {
+                    **self.metadata,
+                    **self.trace_context,
+                    "duly-message-id": self.message_id,
+                    "duly-scheduled-at": self.scheduled_at.isoformat(timespec="microseconds"),
+                    "duly-occurrence": str(self.occurrence),
+                    "duly-attempt": str(self.attempt),
+                    "duly-delivery-id": self.delivery_id,
+                }
+            )
+        return self._headers
+
+
+class Transport(Protocol):
+    """How due messages leave. It is opened when a scheduler starts running."""
+
+    async def open(self) -> None:
+        """Connect. Called again after :meth:`close`, and while the broker is away.
+
+        Raises:
+            TransportUnavailable: the broker is away; the scheduler waits and tries again.
+        """
+
+    async def close(self) -> None:
+        """Give back what :meth:`open` took; what was accepted by then is sent."""
+
+    async def publish(self, envelope: Envelope) -> str | None:
+        """Return once the broker has accepted, with its receipt where it gives one.
+
+        Accepted means confirmed: stored as far as the broker promises. May be cancelled, and is
+        run many times side by side.
+
+        Raises:
+            TransportError: this attempt failed; ``retry_after`` if the receiver asked for a pause.
+            Rejected: this message can never be accepted.
+            TransportUnavailable: the whole transport is gone.
+            Exception: any other counts as a failed attempt too.
+        """
+
+
+@runtime_checkable
+class SupportsBatches(Protocol):
+    """A transport whose broker gains by taking many messages at once."""
+
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        """Publish many; one outcome each, in order: a receipt, None, or an exception."""

@@ -1,0 +1,1 @@
+"""What duly-sqlite offers to duly."""
