@@ -1,5 +1,6 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
+from duly.client import Cancellation, Client
 from duly.errors import (
     DulyError,
     DuplicateMessage,
@@ -20,17 +21,23 @@ from duly.errors import (
     Unsupported,
     WrongState,
 )
+from duly.health import Health, Status
 from duly.hookspecs import Delivery, hookimpl
+from duly.local import LocalTransport
+from duly.memory import MemoryStore
 from duly.message import Filter, Message, State
 from duly.moment import after
 from duly.recovery import Backoff, Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Cron, Every
+from duly.scheduler import Scheduler
 from duly.store import Stats
 from duly.transport import Envelope
 
 __all__ = [
     "Backoff",
     "Bury",
+    "Cancellation",
+    "Client",
     "Cron",
     "Delivery",
     "Discard",
@@ -41,18 +48,23 @@ __all__ = [
     "Expired",
     "Failure",
     "Filter",
+    "Health",
     "InvalidArgument",
     "InvalidMessage",
+    "LocalTransport",
+    "MemoryStore",
     "Message",
     "MessageNotFound",
     "PartlyScheduled",
     "PluginError",
     "Rejected",
     "Retry",
+    "Scheduler",
     "SchedulerStateError",
     "SchemeConflict",
     "State",
     "Stats",
+    "Status",
     "StoreError",
     "StoreUnavailable",
     "TransportError",

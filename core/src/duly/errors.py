@@ -18,6 +18,8 @@
     │   ├── TransportUnavailable          the whole transport is gone
     │   └── Rejected                      this message, never
     └── Expired                           the message outlived its ``expires_at``
+
+A driver's own exception never comes through bare: it is the ``__cause__`` of one of these.
 """
 
 from collections.abc import Sequence

@@ -85,8 +85,10 @@ def duly_stopped(scheduler: "Scheduler") -> None:
 
 @hookspec
 def duly_scheduled(messages: Sequence[Message]) -> None:
-    """Called with messages that were stored; those put ``within=`` a transaction are not yet
-    committed."""
+    """Called with messages that were stored.
+
+    Those that were put ``within=`` a transaction are not committed yet.
+    """
 
 
 @hookspec

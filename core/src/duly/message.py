@@ -14,9 +14,18 @@ import attrs
 
 from duly.errors import InvalidArgument, InvalidMessage
 from duly.moment import as_moment, to_microseconds
-from duly.recurrence import Recurrence
+from duly.recurrence import Cron, Every, Recurrence
 
-__all__ = ["METADATA_LIMIT", "UNREADABLE", "Filter", "Message", "State", "new_id", "restore", "with_changes"]
+__all__ = [
+    "METADATA_LIMIT",
+    "UNREADABLE",
+    "Filter",
+    "Message",
+    "State",
+    "new_id",
+    "restore",
+    "with_changes",
+]
 
 METADATA_LIMIT: Final = 64 * 1024
 """The most that all metadata keys and values of a message may take, in bytes of UTF-8."""
@@ -50,7 +59,7 @@ def _name(value: object, field: str) -> str:
     if not 1 <= len(value) <= 255:
         raise InvalidMessage(f"{field} must have 1 to 255 characters, not {len(value)}")
     _printable(value, field)
-    return value
+    return str.__str__(value)  # a member of a text enum becomes its text
 
 
 def _printable(value: str, field: str) -> None:
@@ -78,9 +87,9 @@ def _id(value: str | None) -> str:
 
 
 def _payload(value: bytes) -> bytes:
-    if isinstance(value, bytes):
+    if type(value) is bytes:
         return value
-    if isinstance(value, bytearray | memoryview):
+    if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     raise InvalidMessage(
         f"payload must be bytes, not {type(value).__name__}: encode it first, "
@@ -107,7 +116,7 @@ def _metadata(value: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _recurrence(value: Recurrence | None) -> Recurrence | None:
-    if value is None or isinstance(value, Recurrence):
+    if value is None or isinstance(value, Every | Cron):
         return value
     raise InvalidMessage(f"recurrence must be Every or Cron, not {type(value).__name__}")
 
@@ -205,7 +214,7 @@ def with_changes(message: Message, **changes: Any) -> Message:
     return restore({**message.__dict__, **changes})
 
 
-def _limit(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+def _limit(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -214,21 +223,25 @@ def _limit(instance: object, attribute: "attrs.Attribute[Any]", value: object) -
         raise InvalidArgument("limit is 0: give a number from 1, or None for all")
 
 
-def _offset(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+def _offset(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgument(f"offset must be a whole number from 0, not {value!r}")
 
 
-def _bound(value: datetime | None, field: attrs.Attribute) -> datetime | None:  # type: ignore[type-arg]  # attrs.Converter wants it bare
-    return None if value is None else as_moment(value, field.name)
+def _before(value: datetime | None) -> datetime | None:
+    return None if value is None else as_moment(value, "before")
 
 
-def _filter_name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+def _after(value: datetime | None) -> datetime | None:
+    return None if value is None else as_moment(value, "after")
+
+
+def _filter_name(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and not isinstance(value, str):
         raise InvalidArgument(f"event_name must be text, not {type(value).__name__}")
 
 
-def _state(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+def _state(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and not isinstance(value, State):
         raise InvalidArgument(f"state must be a duly.State, not {value!r}")
 
@@ -245,12 +258,8 @@ class Filter:
     """
 
     event_name: str | None = attrs.field(default=None, validator=_filter_name)
-    before: datetime | None = attrs.field(
-        default=None, converter=attrs.Converter(_bound, takes_field=True)
-    )
-    after: datetime | None = attrs.field(
-        default=None, converter=attrs.Converter(_bound, takes_field=True)
-    )
+    before: datetime | None = attrs.field(default=None, converter=_before)
+    after: datetime | None = attrs.field(default=None, converter=_after)
     state: State | None = attrs.field(default=None, validator=_state)
     limit: int | None = attrs.field(default=None, validator=_limit)
     offset: int = attrs.field(default=0, validator=_offset)

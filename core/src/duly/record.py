@@ -86,7 +86,7 @@ def to_record(message: Message) -> Record:
         message.retry_count,
         message.occurrence_count,
         message.last_error,
-        message._delivery_id,
+        message._delivery_id,  # noqa: SLF001  # the one place besides Message that knows it
         _pack(message.trace_context),
     )
 
@@ -107,9 +107,17 @@ def from_record(record: Sequence[Any], state: State) -> Message:
             trace_context,
         ) = record  # fmt: skip
         if version != FORMAT:
-            _refuse(version)
-        if type(id) is not str or type(event_name) is not str or type(payload) is not bytes:
-            raise UnreadableRecord("id, event name or payload is of the wrong type")
+            raise _unknown(version)
+        if (
+            type(id) is not str
+            or type(event_name) is not str
+            or type(payload) is not bytes
+            or type(retry_count) is not int
+            or type(occurrence_count) is not int
+            or (last_error is not None and type(last_error) is not str)
+            or (delivery_id is not None and type(delivery_id) is not str)
+        ):
+            raise UnreadableRecord("a field of the record is of the wrong type")
         scheduled = from_microseconds(scheduled_at)
         return restore(
             {
@@ -121,8 +129,8 @@ def from_record(record: Sequence[Any], state: State) -> Message:
                 "recurrence": None if recurrence is None else _recurrence(recurrence),
                 "expires_at": None if expires_at is None else from_microseconds(expires_at),
                 "created_at": from_microseconds(created_at),
-                "retry_count": retry_count + 0,
-                "occurrence_count": occurrence_count + 0,
+                "retry_count": retry_count,
+                "occurrence_count": occurrence_count,
                 "state": state,
                 "next_attempt_at": scheduled
                 if next_attempt_at == scheduled_at
@@ -133,7 +141,8 @@ def from_record(record: Sequence[Any], state: State) -> Message:
             }
         )
     except (TypeError, ValueError, OverflowError, KeyError, RecursionError) as error:
-        raise UnreadableRecord(f"record cannot be read: {error}") from error
+        # A newer format may have more fields, or others.
+        raise _unknown(_version(record), f"record cannot be read: {error}") from error
 
 
 def unreadable(id: str, raw: bytes, reason: str, *, state: State = State.DEAD) -> Message:
@@ -168,13 +177,17 @@ def occurrence(message: Message, reason: str) -> Message:
     )
 
 
-def _refuse(version: object) -> None:
-    if isinstance(version, int) and version > FORMAT:
-        raise NewerRecord(
+def _version(record: object) -> object:
+    return record[0] if isinstance(record, Sequence) and record else None
+
+
+def _unknown(version: object, reason: str | None = None) -> UnreadableRecord:
+    if type(version) is int and version > FORMAT:
+        return NewerRecord(
             f"record format {version} is newer than {FORMAT}, the newest this duly reads: "
             "upgrade this host"
         )
-    raise UnreadableRecord(f"record format {version!r} is unknown")
+    return UnreadableRecord(reason or f"record format {version!r:.50} is unknown")
 
 
 def _pack(texts: Mapping[str, str]) -> bytes:

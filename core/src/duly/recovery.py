@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -15,6 +15,7 @@ from duly.store import SUSPECT_LAPSES
 __all__ = ["Backoff", "Bury", "Discard", "Failure", "Policy", "Retry", "Verdict"]
 
 _SOONEST: Final = timedelta(milliseconds=10)
+_LATEST: Final = timedelta(days=36525)
 
 
 @attrs.frozen(kw_only=True)
@@ -33,18 +34,19 @@ class Failure:
     now: datetime
 
 
+def _after(value: timedelta) -> timedelta:
+    return as_duration(value, "after", at_least=timedelta(0), at_most=_LATEST)
+
+
 @attrs.frozen
 class Retry:
     """Try again ``after`` that long; after a lapsed claim, zero means at once, in this claim.
 
     Raises:
-        InvalidArgument: negative, or no timedelta.
+        InvalidArgument: negative, over a century, or no timedelta.
     """
 
-    after: timedelta = attrs.field(
-        default=timedelta(0),
-        converter=lambda value: as_duration(value, "after", at_least=timedelta(0)),
-    )
+    after: timedelta = attrs.field(default=timedelta(0), converter=_after)
 
 
 @attrs.frozen
@@ -63,25 +65,29 @@ Verdict = Retry | Bury | Discard
 Policy = Callable[[Failure], Verdict | None]
 
 
-def _factor(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+def _factor(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 1e9:
         raise InvalidArgument(f"{attribute.name} must be a number from 1, not {value!r}")
 
 
-def _share(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+def _share(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise InvalidArgument(f"{attribute.name} must be a number from 0 to 1, not {value!r}")
 
 
-def _count(instance: object, attribute: "attrs.Attribute[int | None]", value: object) -> None:
+def _count(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is None and attribute.name == "max_retries":
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgument(f"{attribute.name} must be a whole number from 0, not {value!r}")
 
 
-def _positive(value: timedelta, field: "attrs.Attribute[timedelta]") -> timedelta:
-    return as_duration(value, field.name, at_least=_SOONEST)
+def _initial(value: timedelta) -> timedelta:
+    return as_duration(value, "initial", at_least=_SOONEST, at_most=_LATEST)
+
+
+def _maximum(value: timedelta) -> timedelta:
+    return as_duration(value, "maximum", at_least=_SOONEST, at_most=_LATEST)
 
 
 @attrs.frozen(kw_only=True)
@@ -100,13 +106,9 @@ class Backoff:
         InvalidArgument: an argument out of bounds.
     """
 
-    initial: timedelta = attrs.field(
-        default=timedelta(seconds=1), converter=attrs.Converter(_positive, takes_field=True)  # type: ignore[misc]  # mypy sees a two-argument function
-    )
+    initial: timedelta = attrs.field(default=timedelta(seconds=1), converter=_initial)
     multiplier: float = attrs.field(default=2.0, validator=_factor)
-    maximum: timedelta = attrs.field(
-        default=timedelta(hours=1), converter=attrs.Converter(_positive, takes_field=True)  # type: ignore[misc]  # as above
-    )
+    maximum: timedelta = attrs.field(default=timedelta(hours=1), converter=_maximum)
     jitter: float = attrs.field(default=0.1, validator=_share)
     max_retries: int | None = attrs.field(default=20, validator=_count)
     max_lapses: int = attrs.field(default=3, validator=_count)
@@ -121,9 +123,9 @@ class Backoff:
                 )
             return Retry()
         if isinstance(error, Expired | Rejected):
-            return Bury(f"{type(error).__name__}: {error}")
+            return Bury(_text(error))
         if self.max_retries is not None and retries >= self.max_retries:
-            return Bury(f"{type(error).__name__}: {error}")
+            return Bury(_text(error))
         return Retry(max(self.delay(retries), _retry_after(error), _SOONEST))
 
     def delay(self, retries: int) -> timedelta:
@@ -136,9 +138,17 @@ class Backoff:
             if self.multiplier == 1:
                 break
         spread = 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311  # no secret
-        return timedelta(seconds=min(seconds, maximum) * spread)
+        return min(timedelta(seconds=min(seconds, maximum) * spread), _LATEST)
 
 
 def _retry_after(error: Exception) -> timedelta:
     asked = error.retry_after if isinstance(error, TransportError) else None
-    return asked if asked is not None else timedelta(0)
+    # A transport of somebody else's may have put anything there.
+    return min(asked, _LATEST) if isinstance(asked, timedelta) else timedelta(0)
+
+
+def _text(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # an exception that cannot be printed must not undo recovery
+        return type(error).__name__

@@ -1,16 +1,15 @@
 """When again: the two kinds of recurrence, anchored to the schedule, never to the delivery."""
 
-import functools
-import importlib.resources
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Literal, get_args
-from zoneinfo import ZoneInfo
 
 import attrs
 from cronsim import CronSim, CronSimError
 
+from duly._zones import next_change, zone
 from duly.errors import InvalidArgument
 from duly.moment import as_duration, as_moment
 
@@ -19,11 +18,13 @@ __all__ = ["Cron", "Every", "Missed", "Recurrence"]
 Missed = Literal["once", "all", "skip"]
 """What becomes of fires that were missed: the latest is delivered, each is, or none is."""
 
+_TICK: Final = timedelta(microseconds=1)
+_BEGIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # no clock was put before
 _ONE_MINUTE: Final = timedelta(minutes=1)
 _FIRST_WINDOW: Final = timedelta(minutes=2)
 
 
-def _count(instance: object, attribute: "attrs.Attribute[int | None]", value: object) -> None:
+def _count(_instance: object, _attribute: "attrs.Attribute[int | None]", value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -34,7 +35,7 @@ def _until(value: datetime | None) -> datetime | None:
     return None if value is None else as_moment(value, "until")
 
 
-def _missed(instance: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+def _missed(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
     if value not in get_args(Missed):
         raise InvalidArgument(f'missed must be "once", "all" or "skip", not {value!r}')
 
@@ -118,28 +119,15 @@ class Every(Recurrence):
         return fire + (bound - fire) // self.interval * self.interval
 
 
-@functools.cache
-def _zone(name: str) -> tzinfo:
-    """An IANA zone from the ``tzdata`` package, so that every host agrees on its rules."""
-    if name == "UTC":
-        return UTC
-    ZoneInfo(name)  # refuses a key that would leave the folder
-    resource = importlib.resources.files("tzdata.zoneinfo").joinpath(*name.split("/"))
-    if not resource.is_file():
-        return ZoneInfo(name)
-    with resource.open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
-
-
 def _timezone(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidArgument(f"timezone must be an IANA name such as 'Europe/Berlin': {value!r}")
     try:
-        _zone(value)
-    except (KeyError, ValueError, OSError, ModuleNotFoundError) as error:
+        zone(value)
+    except KeyError:
         raise InvalidArgument(
             f"timezone {value!r} is not known: use an IANA name such as 'Europe/Berlin'"
-        ) from error
+        ) from None
     return value
 
 
@@ -155,6 +143,12 @@ def _expression(value: object) -> str:
             "minute hour day-of-month month day-of-week (a sixth, in front, means seconds)"
         ) from error
     return text
+
+
+def _clock(moment: datetime, where: tzinfo) -> tuple[timedelta, datetime]:
+    """How far the clocks of a zone are ahead of UTC, and what they show."""
+    wall = moment.astimezone(where)
+    return wall.utcoffset() or timedelta(0), wall.replace(tzinfo=None)
 
 
 @attrs.frozen
@@ -173,10 +167,8 @@ class Cron(Recurrence):
 
     def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
         """The first match at or after ``scheduled_at``, or after now without it."""
-        if scheduled_at is None:
-            start = datetime.now(UTC)
-        else:  # cronsim looks strictly after its start and ignores fractions of a second
-            start = scheduled_at - timedelta(microseconds=1)
+        # A match is looked for strictly after the start.
+        start = datetime.now(UTC) if scheduled_at is None else max(scheduled_at, _BEGIN) - _TICK
         return self._within(self._next(start))
 
     def _next(self, moment: datetime) -> datetime | None:
@@ -185,26 +177,54 @@ class Cron(Recurrence):
     def _last(self, fire: datetime, bound: datetime) -> datetime:
         # Looks back in windows that double, so that a year of missed minutes costs a few steps.
         window = _FIRST_WINDOW
-        while True:
-            start = max(fire, bound - window)
-            found = None
-            for found_next in self._fires(start):
-                if found_next > bound:
-                    break
-                found = found_next
+        while window < bound - fire:
+            found = self._last_between(bound - window, bound)
             if found is not None:
                 return found
-            if start == fire:
-                return fire
             window *= 2
+        return self._last_between(fire, bound) or fire
+
+    def _last_between(self, start: datetime, end: datetime) -> datetime | None:
+        found = None
+        for each in itertools.takewhile(lambda each: each <= end, self._fires(start)):
+            found = each
+        return found
 
     def _fires(self, moment: datetime) -> Iterator[datetime]:
         """Every match after ``moment``, in UTC, earliest first."""
+        where = zone(self.timezone)
+        minute, hour, *others = self.expression.split()
+        fixed = len(others) == 3 and not (minute.startswith("*") or hour.startswith("*"))
         try:
-            for match in CronSim(self.expression, moment.astimezone(_zone(self.timezone))):
-                fire = match.astimezone(UTC)
-                # In an hour that comes twice cronsim may answer with an instant before its start.
-                if fire > moment:
-                    yield fire
-        except OverflowError:
+            yield from (self._fixed if fixed else self._running)(moment, where)
+        except (OverflowError, ValueError):  # beyond the year 9999
             return
+
+    def _fixed(self, moment: datetime, where: tzinfo) -> Iterator[datetime]:
+        """Matches of fixed hours and minutes, each day's once."""
+        for match in CronSim(self.expression, moment.astimezone(where)):
+            fire = match.astimezone(UTC)
+            # In an hour that comes twice cronsim may answer with a moment before its start.
+            if fire > moment:
+                yield fire
+
+    def _running(self, moment: datetime, where: tzinfo) -> Iterator[datetime]:
+        """Matches that follow the clock on the wall wherever it is put.
+
+        Cronsim steps over some of them when the clock is put by less than an hour, so that it is
+        asked for each stretch of an even clock by itself.
+        """
+        offset, wall = _clock(moment, where)
+        while True:
+            for match in CronSim(self.expression, wall):
+                fire = (match - offset).replace(tzinfo=UTC)
+                change = next_change(where, moment, fire)
+                if change is not None:
+                    break
+                yield fire
+                moment = fire
+            else:
+                return
+            moment = change
+            offset, wall = _clock(change, where)
+            wall -= _TICK  # what the clock shows after the change may be a match itself

@@ -9,8 +9,10 @@ it, new at each put, replace and reschedule, because an id may be used again whi
 is still in somebody's hands.
 
 **Leases.** :meth:`Store.claim` hands out a batch under one token and one lease. A lease that is
-not renewed lapses: the next claim of anybody puts what is left in it back at its old place, with
-one lapse more counted, and the token is void for good. A message that was cancelled or replaced
+not renewed lapses at its end, not a microsecond sooner: from then on the token is void for good,
+and the next claim of anybody puts what is left in it, all of it, back at its old place with one
+lapse more counted. A lease also ends when it is settled without ``only``; not by having nothing
+left in it. A message that was cancelled or replaced
 while claimed is gone from the store at once; its key merely stays known to the lease, so that
 :meth:`Store.renew` can tell the holder. Whatever the holder then says about that key is ignored.
 
@@ -130,7 +132,10 @@ class Reschedule:
 
 @attrs.frozen
 class Release:
-    """Settles by putting the message back, due at ``at``, nothing counted (lapses are kept)."""
+    """Settles by putting the message back, due at ``at``, nothing counted (lapses are kept).
+
+    Nothing of the message itself changes; ``next_attempt_at`` stays, only a retry moves it.
+    """
 
     at: datetime
 
@@ -141,7 +146,8 @@ class Bury:
 
     Of a message with a recurrence only this occurrence is buried, as the message of its own that
     :func:`duly.record.occurrence` makes (should its id be taken, by as many ``+`` behind it as
-    needed); the series is put back as ``next`` says or, without it, ends. All in one step.
+    needed; its delivery id stays); the series is put back as ``next`` says or, without it, ends.
+    All in one step.
     """
 
     reason: str
@@ -214,12 +220,13 @@ class Store(Protocol):
         One outcome for each group: None when it is stored, DuplicateMessage when one of its ids
         is taken by a message stored earlier (whatever its state). An id whose stored message has
         the very ``created_at`` of the new one is a repeat after a lost answer: it counts as
-        stored and nothing is changed. Ids are distinct within all groups of one call.
+        stored and nothing of it is changed, the rest of its group is stored. Ids are distinct
+        within all groups of one call.
 
-        With ``replace`` what is stored under an id makes way: removed in the same step, and, if
-        it is claimed, as by :meth:`cancel`. A replacement whose ``created_at`` is not later than
-        that of what it replaces is stored with one microsecond more than that, so that its
-        delivery id is new.
+        With ``replace`` nothing is a repeat: what is stored under an id makes way, removed in the
+        same step, and, if it is claimed, as by :meth:`cancel`. A replacement whose ``created_at``
+        is not later than that of what it replaces is stored with one microsecond more than that,
+        so that its delivery id is new.
 
         Counters start at 0, the due time is ``next_attempt_at``. With ``within`` all of it happens
         in the caller's own transaction.
@@ -232,6 +239,8 @@ class Store(Protocol):
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
         """Remove messages; the state each was found in, None for an unknown id.
+
+        ``ids`` are distinct and may be any text, also such as no message can have.
 
         SCHEDULED and DEAD ones are removed. A CLAIMED one (lapsed or not) is taken out of the
         store as well, the id is free at once, and whatever its holder settles for it is ignored.
@@ -249,7 +258,10 @@ class Store(Protocol):
         """
 
     async def get(self, id: str) -> Message | None:
-        """The message of that id, with its state; None when there is none."""
+        """The message of that id, with its state; None when there is none.
+
+        A record that cannot be read comes as :meth:`list` shows it.
+        """
 
     async def list(
         self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
@@ -286,7 +298,7 @@ class Store(Protocol):
         """Let leases last ``lease`` from now; one answer each.
 
         None: the lease is lost. Otherwise the keys that were cancelled or replaced since the
-        claim, which the holder then no longer publishes.
+        claim and not settled since, which the holder then no longer publishes.
         """
 
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:

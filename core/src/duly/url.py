@@ -12,22 +12,45 @@ from duly.errors import InvalidArgument
 
 __all__ = ["URL", "boolean", "mask", "number", "parse", "scheme_of", "seconds"]
 
-_CREDENTIALS: Final = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s'\"<>]*)@", re.I)
-_SECRET_OPTION: Final = re.compile(
-    r"(?P<name>[?&;\s](?:[a-z_]*(?:password|secret|token|passwd|api_?key|signature))=)[^&\s'\"#]+",
-    re.I,
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_OPTION_NAME: Final = (
+    r"(?<![a-z0-9_-])[a-z0-9_-]{0,64}"
+    r"(?:password|passwd|pwd|secret|token|api_?key|access_?key|signature)[a-z0-9_]{0,64}"
 )
-_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.I)
+# Within a sentence a URL ends at a blank or a quote.
+_CREDENTIALS: Final = re.compile(r"(?i)(?<![a-z0-9+.-])[a-z0-9+.-]+://(?P<user>[^\s'\"<>]*)@")
+_OPTION: Final = re.compile(
+    rf"(?i){_OPTION_NAME}(?:['\"]\s*:\s*|['\"]?\s*=\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^&\s'\"#]+)"
+)
+# A text that is one URL and nothing but it may hold anything in its secrets.
+_ALL_CREDENTIALS: Final = re.compile(r"(?is)\A\s*(?:[a-z][a-z0-9+.-]*:)?//(?P<user>.*)@")
+_ALL_OPTION: Final = re.compile(rf"(?i)[?&;]{_OPTION_NAME}=(?P<value>[^&]*)")
+_IS_URL: Final = re.compile(r"(?i)\A\s*(?:[a-z][a-z0-9+.-]*:)?//")
 
 
 def mask(text: str) -> str:
-    """The text with the passwords and secret options of every URL in it replaced by ``***``."""
+    """The text with ``***`` for the password and the secret options of every URL in it.
 
-    def hide(match: re.Match[str]) -> str:
-        user, colon, _ = match["user"].partition(":")
-        return f"{match['scheme']}{user if colon else '***'}{':***' if colon else ''}@"
+    Where it cannot be told how far a secret goes, more is hidden, never less.
+    """
+    spans = [_password(match) for match in _CREDENTIALS.finditer(text)]
+    spans += [match.span("value") for match in _OPTION.finditer(text)]
+    if _IS_URL.match(text):
+        spans += [_password(match) for match in _ALL_CREDENTIALS.finditer(text)]
+        spans += [match.span("value") for match in _ALL_OPTION.finditer(text)]
+    shown, end = [], 0
+    for start, stop in sorted(spans):
+        if start >= end and stop > start:
+            shown += [text[end:start], "***"]
+        end = max(end, stop)
+    return "".join([*shown, text[end:]])
 
-    return _SECRET_OPTION.sub(r"\g<name>***", _CREDENTIALS.sub(hide, text))
+
+def _password(match: re.Match[str]) -> tuple[int, int]:
+    start, stop = match.span("user")
+    user, _, password = match["user"].partition(":")
+    # What stands alone before the @ is a secret too, a token for example.
+    return (start + len(user) + 1, stop) if password else (start, stop)
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +101,8 @@ def scheme_of(text: object) -> str:
         raise InvalidArgument(f"a URL is text, not {type(text).__name__}")
     match = _SCHEME.match(text)
     if match is None:
-        raise InvalidArgument(f"{mask(text)!r} is not a URL: it starts with no scheme such as memory://")
+        shown = "this text" if "@" in text else repr(mask(text))
+        raise InvalidArgument(f"{shown} is not a URL: it starts with no scheme such as memory://")
     return match[1].lower()
 
 
@@ -94,8 +118,10 @@ def parse(text: str) -> URL:
         credentials, _, location = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError as error:
-        raise InvalidArgument(f"{mask(text)!r} is not a URL: {error}") from None
+    except ValueError:  # its text may quote the password
+        raise InvalidArgument(
+            f"{mask(text)!r} is not a URL: encode what is special in its parts with percent signs"
+        ) from None
     options = dict(pairs)
     if len(options) != len(pairs):
         raise InvalidArgument(f"{mask(text)!r} gives an option twice")
@@ -115,7 +141,10 @@ def _host(text: str, url: str) -> tuple[str, int | None]:
     if not colon or text.endswith("]"):  # a bare IPv6 address stands in brackets
         return text.strip("[]"), None
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InvalidArgument(f"{mask(url)!r}: {port!r} is not a port")
+        raise InvalidArgument(
+            f"{mask(url)!r}: a port is a number from 1 to 65535; in a user name or password encode "
+            "/ ? # @ : with percent signs"
+        )
     return name.strip("[]"), int(port)
 
 

@@ -1,0 +1,149 @@
+"""Checks of arguments that several verbs share; each raises an InvalidArgument that says what to do."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
+from duly.message import Filter, Message, State, restore
+
+__all__ = [
+    "all_or_none",
+    "as_filter",
+    "as_flag",
+    "as_id",
+    "as_iterable",
+    "as_message",
+    "as_number",
+    "chunks",
+]
+
+_MANY: Final = 10_000  # messages that are stored all or none
+_MANY_BYTES: Final = 64 * 1024 * 1024
+_CHUNK: Final = 500  # messages that are sent together though stored each on its own
+_CHUNK_BYTES: Final = 8 * 1024 * 1024
+
+
+def as_id(value: object) -> str:
+    """A message id as given to a verb. Longer than 255 characters are ids that duly made."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"a message id is text, not {type(value).__name__}")
+    if not value:
+        raise InvalidArgument("the message id is empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"message id {value!r} cannot be encoded as UTF-8: {error}") from None
+    return value
+
+
+def as_number(value: object, name: str, *, at_least: int, at_most: int) -> int:
+    """A whole number within bounds, both inclusive."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidArgument(f"{name} must be a whole number, not {value!r}")
+    if not at_least <= value <= at_most:
+        raise InvalidArgument(f"{name} must be from {at_least} to {at_most}, not {value}")
+    return value
+
+
+def as_flag(value: object, name: str) -> bool:
+    """True or False and nothing that merely counts as one of them."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be True or False, not {value!r}")
+    return value
+
+
+def as_filter(value: object) -> Filter:
+    """A filter."""
+    if not isinstance(value, Filter):
+        raise InvalidArgument(f"a filter is a duly.Filter, not {type(value).__name__}")
+    return value
+
+
+def as_message(value: object, max_payload: int) -> Message:
+    """A message as it is scheduled: what duly manages is as new, whatever it was before."""
+    if not isinstance(value, Message):
+        raise InvalidMessage(f"a message is a duly.Message, not {type(value).__name__}")
+    if len(value.payload) > max_payload:
+        raise InvalidMessage(
+            f"the payload of {value.id!r} has {len(value.payload)} bytes, max_payload is "
+            f"{max_payload}: send a reference to the data, or raise max_payload"
+        )
+    if (
+        value.state is State.SCHEDULED
+        and not value.retry_count
+        and not value.occurrence_count
+        and value.last_error is None
+        and value._delivery_id is None
+        and value.next_attempt_at == value.scheduled_at
+    ):
+        return value
+    return restore(
+        {
+            **value.__dict__,
+            "state": State.SCHEDULED,
+            "retry_count": 0,
+            "occurrence_count": 0,
+            "last_error": None,
+            "_delivery_id": None,
+            "next_attempt_at": value.scheduled_at,
+        }
+    )
+
+
+def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]:
+    """Messages that can be stored in one step.
+
+    Raises:
+        InvalidArgument: more than 10,000 messages or 64 MiB of payload.
+        DuplicateMessage: an id twice.
+    """
+    messages: dict[str, Message] = {}
+    size = 0
+    for value in as_iterable(values):
+        message = as_message(value, max_payload)
+        size += len(message.payload)
+        if len(messages) >= _MANY or size > _MANY_BYTES:
+            raise InvalidArgument(
+                "schedule_many stores at most 10,000 messages and 64 MiB all or none; "
+                "atomic=False takes any number, in chunks"
+            )
+        if message.id in messages:
+            raise given_twice(message.id)
+        messages[message.id] = message
+    return list(messages.values())
+
+
+def chunks(
+    values: Iterable[object], max_payload: int
+) -> Iterator[tuple[Sequence[Message], DulyError | None]]:
+    """Messages to be stored each on its own, some hundred at a time, with the first refusal."""
+    messages: dict[str, Message] = {}
+    refused: DulyError | None = None
+    size = 0
+    for value in as_iterable(values):
+        try:
+            message = as_message(value, max_payload)
+            if message.id in messages:
+                raise given_twice(message.id)
+        except DulyError as error:
+            refused = refused or error
+            continue
+        messages[message.id] = message
+        size += len(message.payload)
+        if len(messages) >= _CHUNK or size >= _CHUNK_BYTES:
+            yield list(messages.values()), refused
+            messages, refused, size = {}, None, 0
+    if messages or refused is not None:
+        yield list(messages.values()), refused
+
+
+def given_twice(id: str) -> DuplicateMessage:
+    """The error for an id that stands twice in one call."""
+    return DuplicateMessage(f"message id {id!r} is given twice")
+
+
+def as_iterable(values: object) -> Iterable[object]:
+    """Something to iterate over, and not a single message."""
+    if isinstance(values, Message) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"messages must be an iterable, not {type(values).__name__}")
+    return values

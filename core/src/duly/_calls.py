@@ -1,0 +1,71 @@
+"""Every call of a store: opened before the first, answered in time, or unavailable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import ParamSpec, TypeVar
+
+from duly.errors import SchedulerStateError, StoreUnavailable
+from duly.store import Store
+
+__all__ = ["StoreCalls"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StoreCalls:
+    """Calls a store under a time limit. One made from a URL is ours to close, another is not."""
+
+    def __init__(self, store: Store, timeout: timedelta, *, ours: bool) -> None:
+        self.store = store
+        self._timeout = timeout
+        self._ours = ours
+        self._opened = False
+        self._closed = False
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open the store now instead of at the first call; again does nothing."""
+        self._closed = False
+        await self._open()
+
+    async def close(self) -> None:
+        """Close the store if it is ours; later calls are refused until it is opened again."""
+        self._closed = True
+        if self._opened:
+            self._opened = False
+            if self._ours:
+                await self.store.close()
+
+    async def __call__(
+        self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The answer of one of the store's methods.
+
+        Raises:
+            StoreUnavailable: also when there was no answer within the time limit; what was asked
+                may have happened all the same.
+        """
+        if not self._opened:
+            await self._open()
+        return await self._timed(method, *args, **kwargs)
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self._closed:
+                raise SchedulerStateError("closed: open it again before the next call")
+            if not self._opened:
+                await self._timed(self.store.open)
+                self._opened = True
+
+    async def _timed(
+        self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await method(*args, **kwargs)
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                f"the store did not answer within {self._timeout.total_seconds():g} s"
+            ) from error

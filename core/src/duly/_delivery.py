@@ -1,0 +1,274 @@
+"""In what order: claim, publish, settle.
+
+What becomes of a message is decided the moment its publish ends, or at once when it is not to be
+published at all; :mod:`duly._hands` keeps that until the store hears of it.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from duly._calls import StoreCalls
+from duly._hands import Hand, Hands
+from duly._logging import get_logger
+from duly._outage import Outage
+from duly._outcomes import after_missed, after_verdict, error_text, next_fire
+from duly._plugins import Plugins
+from duly._store_time import StoreTime
+from duly._workers import Interrupted, TimedOut, Workers
+from duly.errors import Expired, TransportUnavailable
+from duly.hookspecs import Delivery
+from duly.recovery import Failure, Policy, Retry
+from duly.store import SUSPECT_LAPSES, Batch, Claim, Release, Token
+from duly.transport import Envelope
+
+__all__ = ["Deliveries"]
+
+_LEASE_MARGIN: Final = 0.2  # seconds, at least; else a fifth of the lease
+
+log = get_logger()
+
+
+class _Job:
+    """One claimed message on its way out."""
+
+    __slots__ = ("_deliveries", "attended", "claim", "hand", "name")
+
+    def __init__(self, deliveries: "Deliveries", hand: Hand, claim: Claim) -> None:
+        self._deliveries = deliveries
+        self.hand = hand
+        self.claim = claim
+        self.name = claim.message.event_name
+        self.attended = False  # started while the transport was believed to be up
+
+    def keep_until(self) -> float:
+        return self.hand.keep_until
+
+    def start(self, now: float) -> Envelope | None:
+        return self._deliveries.start(self, now)
+
+    def finish(self, receipt: str | None, error: Exception | None) -> None:
+        self._deliveries.finish(self, receipt, error)
+
+
+class Deliveries:
+    """Takes messages from the store to the transport and tells the store what became of them.
+
+    :meth:`claim` and :meth:`settle` are called by one task, the loop, which ``wake`` wakes.
+    """
+
+    def __init__(
+        self,
+        calls: StoreCalls,
+        workers: Workers,
+        outage: Outage,
+        plugins: Plugins,
+        *,
+        owner: str,
+        lease: timedelta,
+        policy: Policy,
+        wake: Callable[[], None],
+    ) -> None:
+        self._calls = calls
+        self._workers = workers
+        self._outage = outage
+        self._plugins = plugins
+        self._owner = owner
+        self._lease = lease
+        self._certain = lease.total_seconds() - max(lease.total_seconds() / 5, _LEASE_MARGIN)
+        self._policy = policy
+        self._clock = asyncio.get_running_loop().time
+        self._observed = plugins.observed("duly_delivered")
+        self._newer_seen = -math.inf  # loop time
+        self.hands = Hands(plugins, wake)
+        self.time = StoreTime()
+
+    def keep_until(self, sent: float) -> float:
+        """Until when a lease that was asked for at ``sent`` is certain, both in loop time."""
+        return sent + self._certain
+
+    def saw_newer(self, *, within: float) -> bool:
+        """Whether records of a newer format came due in the last so many seconds."""
+        return self._clock() - self._newer_seen <= within
+
+    # --- claim and settle
+
+    async def claim(self, limit: int) -> Batch:
+        """Settle what is waiting, claim up to ``limit`` messages and submit them."""
+        settling = self.hands.take_waiting()
+        sent = self._clock()
+        try:
+            batch = await self._calls(
+                self._calls.store.claim,
+                limit=limit,
+                lease=self._lease,
+                owner=self._owner,
+                suspects=not self.hands.suspect,
+                settle=[each.settle for each in settling],
+            )
+        except BaseException:
+            self.hands.unanswered(settling)
+            raise
+        self.time.hear(batch.now, sent)
+        self.hands.answered(settling, batch.settled)
+        for message in batch.unreadable:
+            log.error("record_unreadable", message_id=message.id, reason=message.last_error)
+        if batch.newer:
+            self._newer_seen = sent
+            log.warning("records_newer", count=batch.newer)
+        if batch.token is not None:
+            self._submit(batch, batch.token, sent)
+        return batch
+
+    async def settle(self) -> None:
+        """Settle what is waiting, without a claim."""
+        settling = self.hands.take_waiting()
+        if not settling:
+            return
+        try:
+            settles = [each.settle for each in settling]
+            outcomes = await self._calls(self._calls.store.settle, settles)
+        except BaseException:
+            self.hands.unanswered(settling)
+            raise
+        self.hands.answered(settling, outcomes)
+
+    def _submit(self, batch: Batch, token: Token, sent: float) -> None:
+        claims = batch.claims
+        suspect = claims[0].lapses >= SUSPECT_LAPSES
+        hand = self.hands.take_up(token, len(claims), self.keep_until(sent), suspect=suspect)
+        if self._plugins.observed("duly_claimed"):
+            self._plugins.tell("duly_claimed", messages=[claim.message for claim in claims])
+        jobs = []
+        for claim in claims:
+            message = claim.message
+            plain = not claim.lapses and message.recurrence is None and message.expires_at is None
+            if plain or not self._decided(hand, claim, batch.now):
+                jobs.append(_Job(self, hand, claim))
+        self._workers.submit(jobs)
+
+    def _decided(self, hand: Hand, claim: Claim, now: datetime) -> bool:
+        """Whether a claim gets its outcome without a publish."""
+        if claim.lapses:
+            failure = self._failure(claim, None)
+            verdict = self._plugins.recover(failure, self._policy)
+            if not isinstance(verdict, Retry) or verdict.after:
+                log.warning(
+                    "claim_lapsed",
+                    message_id=claim.message.id,
+                    event_name=claim.message.event_name,
+                    lapses=claim.lapses,
+                    verdict=type(verdict).__name__.lower(),
+                )
+                hand.failures.append(failure)
+                self.hands.end(hand, claim.key, after_verdict(failure, verdict))
+                return True
+        else:
+            missed, settlement = after_missed(claim.message, now)
+            if missed:
+                self.hands.end(hand, claim.key, settlement)
+                return True
+        return self._expired(hand, claim, now)
+
+    def _expired(self, hand: Hand, claim: Claim, now: datetime) -> bool:
+        expires_at = claim.message.expires_at
+        if expires_at is None or now < expires_at:
+            return False
+        self._fail(hand, claim, Expired(f"expired at {expires_at.isoformat()}"))
+        return True
+
+    # --- publish
+
+    def start(self, job: _Job, now: float) -> Envelope | None:
+        """The envelope of a job whose turn it is; None when it is not to be published any more."""
+        hand, claim = job.hand, job.claim
+        message = claim.message
+        if now >= hand.keep_until:
+            self._release(hand, claim)
+            return None
+        if hand.withdrawn and claim.key in hand.withdrawn:
+            self.hands.end(hand, claim.key, None)
+            return None
+        if message.expires_at is not None and self._expired(hand, claim, self.time.now()):
+            return None
+        job.attended = self._outage.attended
+        return Envelope(
+            message_id=message.id,
+            event_name=message.event_name,
+            payload=message.payload,
+            metadata=message.metadata,
+            scheduled_at=message.scheduled_at,
+            occurrence=message.occurrence_count,
+            attempt=message.retry_count + claim.lapses + 1,
+            delivery_id=message.delivery_id,
+            trace_context=message.trace_context,
+        )
+
+    def finish(self, job: _Job, receipt: str | None, error: Exception | None) -> None:
+        """Decide what becomes of a message whose publish has ended."""
+        hand, claim = job.hand, job.claim
+        if error is None:
+            if not self._outage.quiet:
+                self._outage.over(claim.key)
+            message = claim.message
+            if self._observed:
+                lateness = self.time.now() - message.scheduled_at
+                hand.deliveries.append(
+                    Delivery(message=message, lateness=lateness, receipt=receipt)
+                )
+            following = None if message.recurrence is None else next_fire(message)
+            self.hands.end(hand, claim.key, following)
+        elif isinstance(error, Interrupted):
+            self._release(hand, claim, error.pause)
+        elif isinstance(error, TransportUnavailable):
+            if self._outage.lost(error, claim.key, attended=job.attended):
+                self._fail(hand, claim, error)
+            else:
+                self._release(hand, claim, behind=not job.attended)
+        elif isinstance(error, TimedOut) and not job.attended:
+            self._release(hand, claim, behind=True)  # a probe without an answer
+        else:
+            if not job.attended:
+                self._outage.over()
+            self._fail(hand, claim, error)
+
+    def _fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
+        message = claim.message
+        failure = self._failure(claim, error)
+        verdict = self._plugins.recover(failure, self._policy)
+        log.warning(
+            "delivery_failed",
+            message_id=message.id,
+            event_name=message.event_name,
+            attempt=failure.attempt,
+            error=error_text(error),
+            verdict=type(verdict).__name__.lower(),
+        )
+        hand.failures.append(failure)
+        self.hands.end(hand, claim.key, after_verdict(failure, verdict))
+
+    def _failure(self, claim: Claim, error: Exception | None) -> Failure:
+        """``error`` None: the attempt that failed was the one before this claim."""
+        attempt = claim.message.retry_count + claim.lapses + (error is not None)
+        return Failure(
+            message=claim.message,
+            error=error,
+            attempt=attempt,
+            lapses=claim.lapses,
+            now=self.time.now(),
+        )
+
+    def _release(
+        self, hand: Hand, claim: Claim, pause: float = 0.0, *, behind: bool = False
+    ) -> None:
+        """Put a message back, uncounted: at its place, ``behind`` all that is due, or later."""
+        message = claim.message
+        if pause or behind or message.recurrence is not None:
+            # A fire of a series never goes back to its own moment: it would pass for one that
+            # was never claimed and, should its grace be over by then, for missed.
+            at = self.time.now() + timedelta(seconds=pause)
+        else:
+            at = message.next_attempt_at
+        self.hands.end(hand, claim.key, Release(at))

@@ -1,0 +1,272 @@
+"""For how long a publish may take: a pool of lasting workers, and the deadlines of what they do.
+
+Workers are started as they are needed and stay, so that a message costs no task and no timer of
+its own: one ticker looks after all of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from duly._lanes import Lane, Lanes
+from duly.errors import TransportError
+from duly.transport import Envelope, SupportsBatches, Transport
+
+__all__ = ["Interrupted", "Job", "TimedOut", "Workers"]
+
+_ABANDON_AFTER: Final = 1.0  # seconds between cancelling a publish and going on without it
+_YIELD_MESSAGES: Final = 256
+_YIELD_SECONDS: Final = 0.005
+_CHUNK: Final = 100  # messages of one publish_many
+
+
+class Job(Protocol):
+    """One claimed message on its way out."""
+
+    name: str
+    """The event name."""
+
+    def keep_until(self) -> float:
+        """Until when, in loop time, its claim is certain: no publish lasts beyond."""
+        ...
+
+    def start(self, now: float) -> Envelope | None:
+        """The envelope, at its turn. None: not to be published after all; it is finished then."""
+        ...
+
+    def finish(self, receipt: str | None, error: Exception | None) -> None:
+        """What became of it; called once at the most."""
+        ...
+
+
+class Interrupted(Exception):  # noqa: N818  # no error: a publish ended for reasons of our own
+    """It was not started or was cut short; nothing is counted against the message.
+
+    ``pause`` is for how many seconds to send it back.
+    """
+
+    def __init__(self, reason: str, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
+class TimedOut(TransportError):
+    """The publish took longer than ``publish_timeout``; it was cancelled."""
+
+
+class _Worker:
+    __slots__ = ("abandoned", "cancelled_at", "reason", "rest", "started", "taken", "task")
+
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.taken: Sequence[tuple[Lane[Job], Job]] = ()  # what it publishes just now
+        self.started = 0.0
+        self.reason: Exception | None = None  # why its publish was cancelled
+        self.cancelled_at = 0.0
+        self.abandoned = False
+        self.rest: asyncio.Future[None] | None = None
+
+    def end_cancel(self) -> None:
+        """Forget a cancellation of ours that has done its work."""
+        self.reason = None
+        self.task.uncancel()
+
+
+class Workers:
+    """Publishes jobs on at most ``slots`` slots; a publish takes at most ``timeout`` seconds."""
+
+    def __init__(self, transport: Transport, *, slots: int, timeout: float, keep: int) -> None:
+        self.lanes: Lanes[Job] = Lanes(slots, keep)
+        self._transport = transport
+        self._timeout = timeout
+        self._clock = asyncio.get_running_loop().time
+        self._workers: set[_Worker] = set()
+        self._abandoned: set[asyncio.Task[None]] = set()
+        self._resting: list[_Worker] = []
+        self._stirring = False
+        self._held: set[str] = set()
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs; what finds no room is finished as Interrupted at once."""
+        for job, pause in self.lanes.add(jobs, self._clock()):
+            job.finish(None, Interrupted("no slot", pause))
+        self._stir()
+
+    def hold(self, reason: str) -> None:
+        """Start no publish until :meth:`resume` was called for every reason given."""
+        self._held.add(reason)
+
+    def resume(self, reason: str) -> None:
+        """Take one reason to hold back."""
+        if reason in self._held:
+            self._held.discard(reason)
+            self._stir()
+
+    def send_back(self, reason: str) -> None:
+        """Finish all waiting jobs as Interrupted."""
+        for job in self.lanes.empty():
+            job.finish(None, Interrupted(reason))
+
+    def cut_short(self, reason: str) -> None:
+        """Cancel all publishes in flight; their jobs end as Interrupted."""
+        for worker in self._workers:
+            if worker.taken and worker.reason is None:
+                self._interrupt(worker, Interrupted(reason), self._clock())
+
+    def tick(self) -> None:
+        """To be called some twenty times a second: deadlines, claims that end, stalled lanes."""
+        now = self._clock()
+        for worker in list(self._workers):
+            if not worker.taken:
+                continue
+            if worker.reason is not None:
+                if now - worker.cancelled_at >= _ABANDON_AFTER:
+                    self._abandon(worker, now)
+            elif now - worker.started >= self._timeout:
+                error = TimedOut(f"publish took longer than {self._timeout:g} s")
+                self._interrupt(worker, error, now)
+            elif any(now >= job.keep_until() for _, job in worker.taken):
+                self._interrupt(worker, Interrupted("its claim is no longer certain"), now)
+        for job, pause in self.lanes.refuse_stalled(now):
+            job.finish(None, Interrupted("no slot", pause))
+
+    async def close(self) -> None:
+        """End all workers; what still runs is cancelled and forgotten."""
+        tasks = [*(worker.task for worker in self._workers), *self._abandoned]
+        self._workers.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_ABANDON_AFTER)
+
+    def _interrupt(self, worker: _Worker, reason: Exception, now: float) -> None:
+        worker.reason, worker.cancelled_at = reason, now
+        worker.task.cancel()
+
+    def _abandon(self, worker: _Worker, now: float) -> None:
+        worker.abandoned = True
+        self._workers.discard(worker)
+        self._abandoned.add(worker.task)
+        worker.task.add_done_callback(self._abandoned.discard)
+        for lane, job in worker.taken:
+            job.finish(None, worker.reason)
+            self.lanes.leave(lane, now, earned=False)
+        self._stir()
+
+    def _stir(self) -> None:
+        """See to it that a worker looks for a job; it will stir the next one if there are more."""
+        if self._stirring or self._held or not self.lanes.startable:
+            return
+        if self._resting:
+            worker = self._resting.pop()
+            if worker.rest is not None and not worker.rest.done():
+                worker.rest.set_result(None)
+                self._stirring = True
+        elif len(self._workers) < self.lanes.slots:
+            worker = _Worker()
+            self._workers.add(worker)
+            work = self._work_many if isinstance(self._transport, SupportsBatches) else self._work
+            worker.task = asyncio.create_task(work(worker), name="duly-worker")
+            self._stirring = True
+
+    async def _rest(self, worker: _Worker) -> None:
+        worker.rest = asyncio.get_running_loop().create_future()
+        self._resting.append(worker)
+        await worker.rest
+        self._stirring = False
+
+    async def _work(self, worker: _Worker) -> None:
+        publish, take, leave, clock = (
+            self._transport.publish, self.lanes.take, self.lanes.leave, self._clock,
+        )  # fmt: skip
+        self._stirring = False
+        yielded_at = now = clock()
+        count = 0
+        while True:
+            taken = None if self._held else take(now)
+            if taken is None:
+                await self._rest(worker)
+                yielded_at = now = clock()
+                continue
+            self._stir()
+            lane, job = taken
+            envelope, earned = job.start(now), True
+            if envelope is not None:
+                receipt: str | None = None
+                error: Exception | None = None
+                worker.taken, worker.started = (taken,), now
+                try:
+                    receipt = await publish(envelope)
+                except asyncio.CancelledError:
+                    error = self._why(worker)
+                except Exception as caught:  # noqa: BLE001  # whatever it raises is its answer
+                    error = caught
+                if worker.abandoned:
+                    return
+                earned = worker.reason is None
+                if not earned:
+                    worker.end_cancel()
+                worker.taken = ()
+                job.finish(receipt, error)
+            now = clock()
+            leave(lane, now, earned=earned)
+            count += 1
+            if now - yielded_at > _YIELD_SECONDS or not count % _YIELD_MESSAGES:
+                await asyncio.sleep(0)
+                yielded_at = now = clock()
+
+    async def _work_many(self, worker: _Worker) -> None:
+        assert isinstance(self._transport, SupportsBatches)
+        self._stirring = False
+        while True:
+            now = self._clock()
+            taken = self._take_many(now)
+            if not taken:
+                await self._rest(worker)
+                continue
+            self._stir()
+            worker.taken, worker.started = [each for each, _ in taken], now
+            outcomes: Sequence[Any]
+            try:
+                outcomes = await self._transport.publish_many([envelope for _, envelope in taken])
+                if len(outcomes) != len(taken):
+                    error = f"publish_many gave {len(outcomes)} outcomes for {len(taken)} messages"
+                    outcomes = [TransportError(error)] * len(taken)
+            except asyncio.CancelledError:
+                outcomes = [self._why(worker)] * len(taken)
+            except Exception as caught:  # noqa: BLE001  # whatever it raises is its answer
+                outcomes = [caught] * len(taken)
+            if worker.abandoned:
+                return
+            earned = worker.reason is None
+            if not earned:
+                worker.end_cancel()
+            worker.taken = ()
+            now = self._clock()
+            for ((lane, job), _), outcome in zip(taken, outcomes, strict=True):
+                failed = isinstance(outcome, Exception)
+                job.finish(None if failed else outcome, outcome if failed else None)
+                self.lanes.leave(lane, now, earned=earned)
+            await asyncio.sleep(0)
+
+    def _take_many(self, now: float) -> list[tuple[tuple[Lane[Job], Job], Envelope]]:
+        found: list[tuple[tuple[Lane[Job], Job], Envelope]] = []
+        while len(found) < _CHUNK and not self._held:
+            taken = self.lanes.take(now)
+            if taken is None:
+                break
+            envelope = taken[1].start(now)
+            if envelope is None:
+                self.lanes.leave(taken[0], now, earned=True)
+            else:
+                found.append((taken, envelope))
+        return found
+
+    def _why(self, worker: _Worker) -> Exception:
+        """Why a publish ended in CancelledError; raises it again when we are to end ourselves."""
+        if worker.reason is not None:
+            return worker.reason
+        if worker.task.cancelling():
+            raise  # noqa: PLE0704  # called while CancelledError is being handled
+        return TransportError("the transport cancelled the publish by itself")

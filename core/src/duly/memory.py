@@ -1,0 +1,201 @@
+"""``memory://``: messages rest in this process and are gone with it. For tests and small tools.
+
+Clients and schedulers of one process share a store by sharing the object; each ``memory://`` URL
+makes a store of its own.
+"""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from duly._memory.ledger import Ledger, earliest, moment_of, place_after
+from duly._memory.wakeups import Wakeups
+from duly.errors import InvalidArgument, Unsupported
+from duly.hookspecs import StoreFactory, hookimpl
+from duly.message import Filter, Message, State
+from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats, Token
+from duly.url import parse
+
+__all__ = ["MemoryStore", "duly_stores"]
+
+
+class MemoryStore:
+    """Keeps messages in this process: ``Scheduler(MemoryStore(), transport)``.
+
+    Any number of clients and schedulers may share it, on any event loop and thread of the
+    process. What it holds outlives :meth:`close` and ends with the object. ``clock`` None is this
+    host's, kept from running backwards. :class:`duly.store.Store` tells what each verb does.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = _forward_clock() if clock is None else clock
+        self._ledger = Ledger()
+        self._lock = threading.Lock()
+        self._wakeups = Wakeups()
+
+    async def open(self) -> None:
+        """There is nothing to connect to."""
+
+    async def close(self) -> None:
+        """There is nothing to give back; the messages stay."""
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """Store groups of messages, each whole or not at all."""
+        _refuse(within)
+        with self._lock:
+            outcomes = [self._ledger.put(group) for group in groups]
+        self._wakeups.changed()
+        return outcomes
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        """Remove messages; the state each was found in."""
+        _refuse(within)
+        found: list[State | None] = []
+        with self._lock:
+            for id in ids:
+                entry = self._ledger.shelf.entries.get(id)
+                found.append(None if entry is None else entry.message.state)
+                if entry is not None and of_state in (None, entry.message.state):
+                    self._ledger.remove(entry)
+        return found
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """Move a message found in ``of_state``; the state it was found in."""
+        _refuse(within)
+        with self._lock:
+            entry = self._ledger.shelf.entries.get(id)
+            if entry is None or entry.message.state is not of_state:
+                return None if entry is None else entry.message.state
+            self._ledger.reschedule(entry, entry.message.scheduled_at if at is None else at)
+        self._wakeups.changed()
+        return of_state
+
+    async def get(self, id: str) -> Message | None:
+        """The message of that id, None when there is none."""
+        with self._lock:
+            entry = self._ledger.shelf.entries.get(id)
+            return None if entry is None else entry.message
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        """The messages that match, by ``(scheduled_at, id)``."""
+        end = None if filter.limit is None else filter.offset + filter.limit
+        with self._lock:
+            matching = self._ledger.shelf.listed(filter, from_key)
+            return tuple(islice(matching, filter.offset, end))
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        """First the settles, then up to ``limit`` due messages for ``lease``."""
+        ledger = self._ledger
+        with self._lock:
+            now = self._clock()
+            not_due = place_after(now)
+            settled = self._settle(settle, not_due)
+            ledger.recover(not_due)
+            entries = ledger.take(not_due, limit, suspects=suspects)
+            waiting = ledger.first(suspects=suspects)
+            next_due = earliest(waiting, ledger.first_lapse())
+            token: Token | None = None
+            claims: Sequence[Claim] = ()
+            if entries:
+                token, claims = ledger.lease(entries, owner, now + lease)
+        return Batch(
+            token=token,
+            claims=claims,
+            now=now,
+            next_due=None if next_due is None else moment_of(next_due),
+            more=waiting is not None and waiting < not_due,
+            settled=settled,
+        )
+
+    async def renew(
+        self, tokens: Sequence[Token], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
+        answers: list[Collection[Key] | None] = []
+        with self._lock:
+            now = self._clock()
+            for token in tokens:
+                held = self._ledger.lease_of(token, place_after(now))
+                if held is not None:
+                    self._ledger.renew(held, now + lease)
+                answers.append(None if held is None else frozenset(held.gone))
+        return answers
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Settle without a claim; False for a token that is not valid."""
+        with self._lock:
+            return self._settle(settles, place_after(self._clock()))
+
+    async def stats(self) -> Stats:
+        """How much there is, without reading it."""
+        ledger, shelf = self._ledger, self._ledger.shelf
+        with self._lock:
+            not_due = place_after(self._clock())
+            oldest = ledger.first()
+            coming = ledger.first(not_due)
+            scheduled = len(ledger.ordinary) + len(ledger.suspects)
+            return Stats(
+                scheduled=scheduled,
+                claimed=len(shelf.entries) - scheduled - len(shelf.dead),
+                dead=len(shelf.dead),
+                oldest_due=moment_of(oldest) if oldest is not None and oldest < not_due else None,
+                next_due=None if coming is None else moment_of(coming),
+            )
+
+    async def wait_for_change(self) -> None:
+        """Return when something was stored or moved since the calling task last waited."""
+        await self._wakeups.wait()
+
+    def _settle(self, settles: Sequence[Settle], not_ended: int) -> Sequence[bool]:
+        outcomes = [self._ledger.settle(each, not_ended) for each in settles]
+        if any(each.exceptions for each in settles):
+            self._wakeups.changed()
+        return outcomes
+
+
+def _forward_clock() -> Clock:
+    latest = datetime.now(UTC)
+
+    def now() -> datetime:
+        nonlocal latest
+        latest = max(latest, datetime.now(UTC))
+        return latest
+
+    return now
+
+
+def _refuse(within: object) -> None:
+    if within is not None:
+        raise Unsupported("memory:// has no transactions: leave within= out")
+
+
+def _from_url(text: str) -> MemoryStore:
+    url = parse(text)
+    url.take_options()
+    if url.hosts or url.path or url.username or url.password:
+        raise InvalidArgument(f"{url}: memory:// takes no host, path or user")
+    return MemoryStore()
+
+
+@hookimpl
+def duly_stores() -> Mapping[str, StoreFactory]:
+    """Offers ``memory://``."""
+    return {"memory": _from_url}
