@@ -1,0 +1,65 @@
+"""What a store's author tells the cases: how to make a store."""
+
+import contextlib
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from string import ascii_lowercase
+from typing import ClassVar
+
+import pytest
+import pytest_asyncio
+
+from duly.store import Clock, Store
+from duly.testing.stores.bench import Bench
+
+
+class StoreHarness(ABC):
+    """The base of all cases. Derive from the suite or some of its themes and fill this in."""
+
+    scale: ClassVar[float] = 1.0
+    """Sizes and repetitions of the larger cases are multiplied by it: below 1 for slow servers."""
+
+    patience: ClassVar[float] = 1.0
+    """The 50 to 300 ms that cases on the store's own clock wait are multiplied by it."""
+
+    resolution: ClassVar[timedelta] = timedelta(microseconds=1)
+    """The finest step of the store's due times."""
+
+    @abstractmethod
+    async def make_store(self, namespace: str, clock: Clock | None) -> Store:
+        """One more store object over ``namespace``, telling time by ``clock`` or its server.
+
+        Called several times in a case: what is made for one namespace shares its messages, and
+        may be the same object. A namespace is a fresh name of twelve lower-case letters, good for
+        a key prefix, a table or a file. The cases open and close what they get.
+        """
+
+    async def drop(self, namespace: str) -> None:  # noqa: B027  # there may be nothing to do
+        """Remove what is left of ``namespace``; called after each case, when all is closed."""
+
+    def many(self, number: int) -> int:
+        """So many at scale 1, and never fewer than 5."""
+        return max(5, round(number * self.scale))
+
+    @contextlib.asynccontextmanager
+    async def bench(self, *, by_hand: bool = True) -> AsyncIterator[Bench]:
+        """A bench over a fresh namespace, cleared away afterwards."""
+        namespace = "".join(secrets.choice(ascii_lowercase) for _ in range(12))
+        try:
+            async with Bench(self, namespace, by_hand=by_hand) as bench:
+                yield bench
+                await bench.check_books()
+        finally:
+            await self.drop(namespace)
+
+    @pytest_asyncio.fixture(loop_scope="function", name="desk")
+    async def _desk(self) -> AsyncIterator[Bench]:
+        async with self.bench() as bench:
+            yield bench
+
+    @pytest_asyncio.fixture(loop_scope="function", name="timed", params=["hand", "own"])
+    async def _timed(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+        async with self.bench(by_hand=request.param == "hand") as bench:
+            yield bench

@@ -1,0 +1,248 @@
+"""Random histories: whatever is done to a store in whatever order, it does as the model does."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import attrs
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from duly.errors import DuplicateMessage
+from duly.message import Filter, Message, State
+from duly.recurrence import Every
+from duly.store import Batch, Bury, Claim, Counters, Group, Release, Reschedule, Settle, Settlement
+from duly.testing.stores.bench import Bench
+from duly.testing.stores.harness import StoreHarness
+from duly.testing.stores.model import Entry, Lease, Model
+from duly.testing.stores.situations import SECOND
+
+T = TypeVar("T")
+
+IDS = st.sampled_from(["a", "b", "c", "\u00e9", "\U0001f600"])
+SECONDS = st.integers(-3, 9)
+STATES = st.sampled_from([None, *State])
+MOVABLE = st.sampled_from([State.SCHEDULED, State.DEAD])
+OUTCOMES = st.sampled_from([None, "retry", "fire", "release", "bury", "bury and go on"])
+
+
+@attrs.frozen
+class Held:
+    """A batch that was claimed, and what the model made of it."""
+
+    batch: Batch
+    lease: Lease
+
+    def claim_of(self, entry: Entry) -> Claim:
+        return self.batch.claims[self.lease.claimed.index(entry)]
+
+
+class History(RuleBasedStateMachine):
+    """One store and one model, told the same."""
+
+    harness: StoreHarness
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runner = asyncio.Runner()
+        self._stack = contextlib.AsyncExitStack()
+        self.desk: Bench = self._run(self._stack.enter_async_context(self.harness.bench()))
+        self.model = Model(self.desk.start)
+        self.held: list[Held] = []
+        self.stored: list[Message] = []
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def teardown(self) -> None:
+        self._run(self._stack.aclose())
+        self._runner.close()
+
+    @rule(
+        ids=st.lists(IDS, min_size=1, max_size=4, unique=True),
+        seconds=SECONDS,
+        replace=st.booleans(),
+        series=st.booleans(),
+        name=st.sampled_from(["one", "two"]),
+    )
+    def put(
+        self, ids: Sequence[str], seconds: int, name: str, *, replace: bool, series: bool
+    ) -> None:
+        at = self.model.now + seconds * SECOND
+        every = Every(5 * SECOND) if series else None
+        messages = [
+            self.desk.message(id, event_name=name, scheduled_at=at, recurrence=every) for id in ids
+        ]
+        self.stored = messages
+        self._put(messages, replace=replace)
+
+    @rule(replace=st.booleans())
+    def put_again(self, *, replace: bool) -> None:
+        self._put(self.stored, replace=replace)
+
+    def _put(self, messages: Sequence[Message], *, replace: bool) -> None:
+        expected = None if self.model.put(messages, replace=replace) else DuplicateMessage
+        assert self._run(self.desk.outcomes(Group(messages, replace))) == [expected]
+
+    @rule(ids=st.lists(IDS, max_size=2, unique=True), of_state=STATES)
+    def cancel(self, ids: Sequence[str], of_state: State | None) -> None:
+        expected = [self.model.cancel(id, of_state) for id in ids]
+        assert list(self._run(self.desk.store.cancel(ids, of_state=of_state))) == expected
+
+    @rule(id=IDS, seconds=st.none() | SECONDS, of_state=MOVABLE)
+    def reschedule(self, id: str, seconds: int | None, of_state: State) -> None:
+        at = None if seconds is None else self.model.now + seconds * SECOND
+        expected = self.model.reschedule(id, at, of_state)
+        assert self._run(self.desk.store.reschedule(id, at, of_state=of_state)) is expected
+
+    @rule(seconds=st.integers(0, 8))
+    def advance(self, seconds: int) -> None:
+        self.model.now += seconds * SECOND
+        self._run(self.desk.pass_time(seconds * SECOND))
+
+    @rule(data=st.data(), limit=st.integers(1, 6), lease=st.integers(1, 9), suspects=st.booleans())
+    def claim(self, data: st.DataObject, limit: int, lease: int, *, suspects: bool) -> None:
+        said = [self._say(data, held) for held in self._some(data)]
+        settled = [self.model.settle(*each) for _, each in said]
+        self.model.recover()
+        batch = self._run(
+            self.desk.claim(
+                limit,
+                lease=lease * SECOND,
+                suspects=suspects,
+                settle=[settle for settle, _ in said],
+            )
+        )
+        assert list(batch.settled) == settled
+        taken = [self.model.entries[claim.message.id] for claim in batch.claims]
+        self.model.check(taken, limit, suspects=suspects)
+        expected = self.model.claim(taken, lease * SECOND)
+        assert [(claim.message, claim.lapses) for claim in batch.claims] == [
+            (entry.message, entry.lapses) for entry in taken
+        ]
+        assert batch.now == self.model.now
+        assert batch.more == bool(self.model.due(suspects=suspects))
+        if not batch.more:
+            assert batch.next_due in [
+                self.model.next_due(expected, suspects=suspects, empty=empty)
+                for empty in (False, True)
+            ]
+        if expected is not None:
+            self.held.append(Held(batch, expected))
+
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        said = [self._say(data, held) for held in self._some(data)]
+        expected = [self.model.settle(*each) for _, each in said]
+        settles = [settle for settle, _ in said]
+        assert list(self._run(self.desk.store.settle(settles))) == expected
+
+    @rule(data=st.data(), lease=st.integers(1, 9))
+    def renew(self, data: st.DataObject, lease: int) -> None:
+        some = self._some(data)
+        expected = [self.model.renew(held.lease, lease * SECOND) for held in some]
+        tokens = [held.batch.token or "" for held in some]
+        answers = self._run(self.desk.store.renew(tokens, lease * SECOND))
+        for held, keys, entries in zip(some, answers, expected, strict=True):
+            if entries is None:
+                assert keys is None
+            else:
+                assert keys is not None
+                assert set(keys) == {held.claim_of(entry).key for entry in entries}
+
+    @rule(
+        event_name=st.sampled_from([None, "one", "two"]),
+        state=STATES,
+        after=st.none() | SECONDS,
+        before=st.none() | SECONDS,
+        limit=st.none() | st.integers(1, 4),
+        offset=st.integers(0, 3),
+        behind=st.none() | IDS,
+    )
+    def list(
+        self, *, after: int | None, before: int | None, behind: str | None, **bounds: Any
+    ) -> None:
+        filter = Filter(
+            after=None if after is None else self.model.now + after * SECOND,
+            before=None if before is None else self.model.now + before * SECOND,
+            **bounds,
+        )
+        entry = None if behind is None else self.model.entries.get(behind)
+        from_key = None if entry is None else (entry.message.scheduled_at, entry.message.id)
+        expected = list(self.model.list(filter, from_key))
+        assert list(self._run(self.desk.store.list(filter, from_key=from_key))) == expected
+
+    @invariant()
+    def everything_is_as_the_model_has_it(self) -> None:
+        found = list(self._run(self.desk.store.list(Filter())))
+        assert found == list(self.model.list(Filter(), None))
+        assert self._run(self.desk.store.stats()) == self.model.stats()
+
+    def _some(self, data: st.DataObject) -> Sequence[Held]:
+        """Some of the batches claimed lately, ended ones too."""
+        if not self.held:
+            return []
+        return data.draw(st.lists(st.sampled_from(self.held[-5:]), max_size=2))
+
+    def _say(
+        self, data: st.DataObject, held: Held
+    ) -> tuple[Settle, tuple[Lease, dict[Entry, Settlement], Sequence[Entry] | None]]:
+        """What a holder says of its batch: to the store, and to the model."""
+        claimed = held.lease.claimed
+        only = data.draw(st.none() | st.lists(st.sampled_from(claimed), unique=True))
+        exceptions: dict[Entry, Settlement] = {}
+        for entry in claimed if only is None else only:
+            settlement = self._settlement(
+                held.claim_of(entry).message, data.draw(OUTCOMES), data.draw(SECONDS)
+            )
+            if settlement is not None:
+                exceptions[entry] = settlement
+        settle = Settle(
+            held.batch.token or "",
+            {held.claim_of(entry).key: each for entry, each in exceptions.items()},
+            None if only is None else [held.claim_of(entry).key for entry in only],
+        )
+        return settle, (held.lease, exceptions, only)
+
+    def _settlement(self, message: Message, outcome: str | None, seconds: int) -> Settlement | None:
+        at = self.model.now + seconds * SECOND
+        further = Reschedule(at, Counters(at, occurrence_count=message.occurrence_count + 1))
+        if outcome == "retry":
+            return Reschedule(
+                at,
+                Counters(
+                    message.scheduled_at,
+                    message.retry_count + 1,
+                    message.occurrence_count,
+                    f"failed in {message.id}",
+                ),
+            )
+        if outcome == "release":
+            return Release(at)
+        if outcome == "fire":
+            return further
+        if outcome == "bury" or (outcome and message.recurrence is None):
+            return Bury("broken")
+        return Bury("broken", further) if outcome else None
+
+
+class HistoryCases(StoreHarness):
+    """Random histories, compared step by step with a dictionary."""
+
+    histories = 200
+    """How many histories are tried, at scale 1."""
+
+    async def test_random_histories(self) -> None:
+        machine = type("HistoryOfThisStore", (History,), {"harness": self})
+        await asyncio.to_thread(
+            run_state_machine_as_test,
+            machine,
+            settings=settings(
+                max_examples=self.many(self.histories),
+                stateful_step_count=30,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )

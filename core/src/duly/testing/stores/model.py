@@ -1,0 +1,287 @@
+"""What a store must do, written as plainly as possible: dictionaries and full scans."""
+
+import itertools
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from duly.message import Filter, Message, State, with_changes
+from duly.record import occurrence
+from duly.store import SUSPECT_LAPSES, Bury, Counters, Release, Reschedule, Settlement, Stats
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One scheduling. Of those that were never moved, ``number`` tells the order of storing."""
+
+    message: Message = attrs.field(repr=lambda message: repr(message.id))
+    due: datetime
+    number: int
+    lapses: int = 0
+    moved: bool = False
+
+    @property
+    def suspect(self) -> bool:
+        return self.lapses >= SUSPECT_LAPSES
+
+
+@attrs.define(eq=False)
+class Lease:
+    """One batch: what was claimed, what is left of it, and what was withdrawn."""
+
+    end: datetime
+    claimed: Sequence[Entry]
+    held: list[Entry]
+    withdrawn: list[Entry] = attrs.field(factory=list)
+
+
+def in_order(before: Entry, after: Entry) -> bool:
+    """Whether a claim may take them in this order."""
+    if before.due == after.due and not (before.moved or after.moved):
+        return before.number < after.number
+    return before.due <= after.due
+
+
+class Model:
+    """The store's contract over a dictionary; ``now`` is turned by hand."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.entries: dict[str, Entry] = {}
+        self.leases: list[Lease] = []
+        self._numbers = itertools.count()
+
+    # --- for the caller
+
+    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+        """Whether the group was stored."""
+        new = []
+        for message in messages:
+            old = self.entries.get(message.id)
+            if old is None or replace:
+                new.append(message)
+            elif old.message.created_at != message.created_at:
+                return False
+        for message in new:
+            old = self.entries.get(message.id)
+            stored = with_changes(
+                message,
+                state=State.SCHEDULED,
+                retry_count=0,
+                occurrence_count=0,
+                last_error=None,
+            )
+            if old is not None:
+                stored = self._newer(stored, old.message)
+                self._remove(old)
+            self._add(stored, stored.next_attempt_at)
+        return True
+
+    def cancel(self, id: str, of_state: State | None) -> State | None:
+        """The state it was found in."""
+        entry = self.entries.get(id)
+        if entry is None:
+            return None
+        state = entry.message.state
+        if of_state in (None, state):
+            self._remove(entry)
+        return state
+
+    def reschedule(self, id: str, at: datetime | None, of_state: State) -> State | None:
+        """The state it was found in."""
+        entry = self.entries.get(id)
+        if entry is None or entry.message.state is not of_state:
+            return None if entry is None else entry.message.state
+        at = entry.message.scheduled_at if at is None else at
+        message = with_changes(
+            entry.message, scheduled_at=at, next_attempt_at=at, retry_count=0, last_error=None,
+            state=State.SCHEDULED,
+        )  # fmt: skip
+        self._remove(entry)
+        self._add(message, at, moved=True)
+        return of_state
+
+    def list(self, filter: Filter, from_key: tuple[datetime, str] | None) -> Sequence[Message]:
+        """The messages that match."""
+        found = []
+        for key, message in sorted(
+            ((entry.message.scheduled_at, id), entry.message) for id, entry in self.entries.items()
+        ):
+            if (
+                filter.event_name in (None, message.event_name)
+                and filter.state in (None, message.state)
+                and (filter.before is None or key[0] <= filter.before)
+                and (filter.after is None or key[0] >= filter.after)
+                and (from_key is None or key > from_key)
+            ):
+                found.append(message)
+        return found[filter.offset :][: filter.limit]
+
+    def of_state(self, state: State) -> Iterator[Entry]:
+        """All of a state, the earliest due first."""
+        found = [each for each in self.entries.values() if each.message.state is state]
+        yield from sorted(found, key=lambda each: (each.due, each.number))
+
+    # --- for the scheduler
+
+    def valid(self, lease: Lease) -> bool:
+        """Whether its token still is."""
+        return lease in self.leases and self.now < lease.end
+
+    def recover(self) -> None:
+        """Put back what is left in lapsed leases, as a claim does first."""
+        for lease in [each for each in self.leases if not self.valid(each)]:
+            self.leases.remove(lease)
+            for entry in lease.held:
+                entry.message = with_changes(entry.message, state=State.SCHEDULED)
+                entry.lapses += 1
+
+    def check(self, taken: Sequence[Entry], limit: int, *, suspects: bool) -> None:
+        """Whether a claim may take these, in this order.
+
+        Equal ones come in the order they were stored; where one was moved to its due time since,
+        any order will do.
+        """
+        due = self.due(suspects=suspects)
+        assert set(taken) <= set(due), "took what is not due"
+        assert taken or not due, "took nothing"
+        rest = [entry for entry in due if entry not in taken]
+        if any(entry.suspect for entry in taken):
+            assert len(taken) == 1, "took a suspect in company"
+        else:
+            passed_over = [entry for entry in rest if entry.suspect]
+            assert all(in_order(taken[0], each) for each in passed_over), "passed a suspect over"
+            rest = [entry for entry in rest if not entry.suspect]
+            assert not rest or len(taken) == limit, "took too few"
+        for before, after in itertools.pairwise(taken):
+            assert in_order(before, after), "took in the wrong order"
+        assert all(in_order(taken[-1], each) for each in rest), "took later ones first"
+
+    def take(self, limit: int, *, suspects: bool) -> Sequence[Entry]:
+        """What a claim takes: the earliest if it is a suspect, else the earliest innocents."""
+        due = self.due(suspects=suspects)
+        if due and due[0].suspect:
+            return due[:1]
+        return [entry for entry in due if not entry.suspect][:limit]
+
+    def claim(self, taken: Sequence[Entry], duration: timedelta) -> Lease | None:
+        """The lease of what was taken, None when that is nothing."""
+        if not taken:
+            return None
+        for entry in taken:
+            entry.message = with_changes(entry.message, state=State.CLAIMED)
+        lease = Lease(self.now + duration, taken, list(taken))
+        self.leases.append(lease)
+        return lease
+
+    def due(self, *, suspects: bool) -> Sequence[Entry]:
+        """What is due, earliest first."""
+        return [each for each in self._waiting(suspects=suspects) if each.due <= self.now]
+
+    def next_due(
+        self, own: Lease | None, *, suspects: bool, empty: bool = False
+    ) -> datetime | None:
+        """When another claim could bring something; sooner, if ``empty`` leases count."""
+        moments = [each.due for each in self._waiting(suspects=suspects)]
+        moments += [each.end for each in self.leases if each is not own and (each.held or empty)]
+        return min(moments, default=None)
+
+    def stats(self) -> Stats:
+        """How much there is."""
+        scheduled, claimed, dead = (len(list(self.of_state(state))) for state in State)
+        dues = [entry.due for entry in self.of_state(State.SCHEDULED)]
+        return Stats(
+            scheduled=scheduled,
+            claimed=claimed,
+            dead=dead,
+            oldest_due=min((due for due in dues if due <= self.now), default=None),
+            next_due=min((due for due in dues if due > self.now), default=None),
+        )
+
+    def settle(
+        self,
+        lease: Lease,
+        exceptions: Mapping[Any, Settlement],
+        only: Collection[Hashable] | None,
+    ) -> bool:
+        """Whether the token was valid."""
+        if not self.valid(lease):
+            return False
+        settled = [entry for entry in lease.held if only is None or entry in only]
+        for entry in settled:
+            lease.held.remove(entry)
+            self._settle(entry, exceptions.get(entry))
+        lease.withdrawn = [entry for entry in lease.withdrawn if entry not in (only or ())]
+        if only is None:
+            self.leases.remove(lease)
+        return True
+
+    def renew(self, lease: Lease, duration: timedelta) -> Sequence[Entry] | None:
+        """What was withdrawn, None when the lease is lost."""
+        if not self.valid(lease):
+            return None
+        lease.end = self.now + duration
+        return lease.withdrawn
+
+    def _waiting(self, *, suspects: bool) -> Sequence[Entry]:
+        waiting = self.of_state(State.SCHEDULED)
+        return [each for each in waiting if suspects or not each.suspect]
+
+    def _settle(self, entry: Entry, settlement: Settlement | None) -> None:
+        message = entry.message
+        if settlement is None:
+            del self.entries[message.id]
+        elif isinstance(settlement, Release):
+            entry.message = with_changes(message, state=State.SCHEDULED)
+            self._stand(entry, settlement.at)
+        elif isinstance(settlement, Reschedule):
+            self._put_back(entry, settlement)
+        elif message.recurrence is None:
+            entry.message = with_changes(message, state=State.DEAD, last_error=settlement.reason)
+        else:
+            self._bury_occurrence(entry, settlement)
+
+    def _bury_occurrence(self, entry: Entry, settlement: Bury) -> None:
+        dead = occurrence(entry.message, settlement.reason)
+        if settlement.next is None:
+            del self.entries[entry.message.id]
+        else:
+            self._put_back(entry, settlement.next)
+        while dead.id in self.entries:
+            dead = with_changes(dead, id=dead.id + "+")
+        self._add(dead, dead.next_attempt_at)
+
+    def _put_back(self, entry: Entry, settlement: Reschedule) -> None:
+        counters: Counters = settlement.counters
+        entry.message = with_changes(
+            entry.message,
+            state=State.SCHEDULED,
+            next_attempt_at=settlement.next_attempt_at,
+            **attrs.asdict(counters),
+        )
+        entry.lapses = 0
+        self._stand(entry, settlement.next_attempt_at)
+
+    def _stand(self, entry: Entry, due: datetime) -> None:
+        entry.due, entry.moved = due, True
+
+    def _newer(self, message: Message, replaced: Message) -> Message:
+        if message.created_at > replaced.created_at:
+            return message
+        return with_changes(
+            message, created_at=replaced.created_at + MICROSECOND, _delivery_id=None
+        )
+
+    def _add(self, message: Message, due: datetime, *, moved: bool = False) -> None:
+        self.entries[message.id] = Entry(message, due, next(self._numbers), moved=moved)
+
+    def _remove(self, entry: Entry) -> None:
+        del self.entries[entry.message.id]
+        for lease in self.leases:
+            if entry in lease.held:
+                lease.held.remove(entry)
+                lease.withdrawn.append(entry)

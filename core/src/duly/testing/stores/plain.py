@@ -1,0 +1,113 @@
+"""The model as a store: the contract at its plainest, to try the cases themselves on."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from duly.errors import DuplicateMessage
+from duly.message import Filter, Message, State
+from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats
+from duly.testing.stores.model import Entry, Lease, Model
+
+
+class PlainStore:
+    """A store for tests that looks at everything each time; its keys are the model's entries.
+
+    :class:`duly.store.Store` says what each verb does.
+    """
+
+    def __init__(
+        self, *, clock: Clock | None = None, model: Callable[[datetime], Model] = Model
+    ) -> None:
+        self._clock = clock
+        self._leases: list[Lease] = []
+        self._model = model(self.now())
+
+    def now(self) -> datetime:
+        """The store's time."""
+        return datetime.now(UTC) if self._clock is None else self._clock()
+
+    @property
+    def model(self) -> Model:
+        """The model, at the present moment."""
+        self._model.now = self.now()
+        return self._model
+
+    async def open(self) -> None:
+        """There is nothing to connect to."""
+
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        stored = [self.model.put(each.messages, replace=each.replace) for each in groups]
+        return [None if each else DuplicateMessage("an id is taken") for each in stored]
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        return [self.model.cancel(id, of_state) for id in ids]
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        return self.model.reschedule(id, at, of_state)
+
+    async def get(self, id: str) -> Message | None:
+        entry = self.model.entries.get(id)
+        return None if entry is None else entry.message
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        return self.model.list(filter, from_key)
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        settled = await self.settle(settle)
+        model = self.model
+        model.recover()
+        claimed = model.claim(model.take(limit, suspects=suspects), lease)
+        if claimed is not None:
+            self._leases.append(claimed)
+        return Batch(
+            token=None if claimed is None else str(len(self._leases) - 1),
+            claims=[] if claimed is None else [*map(_claim, claimed.claimed)],
+            now=model.now,
+            next_due=model.next_due(claimed, suspects=suspects),
+            more=bool(model.due(suspects=suspects)),
+            settled=settled,
+        )
+
+    async def renew(
+        self, tokens: Sequence[str], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        leases = [self._lease(token) for token in tokens]
+        return [None if each is None else self.model.renew(each, lease) for each in leases]
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        return [self._settle(each) for each in settles]
+
+    async def stats(self) -> Stats:
+        return self.model.stats()
+
+    def _settle(self, settle: Settle) -> bool:
+        lease = self._lease(settle.token)
+        return lease is not None and self.model.settle(lease, settle.exceptions, settle.only)
+
+    def _lease(self, token: str) -> Lease | None:
+        known = {str(number): lease for number, lease in enumerate(self._leases)}
+        return known.get(token)
+
+
+def _claim(entry: Entry) -> Claim:
+    return Claim(entry, entry.message, entry.lapses)

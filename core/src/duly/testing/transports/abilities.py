@@ -1,0 +1,237 @@
+"""Cases for what a transport may be able to do beyond its contract."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from duly.errors import Rejected, TransportUnavailable
+from duly.testing.transports.bench import Bench
+from duly.testing.transports.harness import TransportHarness
+from duly.transport import Envelope, SupportsBatches
+
+
+class ReceiptCases(TransportHarness):
+    """For transports whose broker gives receipts: another for each message."""
+
+    async def test_each_has_a_receipt_of_its_own(self, desk: Bench) -> None:
+        envelopes = desk.envelopes(20)
+        receipts = [await desk.soon(desk.transport.publish(each)) for each in envelopes]
+        receipts += await desk.soon(
+            asyncio.gather(*map(desk.transport.publish, desk.envelopes(20)))
+        )
+        assert all(isinstance(receipt, str) and receipt for receipt in receipts)
+        assert len(set(receipts)) == 40
+
+
+class DeduplicationCases(TransportHarness):
+    """For transports whose broker drops what it had before, by the delivery id."""
+
+    async def test_attempts_of_one_delivery_arrive_once(self, desk: Bench) -> None:
+        delivery = {"message_id": "a", "delivery_id": "a:1:0"}
+        attempts = [desk.envelope(b"once", attempt=attempt, **delivery) for attempt in (1, 2, 3)]
+        for envelope in attempts:
+            await desk.publish(envelope)
+        await desk.publish(last := desk.envelope())
+        await desk.arrived(attempts[0], last)
+
+    async def test_also_those_of_another_process(self, desk: Bench) -> None:
+        delivery = {"message_id": "a", "delivery_id": "a:1:0"}
+        first, second = (desk.envelope(b"once", attempt=attempt, **delivery) for attempt in (1, 2))
+        await desk.publish(first)
+        await desk.publish(second, by=await desk.another())
+        await desk.publish(last := desk.envelope())
+        await desk.arrived(first, last)
+
+
+class RefusalCases(TransportHarness):
+    """For transports that know of messages which can never be accepted."""
+
+    @abstractmethod
+    def unacceptable(self, desk: Bench) -> Envelope:
+        """An envelope that has to be refused for good: too large, say."""
+
+    async def test_what_can_never_pass_is_rejected(self, desk: Bench) -> None:
+        with pytest.raises(Rejected) as told:
+            await desk.soon(desk.transport.publish(self.unacceptable(desk)))
+        assert str(told.value), "does not tell why"
+        await desk.publish(envelope := desk.envelope())
+        await desk.arrived(envelope)
+
+    async def test_its_neighbours_pass(self, desk: Bench) -> None:
+        envelopes = desk.envelopes(20)
+        mixed = [*envelopes[:10], self.unacceptable(desk), *envelopes[10:]]
+        publishes = asyncio.gather(*map(desk.transport.publish, mixed), return_exceptions=True)
+        outcomes = await desk.soon(publishes)
+        wrong = [isinstance(outcome, BaseException) for outcome in outcomes]
+        assert wrong == [envelope not in envelopes for envelope in mixed]
+        await desk.arrived(*envelopes)
+
+
+class BatchCases(TransportHarness):
+    """For transports that are :class:`~duly.transport.SupportsBatches`."""
+
+    @pytest.mark.parametrize("number", [0, 1, 2, 100, 1000])
+    async def test_one_outcome_each(self, desk: Bench, number: int) -> None:
+        envelopes = desk.envelopes(min(number, self.many(number)))
+        await self._publish(desk, envelopes)
+        await desk.arrived(*envelopes)
+
+    async def test_several_event_names_at_once(self, desk: Bench) -> None:
+        names = [*self.odd_event_names, self.event_name] * 3
+        envelopes = [desk.envelope(event_name=name) for name in names]
+        await self._publish(desk, envelopes)
+        await desk.arrived(*envelopes)
+
+    async def test_batches_side_by_side(self, desk: Bench) -> None:
+        batches = [desk.envelopes(50) for _ in range(5)]
+        async with asyncio.TaskGroup() as group:
+            for batch in batches:
+                group.create_task(self._publish(desk, batch))
+            group.create_task(desk.publish(single := desk.envelope()))
+        await desk.arrived(single, *(envelope for batch in batches for envelope in batch))
+
+    async def test_a_large_one_among_small_ones(self, desk: Bench) -> None:
+        envelopes = [desk.envelope(), desk.envelope(b"x" * self.largest), desk.envelope()]
+        await self._publish(desk, envelopes)
+        await desk.arrived(*envelopes)
+
+    async def test_a_cancelled_batch_does_no_harm(self, desk: Bench) -> None:
+        transport = _batching(desk)
+        for steps in range(10):
+            batch = desk.envelopes(20)
+            publish = asyncio.ensure_future(transport.publish_many(batch))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            publish.cancel()
+            await desk.soon(asyncio.gather(publish, return_exceptions=True))
+        await desk.soon(desk.transport.close())
+        await desk.soon(desk.transport.open())
+        outcomes = await desk.soon(transport.publish_many(desk.envelopes(3)))
+        assert len(outcomes) == 3
+        assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
+
+    async def _publish(self, desk: Bench, envelopes: Sequence[Envelope]) -> None:
+        outcomes = await desk.soon(_batching(desk).publish_many(envelopes))
+        assert len(outcomes) == len(envelopes)
+        assert all(outcome is None or isinstance(outcome, str) for outcome in outcomes)
+
+
+class BatchRefusalCases(BatchCases, RefusalCases):
+    """For transports that take batches and refuse some messages."""
+
+    @pytest.mark.parametrize("places", [[0], [4], [2, 3], [0, 1, 2, 3, 4]], ids=str)
+    async def test_refused_within_a_batch(self, desk: Bench, places: Sequence[int]) -> None:
+        envelopes = list(desk.envelopes(5))
+        for place in places:
+            envelopes[place] = self.unacceptable(desk)
+        outcomes = await desk.soon(_batching(desk).publish_many(envelopes))
+        assert len(outcomes) == 5
+        assert [isinstance(outcome, Rejected) for outcome in outcomes] == [
+            place in places for place in range(5)
+        ]
+        await desk.publish(last := desk.envelope())
+        passed = [each for place, each in enumerate(envelopes) if place not in places]
+        await desk.arrived(*passed, last)
+
+
+class OutageCases(TransportHarness):
+    """For transports whose broker can be taken away by a test and brought back."""
+
+    @abstractmethod
+    async def break_connection(self) -> None:
+        """Take the broker away: nobody answers any more, and connections are cut."""
+
+    @abstractmethod
+    async def restore_connection(self) -> None:
+        """Bring the broker back at the same address."""
+
+    async def test_opening_while_it_is_away(self, desk: Bench) -> None:
+        transport = await desk.make()
+        await self.break_connection()
+        for _ in range(2):
+            await self._unavailable(desk, transport.open())
+        await self.restore_connection()
+        await desk.soon(transport.open())
+        await desk.publish(envelope := desk.envelope(), by=transport)
+        await desk.arrived(envelope)
+
+    async def test_publishing_while_it_is_away(self, desk: Bench) -> None:
+        await desk.publish(first := desk.envelope())
+        await desk.arrived(first)
+        await self.break_connection()
+        for _ in range(3):
+            await self._unavailable(desk, desk.transport.publish(desk.envelope()))
+        await self.restore_connection()
+        await self._goes_on(desk)
+
+    async def test_many_in_flight_when_it_goes(self, desk: Bench) -> None:
+        envelopes = desk.envelopes(self.many(200))
+        publishes = [asyncio.ensure_future(desk.transport.publish(each)) for each in envelopes]
+        await asyncio.sleep(0)
+        await self.break_connection()
+        outcomes = await desk.soon(asyncio.gather(*publishes, return_exceptions=True))
+        for outcome in outcomes:
+            if not isinstance(outcome, str | None):
+                self._check(outcome)
+        await self.restore_connection()
+        await self._goes_on(desk)
+
+    async def test_again_and_again(self, desk: Bench) -> None:
+        for _ in range(3):
+            await self.break_connection()
+            await self._unavailable(desk, desk.transport.publish(desk.envelope()))
+            await self.restore_connection()
+            await self._goes_on(desk)
+
+    async def test_closing_while_it_is_away(self, desk: Bench) -> None:
+        await desk.publish(desk.envelope())
+        await self.break_connection()
+        await desk.soon(desk.transport.close())
+        await self._unavailable(desk, desk.transport.open())
+        await desk.soon(desk.transport.close())
+        await self.restore_connection()
+        await self._goes_on(desk)
+
+    async def test_cancelling_while_it_is_away(self, desk: Bench) -> None:
+        await self.break_connection()
+        publish = asyncio.ensure_future(desk.transport.publish(desk.envelope()))
+        await asyncio.sleep(0)
+        publish.cancel()
+        await desk.soon(asyncio.gather(publish, return_exceptions=True))
+        await self.restore_connection()
+        await self._goes_on(desk)
+
+    async def _unavailable(self, desk: Bench, work: Any) -> None:
+        with pytest.raises(TransportUnavailable) as told:
+            await desk.soon(work)
+        self._check(told.value)
+
+    def _check(self, error: BaseException) -> None:
+        assert isinstance(error, TransportUnavailable), f"an outage is no {error!r}"
+        assert str(error), "does not tell what is away"
+        assert not any(secret in str(error) for secret in self.secrets)
+
+    async def _goes_on(self, desk: Bench) -> None:
+        """As a scheduler does it: open and try, until it works."""
+        last = desk.envelope()
+
+        async def try_again() -> None:
+            while True:
+                try:
+                    await desk.transport.open()
+                    await desk.transport.publish(last)
+                except TransportUnavailable:
+                    await asyncio.sleep(0.02)
+                else:
+                    return
+
+        await desk.soon(try_again())
+        await desk.comes(last)
+
+
+def _batching(desk: Bench) -> SupportsBatches:
+    assert isinstance(desk.transport, SupportsBatches)
+    return desk.transport

@@ -1,0 +1,121 @@
+"""The bench on which each case works: an open transport and short words for what is done to it."""
+
+import asyncio
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import pytest
+
+from duly.transport import Envelope, Transport
+
+if TYPE_CHECKING:  # the harness makes benches
+    from duly.testing.transports.harness import Received, TransportHarness
+
+T = TypeVar("T")
+
+SCHEDULED_AT: Final = datetime(2030, 1, 1, 12, 30, 15, 123_456, tzinfo=UTC)
+
+
+class Bench:
+    """A fresh destination whose consumer listens, and one open transport to it."""
+
+    transport: Transport
+
+    def __init__(self, harness: "TransportHarness") -> None:
+        self.harness = harness
+        self._made: list[Transport] = []
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        await self.harness.listen()
+        self.transport = await self.another()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.harness.drop)
+            for transport in self._made:
+                stack.push_async_callback(self.soon, transport.close())
+
+    async def make(self) -> Transport:
+        """One more transport to the same destination, not open; closed when the case is over."""
+        transport = await self.harness.make_transport()
+        self._made.append(transport)
+        return transport
+
+    async def another(self) -> Transport:
+        """One more transport to the same destination, open."""
+        transport = await self.make()
+        await self.soon(transport.open())
+        return transport
+
+    def envelope(self, payload: bytes | None = None, /, **more: Any) -> Envelope:
+        """An envelope of a message of its own, with a payload of its own unless one is given."""
+        number = next(self._numbers)
+        more.setdefault("message_id", f"id-{number}")
+        more.setdefault("event_name", self.harness.event_name)
+        more.setdefault("scheduled_at", SCHEDULED_AT)
+        occurrence = more.get("occurrence", 0)
+        more.setdefault("delivery_id", f"{more['message_id']}:{1_000_000 + number}:{occurrence}")
+        if payload is None:
+            payload = f"payload {number}".encode()
+        return Envelope(payload=payload, **more)
+
+    def envelopes(self, number: int) -> Sequence[Envelope]:
+        """So many different ones."""
+        return [self.envelope() for _ in range(number)]
+
+    async def publish(self, *envelopes: Envelope, by: Transport | None = None) -> None:
+        """Publish all at the same time, and look at the receipts."""
+        transport = by or self.transport
+        receipts = await self.soon(asyncio.gather(*map(transport.publish, envelopes)))
+        for receipt in receipts:
+            assert receipt is None or isinstance(receipt, str), f"{receipt!r} is no receipt"
+
+    async def arrived(self, *envelopes: Envelope) -> "Sequence[Received]":
+        """What the consumer got, which is exactly these, in any order."""
+        got = await self.received(len(envelopes))
+        wanted = [(envelope.event_name, envelope.payload) for envelope in envelopes]
+        found = [(each.event_name, each.payload) for each in got]
+        missing, surplus = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
+        assert not missing, f"did not arrive: {_listed(missing)}, instead: {_listed(surplus)}"
+        assert not surplus, f"arrived without being sent, or twice: {_listed(surplus)}"
+        return got
+
+    async def received(self, number: int) -> "Sequence[Received]":
+        """All that the consumer got, at least so many."""
+        got = await self.soon(self.harness.received(number))
+        assert len(got) >= number, f"only {len(got)} of {number} arrived"
+        return got
+
+    async def comes(self, envelope: Envelope) -> Sequence[bytes]:
+        """The payloads of all that the consumer got, as soon as this one is among them."""
+        got: Sequence[bytes] = ()
+        while envelope.payload not in got:
+            got = [each.payload for each in await self.received(len(got) + 1)]
+        return got
+
+    async def soon(self, work: Awaitable[T]) -> T:
+        """The result of something that must not hang."""
+        try:
+            async with asyncio.timeout(self.harness.patience) as limit:
+                return await work
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        pytest.fail(f"nothing happened for {self.harness.patience} s")
+
+
+def _listed(counts: Counter[tuple[str, bytes]]) -> str:
+    first = [f"{name!r}: {payload[:40]!r}" for name, payload in list(counts)[:5]]
+    return f"{counts.total()} ({', '.join(first)})"

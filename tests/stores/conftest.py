@@ -1,0 +1,75 @@
+"""Runs cases of the kit on stores with a planted bug, outside of pytest's own collection."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from duly.store import Clock, Store
+from duly.testing.stores import StoreSuite
+from duly.testing.stores.model import Model
+from duly.testing.stores.plain import PlainStore
+
+Planted = type[Model] | type[PlainStore]
+Check = Callable[[Planted, str], Awaitable[None]]
+
+
+class PlantedSuite(StoreSuite):
+    """The cases, over whatever store is planted."""
+
+    scale = 0.2
+
+    def __init__(self, planted: Planted) -> None:
+        self.planted = planted
+        self.stores: dict[str, PlainStore] = {}
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> Store:
+        if namespace not in self.stores:
+            planted = self.planted
+            self.stores[namespace] = (
+                PlainStore(clock=clock, model=planted)
+                if issubclass(planted, Model)
+                else planted(clock=clock)
+            )
+        return self.stores[namespace]
+
+
+def variants(case: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """The arguments that a case is parametrized with, a dictionary for each variant."""
+    choices = []
+    for mark in getattr(case, "pytestmark", []):
+        if mark.name == "parametrize":
+            names, values = mark.args[:2]
+            if isinstance(names, str):
+                names, values = [names], [[value] for value in values]
+            choices.append([dict(zip(names, value, strict=True)) for value in values])
+    for choice in itertools.product(*choices):
+        yield {name: value for part in choice for name, value in part.items()}
+
+
+async def failures(planted: Planted, name: str) -> list[str]:
+    """What a case says about the store, in all its variants; nothing if it finds no fault."""
+    suite = PlantedSuite(planted)
+    case = getattr(suite, name)
+    names = case.__code__.co_varnames[: case.__code__.co_argcount]
+    found = []
+    for arguments in variants(case):
+        for by_hand in [True, False] if "timed" in names else [True]:
+            try:
+                async with suite.bench(by_hand=by_hand) as bench:
+                    await case(bench, **arguments)
+            except Exception as error:
+                found.append(f"{type(error).__name__}: {error}")
+    return found
+
+
+@pytest.fixture
+def assert_caught() -> Check:
+    """Checks that a case finds a bug, and finds nothing where there is none."""
+
+    async def check(bug: Planted, case: str) -> None:
+        assert await failures(bug, case)
+        assert await failures(PlainStore, case) == []
+
+    return check

@@ -1,0 +1,15 @@
+"""The memory store is held to the contract."""
+
+from duly.memory import MemoryStore
+from duly.store import Clock, Store
+from duly.testing.stores import StoreSuite, WakeupCases
+
+pytest_plugins = ["duly.testing"]
+
+
+class TestMemoryStore(WakeupCases, StoreSuite):
+    """All cases; there are no records, no transactions and no other process."""
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> Store:
+        stores: dict[str, MemoryStore] = self.__dict__.setdefault("stores", {})
+        return stores.setdefault(namespace, MemoryStore(clock=clock))
