@@ -1,0 +1,18 @@
+"""The line in which messages wait, by due time; suspects stand in one of their own."""
+
+import sqlite3
+
+from duly_sqlite import sql
+
+__all__ = ["heads", "put_in_line"]
+
+
+def heads(db: sqlite3.Cursor) -> tuple[int | None, int | None]:
+    """The earliest due times of all that waits: of the ordinary and of the suspects."""
+    ordinary, suspect = db.execute(sql.HEADS).fetchone()
+    return ordinary, suspect
+
+
+def put_in_line(db: sqlite3.Cursor, keys: str) -> None:
+    """Let the messages of a JSON array of keys wait at their due times, but for those gone."""
+    db.execute(sql.LINE_UP, (keys,))

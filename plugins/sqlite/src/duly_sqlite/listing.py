@@ -1,0 +1,101 @@
+"""What callers look at: get, list, stats."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from duly import Filter, Message, State, Stats
+from duly.message import UNREADABLE
+from duly.moment import from_microseconds, to_microseconds
+
+from duly_sqlite import sql
+from duly_sqlite.reading import fetch, show
+from duly_sqlite.storing import STATES
+
+__all__ = ["get", "list_", "stats"]
+
+
+def get(db: sqlite3.Cursor, id: str) -> Message | None:
+    """The message of that id; None when there is none."""
+    if not _storable(id):
+        return None
+    rows = fetch(db, sql.GET, (id,))
+    return _shown(rows[0]) if rows else None
+
+
+def list_(
+    db: sqlite3.Cursor, filter: Filter, from_key: tuple[datetime, str] | None
+) -> Sequence[Message]:
+    """The messages that match, by ``(scheduled_at, id)``."""
+    if filter.event_name is not None and not _storable(filter.event_name):
+        return ()
+    statement, conditions, parameters = _plan(filter)
+    if filter.after is not None:
+        conditions.append("scheduled_at >= ?")
+        parameters.append(to_microseconds(filter.after))
+    if filter.before is not None:
+        conditions.append("scheduled_at <= ?")
+        parameters.append(to_microseconds(filter.before))
+    if from_key is not None:
+        conditions.append("(scheduled_at, id) > (?, ?)")
+        parameters += [to_microseconds(from_key[0]), from_key[1]]
+    if conditions:
+        statement += " WHERE " + " AND ".join(conditions)
+    statement += " ORDER BY scheduled_at, id LIMIT ? OFFSET ?"
+    parameters += [-1 if filter.limit is None else filter.limit, filter.offset]
+    return [_shown(row) for row in fetch(db, statement, parameters)]
+
+
+def _plan(filter: Filter) -> tuple[str, list[str], list[Any]]:
+    """Which index serves a filter, and what it asks of name and state."""
+    conditions: list[str] = []
+    parameters: list[Any] = []
+    if filter.event_name == UNREADABLE:
+        conditions.append("dead = 2")
+    elif filter.event_name is not None:
+        conditions.append("event_name = ?")
+        parameters.append(filter.event_name)
+    match filter.state:
+        case State.DEAD:
+            conditions.append("dead > 0")
+        case State.CLAIMED:
+            conditions += ["dead = 0", sql.IN_LEASES]
+        case State.SCHEDULED:
+            conditions.append(f"{sql.STATE} = 0")
+    if filter.state is State.DEAD or filter.event_name == UNREADABLE:
+        return sql.LIST_DEAD, ["dead > 0", *conditions], parameters
+    if filter.state is State.CLAIMED:
+        return sql.LIST_CLAIMED, conditions, parameters
+    return (
+        sql.LIST_BY_TIME if filter.event_name is None else sql.LIST_BY_NAME,
+        conditions,
+        parameters,
+    )
+
+
+def stats(db: sqlite3.Cursor, now: int) -> Stats:
+    """How much there is, from the narrow tables and indexes."""
+    scheduled, claimed, dead, *firsts = db.execute(sql.STATS, (now,)).fetchone()
+    oldest = [moment for moment in firsts[:2] if moment is not None and moment <= now]
+    coming = [moment for moment in firsts[2:] if moment is not None]
+    return Stats(
+        scheduled=scheduled,
+        claimed=claimed,
+        dead=dead,
+        oldest_due=from_microseconds(min(oldest)) if oldest else None,
+        next_due=from_microseconds(min(coming)) if coming else None,
+    )
+
+
+def _shown(row: Sequence[Any]) -> Message:
+    key, state, *record = row
+    return show(key, record, STATES[state])
+
+
+def _storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""The tables, and how a file gets them."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from duly import StoreError
+
+from duly_sqlite import sql
+
+__all__ = ["VERSION", "all_statements", "pending", "prepare"]
+
+VERSION: Final = 1
+"""Of the schema that this code makes. What has a schema usable from a later one is refused."""
+
+_MOMENT: Final = (
+    "CHECK (typeof({0}) = 'integer' AND {0} BETWEEN -62135596800000000 AND 253402300799999999)"
+)
+"""The years 1 to 9999 in microseconds: what can be listed can be sorted and paged."""
+
+# The checks guard the columns by which the store itself finds and sorts. Whatever else a hand from
+# outside writes makes one record unreadable, never a statement fail.
+_DDL: Final = (
+    # usable_from: the oldest schema version whose code can work with this one.
+    "CREATE TABLE duly_schema (version INTEGER NOT NULL, usable_from INTEGER NOT NULL)",
+    f"""\
+CREATE TABLE duly_messages (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+    due_at INTEGER NOT NULL {_MOMENT.format("due_at")}, -- its place in duly_due, kept while claimed
+    lapses INTEGER NOT NULL DEFAULT 0 CHECK (typeof(lapses) = 'integer'),
+    dead INTEGER NOT NULL DEFAULT 0 CHECK (dead IN (0, 1, 2)), -- 1: a dead letter, 2: unreadable
+    format INTEGER NOT NULL,
+    id TEXT NOT NULL UNIQUE CHECK (typeof(id) = 'text'),
+    event_name TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    metadata BLOB NOT NULL,
+    scheduled_at INTEGER NOT NULL {_MOMENT.format("scheduled_at")},
+    created_at INTEGER NOT NULL {_MOMENT.format("created_at")},
+    expires_at INTEGER,
+    recurrence TEXT,
+    next_attempt_at INTEGER NOT NULL,
+    retry_count INTEGER NOT NULL,
+    occurrence_count INTEGER NOT NULL,
+    last_error TEXT,
+    delivery_id TEXT,
+    trace_context BLOB NOT NULL
+)""",
+    "CREATE INDEX duly_messages_by_time ON duly_messages (scheduled_at, id)",
+    "CREATE INDEX duly_messages_by_name ON duly_messages (event_name, scheduled_at, id)",
+    "CREATE INDEX duly_messages_dead ON duly_messages (scheduled_at, id) WHERE dead > 0",
+    # What waits: narrow, so that claiming rewrites no payload; suspects stand apart.
+    """\
+CREATE TABLE duly_due (
+    suspect INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    PRIMARY KEY (suspect, due_at, key)
+) WITHOUT ROWID""",
+    # One row for each batch in hand; keys is a JSON array.
+    """\
+CREATE TABLE duly_leases (
+    token TEXT NOT NULL PRIMARY KEY,
+    expires_at INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    keys TEXT NOT NULL
+) WITHOUT ROWID""",
+    "CREATE INDEX duly_leases_by_end ON duly_leases (expires_at)",
+    "INSERT INTO duly_schema (version, usable_from) VALUES (1, 1)",
+)
+
+
+def pending(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
+    """The statements that this database still needs; none when its schema is current.
+
+    Raises:
+        StoreError: a table of this name was made by something else, or for a newer duly.
+    """
+    found = db.execute(sql.OUR_TABLES).fetchall()
+    if not found:
+        return _DDL
+    try:
+        usable_from = db.execute(sql.USABLE_FROM).fetchone()[0]
+        if isinstance(usable_from, int) and usable_from > VERSION:
+            raise StoreError(
+                f"SQLite file {path}: its schema is usable from version {usable_from} on, this "
+                f"duly-sqlite has version {VERSION}: upgrade it"
+            )
+        for probe in sql.PROBES:
+            db.execute(probe)
+    except sqlite3.OperationalError as error:
+        raise _foreign(path, [name for (name,) in found], str(error)) from error
+    if not isinstance(usable_from, int):
+        raise _foreign(path, ["duly_schema"], "it names no version")
+    return ()
+
+
+def all_statements() -> Sequence[str]:
+    """The statements that an empty database needs."""
+    return _DDL
+
+
+def prepare(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
+    """Bring the schema up to date within the transaction at hand; the statements that were run."""
+    statements = pending(db, path)
+    for statement in statements:
+        db.execute(statement)
+    return statements
+
+
+def _foreign(path: Path, names: Sequence[str], reason: str) -> StoreError:
+    return StoreError(
+        f"SQLite file {path}: it has tables that are not what duly makes "
+        f"({', '.join(names)}: {reason}): choose another file, or remove them"
+    )

@@ -1,0 +1,182 @@
+"""The statements, by what they do. ``duly_due`` is called the line here.
+
+Hot ones are single statements with an index for each step; keys of many messages come as a JSON
+array, which costs less than one statement for each.
+"""
+# ruff: noqa: S608  # what is put together are constants of this package, never values
+
+from typing import Final
+
+from duly.record import Record
+from duly.store import SUSPECT_LAPSES
+
+COLUMNS: Final = ", ".join(Record._fields)
+"""A record is a row: its fields, in their order, are columns."""
+
+STATE: Final = f"""\
+CASE
+    WHEN dead > 0 THEN 2
+    WHEN EXISTS (
+        SELECT 1 FROM duly_due
+        WHERE suspect = (lapses >= {SUSPECT_LAPSES})
+            AND duly_due.due_at = duly_messages.due_at
+            AND duly_due.key = duly_messages.key
+    ) THEN 0
+    ELSE 1
+END"""
+"""0: scheduled, 2: dead, 1: neither in the line nor dead, so in somebody's hands."""
+
+# --- storing
+
+LAST_KEY: Final = "SELECT coalesce(max(key), 0) FROM duly_messages"
+
+# The 10th field of a record is next_attempt_at. Counters (11 to 13) start anew, whatever a message
+# brings with it.
+INSERT: Final = f"""\
+INSERT INTO duly_messages (due_at, {COLUMNS})
+VALUES (?10, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, NULL, ?14, ?15)"""
+
+INSERT_DEAD: Final = f"""\
+INSERT INTO duly_messages (due_at, dead, {COLUMNS})
+VALUES (?10, 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"""
+
+REMOVE_NEW: Final = "DELETE FROM duly_messages WHERE key > ?"
+
+LINE_UP_NEW: Final = """\
+INSERT INTO duly_due (suspect, due_at, key)
+SELECT 0, due_at, key FROM duly_messages WHERE key > ?"""
+
+LINE_UP: Final = f"""\
+INSERT INTO duly_due (suspect, due_at, key)
+SELECT lapses >= {SUSPECT_LAPSES}, due_at, key FROM duly_messages
+WHERE key IN (SELECT value FROM json_each(?))"""
+
+LEAVE_LINE: Final = f"""\
+DELETE FROM duly_due WHERE suspect = (? >= {SUSPECT_LAPSES}) AND due_at = ? AND key = ?"""
+
+FIND: Final = f"SELECT key, due_at, lapses, created_at, {STATE} FROM duly_messages WHERE id = ?"
+
+IS_TAKEN: Final = "SELECT 1 FROM duly_messages WHERE id = ?"
+
+SCHEDULED_AT: Final = "SELECT scheduled_at FROM duly_messages WHERE key = ?"
+
+REMOVE: Final = "DELETE FROM duly_messages WHERE key = ?"
+
+# The old row makes way for the new one, which gets a key of its own.
+MOVE: Final = """\
+INSERT OR REPLACE INTO duly_messages (
+    due_at, format, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
+    recurrence, next_attempt_at, retry_count, occurrence_count, delivery_id, trace_context
+)
+SELECT ?2, format, id, event_name, payload, metadata, ?2, created_at, expires_at,
+    recurrence, ?2, 0, occurrence_count, delivery_id, trace_context
+FROM duly_messages WHERE key = ?1"""
+
+# --- claiming
+
+HEADS: Final = """\
+SELECT (SELECT min(due_at) FROM duly_due WHERE suspect = 0),
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 1)"""
+
+FIRST_END: Final = """\
+SELECT expires_at FROM duly_leases WHERE token <> ? AND keys <> '[]' ORDER BY expires_at LIMIT 1"""
+
+FIRST_DUE: Final = """\
+SELECT due_at, key FROM duly_due WHERE suspect = ? AND due_at <= ? ORDER BY due_at, key LIMIT 1"""
+
+# CROSS JOIN: along the line, never through the messages.
+TAKE: Final = f"""\
+SELECT duly_due.due_at, duly_due.key, lapses, {COLUMNS}
+FROM duly_due CROSS JOIN duly_messages ON duly_messages.key = duly_due.key
+WHERE suspect = ? AND duly_due.due_at <= ?
+ORDER BY duly_due.due_at, duly_due.key LIMIT ?"""
+
+# All up to a place, and so also what somebody removed the message of.
+LEAVE_LINE_UP_TO: Final = "DELETE FROM duly_due WHERE suspect = ? AND (due_at, key) <= (?, ?)"
+
+LEASE: Final = "INSERT INTO duly_leases (token, expires_at, owner, keys) VALUES (?, ?, ?, ?)"
+
+ANY_LAPSED: Final = "SELECT 1 FROM duly_leases WHERE expires_at <= ? LIMIT 1"
+
+LAPSED_KEYS: Final = """\
+SELECT json_group_array(value) FROM duly_leases, json_each(keys) WHERE expires_at <= ?"""
+
+REMOVE_LAPSED: Final = "DELETE FROM duly_leases WHERE expires_at <= ?"
+
+COUNT_LAPSE: Final = """\
+UPDATE duly_messages SET lapses = lapses + 1 WHERE key IN (SELECT value FROM json_each(?))"""
+
+RENEW: Final = "UPDATE duly_leases SET expires_at = ? WHERE token = ? AND expires_at > ?"
+
+GONE: Final = """\
+SELECT value FROM duly_leases, json_each(keys)
+WHERE token = ? AND NOT EXISTS (SELECT 1 FROM duly_messages WHERE duly_messages.key = value)"""
+
+# The row stays as it was found. Only an id that is no text is replaced: who purges needs one.
+SET_ASIDE: Final = "UPDATE duly_messages SET dead = 2, id = ? WHERE key = ?"
+
+POSTPONE: Final = """\
+UPDATE duly_messages SET due_at = ? WHERE key IN (SELECT value FROM json_each(?))"""
+
+# --- settling
+
+HELD: Final = "SELECT keys FROM duly_leases WHERE token = ? AND expires_at > ?"
+
+END_LEASE: Final = "DELETE FROM duly_leases WHERE token = ?"
+
+KEEP_IN_LEASE: Final = "UPDATE duly_leases SET keys = ? WHERE token = ?"
+
+REMOVE_ALL: Final = "DELETE FROM duly_messages WHERE key IN (SELECT value FROM json_each(?))"
+
+# Most are released at their old place, and then no payload is rewritten.
+RELEASE: Final = "UPDATE duly_messages SET due_at = ?1 WHERE key = ?2 AND due_at <> ?1"
+
+RESCHEDULE: Final = """\
+UPDATE duly_messages
+SET due_at = ?2, next_attempt_at = ?2, scheduled_at = ?3, retry_count = ?4,
+    occurrence_count = ?5, last_error = ?6, lapses = 0
+WHERE key = ?1"""
+
+BURY: Final = """\
+UPDATE duly_messages SET dead = 1, last_error = ? WHERE key = ? AND recurrence IS NULL"""
+
+LOAD: Final = f"SELECT {COLUMNS} FROM duly_messages WHERE key = ?"
+
+# --- listing
+
+_SELECT: Final = f"SELECT key, {STATE}, {COLUMNS} FROM duly_messages"
+
+GET: Final = f"{_SELECT} WHERE id = ?"
+
+# Indexes are named, so that no plan sorts a million messages for the first ten of them.
+LIST_BY_TIME: Final = f"{_SELECT} INDEXED BY duly_messages_by_time"
+LIST_BY_NAME: Final = f"{_SELECT} INDEXED BY duly_messages_by_name"
+LIST_DEAD: Final = f"{_SELECT} INDEXED BY duly_messages_dead"
+LIST_CLAIMED: Final = _SELECT
+
+IN_LEASES: Final = "key IN (SELECT value FROM duly_leases, json_each(keys))"
+
+STATS: Final = f"""\
+SELECT
+    (SELECT count(*) FROM duly_due),
+    (SELECT count(*) FROM duly_messages WHERE {IN_LEASES}),
+    (SELECT count(*) FROM duly_messages WHERE dead > 0),
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 0),
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 1),
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 0 AND due_at > ?1),
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 1 AND due_at > ?1)"""
+
+# --- the schema
+
+OUR_TABLES: Final = """\
+SELECT name FROM sqlite_master
+WHERE name IN ('duly_schema', 'duly_messages', 'duly_due', 'duly_leases') ORDER BY name"""
+
+USABLE_FROM: Final = "SELECT max(usable_from) FROM duly_schema"
+
+PROBES: Final = (
+    f"SELECT key, due_at, lapses, dead, {COLUMNS} FROM duly_messages LIMIT 0",
+    "SELECT suspect, due_at, key FROM duly_due LIMIT 0",
+    "SELECT token, expires_at, owner, keys FROM duly_leases LIMIT 0",
+)
+"""They succeed where the tables have the columns that are needed."""

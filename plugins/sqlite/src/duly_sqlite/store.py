@@ -1,0 +1,183 @@
+"""The store: every verb of the contract, each one transaction in the writer's thread."""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from duly import Filter, InvalidArgument, Message, State, Stats
+from duly.moment import to_microseconds
+from duly.store import Batch, Clock, Group, Key, Settle, Token
+
+from duly_sqlite import claiming, file, listing, storing
+from duly_sqlite.connection import ConnectionThread
+from duly_sqlite.errors import translated
+from duly_sqlite.settling import settle_all
+from duly_sqlite.within import savepoint
+from duly_sqlite.writing import Writer
+
+__all__ = ["SQLiteStore"]
+
+T = TypeVar("T")
+
+
+class SQLiteStore:
+    """Keeps messages in a file: ``Scheduler(SQLiteStore("orders.db"), transport)``.
+
+    Any number of processes of one host may share the file, with stores and with connections of
+    their own. ``path`` is that of a file, which is made if need be, in a folder that exists.
+    ``clock`` None is this host's. :class:`duly.store.Store` tells what each verb does.
+
+    Raises:
+        InvalidArgument: the path is empty, ``:memory:``, or holds a NUL character.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
+        self._path = _absolute(path)
+        self._clock = clock
+        self._writer = Writer(self._path)
+        # Sees what was committed and holds nobody up, however long a list is.
+        self._reader = ConnectionThread(
+            self._path, "duly-sqlite-reader", lambda: file.reader(self._path)
+        )
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({str(self._path)!r})"
+
+    async def open(self) -> None:
+        """Open the file and see that it is ours; one that is missing or empty is set up."""
+        await self._writer.open()
+        await self._reader.open()
+
+    async def close(self) -> None:
+        """Finish what was asked for, close the file and end the threads."""
+        try:
+            await self._reader.close()
+        finally:
+            await self._writer.close()
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """Store groups of messages, each whole or not at all."""
+        return await self._act(lambda db: storing.put(db, groups), within)
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        """Remove messages; the state each was found in."""
+        return await self._act(lambda db: storing.cancel(db, ids, of_state), within)
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """Move a message found in ``of_state``; the state it was found in."""
+        return await self._act(lambda db: storing.reschedule(db, id, at, of_state), within)
+
+    async def get(self, id: str) -> Message | None:
+        """The message of that id, None when there is none."""
+        return await self._read(lambda db: listing.get(db, id))
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        """The messages that match, by ``(scheduled_at, id)``."""
+        return await self._read(lambda db: listing.list_(db, filter, from_key))
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        """First the settles, then up to ``limit`` due messages for ``lease``."""
+
+        def glance(db: sqlite3.Cursor) -> Batch | None:
+            return None if settle else claiming.nothing_due(db, self._now(), suspects=suspects)
+
+        def work(db: sqlite3.Cursor) -> Batch:
+            now = self._now()
+            settled = settle_all(db, now, settle)
+            return claiming.claim(
+                db,
+                now,
+                limit=limit,
+                lease=lease,
+                owner=owner,
+                suspects=suspects,
+                settled=settled,
+            )
+
+        return await self._writer.write(work, glance=glance, undo=claiming.give_back)
+
+    async def renew(
+        self, tokens: Sequence[Token], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
+        return await self._writer.write(lambda db: claiming.renew(db, self._now(), tokens, lease))
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Settle without a claim; False for a token that is not valid."""
+        return await self._writer.write(lambda db: settle_all(db, self._now(), settles))
+
+    async def stats(self) -> Stats:
+        """How much there is, from the narrow tables."""
+        return await self._read(lambda db: listing.stats(db, self._now()))
+
+    async def wait_for_change(self) -> None:
+        """Return when a store of this process on this file got something due earlier."""
+        await self._writer.wait_for_change()
+
+    async def changed(self) -> bool:
+        """Whether another connection, of any process, wrote to the file since the last call."""
+        return await self._writer.changed()
+
+    def accepts(self, within: object) -> bool:
+        """Whether ``within`` is a connection of the :mod:`sqlite3` module."""
+        return isinstance(within, sqlite3.Connection)
+
+    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
+        """The statements that bring the schema up to date; run, unless ``dry_run``.
+
+        :meth:`open` does so by itself.
+        """
+
+        def run() -> Sequence[str]:
+            with translated(self._path, opening=True):
+                return file.migrate(self._path, dry_run=dry_run)
+
+        return await asyncio.to_thread(run)
+
+    async def check(self) -> Sequence[str]:
+        """What about the file's settings is less than safe, one sentence each."""
+        return await self._writer.doubts()
+
+    def _now(self) -> int:
+        """In microseconds; rounded down, so that nothing is early."""
+        return time.time_ns() // 1000 if self._clock is None else to_microseconds(self._clock())
+
+    async def _act(self, work: Callable[[sqlite3.Cursor], T], within: object) -> T:
+        if within is None:
+            return await self._writer.write(work)
+        # In the caller's thread, as its connection demands. Nobody is woken: it is not committed.
+        with savepoint(within, self._path) as db:
+            return work(db)
+
+    async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        return await self._reader.run(lambda connection, _: work(connection.cursor()))
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
+    if text == ":memory:":
+        raise InvalidArgument("SQLite in memory is not served: use memory://")
+    return Path(text).absolute()  # now: the process may change its folder later

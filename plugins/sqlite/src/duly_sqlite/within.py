@@ -1,0 +1,69 @@
+"""The caller's own transaction: a connection of the :mod:`sqlite3` module to the same file."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from duly import InvalidArgument
+
+from duly_sqlite.errors import translated
+
+__all__ = ["savepoint"]
+
+
+@contextlib.contextmanager
+def savepoint(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
+    """A cursor in the transaction of the caller's connection, begun if there is none.
+
+    Nothing is committed; what is done in the block is undone when it raises.
+
+    Raises:
+        InvalidArgument: no connection, one that is closed, of another thread or to another file.
+        StoreUnavailable: another connection holds the lock.
+    """
+    if not isinstance(within, sqlite3.Connection):
+        raise InvalidArgument(
+            f"within must be a sqlite3.Connection to {path}, not {type(within).__name__}"
+        )
+    with translated(path):
+        try:
+            db = sqlite3.Cursor(within)  # not by within.cursor(): no row factory of the caller's
+            open_before = within.in_transaction
+            _check_file(db, path)
+        except sqlite3.ProgrammingError as error:
+            raise InvalidArgument(f"within cannot be used here: {error}") from error
+        if not open_before:
+            db.execute("BEGIN IMMEDIATE")
+        db.execute("SAVEPOINT duly")
+        try:
+            yield db
+        except BaseException:
+            _undo(db, all_of_it=not open_before)
+            raise
+        db.execute("RELEASE duly")
+
+
+def _check_file(db: sqlite3.Cursor, path: Path) -> None:
+    # Asked for as bytes, so that no text factory of the caller's gets to see it.
+    (file,) = db.execute(
+        "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
+    ).fetchone()
+    with contextlib.suppress(OSError):
+        if file and path.samefile(os.fsdecode(file)):
+            return
+    raise InvalidArgument(
+        f"within is a connection to {os.fsdecode(file or b':memory:')}, not to {path}"
+    )
+
+
+def _undo(db: sqlite3.Cursor, *, all_of_it: bool) -> None:
+    if not db.connection.in_transaction:  # some errors end it by themselves
+        return
+    with contextlib.suppress(sqlite3.Error):
+        if all_of_it:
+            db.execute("ROLLBACK")
+        else:
+            db.execute("ROLLBACK TO duly")
+            db.execute("RELEASE duly")

@@ -1,0 +1,107 @@
+"""The one who writes: transactions in turn, and a bell for who waits for what came in."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from duly_sqlite.connection import Call, ConnectionThread, patiently, transaction
+from duly_sqlite.file import data_version, doubts, writer
+from duly_sqlite.line import heads
+from duly_sqlite.wakeups import Wakeups
+
+__all__ = ["Writer"]
+
+T = TypeVar("T")
+Heads = tuple[int | None, int | None]
+
+
+class Writer:
+    """The connection of a store that writes, in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ConnectionThread(path, "duly-sqlite-writer", self._connect)
+        self._wakeups = Wakeups(os.path.realpath(path))
+        self._data_version = 0
+
+    async def open(self) -> None:
+        """Open the file; again does nothing."""
+        await self._thread.open()
+        self._wakeups.connect()
+
+    async def close(self) -> None:
+        """Finish what was asked for and close the file; again does nothing."""
+        self._wakeups.disconnect()
+        await self._thread.close()
+
+    async def write(
+        self,
+        work: Callable[[sqlite3.Cursor], T],
+        *,
+        glance: Callable[[sqlite3.Cursor], T | None] | None = None,
+        undo: Callable[[sqlite3.Cursor, T], object] | None = None,
+    ) -> T:
+        """What ``work`` brings, as one transaction.
+
+        ``glance`` may have the answer without a lock. ``undo`` is for an outcome that nobody
+        waits for any more.
+        """
+
+        def run(connection: sqlite3.Connection, call: Call) -> T:
+            if glance is not None:
+                seen = patiently(lambda: glance(connection.cursor()), call)
+                if seen is not None:
+                    return seen
+            outcome = self._transact(connection, work, call)
+            if call.abandoned and undo is not None:
+                self._transact(connection, lambda db: undo(db, outcome), Call())
+            return outcome
+
+        return await self._thread.run(run)
+
+    async def wait_for_change(self) -> None:
+        """Return when a store of this process on this file put something in an earlier place."""
+        await self._wakeups.wait()
+
+    async def changed(self) -> bool:
+        """Whether another connection wrote to the file since the last call."""
+
+        def look(connection: sqlite3.Connection, call: Call) -> bool:
+            before = self._data_version
+            self._data_version = patiently(lambda: data_version(connection), call)
+            return self._data_version != before
+
+        return await self._thread.run(look)
+
+    async def doubts(self) -> Sequence[str]:
+        """What about the settings is less than safe, one sentence each."""
+        return await self._thread.run(lambda connection, _: doubts(connection, self._path))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = writer(self._path)
+        self._data_version = data_version(connection)
+        return connection
+
+    def _transact(
+        self, connection: sqlite3.Connection, work: Callable[[sqlite3.Cursor], T], call: Call
+    ) -> T:
+        def watched(db: sqlite3.Cursor) -> tuple[T, bool]:
+            before = heads(db)
+            outcome = work(db)
+            return outcome, _earlier(heads(db), before)
+
+        outcome, earlier = transaction(connection, watched, call)
+        # Whoever sleeps has looked since the line last got an earlier head, and sleeps no longer
+        # than until the head it saw is due: only an earlier one is news.
+        if earlier:
+            self._wakeups.ring()
+        return outcome
+
+
+def _earlier(now: Heads, before: Heads) -> bool:
+    return any(
+        head is not None and (old is None or head < old)
+        for head, old in zip(now, before, strict=True)
+    )
