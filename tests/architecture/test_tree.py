@@ -1,0 +1,261 @@
+"""What may know what: the direction of imports, and what every module looks like."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import duly
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "core" / "src" / "duly"
+PLUGINS = sorted(file.parent for file in (ROOT / "plugins").glob("**/pyproject.toml"))
+SOURCES = sorted(
+    file
+    for folder in ("core", "plugins", "tests", "examples")
+    for file in (ROOT / folder).rglob("*.py")
+)
+
+# From the bottom to the top: a module imports what stands further down or beside it, never what
+# stands further up.
+LAYERS = [
+    {"errors"},
+    {"moment", "url", "_texts", "_zones"},
+    {"recurrence", "message", "_logging"},
+    {"record", "store", "transport"},
+    {"recovery", "hookspecs"},
+    {"memory", "_memory", "local", "health", "_installed", "_schemes", "_plugins"},
+    {
+        "_arguments", "_calls", "_hands", "_intake", "_lanes", "_leases", "_metrics", "_observed",
+        "_outage", "_outcomes", "_spans", "_store_time", "_telemetry", "_workers",
+    },
+    {"_delivery"},
+    {"_loop"},
+    {"_engine"},
+    {"client"},
+    {"scheduler"},
+    {"sync"},
+]  # fmt: skip
+DEPENDENCIES = {"attrs", "cronsim", "opentelemetry", "pluggy", "structlog", "tzdata"}
+FOR_TESTING = {"hypothesis", "pytest", "pytest_asyncio"}
+PUBLIC = sorted(
+    info.name
+    for info in pkgutil.walk_packages(duly.__path__, "duly.")
+    if not any(part.startswith("_") for part in info.name.split("."))
+)
+
+
+def imported(file: Path, *, for_types: bool = True) -> set[str]:
+    """The modules that a file imports, in full; those for types only may be left out."""
+    tree = ast.parse(file.read_text())
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not for_types
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms(file: Path, *, for_types: bool = True) -> set[str]:
+    """The modules of core that a file imports, by their name next to ``duly``."""
+    names = {
+        name.split(".")[1]
+        for name in imported(file, for_types=for_types)
+        if name.startswith("duly.")
+    }
+    return {name for name in names if (CORE / name).is_dir() or (CORE / f"{name}.py").is_file()}
+
+
+def room(file: Path) -> str:
+    return file.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def of_core() -> list[Path]:
+    """The modules of core without its front page and the kit."""
+    return [
+        file for file in sorted(CORE.rglob("*.py")) if room(file) not in ("__init__", "testing")
+    ]
+
+
+class TestDirection:
+    def test_every_module_has_its_place(self):
+        places = [name for layer in LAYERS for name in layer]
+        assert len(places) == len(set(places))
+        assert {room(file) for file in of_core()} <= set(places)
+
+    @pytest.mark.parametrize("file", of_core(), ids=lambda file: str(file.relative_to(CORE)))
+    def test_a_module_imports_nothing_from_above(self, file):
+        height = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+        above = {name for name in rooms(file, for_types=False) if height[name] > height[room(file)]}
+        assert not above
+
+    def test_nothing_goes_in_circles(self):
+        graph = {room(file): set[str]() for file in of_core()}
+        for file in of_core():
+            graph[room(file)] |= rooms(file, for_types=False) - {room(file)}
+        TopologicalSorter(graph).prepare()
+
+    def test_only_the_kit_knows_the_kit(self):
+        for file in [*of_core(), CORE / "__init__.py"]:
+            assert "testing" not in rooms(file), file
+
+    def test_the_kit_knows_only_what_is_public(self):
+        for file in CORE.glob("testing/**/*.py"):
+            assert not {name for name in rooms(file) if name.startswith("_")}, file
+
+
+class TestDependencies:
+    def test_core_imports_what_it_asks_for_and_nothing_else(self):
+        asked = tomllib.loads((ROOT / "core/pyproject.toml").read_text())["project"]["dependencies"]
+        assert {re.split(r"[^\w-]", each)[0] for each in asked} == {
+            name.replace("opentelemetry", "opentelemetry-api") for name in DEPENDENCIES
+        }
+        for file in of_core():
+            others = {name.split(".")[0] for name in imported(file)} - sys.stdlib_module_names
+            assert others <= DEPENDENCIES | {"duly"}, file
+
+    def test_the_kit_may_use_what_its_extra_asks_for(self):
+        for file in CORE.glob("testing/**/*.py"):
+            others = {name.split(".")[0] for name in imported(file)} - sys.stdlib_module_names
+            assert others <= DEPENDENCIES | FOR_TESTING | {"duly"}, file
+
+    def test_importing_duly_imports_no_test_tool(self):
+        code = "import duly, sys; print(*sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert not FOR_TESTING & set(done.stdout.split())
+        assert "asyncpg" not in done.stdout
+        assert "sqlite3" not in done.stdout.split()
+
+    @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+    def test_a_plugin_knows_the_public_modules_alone(self, folder):
+        asked = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
+        drivers = {re.split(r"[^\w-]", each)[0] for each in asked}
+        (package,) = (path.name for path in (folder / "src").iterdir() if path.is_dir())
+        assert "duly" in drivers
+        for file in folder.glob("src/**/*.py"):
+            names = imported(file)
+            assert not {name for name in names if name.startswith(("duly._", "duly.testing"))}, file
+            assert all(name == "duly" or name in PUBLIC or name.rpartition(".")[0] in [*PUBLIC, "duly"]
+                       for name in names if name.split(".")[0] == "duly"), file  # fmt: skip
+            ours = {name.split(".")[0] for name in names if name.startswith("duly_")}
+            assert ours <= {package}, file
+
+    @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+    def test_only_the_plugin_module_knows_hooks(self, folder):
+        for file in folder.glob("src/**/*.py"):
+            assert file.name == "plugin.py" or "hookimpl" not in file.read_text(), file
+
+    def test_distributions_share_one_version(self):
+        projects = [
+            tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+            for folder in (ROOT / "core", *PLUGINS)
+        ]
+        (version,) = {project["version"] for project in projects}
+        major, minor, _ = version.split(".")
+        for project in projects[1:]:
+            assert f"duly~={major}.{minor}" in project["dependencies"], project["name"]
+        assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+class TestModules:
+    @pytest.mark.parametrize("name", ["duly", *PUBLIC])
+    def test_what_is_public_is_listed_in_order(self, name):
+        module = importlib.import_module(name)
+        listed = module.__all__
+        assert list(listed) == sorted(set(listed), key=_as_ruff_sorts)
+        assert all(hasattr(module, each) for each in listed)
+        own = {
+            each
+            for each, value in vars(module).items()
+            if not each.startswith("_") and getattr(value, "__module__", None) == name
+            and not inspect.ismodule(value) and hasattr(value, "__qualname__")
+        }  # fmt: skip
+        assert own <= set(listed), own - set(listed)
+
+    def test_the_front_page_holds_what_it_lists_and_no_more(self):
+        public = {
+            name
+            for name, value in vars(duly).items()
+            if not name.startswith("_") and not inspect.ismodule(value)
+        }
+        assert public == set(duly.__all__)
+
+    @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+    def test_a_module_can_be_read_in_one_sitting(self, file):
+        lines = len(file.read_text().splitlines())
+        limit = 250 if ROOT / "tests" not in file.parents else 600
+        assert lines <= limit
+
+    def test_every_package_is_typed(self):
+        for package in (
+            CORE,
+            *(path for folder in PLUGINS for path in (folder / "src").iterdir() if path.is_dir()),
+        ):
+            assert (package / "py.typed").is_file()
+
+    def test_every_exception_to_a_rule_carries_its_reason(self):
+        bare = re.compile(
+            r"#\s*(noqa(:[\s\w,]*)?|type:\s*ignore(\[[\w,\s-]*\])?)\s*($|(?!\s*#)\S)", re.I
+        )
+        for file in [*SOURCES, ROOT / "noxfile.py"]:
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                assert not bare.search(line), f"{file}:{number}"
+
+
+def _as_ruff_sorts(name: str) -> tuple[int, str]:
+    """Constants, then classes, then all else."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
+
+
+class TestRepository:
+    @pytest.fixture(scope="class")
+    def files(self) -> list[Path]:
+        """What is, or would be, in the repository."""
+        done = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.skip("this is no git checkout")
+        return [path for path in map(ROOT.joinpath, done.stdout.splitlines()) if path.is_file()]
+
+    def test_no_lock_file_is_kept(self, files):
+        names = {"uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock", "package-lock.json"}
+        assert not [file for file in files if file.name in names]
+
+    def test_nothing_of_one_machine_is_kept(self, files):
+        paths = re.compile(
+            rb"/(?:work|root|home)/\w|/tmp/dev|\.pyenv/versions|/opt/(?:wheels|pypi)"
+        )
+        hosts = re.compile(
+            rb"(?:files\.python" + rb"hosted|pypi\." + rb"org|registry\.npm" + rb"js)"
+        )
+        for file in files:
+            if file != Path(__file__):
+                text = file.read_bytes()
+                assert not paths.search(text), file
+                assert not hosts.search(text), file
+
+    def test_every_distribution_has_the_licence(self, files):
+        texts = {(folder / "LICENSE").read_text() for folder in (ROOT, ROOT / "core", *PLUGINS)}
+        assert len(texts) == 1

@@ -1,0 +1,103 @@
+"""Try an installed distribution in an environment that holds nothing else of ours.
+
+Called with its name, in the folder that holds what was built, by the Python of that environment.
+"""
+
+import re
+import sys
+import tarfile
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from pathlib import Path
+
+import duly
+
+# What our plugins stand on, and where a URL shows that they do what they say.
+DRIVERS = [
+    "aio-pika",
+    "aiohttp",
+    "aiokafka",
+    "aiomqtt",
+    "asyncpg",
+    "motor",
+    "nats-py",
+    "pymongo",
+    "redis",
+    "sqlalchemy",
+]
+FRAMEWORKS = ["hypothesis", "opentelemetry-sdk", "pytest"]
+
+
+def built(name: str) -> None:
+    """Both kinds of distribution hold the package, its licence and the mark of its types."""
+    stem = name.replace("-", "_")
+    (wheel,) = Path().glob(f"{stem}-*.whl")
+    (source,) = Path().glob(f"{stem}-*.tar.gz")
+    in_wheel = zipfile.ZipFile(wheel).namelist()
+    with tarfile.open(source) as archive:
+        in_source = [file.partition("/")[2] for file in archive.getnames()]
+    assert f"{stem}/py.typed" in in_wheel, in_wheel
+    assert f"src/{stem}/py.typed" in in_source, in_source
+    assert any(file.endswith("licenses/LICENSE") for file in in_wheel), in_wheel
+    assert {"LICENSE", "README.md", "pyproject.toml"} <= {*in_source}, in_source
+    kept = re.compile(
+        rf"src/{stem}/.*|LICENSE|README\.md|pyproject\.toml|PKG-INFO|\.gitignore|src|src/{stem}|"
+    )
+    assert all(kept.fullmatch(file) for file in in_source), in_source
+
+
+def alone(name: str) -> None:
+    """Only what it asks for is installed beside it."""
+    asked = {re.split(r"[^\w.-]", each)[0].lower() for each in requires(name) or []}
+    for other in [*DRIVERS, *FRAMEWORKS]:
+        if other in asked and other in DRIVERS:
+            distribution(other)
+            continue
+        try:
+            distribution(other)
+        except PackageNotFoundError:
+            continue
+        raise AssertionError(f"{other} is installed although {name} does not ask for it")
+
+
+def core() -> None:
+    """Core alone tells what to install for more."""
+    duly.Client("memory://")
+    for url, missing in {
+        "sqlite:///x.db": "duly-sqlite",
+        "redis://u:secret@h": "duly-redis",
+    }.items():
+        try:
+            duly.Client(url)
+        except duly.UnknownScheme as error:
+            assert f"pip install {missing}" in str(error), error
+            assert "secret" not in str(error), error
+        else:
+            raise AssertionError(f"{url} was taken without {missing}")
+
+
+def plugin(name: str) -> None:
+    """A plugin is found by its entry point, and what it offers can be made."""
+    entries = distribution(name).entry_points.select(group="duly")
+    assert entries, f"{name} has no entry point in the group duly"
+    for entry in entries:
+        module = entry.load()
+        schemes = [*getattr(module, "duly_stores", dict)()]
+        for scheme in schemes:
+            duly.Client(f"{scheme}:///x.db" if scheme == "sqlite" else f"{scheme}://localhost")
+        for scheme in getattr(module, "duly_transports", dict)():
+            duly.Scheduler("memory://", f"{scheme}://localhost")
+            schemes.append(scheme)
+        assert schemes, f"{entry.value} offers nothing"
+        print(f"{name}: {', '.join(schemes)}")
+
+
+if __name__ == "__main__":
+    given = sys.argv[1]
+    built(given)
+    alone(given)
+    if given == "duly":
+        core()
+    else:
+        plugin(given)
+    print(f"{given} {distribution(given).version} works by itself")
