@@ -8,10 +8,16 @@ from typing import ParamSpec, TypeVar
 from duly.errors import SchedulerStateError, StoreUnavailable
 from duly.store import Store
 
-__all__ = ["StoreCalls"]
+__all__ = ["StoreCalls", "cancelled_by_itself"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def cancelled_by_itself() -> bool:
+    """Whether a CancelledError just caught was not meant for us: nobody cancelled our task."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 class StoreCalls:
@@ -69,3 +75,7 @@ class StoreCalls:
             raise StoreUnavailable(
                 f"the store did not answer within {self._timeout.total_seconds():g} s"
             ) from error
+        except asyncio.CancelledError as error:
+            if not cancelled_by_itself():
+                raise
+            raise StoreUnavailable("the store cancelled the call by itself") from error

@@ -14,19 +14,21 @@ from duly._calls import StoreCalls
 from duly._hands import Hand, Hands
 from duly._logging import get_logger
 from duly._outage import Outage
-from duly._outcomes import after_missed, after_verdict, error_text, next_fire
+from duly._outcomes import after_missed, after_verdict, counters_of, error_text, next_fire
 from duly._plugins import Plugins
 from duly._store_time import StoreTime
+from duly._telemetry import Telemetry
 from duly._workers import Interrupted, TimedOut, Workers
 from duly.errors import Expired, TransportUnavailable
 from duly.hookspecs import Delivery
 from duly.recovery import Failure, Policy, Retry
-from duly.store import SUSPECT_LAPSES, Batch, Claim, Release, Token
+from duly.store import SUSPECT_LAPSES, Batch, Claim, Release, Reschedule, Settlement, Token
 from duly.transport import Envelope
 
 __all__ = ["Deliveries"]
 
 _LEASE_MARGIN: Final = 0.2  # seconds, at least; else a fifth of the lease
+_TICK: Final = timedelta(microseconds=1)
 
 log = get_logger()
 
@@ -34,23 +36,44 @@ log = get_logger()
 class _Job:
     """One claimed message on its way out."""
 
-    __slots__ = ("_deliveries", "attended", "claim", "hand", "name")
+    __slots__ = ("_deliveries", "attended", "claim", "hand", "name", "probe")
 
     def __init__(self, deliveries: "Deliveries", hand: Hand, claim: Claim) -> None:
         self._deliveries = deliveries
         self.hand = hand
         self.claim = claim
         self.name = claim.message.event_name
-        self.attended = False  # started while the transport was believed to be up
+        self.probe = False  # started while the transport was known to be gone
+        self.attended = False  # is to blame should the connection break over it
 
     def keep_until(self) -> float:
         return self.hand.keep_until
 
     def start(self, now: float) -> Envelope | None:
-        return self._deliveries.start(self, now)
+        hand, message = self.hand, self.claim.message
+        if now >= hand.keep_until or hand.withdrawn or message.expires_at is not None:
+            if not self._deliveries.still_wanted(self, now):
+                return None
+        outage = self._deliveries.outage
+        self.probe, self.attended = outage.active, outage.attended
+        return Envelope(
+            message_id=message.id,
+            event_name=message.event_name,
+            payload=message.payload,
+            metadata=message.metadata,
+            scheduled_at=message.scheduled_at,
+            occurrence=message.occurrence_count,
+            attempt=message.retry_count + self.claim.lapses + 1,
+            trace_context=message.trace_context,
+            message=message,
+        )
 
     def finish(self, receipt: str | None, error: Exception | None) -> None:
-        self._deliveries.finish(self, receipt, error)
+        try:
+            self._deliveries.finish(self, receipt, error)
+        except Exception as failed:  # noqa: BLE001  # a claim without an outcome would never end
+            log.error("outcome_failed", message_id=self.claim.message.id, exc_info=failed)
+            self._deliveries.release(self.hand, self.claim)
 
 
 class Deliveries:
@@ -65,20 +88,24 @@ class Deliveries:
         workers: Workers,
         outage: Outage,
         plugins: Plugins,
+        telemetry: Telemetry,
         *,
         owner: str,
         lease: timedelta,
         policy: Policy,
+        one_by_one: bool,
         wake: Callable[[], None],
     ) -> None:
         self._calls = calls
         self._workers = workers
-        self._outage = outage
+        self.outage = outage
         self._plugins = plugins
+        self._telemetry = telemetry
         self._owner = owner
         self._lease = lease
         self._certain = lease.total_seconds() - max(lease.total_seconds() / 5, _LEASE_MARGIN)
         self._policy = policy
+        self._one_by_one = one_by_one
         self._clock = asyncio.get_running_loop().time
         self._observed = plugins.observed("duly_delivered")
         self._newer_seen = -math.inf  # loop time
@@ -108,13 +135,15 @@ class Deliveries:
                 suspects=not self.hands.suspect,
                 settle=[each.settle for each in settling],
             )
-        except BaseException:
+        except BaseException as error:
             self.hands.unanswered(settling)
+            self._telemetry.failed("claim", error, sent)
             raise
         self.time.hear(batch.now, sent)
-        self.hands.answered(settling, batch.settled)
+        self.hands.answered(settling, batch.settled, sent)
         for message in batch.unreadable:
             log.error("record_unreadable", message_id=message.id, reason=message.last_error)
+            self._telemetry.count("buried", [message.event_name])
         if batch.newer:
             self._newer_seen = sent
             log.warning("records_newer", count=batch.newer)
@@ -122,23 +151,34 @@ class Deliveries:
             self._submit(batch, batch.token, sent)
         return batch
 
-    async def settle(self) -> None:
-        """Settle what is waiting, without a claim."""
+    async def settle(self) -> bool:
+        """Settle what is waiting, without a claim; whether there was anything."""
         settling = self.hands.take_waiting()
         if not settling:
-            return
+            return False
+        sent = self._clock()
         try:
             settles = [each.settle for each in settling]
             outcomes = await self._calls(self._calls.store.settle, settles)
-        except BaseException:
+        except BaseException as error:
             self.hands.unanswered(settling)
+            self._telemetry.failed("delete", error, sent)
             raise
-        self.hands.answered(settling, outcomes)
+        self.hands.answered(settling, outcomes, sent)
+        return True
+
+    async def ask(self) -> None:
+        """Ask the store anything, to learn whether it is there."""
+        await self._calls(self._calls.store.stats)
 
     def _submit(self, batch: Batch, token: Token, sent: float) -> None:
         claims = batch.claims
         suspect = claims[0].lapses >= SUSPECT_LAPSES
         hand = self.hands.take_up(token, len(claims), self.keep_until(sent), suspect=suspect)
+        if self._telemetry.active:
+            hand.observed = self._telemetry.claimed(
+                claims, sent, self.time, one_by_one=self._one_by_one
+            )
         if self._plugins.observed("duly_claimed"):
             self._plugins.tell("duly_claimed", messages=[claim.message for claim in claims])
         jobs = []
@@ -147,7 +187,10 @@ class Deliveries:
             plain = not claim.lapses and message.recurrence is None and message.expires_at is None
             if plain or not self._decided(hand, claim, batch.now):
                 jobs.append(_Job(self, hand, claim))
-        self._workers.submit(jobs)
+        observed = hand.observed
+        self._workers.submit(
+            jobs if observed is None else [observed.job(job.claim, job) for job in jobs]
+        )
 
     def _decided(self, hand: Hand, claim: Claim, now: datetime) -> bool:
         """Whether a claim gets its outcome without a publish."""
@@ -181,57 +224,44 @@ class Deliveries:
 
     # --- publish
 
-    def start(self, job: _Job, now: float) -> Envelope | None:
-        """The envelope of a job whose turn it is; None when it is not to be published any more."""
+    def still_wanted(self, job: _Job, now: float) -> bool:
+        """Whether a job whose turn it is may be published; it has its outcome otherwise."""
         hand, claim = job.hand, job.claim
-        message = claim.message
         if now >= hand.keep_until:
-            self._release(hand, claim)
-            return None
-        if hand.withdrawn and claim.key in hand.withdrawn:
+            self.release(hand, claim)
+            return False
+        if claim.key in hand.withdrawn:
             self.hands.end(hand, claim.key, None)
-            return None
-        if message.expires_at is not None and self._expired(hand, claim, self.time.now()):
-            return None
-        job.attended = self._outage.attended
-        return Envelope(
-            message_id=message.id,
-            event_name=message.event_name,
-            payload=message.payload,
-            metadata=message.metadata,
-            scheduled_at=message.scheduled_at,
-            occurrence=message.occurrence_count,
-            attempt=message.retry_count + claim.lapses + 1,
-            delivery_id=message.delivery_id,
-            trace_context=message.trace_context,
-        )
+            return False
+        return not self._expired(hand, claim, self.time.now())
 
     def finish(self, job: _Job, receipt: str | None, error: Exception | None) -> None:
         """Decide what becomes of a message whose publish has ended."""
         hand, claim = job.hand, job.claim
         if error is None:
-            if not self._outage.quiet:
-                self._outage.over(claim.key)
+            if not self.outage.quiet:
+                self.outage.accepted(claim.key, probe=job.probe)
             message = claim.message
             if self._observed:
-                lateness = self.time.now() - message.scheduled_at
+                # Never negative, even if the store's clock was put back since the claim.
+                lateness = max(self.time.now() - message.scheduled_at, timedelta(0))
                 hand.deliveries.append(
                     Delivery(message=message, lateness=lateness, receipt=receipt)
                 )
             following = None if message.recurrence is None else next_fire(message)
             self.hands.end(hand, claim.key, following)
         elif isinstance(error, Interrupted):
-            self._release(hand, claim, error.pause)
+            self.release(hand, claim, error.pause)
         elif isinstance(error, TransportUnavailable):
-            if self._outage.lost(error, claim.key, attended=job.attended):
+            if self.outage.lost(error, claim.key, attended=job.attended):
                 self._fail(hand, claim, error)
             else:
-                self._release(hand, claim, behind=not job.attended)
+                self.release(hand, claim, behind=job.probe)
         elif isinstance(error, TimedOut) and not job.attended:
-            self._release(hand, claim, behind=True)  # a probe without an answer
+            self.release(hand, claim, behind=True)  # a probe without an answer
         else:
-            if not job.attended:
-                self._outage.over()
+            if job.probe and not isinstance(error, TimedOut):
+                self.outage.over()
             self._fail(hand, claim, error)
 
     def _fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
@@ -260,15 +290,17 @@ class Deliveries:
             now=self.time.now(),
         )
 
-    def _release(
+    def release(
         self, hand: Hand, claim: Claim, pause: float = 0.0, *, behind: bool = False
     ) -> None:
         """Put a message back, uncounted: at its place, ``behind`` all that is due, or later."""
-        message = claim.message
-        if pause or behind or message.recurrence is not None:
-            # A fire of a series never goes back to its own moment: it would pass for one that
-            # was never claimed and, should its grace be over by then, for missed.
-            at = self.time.now() + timedelta(seconds=pause)
-        else:
-            at = message.next_attempt_at
-        self.hands.end(hand, claim.key, Release(at))
+        message, now = claim.message, self.time.now()
+        settlement: Settlement = Release(message.next_attempt_at)
+        if pause or behind:
+            settlement = Release(now + timedelta(seconds=pause))
+        if message.recurrence is not None and not claim.lapses:
+            # A fire that was claimed in time must not be found missed when it is claimed again:
+            # a next_attempt_at of its own tells it from one that was never claimed.
+            at = max(now + timedelta(seconds=pause), message.scheduled_at + _TICK)
+            settlement = Reschedule(at, counters_of(message))
+        self.hands.end(hand, claim.key, settlement)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from duly._logging import get_logger
+from duly._observed import ObservedBatch, ObservedSettlement
 from duly._plugins import Plugins
 from duly.hookspecs import Delivery
 from duly.recovery import Failure
@@ -26,7 +27,7 @@ class Hand:
 
     __slots__ = (
         "deliveries", "done", "done_since", "exceptions", "failures", "keep_until", "left",
-        "suspect", "token", "withdrawn",
+        "observed", "suspect", "token", "withdrawn",
     )  # fmt: skip
 
     def __init__(self, token: Token, size: int, keep_until: float, *, suspect: bool) -> None:
@@ -34,13 +35,19 @@ class Hand:
         self.left = size  # claims without an outcome
         self.keep_until = keep_until  # until when the lease is certain, in loop time
         self.suspect = suspect
+        self.observed: ObservedBatch | None = None  # where telemetry is wanted
         self.withdrawn: Collection[Key] = ()  # cancelled or replaced while in hand
         self._forget()
 
     def settling(self) -> "Settling":
         """What to tell the store, and the observers after it, of the outcomes so far."""
         settle = Settle(self.token, self.exceptions, self.done if self.left else None)
-        settling = Settling(self, settle, self.deliveries, self.failures)
+        observed = None
+        if self.observed is not None:
+            observed = self.observed.settling(
+                self.done, self.exceptions, self.failures, last=not self.left
+            )
+        settling = Settling(self, settle, self.deliveries, self.failures, observed)
         self._forget()
         return settling
 
@@ -59,6 +66,7 @@ class Settling(NamedTuple):
     settle: Settle
     deliveries: Sequence[Delivery]
     failures: Sequence[Failure]
+    observed: ObservedSettlement | None
 
     @property
     def last(self) -> bool:
@@ -129,13 +137,16 @@ class Hands:
         self._waiting[:0] = settling
         self._unanswered.update(each.hand.token for each in settling)
 
-    def answered(self, settling: Sequence[Settling], outcomes: Sequence[bool]) -> None:
-        """Take the store's answers and tell the observers of what it agreed to."""
+    def answered(self, settling: Sequence[Settling], outcomes: Sequence[bool], sent: float) -> None:
+        """Take the answers to what was sent then, and tell the observers of what was agreed to."""
         for each, agreed in zip(settling, outcomes, strict=True):
             token = each.hand.token
+            # After an unanswered try the lease may be over because that try was carried out.
+            repeated = token in self._unanswered
             if not agreed:
-                # After an unanswered try the lease may be over because that try was carried out.
-                log.warning("lease_lost", repeated=token in self._unanswered)
+                log.warning("lease_lost", repeated=repeated)
+            if each.observed is not None:
+                each.observed.answered(sent, agreed=agreed, repeated=repeated)
             if agreed and each.deliveries:
                 self._plugins.tell("duly_delivered", deliveries=each.deliveries)
             if agreed and each.failures:

@@ -64,6 +64,8 @@ class Intake:
     async def _flush(self) -> None:
         while self._waiting:
             calls = self._take()
+            if not calls:  # all of them were cancelled
+                continue
             try:
                 outcomes = await self._put([group for call in calls for group in call.groups])
             except BaseException as error:
@@ -109,8 +111,18 @@ class Intake:
             return
         if isinstance(error, Exception):
             # Each caller raises its own: one object raised by many would gather their tracebacks.
-            own = copy.copy(error) if isinstance(error, DulyError) else error
-            own.__cause__ = error.__cause__
-            call.answer.set_exception(own)
+            call.answer.set_exception(_own(error))
         else:
             call.answer.cancel()
+
+
+def _own(error: Exception) -> Exception:
+    """A copy of an error of ours."""
+    if not isinstance(error, DulyError):
+        return error
+    try:
+        own = copy.copy(error)
+    except Exception:  # noqa: BLE001  # an error of a plugin's that cannot be made from its args
+        return error
+    own.__cause__ = error.__cause__
+    return own

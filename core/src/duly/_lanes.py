@@ -122,7 +122,7 @@ class Lanes(Generic[J]):
     def leave(self, lane: Lane[J], now: float, *, earned: bool) -> None:
         """Give a slot back; a publish that ended by itself earns its lane another one."""
         if earned:
-            if lane.running >= lane.allowance < self._most():
+            if lane.jobs and lane.allowance < self._most():
                 lane.allowance += 1
             lane.ended_at = now
             lane.pause, lane.paused_until = _FIRST_PAUSE, 0.0

@@ -13,21 +13,23 @@ __all__ = ["get_logger"]
 _LOGGER: Final = logging.getLogger("duly")
 
 
-def _render(logger: WrappedLogger, method: str, facts: EventDict) -> tuple[tuple[Any], Any]:
+def _render(_logger: WrappedLogger, _method: str, facts: EventDict) -> tuple[tuple[Any], Any]:
     """One line ``event fact=value ...`` for people, the facts for machines as ``record.duly``."""
     event, trace = facts.pop("event"), facts.pop("exception", None)
     facts = {
-        name: mask(value) if isinstance(value, str) else value for name, value in facts.items()
+        name: value if isinstance(value, int | float | None) else mask(str(value))
+        for name, value in facts.items()
     }
     line = " ".join([str(event), *(f"{name}={_quoted(value)}" for name, value in facts.items())])
     if trace is not None:
         line = f"{line}\n{mask(trace)}"
     # A percent sign is left alone: the standard library formats only what comes with arguments.
-    return (line,), {"extra": {"duly": {"event": event, **facts}}}
+    # The traceback as the standard library would add it is not masked: none of it.
+    return (line,), {"exc_info": False, "extra": {"duly": {"event": event, **facts}}}
 
 
 def _quoted(value: object) -> str:
-    text = mask(str(value))
+    text = str(value)
     return repr(text) if not text or any(each in text for each in ' "=\n\r\t') else text
 
 

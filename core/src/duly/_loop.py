@@ -1,16 +1,18 @@
 """When: claim while there is room and something is due, else sleep until it is, or until woken."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Final
 
+from duly._calls import StoreCalls
 from duly._delivery import Deliveries
 from duly._logging import get_logger
 from duly._outage import Outage, Pauses
 from duly._outcomes import error_text
 from duly._workers import Workers
 from duly.message import Message
-from duly.store import Store, SupportsPeeking, SupportsWakeups, Token
+from duly.store import SupportsPeeking, SupportsWakeups, Token
 
 __all__ = ["Loop"]
 
@@ -28,7 +30,7 @@ class Loop:
 
     def __init__(
         self,
-        store: Store,
+        calls: StoreCalls,
         deliveries: Deliveries,
         workers: Workers,
         outage: Outage,
@@ -36,20 +38,25 @@ class Loop:
         batch_size: int,
         poll_interval: float,
     ) -> None:
-        self._store = store
+        self._calls = calls
         self._deliveries = deliveries
         self._workers = workers
         self._outage = outage
         self._batch_size = batch_size
         self._poll_interval = poll_interval
-        self._longest_nap = _LONGEST_NAP if isinstance(store, SupportsWakeups) else poll_interval
+        wakes = isinstance(calls.store, SupportsWakeups)
+        self._longest_nap = _LONGEST_NAP if wakes else poll_interval
         self._clock = asyncio.get_running_loop().time
         self._woken = asyncio.Event()
-        self._stopped = asyncio.Event()
+        self._deadline = math.inf  # of the drain, in loop time
         self._pauses = Pauses()
-        self._nap_ends = 0.0  # loop time
+        self._nap_ends = math.inf  # loop time; while awake all that is stored may come too late
+        self._outage_number = 0  # which one was last waited out
         self._probe: Token | None = None
-        self._probe_at: float | None = None
+        self._probe_at = 0.0
+        self._reaching: asyncio.Task[bool] | None = None
+        self.stopped = asyncio.Event()
+        """Set when no more is to be claimed."""
         self.trouble: Exception | None = None
 
     def wake(self) -> None:
@@ -62,20 +69,24 @@ class Loop:
         if self._clock() + self._deliveries.time.seconds_until(earliest) < self._nap_ends:
             self.wake()
 
-    def stop(self) -> None:
-        """Claim no more; :meth:`run` returns as soon as it can."""
-        self._stopped.set()
+    def stop(self, deadline: float) -> None:
+        """Claim no more: :meth:`run` returns as soon as it can.
+
+        Of several deadlines, in loop time, the earliest holds for :meth:`drain`.
+        """
+        self._deadline = min(self._deadline, deadline)
+        self.stopped.set()
         self._woken.set()
 
     async def run(self) -> None:
         """Claim until stopped. No trouble of the store ends it."""
-        while not self._stopped.is_set():
+        while not self.stopped.is_set():
             self._woken.clear()
             try:
                 nap = await self._turn()
             except Exception as error:  # noqa: BLE001  # told, waited out, tried again
                 self._note(error)
-                await _wait(self._stopped, self._pauses.next())
+                await _wait(self.stopped, self._pauses.next())
             else:
                 self._note(None)
                 if nap > 0:
@@ -83,12 +94,14 @@ class Loop:
                 else:
                     await asyncio.sleep(0)  # let the workers have a go
 
-    async def drain(self, deadline: float) -> None:
-        """Settle until nothing is in hand; publishes are cut short at ``deadline``, loop time."""
+    async def drain(self) -> None:
+        """Settle until nothing is in hand; publishes are cut short at the deadline."""
+        if self._reaching is not None:
+            self._reaching.cancel()
         self._workers.send_back("stopping")
         while self._deliveries.hands.held:
             self._woken.clear()
-            now = self._clock()
+            now, deadline = self._clock(), self._deadline
             if now >= deadline:
                 self._workers.cut_short("stopping")
             if now >= deadline + _LAST_WORDS:
@@ -106,8 +119,9 @@ class Loop:
 
     async def watch(self) -> None:
         """Wake the loop whenever the store says that something came in."""
-        while isinstance(self._store, SupportsWakeups):
-            await self._store.wait_for_change()
+        store = self._calls.store
+        while isinstance(store, SupportsWakeups):
+            await store.wait_for_change()
             self.wake()
 
     async def _turn(self) -> float:
@@ -115,11 +129,11 @@ class Loop:
         deliveries = self._deliveries
         if self._outage.active:
             return await self._wait_out()
-        self._probe_at = None
         limit = self._room()
         deliveries.hands.starved = not limit
         if not limit:
-            await deliveries.settle()
+            if not await deliveries.settle() and self.trouble is not None:
+                await deliveries.ask()
             return _LONGEST_NAP
         batch = await deliveries.claim(limit)
         if batch.more or deliveries.hands.to_settle:
@@ -138,20 +152,27 @@ class Loop:
 
     async def _wait_out(self) -> float:
         """While the transport is gone: put all back, and send a probe now and then."""
-        deliveries = self._deliveries
-        if self._probe_at is None:
+        deliveries, outage = self._deliveries, self._outage
+        if self._outage_number != outage.number:
+            self._outage_number = outage.number
             self._workers.send_back("the transport is unavailable")
             self._workers.resume("outage")
-            self._probe_at = self._clock() + self._outage.pause()
+            self._probe_at = self._clock() + outage.pause()
         await deliveries.settle()
         probe = deliveries.hands.held.get(self._probe) if self._probe is not None else None
         if probe is not None and probe.left:
             return _LONGEST_NAP
-        pause = self._probe_at - self._clock()
-        if pause > 0:
-            return pause
-        self._probe_at = self._clock() + self._outage.pause()
-        if await self._outage.ready_to_probe():
+        if self._reaching is None:
+            pause = self._probe_at - self._clock()
+            if pause > 0:
+                return pause
+            self._reaching = asyncio.create_task(outage.ready_to_probe(), name="duly-reach")
+            self._reaching.add_done_callback(lambda _: self.wake())
+        if not self._reaching.done():
+            return _LONGEST_NAP
+        ready, self._reaching = self._reaching.result(), None
+        self._probe_at = self._clock() + outage.pause()
+        if ready and outage.active:
             batch = await deliveries.claim(1)
             self._probe = batch.token
         return 0
@@ -159,7 +180,7 @@ class Loop:
     async def _nap(self, seconds: float) -> None:
         """Sleep until it is time, until woken, or until the store looks changed."""
         self._nap_ends = self._clock() + seconds
-        store = self._store
+        store = self._calls.store
         while not self._woken.is_set():
             left = self._nap_ends - self._clock()
             if left <= 0:
@@ -167,9 +188,9 @@ class Loop:
             if not isinstance(store, SupportsPeeking):
                 await _wait(self._woken, left)
             elif not await _wait(self._woken, min(left, self._poll_interval)):
-                if await store.changed():
+                if await self._calls(store.changed):
                     break
-        self._nap_ends = 0.0
+        self._nap_ends = math.inf
 
     def _note(self, error: Exception | None) -> None:
         """Hold all publishes while the store is in trouble: they could not be settled."""

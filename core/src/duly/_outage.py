@@ -4,9 +4,10 @@ While it lasts nothing is claimed but a probe now and then, one message, another
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
+from duly._calls import cancelled_by_itself
 from duly._logging import get_logger
 from duly._outcomes import error_text
 from duly.errors import TransportUnavailable
@@ -17,8 +18,12 @@ __all__ = ["Outage", "Pauses"]
 
 _LOSSES: Final = 3  # connection losses that one message may be in flight at
 _REMEMBERED: Final = 10_000  # messages that were in flight at a loss
+_OPENING: Final = 30.0  # seconds that a transport may take to open or to check itself
+_CLOSING: Final = 5.0
 
 log = get_logger()
+
+T = TypeVar("T")
 
 
 class Pauses:
@@ -51,6 +56,8 @@ class Outage:
         self._opened = False
         self._losses: dict[Key, int] = {}
         self.active = False
+        self.number = 0
+        """How many outages there were, the present one included."""
         self.attended = True
         """Whether what is published now may be blamed if the connection breaks over it."""
 
@@ -62,7 +69,7 @@ class Outage:
     async def open(self) -> None:
         """Open the transport; one that is away is an outage, not an error."""
         try:
-            await self._transport.open()
+            await _within(_OPENING, self._transport.open())
         except TransportUnavailable as error:
             self._begin(error)
         else:
@@ -71,7 +78,7 @@ class Outage:
     async def close(self) -> None:
         """Close the transport."""
         self._opened = False
-        await self._transport.close()
+        await _within(_CLOSING, self._transport.close())
 
     def lost(self, error: TransportUnavailable, key: Key, *, attended: bool) -> bool:
         """Take note that a publish found the transport gone; whether the message is to blame.
@@ -89,9 +96,14 @@ class Outage:
             del self._losses[next(iter(self._losses))]
         return losses >= _LOSSES
 
-    def over(self, key: Key | None = None) -> None:
-        """Take note that the transport answers; it accepted the message of that key."""
+    def accepted(self, key: Key, *, probe: bool) -> None:
+        """Take note that the transport accepted a message; ``probe``: one sent in an outage."""
         self._losses.pop(key, None)
+        if probe:  # what was sent before may well be answered after the connection broke
+            self.over()
+
+    def over(self) -> None:
+        """Take note that the transport answers."""
         if self.active:
             self.active, self.attended = False, True
             self._pauses.reset()
@@ -106,18 +118,20 @@ class Outage:
         """Whether a message should be sent to see if the transport is back."""
         if not self._opened:
             try:
-                await self._transport.open()
+                await _within(_OPENING, self._transport.open())
             except TransportUnavailable:
+                return False
+            except Exception as error:  # noqa: BLE001  # it was away before, so it still is
+                log.warning("transport_open_failed", error=error_text(error))
                 return False
             self._opened = True
             self.over()
             return False
         if isinstance(self._transport, SupportsHealth):
             # A connection that stands before the probe and breaks over it was broken by it.
+            self.attended = False
             try:
-                self.attended = not await self._transport.check()
-            except asyncio.CancelledError:
-                raise
+                self.attended = not await _within(_OPENING, self._transport.check())
             except Exception as error:  # noqa: BLE001  # a check that fails tells of no health
                 log.warning("transport_check_failed", error=error_text(error))
         return True
@@ -125,6 +139,20 @@ class Outage:
     def _begin(self, error: TransportUnavailable) -> None:
         if not self.active:
             self.active, self.attended = True, False
+            self.number += 1
             self._hold("outage")
             log.warning("transport_unavailable", error=error_text(error))
             self._wake()
+
+
+async def _within(seconds: float, answer: Awaitable[T]) -> T:
+    """The transport's answer; one that takes too long or cancels itself is none."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError as error:
+        raise TransportUnavailable(f"no answer within {seconds:g} s") from error
+    except asyncio.CancelledError as error:
+        if not cancelled_by_itself():
+            raise
+        raise TransportUnavailable("the transport cancelled the call by itself") from error

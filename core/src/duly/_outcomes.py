@@ -12,7 +12,7 @@ from duly.store import Bury as Buried
 from duly.store import Counters, Reschedule, Settlement
 from duly.url import mask
 
-__all__ = ["after_missed", "after_verdict", "error_text", "next_fire"]
+__all__ = ["after_missed", "after_verdict", "counters_of", "error_text", "next_fire"]
 
 _ERROR_BYTES: Final = 1024
 _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
@@ -20,7 +20,13 @@ _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 
 def error_text(error: BaseException | str) -> str:
     """An error as it may be kept and shown: secrets masked, at most 1 KiB of UTF-8, no NUL."""
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    if isinstance(error, str):
+        text = error
+    else:
+        try:
+            text = f"{type(error).__name__}: {error}"
+        except Exception:  # noqa: BLE001  # an error that cannot even be shown
+            text = type(error).__name__
     data = mask(text.replace("\0", " ")).encode("utf-8", "replace")
     return data[:_ERROR_BYTES].decode("utf-8", "ignore")
 
@@ -35,6 +41,13 @@ def next_fire(message: Message) -> Reschedule | None:
     return None if fire is None else Reschedule(fire, Counters(fire, occurrence_count=count))
 
 
+def counters_of(message: Message) -> Counters:
+    """The counters of a message as they are."""
+    return Counters(
+        message.scheduled_at, message.retry_count, message.occurrence_count, message.last_error
+    )
+
+
 def after_missed(message: Message, now: datetime) -> tuple[bool, Reschedule | None]:
     """Whether this fire of a series was missed, and how the series then goes on instead.
 
@@ -46,6 +59,7 @@ def after_missed(message: Message, now: datetime) -> tuple[bool, Reschedule | No
     if (
         recurrence is None
         or recurrence.missed == "all"
+        or message.retry_count
         or message.next_attempt_at != fire
         or now - fire <= recurrence.grace
     ):

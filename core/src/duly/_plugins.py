@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import EntryPoint
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import pluggy
@@ -23,7 +24,7 @@ from duly.url import mask, scheme_of
 __all__ = ["Plugins"]
 
 _HOOKS: Final = tuple(sorted(name for name in vars(hookspecs) if name.startswith("duly_")))
-_BUILT_IN: Final = {"duly.memory": duly.memory, "duly.local": duly.local}
+_BUILT_IN: Final[Mapping[str, object]] = {"duly.memory": duly.memory, "duly.local": duly.local}
 _LAST_RESORT: Final = Backoff()
 
 log = get_logger()
@@ -44,7 +45,7 @@ class Plugins:
     """
 
     def __init__(self, plugins: Sequence[object] = (), load: bool | Collection[str] = True) -> None:
-        self.broken: Mapping[str, str] = {}
+        self.broken: Mapping[str, str] = MappingProxyType({})
         self._given = _given(plugins)
         installed = installed_plugins()
         wanted = wanted_plugins(installed, load)
@@ -97,13 +98,13 @@ class Plugins:
         for observer in self._called[hook]:
             try:
                 _call(observer, arguments)
-            except Exception as error:
-                log.error("observer_failed", hook=hook, plugin=observer.plugin_name, exc_info=error)
+            except Exception:
+                log.exception("observer_failed", hook=hook, plugin=observer.plugin_name)
 
     def _load(self, name: str, entry: EntryPoint) -> None:
         try:
             plugin = entry.load()
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # one must not stop the others
             self._fail(name, _text(error), error)
             return
         # One that is given by hand as well is asked among those given.
@@ -152,7 +153,7 @@ class Plugins:
         for each in self._called[hook]:
             try:
                 schemes.add(each.plugin_name, _call(each, {}))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # one must not stop the others
                 self._fail(each.plugin_name, f"{hook}: {_text(error)}", error)
         return schemes
 
@@ -161,7 +162,7 @@ class Plugins:
         reason = mask(reason)
         if name in self._given:
             raise PluginError(f"plugin {name}: {reason}") from error
-        self.broken = {**self.broken, name: reason}
+        self.broken = MappingProxyType({**self.broken, name: reason})
         log.warning("plugin_broken", plugin=name, reason=reason)
 
     def _made(self, url: str, wanted: Schemes[T], other: Schemes[Any]) -> T:
@@ -182,8 +183,8 @@ def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, object]) -> A
 def _asked(who: str, decide: Callable[..., object], *arguments: object) -> Verdict | None:
     try:
         verdict = decide(*arguments)
-    except Exception as error:
-        log.error("decider_failed", plugin=who, exc_info=error)
+    except Exception:
+        log.exception("decider_failed", plugin=who)
         return None
     if verdict is None or isinstance(verdict, Retry | Bury | Discard):
         return verdict

@@ -83,7 +83,7 @@ class Schemes(Generic[T]):
             return factory(url)
         except DulyError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the plugin's
             text = str(error)
             # A driver may quote the URL: its error is then kept out of the traceback.
             cause = error if mask(text) == text else None

@@ -18,6 +18,7 @@ _ABANDON_AFTER: Final = 1.0  # seconds between cancelling a publish and going on
 _YIELD_MESSAGES: Final = 256
 _YIELD_SECONDS: Final = 0.005
 _CHUNK: Final = 100  # messages of one publish_many
+_BY_ITSELF: Final = "the transport cancelled the publish by itself"
 
 
 class Job(Protocol):
@@ -72,6 +73,10 @@ class _Worker:
         self.reason = None
         self.task.uncancel()
 
+    def judge(self, error: Exception | None) -> Exception | None:
+        """How a publish ended: what one that we interrupted raises is not the message's fault."""
+        return self.reason if error is not None and isinstance(self.reason, Interrupted) else error
+
 
 class Workers:
     """Publishes jobs on at most ``slots`` slots; a publish takes at most ``timeout`` seconds."""
@@ -85,6 +90,7 @@ class Workers:
         self._abandoned: set[asyncio.Task[None]] = set()
         self._resting: list[_Worker] = []
         self._stirring = False
+        self._latest: _Worker | None = None  # who started a publish last
         self._held: set[str] = set()
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -196,6 +202,7 @@ class Workers:
                 receipt: str | None = None
                 error: Exception | None = None
                 worker.taken, worker.started = (taken,), now
+                self._latest = worker
                 try:
                     receipt = await publish(envelope)
                 except asyncio.CancelledError:
@@ -206,11 +213,14 @@ class Workers:
                     return
                 earned = worker.reason is None
                 if not earned:
+                    error = worker.judge(error)
                     worker.end_cancel()
                 worker.taken = ()
                 job.finish(receipt, error)
             now = clock()
             leave(lane, now, earned=earned)
+            if self._latest is not worker:  # others had their turn while it waited
+                yielded_at = now
             count += 1
             if now - yielded_at > _YIELD_SECONDS or not count % _YIELD_MESSAGES:
                 await asyncio.sleep(0)
@@ -231,8 +241,8 @@ class Workers:
             try:
                 outcomes = await self._transport.publish_many([envelope for _, envelope in taken])
                 if len(outcomes) != len(taken):
-                    error = f"publish_many gave {len(outcomes)} outcomes for {len(taken)} messages"
-                    outcomes = [TransportError(error)] * len(taken)
+                    text = f"publish_many gave {len(outcomes)} outcomes for {len(taken)} messages"
+                    outcomes = [TransportError(text)] * len(taken)
             except asyncio.CancelledError:
                 outcomes = [self._why(worker)] * len(taken)
             except Exception as caught:  # noqa: BLE001  # whatever it raises is its answer
@@ -240,13 +250,13 @@ class Workers:
             if worker.abandoned:
                 return
             earned = worker.reason is None
+            answers = [(outcome, worker.judge(_error(outcome))) for outcome in outcomes]
             if not earned:
                 worker.end_cancel()
             worker.taken = ()
             now = self._clock()
-            for ((lane, job), _), outcome in zip(taken, outcomes, strict=True):
-                failed = isinstance(outcome, Exception)
-                job.finish(None if failed else outcome, outcome if failed else None)
+            for ((lane, job), _), (outcome, error) in zip(taken, answers, strict=True):
+                job.finish(outcome if error is None else None, error)
                 self.lanes.leave(lane, now, earned=earned)
             await asyncio.sleep(0)
 
@@ -269,4 +279,11 @@ class Workers:
             return worker.reason
         if worker.task.cancelling():
             raise  # noqa: PLE0704  # called while CancelledError is being handled
-        return TransportError("the transport cancelled the publish by itself")
+        return TransportError(_BY_ITSELF)
+
+
+def _error(outcome: object) -> Exception | None:
+    """The error of a message published among others; None for a receipt."""
+    if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+        return TransportError(_BY_ITSELF)  # gather() returns a CancelledError like any other
+    return outcome if isinstance(outcome, Exception) else None

@@ -13,7 +13,9 @@ from opentelemetry.trace import TracerProvider
 from duly._arguments import all_or_none, as_filter, as_flag, as_id, as_message, as_number, chunks
 from duly._calls import StoreCalls
 from duly._intake import Intake
+from duly._outcomes import error_text
 from duly._plugins import Plugins
+from duly._telemetry import Telemetry
 from duly.errors import (
     InvalidArgument,
     MessageNotFound,
@@ -22,7 +24,6 @@ from duly.errors import (
     Unsupported,
     WrongState,
 )
-from duly._outcomes import error_text
 from duly.health import Health, Report
 from duly.message import UNREADABLE, Filter, Message, State
 from duly.moment import as_duration, as_moment
@@ -34,6 +35,7 @@ from duly.store import (
     SupportsMigration,
     SupportsTransactions,
 )
+from duly.url import mask
 
 __all__ = ["Cancellation", "Client"]
 
@@ -86,6 +88,8 @@ class Client:
         self._plugins = Plugins(plugins, load_plugins)
         ours = isinstance(store, str)
         self._calls = StoreCalls(self._as_store(store), timeout, ours=ours)
+        name = mask(store) if isinstance(store, str) else type(store).__name__
+        self._telemetry = Telemetry(tracer_provider, meter_provider, store=name)
         self._intake = Intake(self._put)
 
     async def open(self) -> None:
@@ -194,6 +198,16 @@ class Client:
     async def _store(
         self, groups: Sequence[Group], within: Any
     ) -> Sequence[Exception | None]:
+        if not self._telemetry.active:
+            return await self._send(groups, within)
+        with self._telemetry.scheduling(groups) as scheduling:
+            outcomes = await self._send(scheduling.groups, within)
+            scheduling.stored(outcomes)
+        return outcomes
+
+    async def _send(
+        self, groups: Sequence[Group], within: Any
+    ) -> Sequence[Exception | None]:
         if within is None:
             return await self._intake.put(groups)
         return await self._calls(self._calls.store.put, groups, within=self._within(within))
@@ -226,6 +240,7 @@ class Client:
             raise _not_found(message_id)
         if found is State.CLAIMED:
             return Cancellation.TOO_LATE
+        self._telemetry.count("cancelled", [None])
         self._plugins.tell("duly_cancelled", message_ids=[message_id])
         return Cancellation.CANCELLED
 
@@ -239,7 +254,8 @@ class Client:
             raise InvalidArgument("cancel_many with an empty filter would cancel everything")
         removed = await self._remove(filter, "cancel_many")
         if removed:
-            self._plugins.tell("duly_cancelled", message_ids=removed)
+            self._telemetry.count("cancelled", [name for _, name in removed])
+            self._plugins.tell("duly_cancelled", message_ids=[id for id, _ in removed])
         return len(removed)
 
     async def purge(self, filter: Filter = _ALL) -> int:
@@ -252,17 +268,22 @@ class Client:
             raise InvalidArgument("purge removes dead letters only: leave the state out")
         return len(await self._remove(attrs.evolve(filter, state=State.DEAD), "purge"))
 
-    async def _remove(self, filter: Filter, verb: str) -> Sequence[str]:
+    async def _remove(self, filter: Filter, verb: str) -> Sequence[tuple[str, str]]:
+        """The ids and event names of those removed."""
         if filter.limit is not None or filter.offset:
             raise InvalidArgument(f"{verb} takes no limit and no offset: it removes all that match")
-        removed: list[str] = []
+        removed: list[tuple[str, str]] = []
         async for page in self._pages(filter):
             ids = [message.id for message in page]
             states = await self._calls(self._calls.store.cancel, ids, of_state=filter.state)
             wanted = (
                 {State.SCHEDULED, State.DEAD} if filter.state is None else {filter.state}
             ) - {State.CLAIMED}
-            removed += [id for id, state in zip(ids, states, strict=True) if state in wanted]
+            removed += [
+                (message.id, message.event_name)
+                for message, state in zip(page, states, strict=True)
+                if state in wanted
+            ]
         return removed
 
     async def reschedule(

@@ -3,7 +3,6 @@
 import enum
 import os
 import time
-import unicodedata
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from duly._texts import METADATA_LIMIT, as_metadata, as_name
 from duly.errors import InvalidArgument, InvalidMessage
 from duly.moment import as_moment, to_microseconds
 from duly.recurrence import Cron, Every, Recurrence
@@ -26,9 +26,6 @@ __all__ = [
     "restore",
     "with_changes",
 ]
-
-METADATA_LIMIT: Final = 64 * 1024
-"""The most that all metadata keys and values of a message may take, in bytes of UTF-8."""
 
 UNREADABLE: Final = "duly.unreadable"
 """The event name under which a record that cannot be read is listed; reserved."""
@@ -53,37 +50,15 @@ def new_id() -> str:
     return str(uuid.UUID(int=bits))
 
 
-def _name(value: object, field: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidMessage(f"{field} must be text, not {type(value).__name__}")
-    if not 1 <= len(value) <= 255:
-        raise InvalidMessage(f"{field} must have 1 to 255 characters, not {len(value)}")
-    _printable(value, field)
-    return str.__str__(value)  # a member of a text enum becomes its text
-
-
-def _printable(value: str, field: str) -> None:
-    _encoded(value, field)
-    if not value.isprintable() and any(unicodedata.category(each) == "Cc" for each in value):
-        raise InvalidMessage(f"{field} holds a control character: {value!r}")
-
-
-def _encoded(value: str, field: str) -> bytes:
-    try:
-        return value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidMessage(f"{field} cannot be encoded as UTF-8: {error}") from None
-
-
 def _event_name(value: object) -> str:
-    name = _name(value, "event_name")
-    if name == UNREADABLE:
+    text = as_name(value, "event_name")
+    if text == UNREADABLE:
         raise InvalidMessage(f"the event name {UNREADABLE!r} is reserved by duly")
-    return name
+    return text
 
 
 def _id(value: str | None) -> str:
-    return new_id() if value is None else _name(value, "id")
+    return new_id() if value is None else as_name(value, "id")
 
 
 def _payload(value: bytes) -> bytes:
@@ -95,24 +70,6 @@ def _payload(value: bytes) -> bytes:
         f"payload must be bytes, not {type(value).__name__}: encode it first, "
         "for example json.dumps(value).encode()"
     )
-
-
-def _metadata(value: Mapping[str, str]) -> Mapping[str, str]:
-    if not isinstance(value, Mapping):
-        raise InvalidMessage(f"metadata must map text to text, not {type(value).__name__}")
-    if not value:
-        return _NOTHING
-    size = 0
-    for key, text in value.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            raise InvalidMessage(f"metadata must map text to text: {key!r}: {type(text).__name__}")
-        _printable(key, "a metadata key")
-        if "\0" in text:
-            raise InvalidMessage(f"metadata value of {key!r} holds a NUL character")
-        size += len(key.encode()) + len(_encoded(text, f"metadata value of {key!r}"))
-    if size > METADATA_LIMIT:
-        raise InvalidMessage(f"metadata takes {size} bytes, at most {METADATA_LIMIT} are allowed")
-    return MappingProxyType(dict(value))
 
 
 def _recurrence(value: Recurrence | None) -> Recurrence | None:
@@ -157,7 +114,7 @@ class Message:
     scheduled_at: datetime = attrs.field(default=None, converter=_scheduled_at, kw_only=True)
     id: str = attrs.field(default=None, converter=_id, kw_only=True)
     metadata: Mapping[str, str] = attrs.field(
-        default=_NOTHING, converter=_metadata, kw_only=True, repr=False
+        default=_NOTHING, converter=as_metadata, kw_only=True, repr=False
     )
     recurrence: Recurrence | None = attrs.field(default=None, converter=_recurrence, kw_only=True)
     expires_at: datetime | None = attrs.field(default=None, converter=_expires_at, kw_only=True)

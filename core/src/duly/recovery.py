@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from duly.errors import Expired, InvalidArgument, Rejected, TransportError
+from duly.errors import Expired, InvalidArgument, Rejected
 from duly.message import Message
 from duly.moment import as_duration
 from duly.store import SUSPECT_LAPSES
@@ -142,8 +142,7 @@ class Backoff:
 
 
 def _retry_after(error: Exception) -> timedelta:
-    asked = error.retry_after if isinstance(error, TransportError) else None
-    # A transport of somebody else's may have put anything there.
+    asked = getattr(error, "retry_after", None)  # of any error; a transport may have its own
     return min(asked, _LATEST) if isinstance(asked, timedelta) else timedelta(0)
 
 

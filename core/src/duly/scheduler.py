@@ -105,10 +105,11 @@ class Scheduler(Client):
         """
         run = await self._begin()
         try:
-            await asyncio.shield(run)
+            await asyncio.wait([run])
         except asyncio.CancelledError:
             await self.stop()
             raise
+        _raise_from(run)
 
     async def stop(self, timeout: timedelta = _DRAIN) -> None:
         """Claim no more, let publishes in flight end, settle, and return in any case.
@@ -122,13 +123,12 @@ class Scheduler(Client):
             return
         engine.stop(timeout)
         try:
-            await asyncio.shield(run)
+            await asyncio.wait([run])
         except asyncio.CancelledError:
-            if not run.done():  # we are cancelled, not the run: there is no time left
-                run.cancel()
+            run.cancel()  # there is no time left
             raise
-        except Exception:  # noqa: BLE001, S110  # start() raises it
-            pass
+        if not run.cancelled():
+            run.exception()  # start() raises it, if anybody waits for that
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -143,7 +143,7 @@ class Scheduler(Client):
             yield self
         finally:
             await self.stop()
-            await run
+            _raise_from(run)
 
     def run(self) -> None:
         """Open, deliver until SIGINT or SIGTERM, drain and close: a whole main program.
@@ -177,13 +177,15 @@ class Scheduler(Client):
         """Start a run; it claims already, or is about to, when this returns."""
         if self._run is not None:
             raise SchedulerStateError("this scheduler runs already: stop it first")
-        engine = self._engine = Engine(self._calls, self._transport, self._plugins, self._options)
+        engine = self._engine = Engine(
+            self._calls, self._transport, self._plugins, self._telemetry, self._options
+        )
         run = self._run = asyncio.create_task(self._deliver(engine), name="duly-scheduler")
         ready = asyncio.create_task(engine.ready.wait())
         try:
             await asyncio.wait([run, ready], return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            run.cancel()
+            await self.stop()
             raise
         finally:
             ready.cancel()
@@ -223,8 +225,11 @@ class Scheduler(Client):
         if engine.outage.active:
             report.odd("the transport is unavailable")
         elif isinstance(self._transport, SupportsHealth):
-            for reason in await self._transport.check():
-                report.odd(reason)
+            try:
+                for reason in await self._transport.check():
+                    report.odd(reason)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is no good sign
+                report.odd(f"the transport's check failed: {error_text(error)}")
         offset = engine.deliveries.time.offset
         report.details["clock_offset"] = offset
         if abs(offset) > _OFFSET:
@@ -243,3 +248,9 @@ class Scheduler(Client):
             "transport must be a URL, a transport object or a function that takes an envelope, "
             f"not {type(transport).__name__}"
         )
+
+
+def _raise_from(run: "asyncio.Task[None]") -> None:
+    """Raise what ended a run, unless it was cut off by a stop that was cancelled."""
+    if not run.cancelled():
+        run.result()

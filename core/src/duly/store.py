@@ -181,6 +181,7 @@ class Batch:
     ``token`` is None when ``claims`` is empty. ``now`` is the store's time of the claim.
     ``next_due`` is the earliest moment at which another claim could bring something: the due time
     of what was left, or the end of a lease, this batch's own excepted; None when there is nothing.
+    A store need not know of a lease that nothing is left in it.
     ``more`` tells that something is due already. ``settled`` has one outcome for each of the
     ``settle`` given. ``unreadable`` are records that came due and could not be read, as
     :func:`duly.record.unreadable` lists them; they are dead letters by now. ``newer`` counts
@@ -228,8 +229,9 @@ class Store(Protocol):
         is not later than that of what it replaces is stored with one microsecond more than that,
         so that its delivery id is new.
 
-        Counters start at 0, the due time is ``next_attempt_at``. With ``within`` all of it happens
-        in the caller's own transaction.
+        What is stored is SCHEDULED, whatever it was before: counters start at 0, ``last_error``
+        at None, the due time is ``next_attempt_at``. With ``within`` all of it happens in the
+        caller's own transaction.
 
         Raises:
             StoreUnavailable: nothing is known to be stored.
@@ -318,7 +320,8 @@ class SupportsWakeups(Protocol):
     async def wait_for_change(self) -> None:
         """Return when something was stored or moved since the last call; it may return too often.
 
-        A change that happens between two calls is not missed. Cancelled when no longer needed.
+        A change that happens between two calls is not missed; of several who wait, all are told.
+        Cancelled when no longer needed.
         """
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
+from duly.message import Message
 from duly.store import SupportsHealth
 
 __all__ = ["Envelope", "SupportsBatches", "SupportsHealth", "Transport"]
@@ -33,9 +34,19 @@ class Envelope:
     scheduled_at: datetime
     occurrence: int = 0
     attempt: int = 1
-    delivery_id: str
     trace_context: Mapping[str, str] = attrs.field(default=_NOTHING, repr=False)
+    _delivery_id: str | None = attrs.field(default=None, repr=False, alias="delivery_id")
     _headers: Mapping[str, str] | None = attrs.field(default=None, repr=False, alias="headers")
+    _message: Message | None = attrs.field(default=None, repr=False, eq=False)
+
+    @property
+    def delivery_id(self) -> str:
+        """The name of this occurrence, see :attr:`duly.Message.delivery_id`."""
+        if self._delivery_id is None:
+            # Made for few transports, so made when asked for. By hand an envelope may have none.
+            known = self._message
+            self._delivery_id = f"{self.message_id}:0:0" if known is None else known.delivery_id
+        return self._delivery_id
 
     @property
     def headers(self) -> Mapping[str, str]:

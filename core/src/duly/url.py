@@ -40,7 +40,7 @@ def mask(text: str) -> str:
         spans += [match.span("value") for match in _ALL_OPTION.finditer(text)]
     shown, end = [], 0
     for start, stop in sorted(spans):
-        if start >= end and stop > start:
+        if start < stop and (start > end or not shown):
             shown += [text[end:start], "***"]
         end = max(end, stop)
     return "".join([*shown, text[end:]])

@@ -1,0 +1,361 @@
+"""Each hook, heard from a client or scheduler at work; a test for each is named after it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import attrs
+import pytest
+
+import duly
+from duly.memory import MemoryStore
+
+SOON = timedelta(milliseconds=10)
+
+
+@attrs.define(eq=False)
+class Listener:
+    """Notes what every observing hook tells."""
+
+    heard: dict[str, list] = attrs.field(factory=dict)
+
+    def note(self, hook, told):
+        self.heard.setdefault(hook, []).append(told)
+
+    def of(self, hook):
+        """All that was told in one list, whatever the batches."""
+        return [each for told in self.heard.get(hook, []) for each in told]
+
+    @duly.hookimpl
+    def duly_started(self, scheduler):
+        self.note("started", scheduler)
+
+    @duly.hookimpl
+    def duly_stopped(self, scheduler):
+        self.note("stopped", scheduler)
+
+    @duly.hookimpl
+    def duly_scheduled(self, messages):
+        self.note("scheduled", messages)
+
+    @duly.hookimpl
+    def duly_cancelled(self, message_ids):
+        self.note("cancelled", message_ids)
+
+    @duly.hookimpl
+    def duly_claimed(self, messages):
+        self.note("claimed", messages)
+
+    @duly.hookimpl
+    def duly_delivered(self, deliveries):
+        self.note("delivered", deliveries)
+
+    @duly.hookimpl
+    def duly_failed(self, failures):
+        self.note("failed", failures)
+
+
+class Deaf:
+    """Raises whenever it is told anything."""
+
+    def fail(self, *_told):
+        raise RuntimeError("deaf")
+
+    for hook, argument in {
+        "duly_started": "scheduler", "duly_stopped": "scheduler", "duly_scheduled": "messages",
+        "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
+        "duly_failed": "failures",
+    }.items():  # fmt: skip
+        exec(f"@duly.hookimpl\ndef {hook}(self, {argument}): self.fail()")
+
+
+def message(event_name: str = "orders.reminder", **arguments) -> duly.Message:
+    return duly.Message(event_name, scheduled_at=duly.after(), **arguments)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def scheduler(handler, *plugins, **arguments) -> AsyncIterator[duly.Scheduler]:
+    async with duly.Scheduler(
+        MemoryStore(), handler, plugins=plugins, load_plugins=False, **arguments
+    ) as made:
+        yield made
+
+
+async def deliver(_envelope: duly.Envelope) -> None:
+    pass
+
+
+async def fail(_envelope: duly.Envelope) -> None:
+    raise ValueError("broken")
+
+
+async def test_duly_stores():
+    made: list[str] = []
+
+    class Shop:
+        @duly.hookimpl
+        def duly_stores(self):
+            def make(url):
+                made.append(url)
+                return MemoryStore()
+
+            return {"shop": make}
+
+    async with duly.Client("shop://here?x=1", plugins=[Shop()]) as client:
+        await client.schedule(message())
+    assert made == ["shop://here?x=1"]
+
+
+async def test_duly_transports():
+    published = []
+
+    class Radio:
+        async def open(self):
+            published.append("opened")
+
+        async def close(self):
+            published.append("closed")
+
+        async def publish(self, envelope):
+            published.append(envelope.event_name)
+
+    class Plugin:
+        @duly.hookimpl
+        def duly_transports(self):
+            return {"radio": lambda _url: Radio()}
+
+    async with scheduler("radio://", Plugin()) as running, running.running():
+        await running.schedule(message("news"))
+        await until(lambda: "news" in published)
+    assert published == ["opened", "news", "closed"]
+
+
+async def test_duly_started_and_duly_stopped_once_each_run():
+    listener = Listener()
+    async with scheduler(deliver, listener) as running:
+        assert listener.heard == {}
+        for run in (1, 2):
+            async with running.running():
+                assert listener.heard["started"] == [running] * run
+                assert len(listener.heard.get("stopped", [])) == run - 1
+            assert listener.heard["stopped"] == [running] * run
+
+
+async def test_duly_started():
+    listener = Listener()
+    async with scheduler(deliver, listener) as running, running.running():
+        assert listener.heard["started"] == [running]
+
+
+async def test_duly_stopped():
+    listener = Listener()
+    async with scheduler(deliver, listener) as running:
+        async with running.running():
+            await running.schedule(message())
+            await until(lambda: listener.heard.get("delivered"))
+            assert "stopped" not in listener.heard
+        assert listener.heard["stopped"] == [running]
+
+
+async def test_duly_scheduled():
+    listener = Listener()
+    async with duly.Client(MemoryStore(), plugins=[listener]) as client:
+        first, *others = [message(id=each) for each in "abcd"]
+        await client.schedule(first)
+        await client.schedule_many(others)
+        assert listener.of("scheduled") == [first, *others]
+        assert len(listener.heard["scheduled"]) == 2
+        with pytest.raises(duly.DuplicateMessage):
+            await client.schedule(message(id="a"))
+        with pytest.raises(duly.PartlyScheduled):
+            await client.schedule_many([message(id="b"), message(id="e")], atomic=False)
+        assert [each.id for each in listener.of("scheduled")] == list("abcde")
+
+
+async def test_duly_cancelled():
+    listener = Listener()
+    async with duly.Client(MemoryStore(), plugins=[listener]) as client:
+        await client.schedule_many([message(id=each) for each in "abc"])
+        await client.cancel("a")
+        assert listener.heard["cancelled"] == [["a"]]
+        await client.cancel("a", missing_ok=True)
+        await client.cancel_many(duly.Filter(event_name="orders.reminder"))
+        assert sorted(listener.of("cancelled")) == ["a", "b", "c"]
+
+
+async def test_duly_cancelled_is_not_told_of_what_came_too_late():
+    listener, entered, leave = Listener(), asyncio.Event(), asyncio.Event()
+
+    async def wait(_envelope):
+        entered.set()
+        await leave.wait()
+
+    async with scheduler(wait, listener) as running, running.running():
+        await running.schedule(message(id="a"))
+        await entered.wait()
+        assert await running.cancel("a") is duly.Cancellation.TOO_LATE
+        leave.set()
+    assert "cancelled" not in listener.heard
+
+
+async def test_duly_claimed():
+    listener = Listener()
+    async with scheduler(deliver, listener) as running:
+        await running.schedule_many([message(id=each) for each in "abc"])
+        async with running.running():
+            await until(lambda: len(listener.of("claimed")) == 3)
+    assert {each.id for each in listener.of("claimed")} == {*"abc"}
+    assert {each.state for each in listener.of("claimed")} == {duly.State.CLAIMED}
+
+
+async def test_duly_delivered():
+    listener = Listener()
+
+    async def receipt(envelope):
+        return f"receipt of {envelope.message_id}"
+
+    async with scheduler(receipt, listener) as running, running.running():
+        late = duly.Message("orders.reminder", id="late", scheduled_at=duly.after(minutes=-2))
+        await running.schedule_many([message(id="a"), late])
+        await until(lambda: len(listener.of("delivered")) == 2)
+        stats = await running.stats()
+    assert (stats.scheduled, stats.claimed, stats.dead) == (0, 0, 0)
+    lateness = {each.message.id: each.lateness for each in listener.of("delivered")}
+    assert timedelta(0) <= lateness["a"] < timedelta(seconds=10)
+    assert timedelta(minutes=2) <= lateness["late"] < timedelta(minutes=3)
+
+
+async def test_duly_failed():
+    listener = Listener()
+    policy = duly.Backoff(initial=SOON, max_retries=1)
+    async with scheduler(fail, listener, recovery=policy) as running, running.running():
+        await running.schedule(message(id="a"))
+        await until(lambda: len(listener.of("failed")) == 2)
+        dead = await running.get("a")  # told once what was decided is stored
+    assert dead.state is duly.State.DEAD
+    assert [(each.message.id, each.attempt, str(each.error)) for each in listener.of("failed")] == [
+        ("a", 1, "broken"),
+        ("a", 2, "broken"),
+    ]
+    assert "delivered" not in listener.heard
+
+
+class Decider:
+    """Answers what it is given, and notes that it was asked."""
+
+    def __init__(self, asked, name, answer=None):
+        self.asked, self.name, self.answer = asked, name, answer
+
+    @duly.hookimpl
+    def duly_recover(self, failure):
+        self.asked.append(self.name)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def outcome(*plugins, recovery=None) -> duly.Message | None:
+    """What became of a message that fails; None when it was dropped."""
+    listener = Listener()
+    async with (
+        scheduler(fail, *plugins, listener, recovery=recovery) as running,
+        running.running(),
+    ):
+        await running.schedule(message(id="a"))
+        await until(lambda: listener.of("failed"))
+        found = await running.list()
+    return found[0] if found else None
+
+
+async def test_duly_recover():
+    asked: list[str] = []
+    deciders = [Decider(asked, "first"), Decider(asked, "second", duly.Bury("enough"))]
+    dead = await outcome(*deciders, Decider(asked, "third"))
+    assert asked == ["third", "second"]
+    assert dead is not None
+    assert dead.state is duly.State.DEAD
+    assert dead.last_error == "enough"
+
+
+async def test_duly_recover_may_discard():
+    assert await outcome(Decider([], "only", duly.Discard())) is None
+
+
+async def test_duly_recover_may_retry_when_it_likes():
+    waiting = await outcome(Decider([], "only", duly.Retry(timedelta(hours=1))))
+    assert waiting is not None
+    assert waiting.state is duly.State.SCHEDULED
+    assert waiting.retry_count == 1
+    assert (
+        timedelta(minutes=59)
+        < waiting.next_attempt_at - waiting.scheduled_at
+        < timedelta(minutes=61)
+    )
+
+
+async def test_duly_recover_is_followed_by_the_policy():
+    asked: list[str] = []
+
+    def policy(failure: duly.Failure) -> duly.Verdict | None:
+        asked.append("policy")
+        assert isinstance(failure.error, ValueError)
+        return duly.Bury("by the policy")
+
+    dead = await outcome(Decider(asked, "plugin"), recovery=policy)
+    assert asked == ["plugin", "policy"]
+    assert dead is not None
+    assert dead.last_error == "by the policy"
+
+
+@pytest.mark.parametrize(
+    "answer", [RuntimeError("undecided"), "retry", duly.Discard, 0, False, object()], ids=repr
+)
+async def test_duly_recover_that_raises_or_answers_nonsense_has_no_opinion(answer, caplog):
+    asked: list[str] = []
+    dead = await outcome(
+        Decider(asked, "first", duly.Bury("enough")), Decider(asked, "second", answer)
+    )
+    assert asked == ["second", "first"]
+    assert dead is not None
+    assert dead.last_error == "enough"
+    assert "decider_" in caplog.text
+
+
+@pytest.mark.parametrize("answer", [RuntimeError("undecided"), "retry", None], ids=repr)
+async def test_a_policy_that_raises_or_answers_nonsense_leaves_it_to_the_default(answer):
+    def policy(_failure):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    waiting = await outcome(recovery=policy)
+    assert waiting is not None
+    assert waiting.state is duly.State.SCHEDULED
+    assert waiting.retry_count == 1
+
+
+async def test_observers_that_raise_stop_nothing(caplog):
+    listener, policy = Listener(), duly.Backoff(max_retries=0)
+
+    async def sometimes(envelope):
+        if envelope.message_id == "b":
+            raise ValueError("broken")
+
+    async with scheduler(sometimes, Deaf(), listener, Deaf(), recovery=policy) as running:
+        async with running.running():
+            await running.schedule_many([message(id=each) for each in "abc"])
+            await running.schedule(duly.Message("later", id="d", scheduled_at=duly.after(hours=1)))
+            await running.cancel("d")
+            await until(lambda: len(listener.of("delivered") + listener.of("failed")) == 3)
+    assert {each.message.id for each in listener.of("delivered")} == {"a", "c"}
+    assert {*listener.heard} == {
+        "started", "stopped", "scheduled", "cancelled", "claimed", "delivered", "failed"
+    }  # fmt: skip
+    assert caplog.text.count("observer_failed") == 2 * sum(map(len, listener.heard.values()))

@@ -1,0 +1,118 @@
+"""Every example is run as its reader would run it: as a process of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import duly
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SERVED = {"embedded_service.py"}  # they run until they are stopped
+PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED)
+
+
+def run(*arguments: str | Path, folder: Path) -> str:
+    """What a program prints that must end well and without a warning."""
+    program = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder, capture_output=True, text=True, timeout=55, check=False,
+    )  # fmt: skip
+    assert program.returncode == 0, program.stdout + program.stderr
+    assert program.stderr == ""
+    return program.stdout
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_example_ends_well(name: str, tmp_path: Path) -> None:
+    assert run("-W", "error", EXAMPLES / name, folder=tmp_path)
+    assert not list(tmp_path.iterdir()), "it left something behind"
+
+
+def test_the_transport_of_ones_own_passes_its_test(tmp_path: Path) -> None:
+    folder = EXAMPLES / "own_transport"
+    printed = run("-m", "pytest", "-q", "-p", "no:cacheprovider", folder, folder=tmp_path)
+    assert " passed" in printed
+    assert "skipped" not in printed
+
+
+class Service:
+    """A service in a process of its own, and one HTTP request at a time."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(EXAMPLES / name)],
+            cwd=folder,
+            env={**os.environ, "PORT": str(port)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, method: str, path: str) -> dict[str, Any]:
+        """The JSON that it answers."""
+        request = urllib.request.Request(self.url + path, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def wait_until(self, path: str, key: str, value: object) -> None:
+        """Ask until the answer is as hoped for."""
+        last: object = None
+        for _ in range(400):
+            assert self.process.poll() is None, self.process.communicate()[1]
+            with contextlib.suppress(urllib.error.URLError):
+                last = self.ask("GET", path)
+                if last.get(key) == value:
+                    return
+            time.sleep(0.05)
+        pytest.fail(f"{path} never said {key}={value}: {last}")
+
+    def stop(self) -> None:
+        """SIGTERM, after which it ends by itself."""
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=30)
+        assert errors == ""
+        assert self.process.returncode in (0, -signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def serving(name: str, folder: Path) -> Iterator[Service]:
+    service = Service(name, folder)
+    try:
+        service.wait_until("/health", "status", "healthy")
+        yield service
+        service.stop()
+    finally:
+        service.process.kill()
+        service.process.communicate()
+
+
+@pytest.mark.parametrize("name", sorted(SERVED))
+async def test_a_service_schedules_cancels_and_delivers(name: str, tmp_path: Path) -> None:
+    with serving(name, tmp_path) as service:
+        assert service.ask("POST", "/orders/1?patience=0.2")["placed"] == "now"
+        assert service.ask("POST", "/orders/2?patience=600")["placed"] == "now"
+        assert service.ask("POST", "/orders/2?patience=600")["placed"] == "before"
+        assert service.ask("DELETE", "/orders/2")["reminder"] == "cancelled"
+        assert service.ask("DELETE", "/orders/3")["reminder"] == "unknown"
+        service.wait_until("/orders/1", "reminded", value=True)
+        assert service.ask("POST", "/orders/4?patience=600")["placed"] == "now"
+    async with duly.Client(f"sqlite:///{tmp_path}/orders.db") as client:
+        await client.reschedule("order-4-reminder", duly.after(seconds=0))
+    with serving(name, tmp_path) as service:  # what was waiting outlives the process
+        service.wait_until("/orders/4", "reminded", value=True)

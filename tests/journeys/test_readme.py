@@ -1,0 +1,103 @@
+"""Every Python block of the documents runs as it stands, and prints what the document says.
+
+Each block is a program of its own. One that begins with a comment that names a file is a module,
+stored under that name for the later ones of its document; a ``test_*.py`` is run by pytest. A
+block of ``text`` right behind a program is what it prints.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = "program.py"
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("core/*.md"),
+        *ROOT.glob("plugins/**/*.md"),
+    ]
+)
+
+
+class Block(NamedTuple):
+    """A program, and what it prints where the document says so."""
+
+    name: str
+    code: str
+    output: str | None
+
+
+def tokens(document: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(document.read_text())
+
+
+def blocks(document: Path) -> list[Block]:
+    found = tokens(document)
+    programs = []
+    for place, token in enumerate(found):
+        if token.type == "fence" and token.info == "python":
+            first = token.content.partition("\n")[0].removeprefix("# ")
+            name = first if first.endswith(".py") and " " not in first else PROGRAM
+            after = found[place + 1] if place + 1 < len(found) else None
+            said = after is not None and after.type == "fence" and after.info == "text"
+            programs.append(Block(name, token.content, after.content if said and after else None))
+    return programs
+
+
+PROGRAMS = [
+    pytest.param(document, number, id=f"{document.relative_to(ROOT)}-{number}")
+    for document in DOCUMENTS
+    for number in range(len(blocks(document)))
+]
+
+
+@pytest.mark.parametrize(("document", "number"), PROGRAMS)
+def test_a_block_runs_as_it_stands(document: Path, number: int, tmp_path: Path) -> None:
+    *earlier, block = blocks(document)[: number + 1]
+    for each in [*earlier, block]:
+        (tmp_path / each.name).write_text(each.code)
+    run = subprocess.run(
+        [sys.executable, *how_to_run(block.name)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    if block.output is not None:
+        assert run.stdout == block.output
+        assert run.stderr == ""
+
+
+def how_to_run(name: str) -> list[str]:
+    if name.startswith("test_"):
+        return ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", name]
+    if name == PROGRAM:
+        return ["-W", "error", name]
+    return ["-W", "error", "-c", f"import {name.removesuffix('.py')}"]
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert len(blocks(ROOT / "README.md")) >= 7
+
+
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT))
+)
+def test_links_lead_somewhere(document: Path) -> None:
+    inline = [child for token in tokens(document) for child in token.children or ()]
+    links = [str(child.attrGet("href")) for child in inline if child.type == "link_open"]
+    local = [link for link in links if not urlsplit(link).scheme and not link.startswith("#")]
+    missing = [link for link in local if not (document.parent / link.partition("#")[0]).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("session", [" -s demo", ""])
+def test_the_readme_has_the_two_commands(session: str) -> None:
+    command = f"python3 -m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox{session}\n"
+    assert command in (token.content for token in tokens(ROOT / "README.md"))
