@@ -17,10 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import duly
-from duly.record import to_record
 from duly.store import Group, Settle
 from duly_sqlite import sql
 from duly_sqlite.file import writer
+from duly_sqlite.storing import row
 
 LEASE = timedelta(minutes=5)
 BATCH = 500
@@ -135,7 +135,7 @@ async def sqlite_bare(count: int, folder: Path) -> float:
 
 def insert(db: sqlite3.Connection, messages: Sequence[duly.Message]) -> float:
     """Seconds to store records made before, 500 a transaction."""
-    records = [[to_record(message) for message in chunk] for chunk in chunks(messages)]
+    records = [[row(message) for message in chunk] for chunk in chunks(messages)]
     start = time.perf_counter()
     for chunk in records:
         db.execute("BEGIN IMMEDIATE")

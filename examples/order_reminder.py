@@ -16,6 +16,7 @@ PATIENCE = timedelta(seconds=1)  # a shop would give its customers a day
 
 transport = duly.LocalTransport()
 reminded: list[int] = []
+all_reminded = asyncio.Event()
 
 
 @transport.on("orders.reminder")
@@ -25,6 +26,8 @@ async def remind(envelope: duly.Envelope) -> None:
     late = datetime.now(UTC) - envelope.scheduled_at
     print(f"order {order}: please pay ({late.total_seconds() * 1000:.0f} ms after the moment)")
     reminded.append(order)
+    if len(reminded) == 2:
+        all_reminded.set()
 
 
 async def place(client: duly.Client, order: int) -> None:
@@ -60,8 +63,7 @@ async def main(url: str) -> None:
 
     # All of it is in the file by now: this might as well be another process, or tomorrow.
     async with duly.Scheduler(url, transport) as scheduler, scheduler.running():
-        while (stats := await scheduler.stats()).scheduled or stats.claimed:
-            await asyncio.sleep(0.1)
+        await all_reminded.wait()
         await pay(scheduler, 1)
     assert sorted(reminded) == [1, 3]
 

@@ -49,6 +49,15 @@ async def deliver(envelope: duly.Envelope) -> None:
         raise ConnectionError("no answer")
 
 
+async def nothing_waits(client: duly.Client) -> None:
+    """Return when all is delivered or a dead letter."""
+    while True:
+        stats = await client.stats()
+        if not stats.scheduled and not stats.claimed:
+            return
+        await asyncio.sleep(0.05)
+
+
 async def main() -> None:
     """Schedule four messages and see what becomes of them."""
     backoff = duly.Backoff(initial=timedelta(milliseconds=100))
@@ -65,8 +74,7 @@ async def main() -> None:
                 duly.Message(event_name, id=id, scheduled_at=duly.after(seconds=0))
             )
         async with scheduler.running():
-            while (stats := await scheduler.stats()).scheduled or stats.claimed:
-                await asyncio.sleep(0.05)
+            await nothing_waits(scheduler)
         dead = await scheduler.list(duly.Filter(state=duly.State.DEAD))
 
     print(f"attempts: {dict(attempts)}")

@@ -1,6 +1,7 @@
 """What the documents promise is there: hooks, rules, and examples that run."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -14,16 +15,18 @@ ROOT = Path(__file__).parents[2]
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("duly_"))
 RULES = [f"R{number}" for number in range(1, 23)]
 EXAMPLE = re.compile(
-    r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<printed>.*?)^```\n)?", re.M | re.S
+    r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<printed>.*?)^```\n)?",
+    re.MULTILINE | re.DOTALL,
 )
 
 
 def sections(document: str) -> dict[str, str]:
     """The text under each heading of a document in docs/."""
-    parts = re.split(r"^#+ (.+)$", (ROOT / "docs" / document).read_text(), flags=re.M)
+    parts = re.split(r"^#+ (.+)$", (ROOT / "docs" / document).read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+@functools.cache
 def known_tests() -> set[str]:
     """The names of all tests, the cases of the conformance kit among them."""
     files = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("core/src/duly/testing/**/*.py")]

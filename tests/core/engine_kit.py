@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from duly import Delivery, Envelope, Failure, Message, Scheduler, hookimpl
 from duly.errors import StoreUnavailable, TransportError
 from duly.memory import MemoryStore
 from duly.store import Batch, Group, Settle, Stats, Store, Token
-from duly.testing.clock import START, virtual_clock
+from duly.testing.clock import START
 from duly.transport import Transport
 
 Publish = Callable[[Envelope], Awaitable[Any]]
@@ -34,8 +34,8 @@ def message(name: str = "event", due: float = 0.0, **more: Any) -> Message:
     return Message(name, scheduled_at=at(due), created_at=more.pop("created_at", START), **more)
 
 
-def messages(count: int, name: str = "event", due: float = 0.0) -> list[Message]:
-    """That many messages, due a microsecond after one another."""
+def messages(count: int, name: str = "event", due: float = -1.0) -> list[Message]:
+    """That many messages, a microsecond apart; by default they are due already."""
     first = message(name, due).scheduled_at
     return [
         Message(name, scheduled_at=first + MICROSECOND * number, id=f"{name}-{number}")
@@ -50,7 +50,8 @@ class WatchedStore:
     """
 
     def __init__(self) -> None:
-        self.inner: Store = MemoryStore(clock=virtual_clock(asyncio.get_running_loop()))
+        loop = asyncio.get_running_loop()
+        self.inner: Store = MemoryStore(clock=lambda: at(loop.time()))
         self.calls: list[tuple[float, str]] = []
         self.settles: list[tuple[float, Settle]] = []
         self.limits: list[int] = []
@@ -238,7 +239,7 @@ async def kill(victim: Scheduler) -> None:
     await asyncio.wait([run])
 
 
-async def until(holds: Callable[[], object], *, within: float = 60.0, step: float = 0.01) -> None:
+async def until(holds: Callable[[], object], *, within: float = 60.0) -> None:
     """Let virtual time pass until it holds.
 
     Raises:
@@ -247,7 +248,7 @@ async def until(holds: Callable[[], object], *, within: float = 60.0, step: floa
     end = now() + within
     while not holds():
         assert now() < end, "it did not happen in time"
-        await asyncio.sleep(step)
+        await asyncio.sleep(max(0.01, within / 10_000))
 
 
 async def emptied(store: WatchedStore, *, within: float = 60.0) -> None:
@@ -258,7 +259,7 @@ async def emptied(store: WatchedStore, *, within: float = 60.0) -> None:
         if not stats.scheduled and not stats.claimed:
             return
         assert now() < end, f"not emptied in time: {stats}"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(max(0.01, within / 10_000))
 
 
 async def fail(envelope: Envelope) -> None:
@@ -274,6 +275,3 @@ def sleeping(seconds: float, *, only: Collection[str] = ()) -> Publish:
             await asyncio.sleep(seconds)
 
     return publish
-
-
-UTC_NOW: Final = datetime.now(UTC)

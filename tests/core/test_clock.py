@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+
 from duly.errors import InvalidArgument
 from duly.testing.clock import START, HandClock, VirtualTimeLoop, run_virtually, virtual_clock
 

@@ -53,13 +53,16 @@ async def test_what_is_past_due_is_published_at_once() -> None:
 
 @run_virtually
 async def test_the_stores_clock_decides_and_not_this_hosts() -> None:
-    clock, transport = HandClock(), Probed()
-    store = MemoryStore(clock=clock)
+    clock, transport, store = HandClock(), Probed(), WakingStore()
+    store.inner = MemoryStore(clock=clock)
     async with delivering(store, transport) as running:
         await running.schedule(message(due=1))
         await asyncio.sleep(3600)
+        asked = store.count("claim")
         clock.set(at(1) - MICROSECOND)
-        await asyncio.sleep(3600)
+        await running.schedule(message(due=2))  # makes it look
+        await asyncio.sleep(0.0001)
+        assert store.count("claim") > asked
         assert not transport.begun
         clock.advance(MICROSECOND)
         await until(lambda: transport.ended, within=5)
@@ -179,7 +182,7 @@ async def test_its_own_schedule_wakes_it_where_the_store_cannot() -> None:
 
 
 async def emptied_of(store: WatchedStore, transport: Probed, count: int) -> None:
-    await until(lambda: len(transport.ended) == count, within=4000, step=1)
+    await until(lambda: len(transport.ended) == count, within=4000)
     await until(lambda: store.settles)
 
 
@@ -197,7 +200,7 @@ async def test_one_that_is_stored_while_it_claims_is_seen() -> None:
         await asyncio.sleep(0.25)
         await running.schedule(message(due=2))
         await until(lambda: transport.ended, within=3)
-    assert transport.begun[0][0] == 2
+    assert transport.begun[0][0] == 2 + 0.5
 
 
 @run_virtually

@@ -12,7 +12,7 @@ def drawn() -> dict[str, list[str]]:
     """The tree at the top of the module: each class with its bases."""
     tree: dict[str, list[str]] = {}
     path: list[str] = []
-    for line in inspect.getdoc(errors).splitlines():
+    for line in (inspect.getdoc(errors) or "").splitlines():
         match = re.match(r"\s*([│├└─ ]*)([A-Z]\w+)(?: \((\w+)\))?(\s{2}|$)", line)
         if match:
             depth = len(match[1]) // 4

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -18,7 +19,7 @@ SOON = timedelta(milliseconds=10)
 class Listener:
     """Notes what every observing hook tells."""
 
-    heard: dict[str, list] = attrs.field(factory=dict)
+    heard: dict[str, list[Any]] = attrs.field(factory=dict)
 
     def note(self, hook, told):
         self.heard.setdefault(hook, []).append(told)
@@ -76,7 +77,7 @@ def message(event_name: str = "orders.reminder", **arguments) -> duly.Message:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # hooks are told on this very loop
             await asyncio.sleep(0.005)
 
 

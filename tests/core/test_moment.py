@@ -58,6 +58,8 @@ class Nowhere(tzinfo):
     def utcoffset(self, _moment):
         return None
 
+    dst = tzname = utcoffset
+
 
 @pytest.mark.parametrize(
     "value",

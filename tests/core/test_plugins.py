@@ -590,4 +590,4 @@ def test_a_plugin_of_anothers_cannot_be_changed_from_outside(install):
     install("import no_such_driver")
     plugins = Plugins()
     with pytest.raises(TypeError):
-        plugins.broken["x"] = "y"  # type: ignore[index]  # that is the test
+        plugins.broken["x"] = "y"

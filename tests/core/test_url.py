@@ -11,7 +11,7 @@ from duly.url import URL, boolean, mask, number, parse, scheme_of, seconds
 NASTY = [
     "p@ss", "p:ss", "p/ss", "p?ss", "p#ss", "p ss", "p'ss", 'p"ss', "p<ss>", "p\nss", "p\tss", "p%ss", "%00",
     "p&ss", "p;ss", "p=ss", "p://ss", "//", "@", "://@", "p]ss[", "pässwörd", "℀", "日本", "***x", "\\", "p,ss@h2",
-    "?password=", "&token=x", "redis://u:inner@h",
+    "?password=", "&token=x", "x&token=y&z", "a=b?secret=c&d@e", "redis://u:inner@h",
 ]  # fmt: skip
 
 
@@ -60,6 +60,13 @@ class TestMask:
         around = f"amqp://user:***@{rest}?password="
         assert hidden(password, mask(f"amqp://user:{password}@{rest}"), around)
         assert hidden(password, mask(f"amqp://{password}@{rest}"), around)
+
+    @given(st.text(min_size=1) | st.sampled_from(NASTY))
+    @example("x&token=y&z")
+    def test_no_part_of_a_password_shows(self, password):
+        masked = mask(f"amqp://user:{password}@host")
+        assert masked.startswith("amqp://user:***")
+        assert "@host".endswith(masked.removeprefix("amqp://user:***"))
 
     @given(st.text(min_size=1))
     def test_no_secret_option_shows(self, password):

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,52 @@ async def test_a_service_schedules_cancels_and_delivers(name: str, tmp_path: Pat
         await client.reschedule("order-4-reminder", duly.after(seconds=0))
     with serving(name, tmp_path) as service:  # what was waiting outlives the process
         service.wait_until("/orders/4", "reminded", value=True)
+
+
+class TestTheJudgeOfTheDemo:
+    """The demonstration would see it, if anything were lost or early."""
+
+    @pytest.fixture(autouse=True)
+    def importable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(EXAMPLES))
+
+    def verdict(self, *, left_out: str = "", early: str = "", too_many: str = "") -> Any:
+        from demo_parts.ledger import Entry
+        from demo_parts.plan import Occurrence, make_plan
+        from demo_parts.verdict import judge
+
+        plan = make_plan(duly.after(seconds=1))
+        entries = [
+            Entry("published", each, 1, due - timedelta(microseconds=each.id == early))
+            for each, due in plan.due.items()
+            if each.id != left_out
+        ]
+        if too_many:
+            entries.append(Entry("published", Occurrence(too_many), 1, duly.after(hours=1)))
+        assert plan.cancelled == "taken-back"
+        return judge(plan, entries, held=set())
+
+    def test_all_is_well(self) -> None:
+        verdict = self.verdict()
+        assert verdict.promise_kept
+        assert verdict.delivered == verdict.scheduled > 300
+
+    def test_something_is_lost(self) -> None:
+        verdict = self.verdict(left_out="burst-2-7")
+        assert not verdict.promise_kept
+        assert [each.id for each in verdict.lost] == ["burst-2-7"]
+
+    def test_something_is_a_microsecond_early(self) -> None:
+        verdict = self.verdict(early="steady-3")
+        assert not verdict.promise_kept
+        assert [entry.occurrence.id for entry in verdict.early] == ["steady-3"]
+
+    def test_something_was_cancelled_and_came_all_the_same(self) -> None:
+        verdict = self.verdict(too_many="taken-back")
+        assert not verdict.promise_kept
+        assert [each.id for each in verdict.unwanted] == ["taken-back"]
+
+    def test_something_came_twice(self) -> None:
+        verdict = self.verdict(too_many="steady-3")
+        assert verdict.promise_kept
+        assert verdict.redelivered == 1

@@ -59,6 +59,7 @@ async def failures(planted: Planted, name: str) -> list[str]:
             try:
                 async with suite.bench(by_hand=by_hand) as bench:
                     await case(bench, **arguments)
+                    await bench.check_books()
             except Exception as error:
                 found.append(f"{type(error).__name__}: {error}")
     return found

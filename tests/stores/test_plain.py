@@ -4,8 +4,6 @@ from duly.store import Clock, Store
 from duly.testing.stores import StoreSuite
 from duly.testing.stores.plain import PlainStore
 
-pytest_plugins = ["duly.testing"]
-
 
 class TestPlainStore(StoreSuite):
     scale = 0.3

@@ -11,7 +11,8 @@ import pytest
 
 from duly.message import State
 from duly.store import Batch, Claim
-from duly.testing.stores.model import Entry, Lease, Model
+from duly.testing.stores.model import Model
+from duly.testing.stores.model_entries import Entry, Lease
 from duly.testing.stores.plain import PlainStore
 
 MICROSECOND = timedelta(microseconds=1)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from duly.message import State, with_changes
-from duly.testing.stores.model import Entry, Lease, Model
+from duly.testing.stores.model import Model
+from duly.testing.stores.model_entries import Entry, Lease
 from duly.testing.stores.plain import PlainStore
 
 MICROSECOND = timedelta(microseconds=1)

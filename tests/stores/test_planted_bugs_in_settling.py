@@ -9,7 +9,8 @@ import pytest
 from duly.message import State, with_changes
 from duly.record import occurrence
 from duly.store import Batch, Bury, Release, Reschedule, Settle, Settlement
-from duly.testing.stores.model import Entry, Lease, Model
+from duly.testing.stores.model import Model
+from duly.testing.stores.model_entries import Entry, Lease
 from duly.testing.stores.plain import PlainStore
 
 

@@ -30,9 +30,9 @@ class TestSQLiteStore(TransactionCases, PeekingCases, WakeupCases, RecordCases, 
 
     @contextlib.asynccontextmanager
     async def transaction(self, namespace: str) -> AsyncIterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self.folder / namespace)) as connection:
-            with connection:
-                yield connection
+        file = self.folder / namespace
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            yield connection
 
     async def damage(self, namespace: str, id: str) -> None:
         async with self.transaction(namespace) as connection:

@@ -4,8 +4,8 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from duly.errors import Rejected, TransportUnavailable
 from duly.testing.transports import Received
@@ -70,6 +70,9 @@ class Postbox:
 class PostboxTransport:
     """One connection; what is sent waits in line for its answer."""
 
+    finders: ClassVar[Sequence[tuple[str, dict[str, Any]]]] = ()
+    """Of one with a planted bug, the cases that have to find it, and their arguments."""
+
     def __init__(self, port: int, password: str) -> None:
         self._port = port
         self._password = password
@@ -131,9 +134,11 @@ class PostboxTransport:
         return answer
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while line := await reader.readline():
                 self._answer(self._waiting.pop(0), json.loads(line))
+        except (OSError, IndexError):
+            pass  # cut off, or answered without having asked, which a bug may bring about
         waiting, self._waiting = self._waiting, []
         for answer in waiting:
             self._fail(answer, TransportUnavailable("the connection was lost"))
@@ -155,3 +160,15 @@ class PostboxTransport:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at port {self._port}>"
+
+
+def found_by(
+    case: str, **arguments: Any
+) -> Callable[[type[PostboxTransport]], type[PostboxTransport]]:
+    """Decorates a transport with a bug that a case, given these arguments, has to find."""
+
+    def plant(kind: type[PostboxTransport]) -> type[PostboxTransport]:
+        kind.finders = [*kind.finders, (case, arguments)]
+        return kind
+
+    return plant

@@ -1,6 +1,7 @@
 """Checks of arguments that several verbs share; each raises an InvalidArgument that says what to do."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
@@ -17,6 +18,7 @@ __all__ = [
     "chunks",
 ]
 
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _MANY: Final = 10_000  # messages that are stored all or none
 _MANY_BYTES: Final = 64 * 1024 * 1024
 _CHUNK: Final = 500  # messages that are sent together though stored each on its own
@@ -74,6 +76,7 @@ def as_message(value: object, max_payload: int) -> Message:
         and not value.occurrence_count
         and value.last_error is None
         and value._delivery_id is None
+        and not value.trace_context
         and value.next_attempt_at == value.scheduled_at
     ):
         return value
@@ -85,6 +88,7 @@ def as_message(value: object, max_payload: int) -> Message:
             "occurrence_count": 0,
             "last_error": None,
             "_delivery_id": None,
+            "trace_context": _NOTHING,
             "next_attempt_at": value.scheduled_at,
         }
     )

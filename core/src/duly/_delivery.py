@@ -71,7 +71,7 @@ class _Job:
     def finish(self, receipt: str | None, error: Exception | None) -> None:
         try:
             self._deliveries.finish(self, receipt, error)
-        except Exception as failed:  # noqa: BLE001  # a claim without an outcome would never end
+        except Exception as failed:  # a claim without an outcome would never end
             log.error("outcome_failed", message_id=self.claim.message.id, exc_info=failed)
             self._deliveries.release(self.hand, self.claim)
 

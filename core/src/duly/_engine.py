@@ -118,7 +118,7 @@ class Engine:
             await self.workers.close()
             try:
                 await self.outage.close()
-            except Exception as error:  # noqa: BLE001  # nothing is lost by it
+            except Exception as error:  # nothing is lost by it
                 log.warning("transport_close_failed", exc_info=error)
 
     def stop(self, timeout: timedelta) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import context
 from opentelemetry.trace import Link, Span, set_span_in_context
@@ -160,7 +160,7 @@ class ObservedSettlement:
 class _ObservedJob:
     """A job with a span, if its message is sampled, and of which the end is noted."""
 
-    __slots__ = ("_batch", "_before", "_claim", "_inside", "_job", "_link", "_span", "name")
+    __slots__ = ("_batch", "_before", "_claim", "_job", "_link", "_span", "_task", "name")
 
     def __init__(self, batch: ObservedBatch, claim: Claim, job: Job, link: Link | None) -> None:
         self._batch = batch
@@ -168,7 +168,7 @@ class _ObservedJob:
         self._job = job
         self._link = link
         self._span: Span | None = None
-        self._inside: context.Context | None = None
+        self._task: asyncio.Task[Any] | None = None  # the one within whose context it publishes
         self.name = job.name
 
     def keep_until(self) -> float:
@@ -194,15 +194,14 @@ class _ObservedJob:
         self._span = self._batch.spans.publish(envelope, link)
         envelope.trace_context = carrier_of(self._span)
         if self._batch.one_by_one:
-            self._before = context.get_current()
-            self._inside = set_span_in_context(self._span)
-            context.attach(self._inside)
+            self._task, self._before = asyncio.current_task(), context.get_current()
+            context.attach(set_span_in_context(self._span))
 
     @harmless
     def _close(self, span: Span, error: Exception | None) -> None:
-        # A publish that was given up ends in another task, whose context is not ours to change;
-        # that is also why there is no token to detach: it would be refused there.
-        if self._inside is not None and context.get_current() is self._inside:
+        # A publish that was given up ends in another task, whose context is not ours to change.
+        # No token is detached: it would restore nothing if a handler has left a span attached.
+        if self._task is not None and self._task is asyncio.current_task():
             context.attach(self._before)
         if error is not None:
             fail(span, error)

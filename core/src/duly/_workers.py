@@ -5,7 +5,7 @@ its own: one ticker looks after all of them.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from duly._lanes import Lane, Lanes
@@ -15,6 +15,7 @@ from duly.transport import Envelope, SupportsBatches, Transport
 __all__ = ["Interrupted", "Job", "TimedOut", "Workers"]
 
 _ABANDON_AFTER: Final = 1.0  # seconds between cancelling a publish and going on without it
+_TICK: Final = 0.05  # seconds until the next look at the deadlines
 _YIELD_MESSAGES: Final = 256
 _YIELD_SECONDS: Final = 0.005
 _CHUNK: Final = 100  # messages of one publish_many
@@ -40,7 +41,7 @@ class Job(Protocol):
         ...
 
 
-class Interrupted(Exception):  # noqa: N818  # no error: a publish ended for reasons of our own
+class Interrupted(Exception):  # no error: a publish ended for reasons of our own
     """It was not started or was cut short; nothing is counted against the message.
 
     ``pause`` is for how many seconds to send it back.
@@ -132,7 +133,7 @@ class Workers:
             elif now - worker.started >= self._timeout:
                 error = TimedOut(f"publish took longer than {self._timeout:g} s")
                 self._interrupt(worker, error, now)
-            elif any(now >= job.keep_until() for _, job in worker.taken):
+            elif any(now + _TICK > job.keep_until() for _, job in worker.taken):
                 self._interrupt(worker, Interrupted("its claim is no longer certain"), now)
         for job, pause in self.lanes.refuse_stalled(now):
             job.finish(None, Interrupted("no slot", pause))

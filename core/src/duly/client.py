@@ -120,9 +120,7 @@ class Client:
 
     # --- schedule
 
-    async def schedule(
-        self, message: Message, *, replace: bool = False, within: Any = None
-    ) -> str:
+    async def schedule(self, message: Message, *, replace: bool = False, within: Any = None) -> str:
         """Store a message to be published when it is due; its id.
 
         The same id with the same ``created_at`` as the one stored is a repeat after a lost answer
@@ -165,9 +163,7 @@ class Client:
             await self._store_group(group, replace, within)
         return [message.id for message in group]
 
-    async def _store_group(
-        self, messages: Sequence[Message], replace: bool, within: Any
-    ) -> None:
+    async def _store_group(self, messages: Sequence[Message], replace: bool, within: Any) -> None:
         (outcome,) = await self._store([Group(messages, replace)], within)
         if outcome is not None:
             raise outcome
@@ -195,9 +191,7 @@ class Client:
             raise PartlyScheduled(text, stored) from first
         return stored
 
-    async def _store(
-        self, groups: Sequence[Group], within: Any
-    ) -> Sequence[Exception | None]:
+    async def _store(self, groups: Sequence[Group], within: Any) -> Sequence[Exception | None]:
         if not self._telemetry.active:
             return await self._send(groups, within)
         with self._telemetry.scheduling(groups) as scheduling:
@@ -205,9 +199,7 @@ class Client:
             scheduling.stored(outcomes)
         return outcomes
 
-    async def _send(
-        self, groups: Sequence[Group], within: Any
-    ) -> Sequence[Exception | None]:
+    async def _send(self, groups: Sequence[Group], within: Any) -> Sequence[Exception | None]:
         if within is None:
             return await self._intake.put(groups)
         return await self._calls(self._calls.store.put, groups, within=self._within(within))
@@ -276,9 +268,9 @@ class Client:
         async for page in self._pages(filter):
             ids = [message.id for message in page]
             states = await self._calls(self._calls.store.cancel, ids, of_state=filter.state)
-            wanted = (
-                {State.SCHEDULED, State.DEAD} if filter.state is None else {filter.state}
-            ) - {State.CLAIMED}
+            wanted = ({State.SCHEDULED, State.DEAD} if filter.state is None else {filter.state}) - {
+                State.CLAIMED
+            }
             removed += [
                 (message.id, message.event_name)
                 for message, state in zip(page, states, strict=True)

@@ -50,7 +50,7 @@ def new_id() -> str:
     return str(uuid.UUID(int=bits))
 
 
-def _event_name(value: object) -> str:
+def _event_name(value: str) -> str:
     text = as_name(value, "event_name")
     if text == UNREADABLE:
         raise InvalidMessage(f"the event name {UNREADABLE!r} is reserved by duly")

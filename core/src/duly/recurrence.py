@@ -119,7 +119,7 @@ class Every(Recurrence):
         return fire + (bound - fire) // self.interval * self.interval
 
 
-def _timezone(value: object) -> str:
+def _timezone(value: str) -> str:
     if not isinstance(value, str):
         raise InvalidArgument(f"timezone must be an IANA name such as 'Europe/Berlin': {value!r}")
     try:
@@ -131,7 +131,7 @@ def _timezone(value: object) -> str:
     return value
 
 
-def _expression(value: object) -> str:
+def _expression(value: str) -> str:
     if not isinstance(value, str):
         raise InvalidArgument(f"a cron expression is text, not {type(value).__name__}")
     text = " ".join(value.split())

@@ -200,7 +200,8 @@ class Batch:
 
 class Store(Protocol):
     """Where messages rest. Driver errors arrive as :class:`~duly.errors.StoreUnavailable` when
-    trying again may help and as :class:`~duly.errors.StoreError` when it does not."""
+    trying again may help and as :class:`~duly.errors.StoreError` when it does not.
+    """
 
     async def open(self) -> None:
         """Connect, check and, where the store does so by itself, migrate. Again does nothing.

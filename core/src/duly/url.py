@@ -38,7 +38,8 @@ def mask(text: str) -> str:
     if _IS_URL.match(text):
         spans += [_password(match) for match in _ALL_CREDENTIALS.finditer(text)]
         spans += [match.span("value") for match in _ALL_OPTION.finditer(text)]
-    shown, end = [], 0
+    shown: list[str] = []
+    end = 0
     for start, stop in sorted(spans):
         if start < stop and (start > end or not shown):
             shown += [text[end:start], "***"]

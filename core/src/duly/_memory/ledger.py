@@ -66,7 +66,7 @@ class Ledger:
             elif message.created_at != stored.message.created_at:
                 return DuplicateMessage(f"a message with the id {message.id!r} is stored already")
         for message in wanted:
-            stored = entries.get(message.id)
+            stored = entries.get(message.id) if group.replace else None
             if stored is not None:
                 self.remove(stored)
             self._add(_uncounted(message))

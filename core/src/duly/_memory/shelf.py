@@ -54,7 +54,10 @@ class Shelf:
         """Take in an entry whose id is free."""
         message = entry.message
         self.entries[message.id] = entry
-        self._names.setdefault(message.event_name, set()).add(message.id)
+        ids = self._names.get(message.event_name)
+        if ids is None:
+            ids = self._names[message.event_name] = set()
+        ids.add(message.id)
         self.reorder()
 
     def add_dead(self, entry: Entry) -> None:

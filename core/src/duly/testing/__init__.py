@@ -1,12 +1,23 @@
 """Loaded by ``pytest_plugins = ["duly.testing"]``: what proves a store or a transport of your own.
 
 ``duly.testing.stores`` holds the cases for stores, ``duly.testing.transports`` those for
-transports, ``duly.testing.clock`` a clock to turn by hand. Nothing of this loads by itself.
+transports, ``duly.testing.clock`` a clock to turn by hand, also to be had as the fixture
+``hand_clock``. None of it loads by itself.
 
 PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported before pytest asks.
 """
 
 import pytest
 
+from duly.testing.clock import HandClock
+
+__all__ = ["hand_clock"]
+
 # Before the cases are imported by anybody, so that their asserts tell both sides.
 pytest.register_assert_rewrite("duly.testing.stores", "duly.testing.transports")
+
+
+@pytest.fixture
+def hand_clock() -> HandClock:
+    """A clock that stands still until it is turned: ``MemoryStore(clock=hand_clock)``."""
+    return HandClock()

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from duly import Message
 from duly.store import NEWER_PAUSE
-
 from duly_sqlite import sql
 from duly_sqlite.line import put_in_line
 

@@ -10,7 +10,6 @@ from duly import Message, State
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, UnreadableRecord, from_record
 from duly.store import Batch, Claim, Key, Token
-
 from duly_sqlite import sql
 from duly_sqlite.aside import postpone, set_aside
 from duly_sqlite.line import heads, put_in_line
@@ -81,8 +80,8 @@ def _batch(now: int, due_at: int | None, end: int | None, **found: Any) -> Batch
 
 def give_back(db: sqlite3.Cursor, batch: Batch) -> None:
     """Put a whole batch back at its place, nothing counted, and end its lease."""
-    db.execute(sql.END_LEASE, (batch.token,))
-    put_in_line(db, str([claim.key for claim in batch.claims]))
+    if db.execute(sql.END_LEASE, (batch.token,)).rowcount:
+        put_in_line(db, str([claim.key for claim in batch.claims]))
 
 
 def renew(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from duly import StoreError, StoreUnavailable
-
 from duly_sqlite.errors import code_of, translated
 
 __all__ = ["Call", "ConnectionThread", "patiently", "transaction"]
@@ -29,6 +28,23 @@ class Call:
     abandoned = False
 
 
+class _Line:
+    """A thread and its connection, None until it is made and when it is closed."""
+
+    def __init__(self, name: str) -> None:
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.connection: sqlite3.Connection | None = None
+
+    def disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the thread: at once, unless a caller who has gone left it at work."""
+        self.executor.shutdown(wait=not isinstance(error, asyncio.CancelledError))
+
+
 class ConnectionThread:
     """Runs what is asked of it one by one, in a thread that alone uses the connection."""
 
@@ -36,66 +52,73 @@ class ConnectionThread:
         self._path = path
         self._name = name
         self._connect = connect
-        self._executor: ThreadPoolExecutor | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._line: _Line | None = None
 
     async def open(self) -> None:
-        """Start the thread and connect; again does nothing."""
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
+        """Start the thread and connect; again does nothing.
+
+        Raises:
+            StoreError: what SQLite raised, translated.
+        """
+        if self._line is None:
+            self._line = _Line(self._name)
+        line = self._line
         try:
-            await self._submit(self._opened)
-        except BaseException:
-            await self.close()
+            await self._submit(line, lambda: self._connect_once(line))
+        except BaseException as error:
+            if line.connection is None:
+                self._line = None
+                line.executor.submit(line.disconnect)  # it may still be connecting
+                line.end(error)
             raise
 
     async def close(self) -> None:
-        """End what is under way, disconnect and end the thread; again does nothing."""
-        executor, self._executor = self._executor, None
-        if executor is None:
+        """Finish what was asked for, disconnect and end the thread; again does nothing."""
+        line, self._line = self._line, None
+        if line is None:
             return
         try:
-            await asyncio.get_running_loop().run_in_executor(executor, self._disconnect)
-        finally:
-            executor.shutdown(wait=False)
+            await self._submit(line, line.disconnect)
+        except BaseException as error:
+            line.end(error)
+            raise
+        line.end()
 
     async def run(self, work: Callable[[sqlite3.Connection, Call], T]) -> T:
-        """The outcome of ``work``, which is finished even if the caller is cancelled meanwhile.
+        """The outcome of ``work``, which comes to its end even if the caller is cancelled.
 
         Raises:
-            StoreError: what SQLite raised, translated; or not open.
+            StoreError: what SQLite raised, translated; or the thread is not open.
         """
-        call = Call()
+        line, call = self._line, Call()
+        if line is None:
+            raise self._not_open()
+
+        def run() -> T:
+            if line.connection is None:
+                raise self._not_open()
+            return work(line.connection, call)
+
         try:
-            return await self._submit(lambda: work(self._open_connection(), call))
+            return await self._submit(line, run)
         except asyncio.CancelledError:
             call.abandoned = True
             raise
 
-    async def _submit(self, work: Callable[[], T]) -> T:
-        if self._executor is None:
-            raise StoreError(f"SQLite file {self._path}: the store is not open")
-
+    async def _submit(self, line: _Line, work: Callable[[], T]) -> T:
         def translating() -> T:
             with translated(self._path):
                 return work()
 
-        return await asyncio.get_running_loop().run_in_executor(self._executor, translating)
+        return await asyncio.get_running_loop().run_in_executor(line.executor, translating)
 
-    def _opened(self) -> None:
-        if self._connection is None:
+    def _connect_once(self, line: _Line) -> None:
+        if line.connection is None:
             with translated(self._path, opening=True):
-                self._connection = self._connect()
+                line.connection = self._connect()
 
-    def _open_connection(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise StoreError(f"SQLite file {self._path}: the store is not open")
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            connection.close()
+    def _not_open(self) -> StoreError:
+        return StoreError(f"SQLite file {self._path}: the store is not open")
 
 
 def patiently(step: Callable[[], T], call: Call) -> T:

@@ -47,6 +47,8 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
     """
     try:
         yield
+    except OSError as error:
+        raise StoreError(f"SQLite file {path}: it cannot be reached ({error})") from error
     except sqlite3.Error as error:
         code = code_of(error)
         if code in _PASSING and not (opening and code == sqlite3.SQLITE_CANTOPEN):

@@ -8,7 +8,6 @@ from typing import Any
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
-
 from duly_sqlite import sql
 from duly_sqlite.reading import fetch, show
 from duly_sqlite.storing import STATES
@@ -76,7 +75,7 @@ def _plan(filter: Filter) -> tuple[str, list[str], list[Any]]:
 
 def stats(db: sqlite3.Cursor, now: int) -> Stats:
     """How much there is, from the narrow tables and indexes."""
-    scheduled, claimed, dead, *firsts = db.execute(sql.STATS, (now,)).fetchone()
+    scheduled, claimed, dead, *firsts = db.execute(sql.STATS, (now, now)).fetchone()
     oldest = [moment for moment in firsts[:2] if moment is not None and moment <= now]
     coming = [moment for moment in firsts[2:] if moment is not None]
     return Stats(

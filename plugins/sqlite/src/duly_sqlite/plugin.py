@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from duly import InvalidArgument, hookimpl
 from duly.hookspecs import StoreFactory
 from duly.url import parse
-
 from duly_sqlite.store import SQLiteStore
 
 __all__ = ["duly_stores", "store_from_url"]

@@ -11,7 +11,6 @@ from duly import Message, State
 from duly.message import UNREADABLE, with_changes
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, Record, UnreadableRecord, from_record, unreadable
-
 from duly_sqlite.errors import code_of
 
 __all__ = ["fetch", "name_of", "show"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from duly import StoreError
-
 from duly_sqlite import sql
 
 __all__ = ["VERSION", "all_statements", "pending", "prepare"]

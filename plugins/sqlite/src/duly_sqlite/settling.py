@@ -10,7 +10,6 @@ from duly.message import with_changes
 from duly.moment import to_microseconds
 from duly.record import UnreadableRecord, from_record, occurrence, to_record
 from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement
-
 from duly_sqlite import sql
 from duly_sqlite.aside import set_aside
 from duly_sqlite.line import put_in_line
@@ -57,7 +56,8 @@ def _settle_each(
             case None:
                 delivered.append(key)
             case Release(at):
-                releases.append((to_microseconds(at), key))
+                due_at = to_microseconds(at)
+                releases.append((due_at, key, due_at))
                 back.append(key)
             case Reschedule() as reschedule:
                 reschedules.append(_values(key, reschedule))
@@ -77,14 +77,15 @@ def _settle_each(
 
 
 def _values(key: int, reschedule: Reschedule) -> tuple[Any, ...]:
-    counters = reschedule.counters
+    due_at, counters = to_microseconds(reschedule.next_attempt_at), reschedule.counters
     return (
-        key,
-        to_microseconds(reschedule.next_attempt_at),
+        due_at,
+        due_at,
         to_microseconds(counters.scheduled_at),
         counters.retry_count,
         counters.occurrence_count,
         counters.last_error,
+        key,
     )
 
 
@@ -107,4 +108,5 @@ def _bury(db: sqlite3.Cursor, key: int, bury: Bury) -> bool:
 def _insert_dead(db: sqlite3.Cursor, message: Message) -> None:
     while db.execute(sql.IS_TAKEN, (message.id,)).fetchone():
         message = with_changes(message, id=f"{message.id}+")
-    db.execute(sql.INSERT_DEAD, to_record(message))
+    record = to_record(message)
+    db.execute(sql.INSERT_DEAD, (record.next_attempt_at, *record))

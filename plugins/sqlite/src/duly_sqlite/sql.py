@@ -30,15 +30,13 @@ END"""
 
 LAST_KEY: Final = "SELECT coalesce(max(key), 0) FROM duly_messages"
 
-# The 10th field of a record is next_attempt_at. Counters (11 to 13) start anew, whatever a message
-# brings with it.
 INSERT: Final = f"""\
 INSERT INTO duly_messages (due_at, {COLUMNS})
-VALUES (?10, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, NULL, ?14, ?15)"""
+VALUES ({", ".join("?" * (1 + len(Record._fields)))})"""
 
 INSERT_DEAD: Final = f"""\
-INSERT INTO duly_messages (due_at, dead, {COLUMNS})
-VALUES (?10, 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"""
+INSERT INTO duly_messages (dead, due_at, {COLUMNS})
+VALUES (1, {", ".join("?" * (1 + len(Record._fields)))})"""
 
 REMOVE_NEW: Final = "DELETE FROM duly_messages WHERE key > ?"
 
@@ -68,9 +66,9 @@ INSERT OR REPLACE INTO duly_messages (
     due_at, format, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
     recurrence, next_attempt_at, retry_count, occurrence_count, delivery_id, trace_context
 )
-SELECT ?2, format, id, event_name, payload, metadata, ?2, created_at, expires_at,
-    recurrence, ?2, 0, occurrence_count, delivery_id, trace_context
-FROM duly_messages WHERE key = ?1"""
+SELECT ?, format, id, event_name, payload, metadata, ?, created_at, expires_at,
+    recurrence, ?, 0, occurrence_count, delivery_id, trace_context
+FROM duly_messages WHERE key = ?"""
 
 # --- claiming
 
@@ -129,13 +127,13 @@ KEEP_IN_LEASE: Final = "UPDATE duly_leases SET keys = ? WHERE token = ?"
 REMOVE_ALL: Final = "DELETE FROM duly_messages WHERE key IN (SELECT value FROM json_each(?))"
 
 # Most are released at their old place, and then no payload is rewritten.
-RELEASE: Final = "UPDATE duly_messages SET due_at = ?1 WHERE key = ?2 AND due_at <> ?1"
+RELEASE: Final = "UPDATE duly_messages SET due_at = ? WHERE key = ? AND due_at <> ?"
 
 RESCHEDULE: Final = """\
 UPDATE duly_messages
-SET due_at = ?2, next_attempt_at = ?2, scheduled_at = ?3, retry_count = ?4,
-    occurrence_count = ?5, last_error = ?6, lapses = 0
-WHERE key = ?1"""
+SET due_at = ?, next_attempt_at = ?, scheduled_at = ?, retry_count = ?, occurrence_count = ?,
+    last_error = ?, lapses = 0
+WHERE key = ?"""
 
 BURY: Final = """\
 UPDATE duly_messages SET dead = 1, last_error = ? WHERE key = ? AND recurrence IS NULL"""
@@ -163,8 +161,8 @@ SELECT
     (SELECT count(*) FROM duly_messages WHERE dead > 0),
     (SELECT min(due_at) FROM duly_due WHERE suspect = 0),
     (SELECT min(due_at) FROM duly_due WHERE suspect = 1),
-    (SELECT min(due_at) FROM duly_due WHERE suspect = 0 AND due_at > ?1),
-    (SELECT min(due_at) FROM duly_due WHERE suspect = 1 AND due_at > ?1)"""
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 0 AND due_at > ?),
+    (SELECT min(due_at) FROM duly_due WHERE suspect = 1 AND due_at > ?)"""
 
 # --- the schema
 

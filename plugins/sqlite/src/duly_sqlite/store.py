@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from duly import Filter, InvalidArgument, Message, State, Stats
 from duly.moment import to_microseconds
 from duly.store import Batch, Clock, Group, Key, Settle, Token
-
 from duly_sqlite import claiming, file, listing, storing
 from duly_sqlite.connection import ConnectionThread
 from duly_sqlite.errors import translated

@@ -3,17 +3,16 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from duly import DuplicateMessage, Message, State
 from duly.message import with_changes
 from duly.moment import from_microseconds, to_microseconds
 from duly.record import to_record
 from duly.store import Group
-
 from duly_sqlite import sql
 
-__all__ = ["STATES", "cancel", "put", "reschedule"]
+__all__ = ["STATES", "cancel", "put", "reschedule", "row"]
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_sqlite.sql.STATE` brings."""
@@ -26,7 +25,18 @@ class Found(NamedTuple):
     due_at: int
     lapses: int
     created_at: int
-    state: State
+    state_number: int
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return STATES[self.state_number]
+
+
+def row(message: Message) -> tuple[Any, ...]:
+    """What is inserted of a message; its counters start anew, whatever it brings with it."""
+    record = to_record(message)
+    return (record.next_attempt_at, *record[:10], 0, 0, None, *record[13:])
 
 
 def put(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exception | None]:
@@ -108,21 +118,21 @@ def reschedule(db: sqlite3.Cursor, id: str, at: datetime | None, of_state: State
         due_at = to_microseconds(at)
     (last_key,) = db.execute(sql.LAST_KEY).fetchone()
     _leave_line(db, found)
-    db.execute(sql.MOVE, (found.key, due_at))
+    db.execute(sql.MOVE, (due_at, due_at, due_at, found.key))
     db.execute(sql.LINE_UP_NEW, (last_key,))
     return of_state
 
 
 def _insert(db: sqlite3.Cursor, messages: Iterable[Message]) -> None:
-    db.executemany(sql.INSERT, map(to_record, messages))
+    db.executemany(sql.INSERT, map(row, messages))
 
 
 def _find(db: sqlite3.Cursor, id: str) -> Found | None:
     try:
-        row = db.execute(sql.FIND, (id,)).fetchone()
+        found = db.execute(sql.FIND, (id,)).fetchone()
     except UnicodeEncodeError:  # text that no stored message can have
         return None
-    return None if row is None else Found(row[0], row[1], row[2], row[3], STATES[row[4]])
+    return None if found is None else Found._make(found)
 
 
 def _remove(db: sqlite3.Cursor, found: Found) -> None:

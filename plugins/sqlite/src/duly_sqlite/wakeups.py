@@ -1,9 +1,11 @@
 """Telling every store of this process that works on the same file."""
 
 import asyncio
+import contextlib
 import threading
 from collections import defaultdict
-from typing import Final
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 __all__ = ["Wakeups"]
 
@@ -12,11 +14,13 @@ _by_file: Final[defaultdict[str, set["Wakeups"]]] = defaultdict(set)
 
 
 class Wakeups:
-    """The bell of one store object; may be rung and waited for in any thread and event loop."""
+    """The bell of one store object; rung from any thread, waited for on any event loop."""
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._rung = False  # while nobody waited
+        self._rings = 0
+        self._heard = 0  # by whoever heard last
+        self._heard_by: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
         self._waiting: set[asyncio.Future[None]] = set()
 
     def connect(self) -> None:
@@ -32,36 +36,40 @@ class Wakeups:
                 del _by_file[self._file]
 
     def ring(self) -> None:
-        """Wake who waits at any store of this file; who does not wait now will not need to."""
+        """Wake all who wait at any store of this file, and those who are about to."""
         with _lock:
             for bell in _by_file.get(self._file, ()):
-                bell._hear()  # noqa: SLF001  # another of this class
-
-    def _hear(self) -> None:
-        self._rung = True
-        for future in self._waiting:
-            try:
-                future.get_loop().call_soon_threadsafe(_wake, future)
-            except RuntimeError:  # that loop is closed: nobody waits there any more
-                continue
+                bell._wake_all()  # noqa: SLF001  # another of this class
 
     async def wait(self) -> None:
-        """Return when it was rung since the last call; nothing rung between calls is missed."""
-        future = asyncio.get_running_loop().create_future()
+        """Return when it was rung since this task last returned from here.
+
+        A task that comes for the first time counts from when any task last returned: who makes a
+        task of each wait misses nothing.
+        """
+        task = asyncio.current_task()
+        assert task is not None, "coroutines run in tasks"  # noqa: S101  # for the type checker
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with _lock:
-            if self._rung:
-                self._rung = False
-                return
-            self._waiting.add(future)
+            if self._heard_by.get(task, self._heard) == self._rings:
+                self._waiting.add(future)
+            else:
+                future.set_result(None)
         try:
             await future
-            # Not taken back when the wait is cancelled: the next call then returns at once.
-            self._rung = False
+            with _lock:
+                self._heard_by[task] = self._heard = self._rings
         finally:
             with _lock:
                 self._waiting.discard(future)
 
+    def _wake_all(self) -> None:
+        self._rings += 1
+        for future in self._waiting:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits any more
+                future.get_loop().call_soon_threadsafe(_finish, future)
 
-def _wake(future: asyncio.Future[None]) -> None:
+
+def _finish(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from duly import InvalidArgument
-
 from duly_sqlite.errors import translated
 
 __all__ = ["savepoint"]

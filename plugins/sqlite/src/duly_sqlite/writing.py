@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from duly_sqlite.connection import Call, ConnectionThread, patiently, transaction
-from duly_sqlite.file import data_version, doubts, writer
+from duly_sqlite.file import data_version, doubts, identity, writer
 from duly_sqlite.line import heads
 from duly_sqlite.wakeups import Wakeups
 
@@ -25,6 +25,7 @@ class Writer:
         self._thread = ConnectionThread(path, "duly-sqlite-writer", self._connect)
         self._wakeups = Wakeups(os.path.realpath(path))
         self._data_version = 0
+        self._identity: tuple[int, int] | None = None
 
     async def open(self) -> None:
         """Open the file; again does nothing."""
@@ -76,12 +77,20 @@ class Writer:
         return await self._thread.run(look)
 
     async def doubts(self) -> Sequence[str]:
-        """What about the settings is less than safe, one sentence each."""
-        return await self._thread.run(lambda connection, _: doubts(connection, self._path))
+        """What about the file is less than safe, one sentence each."""
+
+        def look(connection: sqlite3.Connection, _: Call) -> Sequence[str]:
+            found = doubts(connection, self._path)
+            if identity(self._path) != self._identity:
+                found = [*found, f"{self._path} was removed or replaced while it was open: restart"]
+            return found
+
+        return await self._thread.run(look)
 
     def _connect(self) -> sqlite3.Connection:
         connection = writer(self._path)
         self._data_version = data_version(connection)
+        self._identity = identity(self._path)
         return connection
 
     def _transact(

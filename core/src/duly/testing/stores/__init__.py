@@ -21,20 +21,24 @@ What not every store can do is in classes of its own, to be added as further bas
 from duly.testing.stores.abilities import PeekingCases, TransactionCases, WakeupCases
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.caller_list import ListCases, PageCases
-from duly.testing.stores.caller_put import PutCases, ReplaceCases
+from duly.testing.stores.caller_put import PutCases
+from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_reschedule import RescheduleCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
 from duly.testing.stores.caller_stats import StatsCases
 from duly.testing.stores.claiming_leases import LeaseCases, RenewCases
-from duly.testing.stores.claiming_order import LimitCases, OrderCases
+from duly.testing.stores.claiming_limits import LimitCases
+from duly.testing.stores.claiming_order import OrderCases
 from duly.testing.stores.claiming_suspects import SuspectCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
 from duly.testing.stores.hostile_clients import ManyClientCases
-from duly.testing.stores.hostile_races import InterleavingCases, RaceCases
+from duly.testing.stores.hostile_interleavings import InterleavingCases
+from duly.testing.stores.hostile_races import RaceCases
 from duly.testing.stores.hostile_records import RecordCases
 from duly.testing.stores.hostile_text import TextCases
-from duly.testing.stores.recurring import BuriedOccurrenceCases, SeriesCases
+from duly.testing.stores.recurring import SeriesCases
+from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
 from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases

@@ -1,16 +1,16 @@
-"""Storing: whole groups or nothing, duplicates, repeats and replacements."""
+"""Storing: whole groups or nothing, duplicates and repeats."""
 
 from datetime import timedelta
 
 import pytest
 
 from duly.errors import DuplicateMessage, InvalidArgument, Unsupported
-from duly.message import Filter, Message, State, with_changes
+from duly.message import Message, State, with_changes
 from duly.recurrence import Cron, Every, Recurrence
-from duly.store import Bury, Group
+from duly.store import Group
 from duly.testing.stores.bench import MICROSECOND, Bench, ids
 from duly.testing.stores.harness import StoreHarness
-from duly.testing.stores.situations import DAY, HOUR, MINUTE, Situation, arrange, next_fire, retry
+from duly.testing.stores.situations import DAY, HOUR, Situation, arrange
 
 IN_THE_STORE = [each for each in Situation if each is not Situation.UNKNOWN]
 
@@ -163,90 +163,3 @@ class PutCases(StoreHarness):
             await desk.put("a")
             assert await desk.settle(await desk.claim())
         assert await desk.counts() == (0, 0, 0)
-
-
-class ReplaceCases(StoreHarness):
-    """``put`` with ``replace``."""
-
-    async def test_a_replacement_takes_the_place(self, desk: Bench) -> None:
-        await desk.put(desk.message("a", payload=b"old", event_name="old"))
-        new = desk.message("a", HOUR, payload=b"new", event_name="new")
-        await desk.put(new, replace=True)
-        assert await desk.store.get("a") == new
-        assert await desk.listed() == ["a"]
-        assert await desk.listed(event_name="old") == []
-        assert ids(await desk.claim()) == []
-        await desk.pass_time(HOUR)
-        (claim,) = (await desk.claim()).claims
-        assert claim.message.payload == b"new"
-
-    async def test_a_replacement_without_anything_to_replace(self, desk: Bench) -> None:
-        (message,) = await desk.put("a", replace=True)
-        assert await desk.store.get("a") == message
-
-    async def test_a_group_that_replaces_some(self, desk: Bench) -> None:
-        await desk.put("a", "b")
-        messages = await desk.put("b", "c", after=MINUTE, replace=True)
-        assert await desk.listed() == ["a", "b", "c"]
-        assert await desk.store.get("b") == messages[0]
-
-    @pytest.mark.parametrize("earlier", [timedelta(0), MICROSECOND, DAY], ids=str)
-    async def test_an_older_replacement_gets_a_new_delivery_id(
-        self, desk: Bench, earlier: timedelta
-    ) -> None:
-        (old,) = await desk.put("a")
-        seen = {old.delivery_id}
-        for turn in range(1, 4):
-            new = desk.message("a", payload=b"new", created_at=old.created_at - earlier)
-            await desk.put(new, replace=True)
-            found = await desk.store.get("a")
-            assert found == with_changes(new, created_at=old.created_at + turn * MICROSECOND)
-            seen.add(found.delivery_id)
-        assert len(seen) == 4
-
-    async def test_a_later_replacement_keeps_its_creation(self, desk: Bench) -> None:
-        (old,) = await desk.put("a")
-        new = desk.message("a", created_at=old.created_at + MICROSECOND)
-        await desk.put(new, replace=True)
-        assert await desk.store.get("a") == new
-
-    async def test_a_replacement_in_flight_gets_a_new_delivery_id(self, desk: Bench) -> None:
-        (old,) = await desk.put("a")
-        await desk.claim()
-        await desk.put(old, replace=True)
-        (claim,) = (await desk.claim()).claims
-        assert claim.message.created_at == old.created_at + MICROSECOND
-
-    async def test_what_was_counted_before_counts_from_nothing(self, desk: Bench) -> None:
-        message = desk.message("a", recurrence=Every(HOUR))
-        await desk.put(message)
-        assert await desk.settle(await desk.claim(), {"a": next_fire(message)})
-        await desk.pass_time(HOUR)
-        batch = await desk.claim()
-        assert await desk.settle(batch, {"a": retry(batch.claims[0].message, MINUTE)})
-        before = await desk.store.get("a")
-        assert before is not None
-        await desk.put(before, replace=True)
-        found = await desk.store.get("a")
-        assert found is not None
-        assert (found.retry_count, found.occurrence_count, found.last_error) == (0, 0, None)
-        assert found.delivery_id != message.delivery_id
-
-    async def test_a_replaced_occurrence_gets_a_new_delivery_id(self, desk: Bench) -> None:
-        message = desk.message("a", recurrence=Every(HOUR))
-        await desk.put(message)
-        assert await desk.settle(await desk.claim(), {"a": Bury("broken")})
-        (dead,) = await desk.store.list(Filter(state=State.DEAD))
-        await desk.put(dead, replace=True)
-        found = await desk.store.get(dead.id)
-        assert found is not None
-        assert (found.id, found.state, found.last_error) == (dead.id, State.SCHEDULED, None)
-        assert found.delivery_id != dead.delivery_id
-
-    async def test_a_replacement_starts_from_nothing(self, desk: Bench) -> None:
-        (message,) = await desk.put("a")
-        batch = await desk.claim()
-        assert await desk.settle(batch, {"a": retry(message)})
-        await desk.put("a", replace=True)
-        (claim,) = (await desk.claim()).claims
-        assert (claim.message.retry_count, claim.message.last_error, claim.lapses) == (0, None, 0)

@@ -4,7 +4,7 @@ from duly.message import State
 from duly.store import Bury, Release, Stats
 from duly.testing.stores.bench import LEASE, Bench, Outcomes
 from duly.testing.stores.harness import StoreHarness
-from duly.testing.stores.situations import DAY, HOUR, MINUTE, retry
+from duly.testing.stores.situations import DAY, HOUR, MINUTE, make_suspect, retry
 
 
 class StatsCases(StoreHarness):
@@ -84,6 +84,17 @@ class StatsCases(StoreHarness):
         await desk.claim(1)
         assert await desk.counts() == (2, 1, 0)
         assert (await desk.store.stats()).oldest_due == desk.start
+
+    async def test_stats_of_suspects(self, desk: Bench) -> None:
+        await desk.put("a")
+        await make_suspect(desk, "a")
+        assert await desk.counts() == (0, 1, 0)
+        batch = await desk.claim()
+        later = batch.now + MINUTE
+        assert await desk.settle(batch, {"a": Release(later)})
+        assert await desk.store.stats() == Stats(scheduled=1, claimed=0, dead=0, next_due=later)
+        await desk.pass_time(MINUTE)
+        assert await desk.store.stats() == Stats(scheduled=1, claimed=0, dead=0, oldest_due=later)
 
     async def test_stats_after_moves(self, desk: Bench) -> None:
         await desk.put("a", "b", after=HOUR)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from duly.errors import DuplicateMessage
+from duly.errors import DuplicateMessage, Unsupported
 from duly.message import Filter, Message, State
 from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats
-from duly.testing.stores.model import Entry, Lease, Model
+from duly.testing.stores.model import Model
+from duly.testing.stores.model_entries import Entry, Lease
 
 
 class PlainStore:
@@ -42,17 +43,20 @@ class PlainStore:
     async def put(
         self, groups: Sequence[Group], *, within: Any = None
     ) -> Sequence[Exception | None]:
+        _refuse(within)
         stored = [self.model.put(each.messages, replace=each.replace) for each in groups]
         return [None if each else DuplicateMessage("an id is taken") for each in stored]
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
+        _refuse(within)
         return [self.model.cancel(id, of_state) for id in ids]
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
     ) -> State | None:
+        _refuse(within)
         return self.model.reschedule(id, at, of_state)
 
     async def get(self, id: str) -> Message | None:
@@ -107,6 +111,11 @@ class PlainStore:
     def _lease(self, token: str) -> Lease | None:
         known = {str(number): lease for number, lease in enumerate(self._leases)}
         return known.get(token)
+
+
+def _refuse(within: object) -> None:
+    if within is not None:
+        raise Unsupported("there are no transactions")
 
 
 def _claim(entry: Entry) -> Claim:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import pytest
-
 from duly.transport import Envelope, Transport
 
 if TYPE_CHECKING:  # the harness makes benches
@@ -113,7 +111,7 @@ class Bench:
         except TimeoutError:
             if not limit.expired():
                 raise
-        pytest.fail(f"nothing happened for {self.harness.patience} s")
+        raise AssertionError(f"nothing happened for {self.harness.patience} s")
 
 
 def _listed(counts: Counter[tuple[str, bytes]]) -> str:

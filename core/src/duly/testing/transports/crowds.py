@@ -40,11 +40,6 @@ class CrowdCases(TransportHarness):
 class CancelCases(TransportHarness):
     """A publish may be cancelled at any moment, and the transport goes on."""
 
-    async def test_cancelled_before_it_starts(self, desk: Bench) -> None:
-        publish = asyncio.ensure_future(desk.transport.publish(desk.envelope()))
-        await self._cancel(desk, publish)
-        await self._goes_on(desk)
-
     async def test_cancelled_on_its_way(self, desk: Bench) -> None:
         for steps in range(self.many(30)):
             publish = asyncio.ensure_future(desk.transport.publish(desk.envelope()))

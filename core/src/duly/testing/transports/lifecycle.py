@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import pytest
-
 from duly.testing.transports.bench import Bench
 from duly.testing.transports.harness import TransportHarness
 
@@ -107,7 +105,7 @@ class LeftoverCases(TransportHarness):
             if not left:
                 return
             await asyncio.sleep(0.01)
-        pytest.fail(f"left behind: {left}")
+        raise AssertionError(f"left behind: {left}")
 
 
 def _threads() -> Iterable[object]:

@@ -1,0 +1,63 @@
+"""What the model is made of."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+
+import attrs
+
+from duly.message import Message
+from duly.store import SUSPECT_LAPSES
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One scheduling. Of those that were never moved, ``number`` tells the order of storing."""
+
+    message: Message = attrs.field(repr=lambda message: repr(message.id))
+    due: datetime
+    number: int
+    lapses: int = 0
+    moved: bool = False
+
+    @property
+    def suspect(self) -> bool:
+        return self.lapses >= SUSPECT_LAPSES
+
+
+@attrs.define(eq=False)
+class Lease:
+    """One batch: what was claimed, what is left of it, and what was withdrawn."""
+
+    end: datetime
+    claimed: Sequence[Entry]
+    held: list[Entry]
+    withdrawn: list[Entry] = attrs.field(factory=list)
+
+
+def in_order(before: Entry, after: Entry) -> bool:
+    """Whether a claim may take them in this order."""
+    if before.due == after.due and not (before.moved or after.moved):
+        return before.number < after.number
+    return before.due <= after.due
+
+
+def check_taken(taken: Sequence[Entry], due: Sequence[Entry], limit: int) -> None:
+    """Whether a claim of up to ``limit`` may take these of what is due, in this order.
+
+    Equal ones come in the order they were stored; where one was moved to its due time since, any
+    order will do.
+    """
+    assert set(taken) <= set(due), "took what is not due"
+    assert taken or not due, "took nothing"
+    rest = [entry for entry in due if entry not in taken]
+    if any(entry.suspect for entry in taken):
+        assert len(taken) == 1, "took a suspect in company"
+    else:
+        passed_over = [entry for entry in rest if entry.suspect]
+        assert all(in_order(taken[0], each) for each in passed_over), "passed a suspect over"
+        rest = [entry for entry in rest if not entry.suspect]
+        assert not rest or len(taken) == limit, "took too few"
+    for before, after in itertools.pairwise(taken):
+        assert in_order(before, after), "took in the wrong order"
+    assert all(in_order(taken[-1], each) for each in rest), "took later ones first"

@@ -1,0 +1,285 @@
+"""A store that is gone, hangs or loses its answers: the loop waits and goes on by itself."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.core.engine_kit import (
+    Probed,
+    WakingStore,
+    WatchedStore,
+    Witness,
+    delivering,
+    down,
+    emptied,
+    fail,
+    hanging,
+    lost_answer,
+    message,
+    messages,
+    now,
+    scheduler,
+    sleeping,
+    until,
+)
+
+from duly import Envelope, State, Status, StoreError, StoreUnavailable
+from duly.testing.clock import run_virtually
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("gone"),
+        StoreError("table is missing"),
+        ConnectionResetError("bare"),
+        asyncio.CancelledError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("kind", [WakingStore, WatchedStore])
+@run_virtually
+async def test_it_goes_on_by_itself_after_any_error(
+    kind: type[WatchedStore], error: BaseException
+) -> None:
+    store, transport = kind(), Probed(sleeping(0.1))
+    async with delivering(store, transport) as running:
+        await running.schedule_many(messages(100))
+        await asyncio.sleep(0.05)
+        store.faults.append(down("claim", "settle", "renew", "stats", error=error))
+        await asyncio.sleep(120)
+        store.faults.clear()
+        begun = now()
+        await emptied(store, within=120)
+        assert now() - begun < 6
+    assert {*transport.ids} == {f"event-{number}" for number in range(100)}
+
+
+@run_virtually
+async def test_pauses_grow_while_it_is_gone() -> None:
+    store = WakingStore()
+    async with delivering(store, Probed()):
+        await asyncio.sleep(1)
+        store.faults.append(down())
+        await asyncio.sleep(100)
+        times = [time for time, verb in store.calls if verb == "claim" and time > 1]
+        gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        assert gaps[:6] == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6], abs=1e-3)
+        assert max(gaps) == pytest.approx(5, abs=1e-3)
+        store.faults.clear()
+
+
+@run_virtually
+async def test_no_answer_in_time_counts_as_gone() -> None:
+    store, transport = WakingStore(), Probed()
+    async with delivering(store, transport, store_timeout=SECOND * 2) as running:
+        await asyncio.sleep(1)
+        store.faults.append(hanging("claim"))
+        await running.schedule(message(due=3))
+        await until(lambda: running._engine and running._engine.loop.trouble, within=10)
+        assert str(running._engine.loop.trouble) == "the store did not answer within 2 s"  # type: ignore[union-attr]  # it runs
+        store.faults.clear()
+        await emptied(store, within=8)
+
+
+@run_virtually
+async def test_the_clients_calls_are_limited_too() -> None:
+    store = WatchedStore()
+    store.faults.append(hanging())
+    client = scheduler(store, fail, store_timeout=SECOND * 2)
+    for call in (client.open, client.stats, client.list):
+        begun = now()
+        with pytest.raises(StoreUnavailable, match="did not answer within 2 s"):
+            await call()
+        assert now() - begun == 2
+
+
+@pytest.mark.parametrize("fault", [down("claim", "settle"), hanging("claim", "settle")])
+@run_virtually
+async def test_while_settling_fails_nothing_more_is_published(fault: Any) -> None:
+    store, transport = WakingStore(), Probed(sleeping(0.5))
+    options: dict[str, Any] = {"max_in_flight": 2, "batch_size": 10, "store_timeout": SECOND}
+    async with delivering(store, transport, **options) as running:
+        await running.schedule_many(messages(60))
+        await asyncio.sleep(0.75)
+        store.faults.append(fault)
+        await asyncio.sleep(2.5)
+        begun = len(transport.begun)
+        await asyncio.sleep(60)
+        assert len(transport.begun) == begun < 20
+        store.faults.clear()
+        await emptied(store)
+    assert len(transport.begun) == 60
+
+
+@run_virtually
+async def test_it_asks_again_though_there_is_neither_room_nor_anything_to_settle() -> None:
+    """Names that hang hold all that it may claim; a claim fails; then there is no room."""
+    store, go_on = WakingStore(), asyncio.Event()
+
+    async def publish(envelope: Envelope) -> None:
+        if not go_on.is_set():
+            await go_on.wait()
+
+    transport = Probed(publish)
+    options: dict[str, Any] = {
+        "max_in_flight": 8,
+        "batch_size": 8,
+        "publish_timeout": SECOND * 1000,
+    }
+    async with delivering(store, transport, **options) as running:
+        await running.schedule_many(messages(100))
+        await asyncio.sleep(0.05)
+        store.faults.append(down("claim", "settle", "stats"))
+        engine = running._engine
+        assert engine is not None
+        engine.loop.wake()
+        engine.loop._note(StoreUnavailable("a claim that failed"))
+        await asyncio.sleep(30)
+        assert engine.loop.trouble is not None
+        go_on.set()
+        await asyncio.sleep(30)
+        assert engine.loop.trouble is not None
+        assert len(transport.begun) <= 2 + 8
+        store.faults.clear()
+        await emptied(store)
+    assert len(transport.ended) == 100
+
+
+@run_virtually
+async def test_an_answer_lost_after_settling_does_no_harm() -> None:
+    store, transport, witness = WakingStore(), Probed(sleeping(0.2)), Witness()
+    async with delivering(store, transport, plugins=[witness]) as running:
+        await running.schedule_many(messages(10, due=-1))
+        await asyncio.sleep(0.1)
+        store.faults.append(lost_answer("claim", "settle"))
+        await emptied(store)
+        await asyncio.sleep(10)
+        assert await running.list() == ()
+        assert (await running.health()).details["running"]
+    assert len(transport.begun) == 10
+    assert not witness.failed
+
+
+@run_virtually
+async def test_an_answer_lost_after_settling_a_part_is_told_after_all() -> None:
+    store, witness = WakingStore(), Witness()
+
+    async def publish(envelope: Envelope) -> None:
+        await asyncio.sleep(5 if envelope.message_id == "event-0" else 0)
+
+    async with delivering(store, publish, plugins=[witness]) as running:
+        await running.schedule_many(messages(10))
+        await asyncio.sleep(0.04)
+        store.faults.append(lost_answer("claim", "settle", times=3))
+        await emptied(store)
+    assert len([each for batch in witness.delivered for each in batch]) == 10
+    parts = [each for _, each in store.settles if each.only is not None]
+    assert len(parts) == 4
+    assert all(parts[0].only == each.only for each in parts)
+
+
+@run_virtually
+async def test_an_answer_lost_after_claiming_is_made_good_when_the_lease_lapses() -> None:
+    store, transport = WakingStore(), Probed()
+    async with delivering(store, transport, stuck_duration=SECOND * 3) as running:
+        await asyncio.sleep(1)
+        store.faults.append(lost_answer("claim"))
+        await running.schedule_many(messages(10))
+        await emptied(store, within=3.2)
+    assert len(transport.begun) == 10
+    assert {each.attempt for _, each in transport.begun} == {2}
+
+
+@run_virtually
+async def test_health_tells_of_it() -> None:
+    store = WakingStore()
+    async with delivering(store, Probed()) as running:
+        await asyncio.sleep(1)
+        store.faults.append(down())
+        health = await running.health()
+        assert health.status is Status.UNHEALTHY
+        assert "the store is unreachable: StoreUnavailable: nobody answers" in health.reason
+        store.faults[:] = [down("claim")]
+        await running.schedule(message())
+        await asyncio.sleep(1)
+        health = await running.health()
+        assert health.status is Status.UNHEALTHY
+        assert "the store fails: StoreUnavailable: nobody answers" in health.reason
+        store.faults.clear()
+        await emptied(store)
+        assert "the store" not in (await running.health()).reason.replace("off the store", "")
+
+
+@run_virtually
+async def test_a_store_that_is_down_at_start_is_an_error_of_start() -> None:
+    store, transport = WakingStore(), Probed()
+    store.faults.append(down())
+    running = scheduler(store, transport)
+    with pytest.raises(StoreUnavailable):
+        await running.start()
+    with pytest.raises(StoreUnavailable):
+        async with running.running():
+            raise AssertionError("it cannot have started")
+    store.faults.clear()
+    async with running.running():
+        await running.schedule(message())
+        await emptied(store)
+    assert transport.opened == transport.closed == 1
+
+
+@run_virtually
+async def test_what_was_published_before_the_outage_is_settled_after_it() -> None:
+    """As long as its lease lasts it is delivered once."""
+    store, transport = WakingStore(), Probed(sleeping(0.5))
+    async with delivering(store, transport) as running:
+        await running.schedule_many(messages(50))
+        await asyncio.sleep(0.3)
+        store.faults.append(down())
+        await asyncio.sleep(100)
+        assert len(transport.ended) == 50
+        store.faults.clear()
+        await emptied(store)
+    assert len(transport.begun) == 50
+
+
+@run_virtually
+async def test_failures_are_settled_after_it_too() -> None:
+    store, transport = WakingStore(), Probed(fail)
+    async with delivering(store, transport) as running:
+        await running.schedule(message(id="x", due=1))
+        await asyncio.sleep(0.9)
+        store.faults.append(down("settle"))
+
+        async def no_settles(verb: str, done: bool) -> None:
+            if verb == "claim" and not done and store.settles and store.settles[-1][0] == now():
+                raise StoreUnavailable("gone")
+
+        store.faults.append(no_settles)
+        await asyncio.sleep(20)
+        assert (await store.inner.get("x")).state is State.CLAIMED  # type: ignore[union-attr]  # it is there
+        store.faults.clear()
+        await asyncio.sleep(5.2)
+        assert (await running.get("x")).retry_count >= 1
+
+
+@run_virtually
+async def test_a_store_that_cannot_be_asked_for_changes_in_time_is_unavailable() -> None:
+    class Peeking(WatchedStore):
+        hangs = True
+
+        async def changed(self) -> bool:
+            if self.hangs:
+                await asyncio.Event().wait()
+            return False
+
+    store = Peeking()
+    async with delivering(store, Probed(), store_timeout=SECOND) as running:
+        await asyncio.sleep(1.5)
+        assert "did not answer" in (await running.health()).reason
+        store.hangs = False
+        await running.schedule(message())
+        await emptied(store)

@@ -1,0 +1,470 @@
+"""A transport that is gone is no failure of any message."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.core.engine_kit import (
+    ManyProbed,
+    Probed,
+    WakingStore,
+    Witness,
+    delivering,
+    emptied,
+    message,
+    messages,
+    now,
+    scheduler,
+    until,
+)
+
+from duly import (
+    Backoff,
+    Bury,
+    Envelope,
+    Failure,
+    Filter,
+    Retry,
+    State,
+    Status,
+    TransportError,
+    TransportUnavailable,
+    Verdict,
+)
+from duly._outage import Outage, Pauses
+from duly.testing.clock import run_virtually
+
+SECOND = timedelta(seconds=1)
+ONCE = Backoff(max_retries=1)
+
+
+class Broken(Probed):
+    """Gone between two moments."""
+
+    def __init__(self, start: float = 0.0, end: float = 60.0, takes: float = 0.01) -> None:
+        super().__init__(self._publish_or_not)
+        self.start, self.end, self.takes = start, end, takes
+        self.together = 0  # publishes at the same time while it was gone
+
+    @property
+    def gone(self) -> bool:
+        return self.start <= now() < self.end
+
+    async def _publish_or_not(self, envelope: Envelope) -> None:
+        if self.gone:
+            self.together = max(self.together, self.running)
+            raise TransportUnavailable("gone")
+        await asyncio.sleep(self.takes)
+
+    def probes(self, since: float) -> list[str]:
+        return [each.message_id for time, each in self.begun if since < time < self.end]
+
+
+class BrokenMany(Broken, ManyProbed):
+    """The same, many at a time."""
+
+
+class Looked(Broken):
+    """Knows whether its connection stands."""
+
+    async def check(self) -> Sequence[str]:
+        return ["no connection"] if self.gone else []
+
+
+class Deceived(Broken):
+    """Believes that its connection stands, whatever happens."""
+
+    async def check(self) -> Sequence[str]:
+        return []
+
+
+class Perplexed(Broken):
+    """Cannot even tell."""
+
+    async def check(self) -> Sequence[str]:
+        raise ValueError("?")
+
+
+@pytest.mark.parametrize("kind", [Broken, BrokenMany, Looked, Deceived, Perplexed])
+@run_virtually
+async def test_in_a_minute_of_outage_no_retry_is_counted_and_nothing_is_buried(
+    kind: type[Broken],
+) -> None:
+    store, transport, witness = WakingStore(), kind(start=1), Witness()
+    options: dict[str, Any] = {"recovery": ONCE, "plugins": [witness]}
+    async with delivering(store, transport, **options) as running:
+        await running.schedule_many(messages(300, "old", due=2))
+        await running.schedule_many(messages(10, "new", due=40))
+        await asyncio.sleep(59)
+        assert not witness.failed
+        assert {each.retry_count for each in await running.list()} == {0}
+        assert (await running.stats()).claimed <= 1
+        await emptied(store)
+        assert await running.list() == ()
+    assert len(transport.ended) == 310
+    assert not witness.failed
+
+
+@pytest.mark.parametrize("kind", [Broken, Looked, Deceived, Perplexed])
+@run_virtually
+async def test_nothing_is_claimed_beyond_a_probe_and_probes_differ(kind: type[Broken]) -> None:
+    store, transport = WakingStore(), kind(start=1)
+    async with delivering(store, transport) as running:
+        await running.schedule_many(messages(300, due=2))
+        await asyncio.sleep(2.05)
+        begun = len(store.limits)
+        await asyncio.sleep(57)
+        assert set(store.limits[begun:]) == {1}
+        probes = transport.probes(since=2.05)
+        assert 10 < len(probes) < 30
+        assert len({*probes}) == len(probes)
+        assert store.count(since=2.05) < 120
+        await emptied(store)
+
+
+@run_virtually
+async def test_when_it_is_back_the_backlog_flows_oldest_first() -> None:
+    store, transport = WakingStore(), Broken(takes=0.0001)
+    async with delivering(store, transport, max_in_flight=1) as running:
+        await running.schedule_many(messages(3000, due=0.5))
+        await emptied(store, within=80)
+    probed = {*transport.probes(since=0)}
+    order = [int(id.split("-")[1]) for id in transport.ids if id not in probed]
+    assert len(order) > 2900
+    assert order == sorted(order)
+    assert len(transport.ended) == 3000
+
+
+@run_virtually
+async def test_it_is_found_back_within_the_longest_pause() -> None:
+    store, transport = WakingStore(), Broken(end=1000)
+    async with delivering(store, transport) as running:
+        await running.schedule_many(messages(20))
+        await emptied(store, within=1005.2)
+
+
+@run_virtually
+async def test_what_is_in_flight_meanwhile_may_end() -> None:
+    """One that the broker accepts late says nothing of now: the outage goes on."""
+    store, witness = WakingStore(), Witness()
+
+    async def publish(envelope: Envelope) -> None:
+        if envelope.event_name == "long":
+            await asyncio.sleep(float(envelope.payload))
+        elif 1 <= now() < 60:
+            raise TransportUnavailable("gone")
+
+    transport = Probed(publish)
+    options: dict[str, Any] = {"plugins": [witness], "recovery": Backoff(max_retries=0)}
+    async with delivering(store, transport, **options) as running:
+        await running.schedule_many(
+            [message("long", payload=str(number * 2).encode()) for number in range(1, 14)]
+        )
+        await running.schedule_many(messages(50, "short", due=1.5))
+        await asyncio.sleep(1.6)
+        claims = len(store.limits)
+        await emptied(store, within=100)
+    in_the_outage = store.limits[claims:][:12]
+    assert set(in_the_outage) == {1}
+    assert not witness.failed
+
+
+@run_virtually
+async def test_one_that_fails_as_another_ends_the_outage() -> None:
+    """Both at the same moment, the loop has no time to look in between."""
+    store = WakingStore()
+
+    async def publish(envelope: Envelope) -> None:
+        if envelope.message_id == "slow" and len(transport.times("slow")) == 1:
+            await asyncio.sleep(5)
+            raise TransportUnavailable("gone")
+        if envelope.message_id == "probe":
+            if len(transport.times("probe")) == 1:
+                raise TransportUnavailable("gone")
+            await asyncio.sleep(5 - now())
+
+    transport = Probed(publish)
+    async with delivering(store, transport) as running:
+        await running.schedule_many([message(id="slow"), message(id="probe")])
+        await asyncio.sleep(6)
+        await running.schedule(message(id="late"))
+        await emptied(store)
+    assert sorted(transport.ids) == ["late", "probe", "slow"]
+
+
+@pytest.mark.parametrize("kind", [Probed, ManyProbed])
+@run_virtually
+async def test_poison_that_breaks_the_connection_ends_dead_and_the_innocent_are_delivered(
+    kind: type[Probed],
+) -> None:
+    """Who sends it loses the connection, with all that is in flight on it."""
+    store, broken = WakingStore(), asyncio.Event()
+
+    async def publish(envelope: Envelope) -> None:
+        if envelope.event_name == "poison":
+            broken.set()
+            broken.clear()
+            raise TransportUnavailable("the connection broke")
+        lost = asyncio.ensure_future(broken.wait())
+        done, _ = await asyncio.wait([lost], timeout=0.05)
+        lost.cancel()
+        if done:
+            raise TransportUnavailable("the connection broke")
+
+    transport = kind(publish)
+    recovery = Backoff(initial=SECOND, maximum=SECOND, max_retries=2, jitter=0)
+    options: dict[str, Any] = {"recovery": recovery, "batch_size": 20, "max_in_flight": 20}
+    async with delivering(store, transport, **options) as running:
+        poison = message("poison", id="p", due=-1 + 40.5e-6)  # between number 40 and number 41
+        await running.schedule_many([*messages(100), poison])
+        await running.schedule_many([message("later", due=number) for number in range(100)])
+        await emptied(store, within=200)
+        dead = await running.list(Filter(state=State.DEAD))
+    assert [each.id for each in dead] == ["p"]
+    assert len(transport.ids) == len({*transport.ids}) == 200
+
+
+@run_virtually
+async def test_poison_alone_is_found_out_by_a_transport_that_knows_its_connection() -> None:
+    store = WakingStore()
+
+    class Checked(Probed):
+        async def check(self) -> Sequence[str]:
+            return []
+
+    async def publish(envelope: Envelope) -> None:
+        raise TransportUnavailable("the connection broke")
+
+    transport = Checked(publish)
+    async with delivering(store, transport, recovery=ONCE) as running:
+        await running.schedule(message(id="p"))
+        await emptied(store, within=600)
+        assert (await running.get("p")).last_error == "TransportUnavailable: the connection broke"
+    assert len(transport.begun) >= 4
+
+
+@run_virtually
+async def test_one_in_flight_at_three_losses_of_the_connection_counts_as_failed() -> None:
+    store, failures = WakingStore(), list[float]()
+    losses = [5.0, 20.0, 35.0]
+
+    async def publish(envelope: Envelope) -> None:
+        if any(loss <= now() < loss + 2 for loss in losses):
+            raise TransportUnavailable("gone")
+        if envelope.message_id == "long":
+            await asyncio.sleep(min(each for each in losses if each > now()) - now())
+            raise TransportUnavailable("lost")
+
+    def policy(failure: Failure) -> Verdict:
+        failures.append(now())
+        assert failure.message.id == "long"
+        return Retry(SECOND * 100)
+
+    options: dict[str, Any] = {"recovery": policy, "publish_timeout": SECOND * 99}
+    async with delivering(store, Probed(publish), **options) as running:
+        await running.schedule(message(id="long"))
+        for _ in range(40):  # older ones, so that they are the probes
+            await asyncio.sleep(1)
+            await running.schedule(message(due=-100))
+        assert failures == [35]
+        await asyncio.sleep(1)
+        (left,) = await running.list()
+        assert (left.id, left.retry_count) == ("long", 1)
+
+
+@run_virtually
+async def test_a_delivery_forgives_the_losses_before_it() -> None:
+    outage = Outage(Probed(), hold=lambda _: None, wake=lambda: None)
+    error = TransportUnavailable("gone")
+    assert not outage.lost(error, "x", attended=True)
+    assert not outage.lost(error, "x", attended=True)
+    outage.accepted("x", probe=False)
+    assert outage.active
+    assert not outage.lost(error, "x", attended=True)
+    assert not outage.lost(error, "x", attended=False)
+    assert not outage.lost(error, "x", attended=True)
+    assert outage.lost(error, "x", attended=True)
+
+
+@run_virtually
+async def test_what_is_remembered_of_losses_is_bounded() -> None:
+    outage = Outage(Probed(), hold=lambda _: None, wake=lambda: None)
+    for key in range(25_000):
+        outage.lost(TransportUnavailable("gone"), key, attended=True)
+    assert len(outage._losses) == 10_000
+    assert 24_999 in outage._losses
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    pauses = Pauses(first=0.1, longest=1)
+    assert [pauses.next() for _ in range(6)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1, 1])
+    pauses.reset()
+    assert pauses.next() == 0.1
+
+
+class Shut(Probed):
+    """Cannot be opened at first; says why in the way it is told."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+    async def open(self) -> None:
+        await super().open()
+        if self.errors:
+            error = self.errors.pop(0)
+            if error is None:
+                await asyncio.Event().wait()
+            else:
+                raise error
+
+
+@run_virtually
+async def test_a_transport_that_is_down_at_start_is_an_outage() -> None:
+    store, transport = WakingStore(), Shut(*[TransportUnavailable("down")] * 5)
+    async with delivering(store, transport) as running:
+        await running.schedule_many(messages(50))
+        await asyncio.sleep(0.5)
+        assert not transport.begun
+        assert store.count("claim") == 0
+        health = await running.health()
+        assert "the transport is unavailable" in health.reason
+        assert health.status is Status.DEGRADED
+        await emptied(store)
+    assert transport.opened == 6
+    assert transport.closed == 1
+
+
+@run_virtually
+async def test_any_other_error_of_opening_is_raised_by_start() -> None:
+    store, transport = WakingStore(), Shut(PermissionError("bad password"), ValueError("again"))
+    running = scheduler(store, transport)
+    with pytest.raises(PermissionError, match="bad password"):
+        await running.start()
+    with pytest.raises(ValueError, match="again"):
+        async with running.running():
+            raise AssertionError("it cannot have started")
+    async with running.running():
+        await running.schedule(message())
+        await emptied(store)
+    assert transport.closed == 3
+
+
+@run_virtually
+async def test_an_outage_at_start_outlasts_odd_errors_and_hanging() -> None:
+    errors = [TransportUnavailable("down"), ConnectionError("odd"), None, asyncio.CancelledError()]
+    store, transport = WakingStore(), Shut(*errors)  # type: ignore[arg-type]  # no Exception that one
+    async with delivering(store, transport) as running:
+        await running.schedule(message())
+        await emptied(store)
+        assert 30 < now() < 35
+        assert running._engine is not None
+        assert running._engine.loop.trouble is None
+    assert transport.opened == 5
+
+
+@run_virtually
+async def test_a_transport_that_hangs_at_start_is_an_outage_too() -> None:
+    store, transport = WakingStore(), Shut(None)
+    async with delivering(store, transport) as running:
+        assert now() == 30
+        await running.schedule(message(due=40))
+        await emptied(store)
+    assert transport.opened == 2
+
+
+@run_virtually
+async def test_a_probe_that_hangs_is_put_back_uncounted() -> None:
+    store, witness = WakingStore(), Witness()
+
+    async def publish(envelope: Envelope) -> None:
+        if len(transport.begun) == 1:
+            raise TransportUnavailable("gone")
+        if now() < 30:
+            await asyncio.Event().wait()
+
+    transport = Probed(publish)
+    options: dict[str, Any] = {"publish_timeout": SECOND * 5, "plugins": [witness]}
+    async with delivering(store, transport, max_in_flight=1, **options) as running:
+        await running.schedule_many(messages(10))
+        await emptied(store)
+    assert not witness.failed
+    assert len(transport.begun) >= 10 + 5
+    probes = [each.message_id for time, each in transport.begun if time < 30][1:]
+    assert len({*probes}) == len(probes)
+
+
+@run_virtually
+async def test_a_probe_that_the_transport_refuses_ends_the_outage() -> None:
+    """It answers: whatever it has against that message, it is there."""
+    store, witness = WakingStore(), Witness()
+
+    async def publish(envelope: Envelope) -> None:
+        if len(transport.begun) == 1:
+            raise TransportUnavailable("gone")
+        if envelope.event_name == "bad":
+            raise TransportError("not this one")
+
+    transport = Probed(publish)
+    options: dict[str, Any] = {"recovery": lambda _: Bury("bad"), "plugins": [witness]}
+    async with delivering(store, transport, max_in_flight=1, **options) as running:
+        await running.schedule_many([message("bad", due=-2, id="bad"), *messages(10)])
+        await emptied(store, within=0.2)
+        assert (await running.get("bad")).state is State.DEAD
+    assert len(transport.ended) == 10
+
+
+@pytest.mark.parametrize("kind", [Looked, Deceived])
+@run_virtually
+async def test_a_probe_of_a_standing_connection_that_hangs_is_counted(kind: type[Broken]) -> None:
+    """The connection stands, so that it is the message's own."""
+    store, witness = WakingStore(), Witness()
+    transport = kind(end=0)
+
+    async def publish(envelope: Envelope) -> None:
+        if len(transport.begun) == 1:
+            raise TransportUnavailable("gone")
+        if envelope.attempt == 1:
+            await asyncio.Event().wait()
+
+    transport._publish = publish
+    options: dict[str, Any] = {"publish_timeout": SECOND, "plugins": [witness], "recovery": ONCE}
+    async with delivering(store, transport, **options) as running:
+        await running.schedule(message())
+        await emptied(store)
+    assert [str(each.error) for batch in witness.failed for each in batch] == [
+        "publish took longer than 1 s"
+    ]
+
+
+@run_virtually
+async def test_an_outage_with_nothing_to_deliver_is_over_with_the_next_message() -> None:
+    store, transport = WakingStore(), Broken(start=0, end=5)
+    async with delivering(store, transport) as running:
+        await running.schedule(message(id="x"))
+        await asyncio.sleep(1)
+        assert await running.cancel("x")
+        await asyncio.sleep(20)
+        await running.schedule(message(due=21))
+        await emptied(store, within=5.1)
+    assert len(transport.ended) == 1
+
+
+@run_virtually
+async def test_a_second_outage_is_like_the_first() -> None:
+    store, witness = WakingStore(), Witness()
+    transport = Broken()
+
+    async def publish(envelope: Envelope) -> None:
+        if int(now() / 10) % 2:
+            raise TransportUnavailable("gone")
+
+    transport._publish = publish
+    async with delivering(store, transport, plugins=[witness], recovery=ONCE) as running:
+        await running.schedule_many([message(due=number * 0.05) for number in range(1200)])
+        await emptied(store, within=70)
+    assert len(transport.ended) == 1200
+    assert not witness.failed

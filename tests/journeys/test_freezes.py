@@ -1,0 +1,67 @@
+"""A scheduler that is stopped beyond its lease and goes on as if nothing had happened."""
+
+from pathlib import Path
+
+from tests.journeys.kit import HOUR, Journey, batch, slow, until
+
+from duly import Every, Message, after
+
+
+async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None:
+    first_fire, gate = after(seconds=-1), tmp_path / "gate"
+    gated = {"gate": str(gate)}
+    series = Message(
+        "gated", id="series", scheduled_at=first_fire, recurrence=Every(HOUR), metadata=gated
+    )
+    await journey.client.schedule(series)
+    await journey.client.schedule_many(batch(20, "gated", metadata=gated))
+    frozen = await journey.start(lease=1, slots=20)
+    await until(lambda: len(frozen.notes("begun")) == 5)  # as many as one name may hold
+    await frozen.freeze()
+    begun = set(frozen.ids("begun"))
+    assert "series" in begun
+    gate.touch()
+
+    other = await journey.start(lease=1)
+    await journey.emptied(but=1)
+    assert set(other.ids("settled")) == {"series", *(f"gated-{number}" for number in range(20))}
+    # Under an id that the frozen one still believes to hold, something new is scheduled.
+    again = Message("quick", id="gated-0", scheduled_at=after(hours=1))
+    await journey.client.schedule(again)
+    await other.stop()
+
+    frozen.thaw()
+    await journey.client.schedule(Message("quick", id="last", scheduled_at=after()))
+    await until(lambda: "last" in frozen.ids("settled"))
+    await frozen.stop()
+
+    # It has ended what it was at, and begun nothing more of what was no longer its own.
+    assert set(frozen.ids("done")) == begun | {"last"}
+    assert set(frozen.ids("settled")) == {"last"}
+    assert {id for id, times in journey.count("done").items() if times > 1} == begun
+    assert {note.attempt for note in other.notes("begun")} == {2}
+    left = {message.id: message for message in await journey.client.list()}
+    assert left.keys() == {"series", "gated-0"}
+    assert left["gated-0"].created_at == again.created_at
+    assert left["series"].occurrence_count == 1
+    assert left["series"].scheduled_at == first_fire + HOUR
+    assert {note.delivery_id for note in journey.notes("done") if note.id == "series"} == {
+        series.delivery_id
+    }
+
+
+async def test_frozen_for_less_than_its_lease(journey: Journey) -> None:
+    await journey.client.schedule_many(slow(40, 0.1))
+    frozen = await journey.start(lease=30, slots=5)
+    other = await journey.start(lease=30, slots=5)
+    await until(lambda: frozen.notes("done") and other.notes("done"))
+    await frozen.freeze()
+    held = set(frozen.ids("claimed")) - set(frozen.ids("settled"))
+    await until(lambda: len(other.ids("settled")) + len(frozen.ids("settled")) + len(held) >= 40)
+    frozen.thaw()
+    await journey.emptied()
+    await frozen.stop()
+    await other.stop()
+    assert set(journey.count("done").values()) == {1}
+    assert len(journey.count("done")) == 40
+    assert {note.attempt for note in journey.notes("begun")} == {1}

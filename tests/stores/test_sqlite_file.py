@@ -1,0 +1,250 @@
+"""The file of the SQLite store: what opens, what is refused, what is trouble that passes."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import duly_sqlite.connection
+from duly import Filter, InvalidArgument, Message, StoreError, StoreUnavailable
+from duly.store import Group
+from duly_sqlite import SQLiteStore
+from duly_sqlite.plugin import store_from_url
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def group(*ids: str, payload: bytes = b"") -> Group:
+    return Group([Message("event", payload, id=id, scheduled_at=START) for id in ids])
+
+
+async def ids(store: SQLiteStore) -> list[str]:
+    return [message.id for message in await store.list(Filter())]
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("duly-sqlite")]
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of those who write."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def limit_pages(store: SQLiteStore, pages: int) -> None:
+    """Let the disk be full, as it were: the limit is the connection's own."""
+    thread = store._writer._thread  # as above
+    await thread.run(lambda db, _: db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "orders.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(path, clock=lambda: START)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duly_sqlite.connection, "PATIENCE", 0.05)
+
+
+class TestURL:
+    @pytest.mark.parametrize(
+        ("url", "path"),
+        [
+            ("sqlite:///orders.db", "{}/orders.db"),
+            ("sqlite:///data/or%20ders.db", "{}/data/or ders.db"),
+            ("sqlite:////var/orders.db", "/var/orders.db"),
+            ("SQLITE:////var/orders.db", "/var/orders.db"),
+        ],
+    )
+    def test_paths(self, url: str, path: str) -> None:
+        assert repr(store_from_url(url)) == f"SQLiteStore({path.format(Path.cwd())!r})"
+
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("sqlite:///:memory:", "memory://"),
+            ("sqlite://", "path"),
+            ("sqlite:///", "path"),
+            ("sqlite://orders.db", "no host"),
+            ("sqlite://user:secret@/orders.db", "no host"),
+            ("sqlite:///orders.db?timeout=3", "unknown option 'timeout'"),
+            ("sqlite:///orders%00.db", "path"),
+        ],
+    )
+    def test_refused(self, url: str, told: str) -> None:
+        with pytest.raises(InvalidArgument, match=told) as caught:
+            store_from_url(url)
+        assert "secret" not in str(caught.value)
+
+    async def test_a_relative_path_is_taken_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        store = SQLiteStore("orders.db")
+        monkeypatch.chdir("/")
+        await store.open()
+        await store.close()
+        assert (tmp_path / "orders.db").exists()
+
+
+class TestOpening:
+    async def _refused(self, path: Path, told: str) -> None:
+        store = SQLiteStore(path)
+        with pytest.raises(StoreError, match=told) as caught:
+            await store.open()
+        assert type(caught.value) is StoreError
+        assert str(path) in str(caught.value)
+        with pytest.raises(StoreError, match="not open"):
+            await store.put([])
+        assert threads() == []
+
+    async def test_missing_folder(self, tmp_path: Path) -> None:
+        await self._refused(tmp_path / "missing" / "orders.db", "folder does not exist")
+
+    async def test_folder(self, tmp_path: Path) -> None:
+        await self._refused(tmp_path, "it is a folder")
+
+    async def test_no_database(self, path: Path) -> None:
+        path.write_text("Dear diary, " * 100)  # noqa: ASYNC240  # nothing else runs
+        await self._refused(path, "not an SQLite database")
+
+    async def test_somebody_elses_table(self, path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE duly_messages (id INTEGER)")
+        await self._refused(path, "duly_messages")
+
+    async def test_a_table_without_our_columns(self, path: Path) -> None:
+        await (store := SQLiteStore(path)).open()
+        await store.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE duly_messages RENAME payload TO body")
+        await self._refused(path, "payload")
+
+    async def test_a_newer_schema(self, path: Path) -> None:
+        await (store := SQLiteStore(path)).open()
+        await store.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE duly_schema SET version = 8, usable_from = 7")
+        await self._refused(path, "usable from version 7 on, this duly-sqlite has version 1")
+
+    async def test_a_newer_schema_that_is_still_usable(self, path: Path) -> None:
+        await (store := SQLiteStore(path)).open()
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE duly_schema SET version = 2")
+            connection.execute("ALTER TABLE duly_messages ADD COLUMN news TEXT")
+        await store.close()
+        await store.open()
+        assert await store.put([group("a")]) == [None]
+        await store.close()
+
+    async def test_a_file_that_may_only_be_read(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "orders.db"
+            await (store := SQLiteStore(path)).open()
+            await store.close()
+            path.chmod(0o444)
+            path.parent.chmod(0o555)
+            user = os.geteuid()
+            try:
+                if user == 0:  # who may do all
+                    os.seteuid(65534)
+                await self._refused(path, "must be writable")
+            finally:
+                os.seteuid(user)
+                path.parent.chmod(0o755)
+
+    async def test_locked(self, path: Path, impatient: None) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        store = SQLiteStore(path)
+        with locked(path), pytest.raises(StoreUnavailable, match="lock"):
+            await store.open()
+        await store.open()
+        await store.close()
+
+    async def test_many_at_once_on_a_new_file(self, path: Path) -> None:
+        stores = [SQLiteStore(path) for _ in range(8)]
+        await asyncio.gather(*(store.open() for store in stores))
+        await asyncio.gather(*(store.put([group(str(n))]) for n, store in enumerate(stores)))
+        assert len(await ids(stores[0])) == 8
+        await asyncio.gather(*(store.close() for store in stores))
+
+    async def test_closing_ends_the_threads(self, path: Path) -> None:
+        store = SQLiteStore(path)
+        await asyncio.gather(*(store.open() for _ in range(3)))
+        assert len(threads()) == 2
+        await asyncio.gather(*(store.close() for _ in range(3)))
+        assert threads() == []
+        with pytest.raises(StoreError, match="not open"):
+            await store.get("a")
+
+    def test_one_event_loop_after_the_other(self, path: Path) -> None:
+        store = SQLiteStore(path)
+
+        async def use(id: str) -> list[str]:
+            await store.open()
+            waiting = asyncio.create_task(store.wait_for_change())
+            await asyncio.sleep(0)
+            await store.put([group(id, payload=id.encode())])
+            await asyncio.wait([waiting], timeout=0.05)
+            waiting.cancel()
+            return await ids(store)
+
+        assert asyncio.run(use("a")) == ["a"]
+        assert asyncio.run(use("b")) == ["a", "b"]
+        asyncio.run(store.close())
+        assert asyncio.run(use("c")) == ["a", "b", "c"]
+        asyncio.run(store.close())
+
+
+class TestSchema:
+    async def test_beside_tables_of_the_application(self, path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE messages (id TEXT)")
+            connection.execute("INSERT INTO messages VALUES ('mine')")
+            connection.execute("PRAGMA user_version = 42")
+        await (store := SQLiteStore(path)).open()
+        await store.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT id FROM messages").fetchall() == [("mine",)]
+            assert connection.execute("PRAGMA user_version").fetchone() == (42,)
+
+    async def test_no_ddl_when_current(self, path: Path) -> None:
+        versions = set()
+        for _ in range(3):
+            await (store := SQLiteStore(path)).open()
+            await store.close()
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                versions.add(connection.execute("PRAGMA schema_version").fetchone())
+        assert len(versions) == 1
+
+    async def test_migrate(self, path: Path) -> None:
+        store = SQLiteStore(path)
+        statements = await store.migrate(dry_run=True)
+        assert any("CREATE TABLE duly_messages" in each for each in statements)
+        assert not path.exists()  # noqa: ASYNC240  # nothing else runs
+        assert await store.migrate() == statements
+        assert await store.migrate() == await store.migrate(dry_run=True) == ()
+        with pytest.raises(StoreError, match="is a folder"):
+            await SQLiteStore(path.parent).migrate()

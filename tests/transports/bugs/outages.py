@@ -1,0 +1,73 @@
+"""Bugs that show when the broker is away."""
+
+import asyncio
+
+from tests.transports.postbox import PostboxTransport, found_by
+
+from duly.errors import Rejected, TransportError, TransportUnavailable
+from duly.transport import Envelope
+
+
+@found_by("test_opening_while_it_is_away")
+class TellsTheBareErrorOfTheSystem(PostboxTransport):
+    async def open(self) -> None:
+        try:
+            await super().open()
+        except TransportUnavailable as error:
+            raise ConnectionRefusedError(str(error)) from error
+
+
+@found_by("test_publishing_while_it_is_away")
+@found_by("test_again_and_again")
+class RejectsWhenAway(PostboxTransport):
+    async def publish(self, envelope: Envelope) -> str | None:
+        try:
+            return await super().publish(envelope)
+        except TransportUnavailable as error:
+            raise Rejected(str(error)) from error
+
+
+@found_by("test_many_in_flight_when_it_goes")
+class BlamesTheMessagesInFlight(PostboxTransport):
+    def _fail(self, answer: asyncio.Future[str | None], error: Exception) -> None:
+        super()._fail(answer, TransportError(str(error)))
+
+
+@found_by("test_many_in_flight_when_it_goes")
+class ForgetsWhatWasInFlight(PostboxTransport):
+    def _fail(self, answer: asyncio.Future[str | None], error: Exception) -> None:
+        """Nobody is told."""
+
+
+@found_by("test_publishing_while_it_is_away")
+class CallsItAccepted(PostboxTransport):
+    async def publish(self, envelope: Envelope) -> str | None:
+        try:
+            return await super().publish(envelope)
+        except TransportUnavailable:
+            return None
+
+
+@found_by("test_publishing_while_it_is_away")
+class TellsThePasswordWhenAway(PostboxTransport):
+    async def publish(self, envelope: Envelope) -> str | None:
+        try:
+            return await super().publish(envelope)
+        except TransportUnavailable as error:
+            raise TransportUnavailable(f"{self._password}@{self._port}") from error
+
+
+@found_by("test_again_and_again")
+@found_by("test_cancelling_while_it_is_away")
+class NeverComesBack(PostboxTransport):
+    async def open(self) -> None:
+        if self._answers is None:
+            await super().open()
+
+
+@found_by("test_closing_while_it_is_away")
+class CannotCloseWhenAway(PostboxTransport):
+    async def close(self) -> None:
+        if self._writer is None or self._writer.is_closing():
+            raise TransportUnavailable("not connected")
+        await super().close()

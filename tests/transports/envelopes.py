@@ -1,0 +1,24 @@
+"""An envelope for tests that do without a bench."""
+
+from duly.testing.clock import START
+from duly.transport import Envelope, Transport
+
+NAME = "orders.reminder"
+
+
+def envelope(event_name: str = NAME, payload: bytes = b"payload") -> Envelope:
+    return Envelope(
+        message_id="a",
+        event_name=event_name,
+        payload=payload,
+        scheduled_at=START,
+        delivery_id="a:1:0",
+    )
+
+
+async def twice(transport: Transport, told: Envelope) -> None:
+    """Publish, close and publish again, so that what was closed is made anew."""
+    for _ in range(2):
+        await transport.open()
+        assert await transport.publish(told) is None
+        await transport.close()

@@ -1,0 +1,60 @@
+"""Uses of the public API that a type checker must find; each says what is to be reported."""
+
+from datetime import UTC, datetime, timedelta
+
+import duly
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+
+duly.Message()  # error: call-arg
+duly.Message(b"name", scheduled_at=AT)  # error: arg-type
+duly.Message("name", "payload", scheduled_at=AT)  # error: arg-type
+duly.Message("name", b"", AT)  # error: call-arg
+duly.Message("name", scheduled_at="tomorrow")  # error: arg-type
+duly.Message("name", scheduled_at=AT, metadata={"key": 1})  # error: dict-item
+duly.Message("name", scheduled_at=AT, recurrence="0 * * * *")  # error: arg-type
+duly.Message("name", scheduled_at=AT, retry_count=3)  # error: call-arg
+duly.Message("name", scheduled_at=AT).payload = b""  # error: misc
+duly.Every(3600)  # error: arg-type
+duly.Every(timedelta(hours=1), missed="never")  # error: arg-type
+duly.Cron(5)  # error: arg-type
+duly.Filter("name")  # error: call-arg
+duly.Filter(state="dead")  # error: arg-type
+duly.Retry(5)  # error: arg-type
+duly.Backoff(multiplier="2")  # error: arg-type
+duly.after(hours="1")  # error: arg-type
+duly.Client()  # error: call-arg
+duly.Client(5)  # error: arg-type
+duly.Client("memory://", "local://")  # error: call-arg
+duly.Client("memory://", load_plugins=5)  # error: arg-type
+duly.Scheduler("memory://")  # error: call-arg
+duly.Scheduler("memory://", 5)  # error: arg-type
+duly.Scheduler("memory://", print, batch_size="10")  # error: arg-type
+
+
+class Deaf:
+    """No transport: it cannot publish."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+duly.Scheduler("memory://", Deaf())  # error: arg-type
+
+
+def undecided(failure: duly.Failure) -> str:
+    return "retry"
+
+
+duly.Scheduler("memory://", print, recovery=undecided)  # error: arg-type
+
+
+async def verbs(client: duly.Client) -> None:
+    await client.schedule("name")  # error: arg-type
+    await client.schedule(duly.Message("name", scheduled_at=AT), True)  # error: call-arg
+    await client.cancel(5)  # error: arg-type
+    await client.list("name")  # error: arg-type
+    await client.reschedule("a", timedelta(hours=1))  # error: arg-type
+    await client.running()  # error: attr-defined
+    client.schedule(duly.Message("name", scheduled_at=AT))  # error: unused-coroutine
