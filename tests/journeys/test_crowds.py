@@ -18,6 +18,7 @@ async def test_a_backlog_shared_by_several(journey: Journey, count: int) -> None
     assert set(journey.count("settled")) == ids_of(messages)
     assert {note.attempt for note in journey.notes("begun")} == {1}
     assert not journey.early()
+    assert sum(bool(worker.notes("done")) for worker in workers) > 1
 
 
 async def test_others_pass_by_a_name_that_hangs(journey: Journey) -> None:

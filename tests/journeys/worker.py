@@ -87,6 +87,9 @@ class Transport:
     async def close(self) -> None:
         self._journal.note("closed", [{}])
 
+    async def check(self) -> Sequence[str]:
+        return ["nobody answers"] if self._gone() else []
+
     async def publish(self, envelope: duly.Envelope) -> None:
         facts = {
             "id": envelope.message_id,
@@ -95,13 +98,13 @@ class Transport:
             "scheduled_at": envelope.scheduled_at.isoformat(),
         }
         self._journal.note("begun", [facts])
-        if self._down is not None and self._down.exists():  # noqa: ASYNC240  # a moment's work
+        if self._gone():
             raise duly.TransportUnavailable("connection refused")
         match envelope.event_name:
             case "slow":
                 await self._pass(float(envelope.metadata["seconds"]))
             case "gated":
-                while not Path(envelope.metadata["gate"]).exists():  # noqa: ASYNC240  # as above
+                while not Path(envelope.metadata["gate"]).exists():  # noqa: ASYNC240  # a moment's work
                     await asyncio.sleep(0.01)
             case "hang":
                 await asyncio.Event().wait()
@@ -113,6 +116,9 @@ class Transport:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
         self._journal.note("done", [facts])
+
+    def _gone(self) -> bool:
+        return self._down is not None and self._down.exists()
 
     async def _pass(self, seconds: float) -> None:
         """Take that long, unless the connection breaks meanwhile."""

@@ -1,6 +1,7 @@
 """An event loop in a thread of its own, for callers that block: what :mod:`duly.sync` stands on."""
 
 import asyncio
+import atexit
 import contextlib
 import contextvars
 import functools
@@ -8,14 +9,18 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from duly.errors import SchedulerStateError
 
-__all__ = ["Call", "LoopThread"]
+__all__ = ["Call", "GiveUp", "LoopThread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+GiveUp = Callable[[], Coroutine[Any, Any, object]]
+
+_PATIENCE: Final = 3.0  # seconds that giving up, and then ending, may take
 
 
 class Call(Generic[T]):
@@ -58,10 +63,12 @@ class LoopThread:
     """Runs coroutines for threads that wait for their outcome; starts with the first of them.
 
     A process that was forked off since has no such thread and is refused. The thread ends with
-    this object at the latest, and never holds up the exit of the interpreter.
+    this object at the latest. When the interpreter exits before, ``give_up`` is called on the loop
+    and has a few seconds to end well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, give_up: GiveUp) -> None:
+        self._give_up = give_up
         self._lock = threading.Lock()
         self._calls: set[Call[Any]] = set()
         self._pid: int | None = None
@@ -125,6 +132,13 @@ class LoopThread:
             _end(self._loop, self._stop)
             self._thread.join(patience)
 
+    def leave(self) -> None:
+        """Called when the interpreter exits, which nobody is to notice."""
+        if self.started:
+            with contextlib.suppress(SchedulerStateError):
+                self.begin(self._give_up).ended.wait(_PATIENCE)
+            self.end(_PATIENCE)
+
     def _wait(self, call: Call[T]) -> None:
         try:
             call.ended.wait()
@@ -159,6 +173,7 @@ class LoopThread:
         self._thread = threading.Thread(target=_serve, args=parts, name="duly-sync", daemon=True)
         self._thread.start()
         weakref.finalize(self, _end, loop, self._stop).atexit = False
+        _started.add(self)
         return loop
 
 
@@ -178,3 +193,15 @@ def _end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 def _post(loop: asyncio.AbstractEventLoop, step: Callable[[], object]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended already
         loop.call_soon_threadsafe(step)
+
+
+_started: "weakref.WeakSet[LoopThread]" = weakref.WeakSet()
+
+
+def _leave() -> None:
+    for each in list(_started):
+        each.leave()
+
+
+# Its hook runs while threads can still be started, as stores must; that of atexit comes too late.
+getattr(threading, "_register_atexit", atexit.register)(_leave)

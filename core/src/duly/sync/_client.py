@@ -1,71 +1,34 @@
-"""The same doors for code that is not async: threads, WSGI services, scripts.
-
-    import duly.sync
-
-    with duly.sync.Scheduler("sqlite:///orders.db", transport) as scheduler:
-        scheduler.schedule(duly.Message("orders.reminder", scheduled_at=duly.after(hours=1)))
-        with scheduler.running():
-            ...
-
-Each verb does what its namesake of :class:`duly.Client` or :class:`duly.Scheduler` does, with the
-same arguments, answers and errors, and returns when it is done. Behind each object runs one event
-loop in one daemon thread, from the first call until :meth:`Client.close`: what one object is busy
-with holds up no other, and nothing is shared that somebody would have to end. So
-
-- an object may be used from any number of threads at a time;
-- plain functions as handlers run in threads and may use the object, ``async`` ones run on its loop
-  and must not: SchedulerStateError; neither must observers and recovery policies;
-- a thread that is interrupted (Ctrl-C) cancels its call and sees it end;
-- ``within=`` takes transactions of blocking code, such as a :class:`sqlite3.Connection`, and is
-  carried out in the calling thread, to which they belong; what belongs to an event loop is
-  Unsupported, and a thread that runs an event loop itself is a SchedulerStateError;
-- once closed it stays closed: SchedulerStateError;
-- after a fork, what was used before it is of no use in the child: SchedulerStateError. Make one in
-  each process, or make it before the fork and use it behind;
-- what is still open when the main thread ends is closed: a scheduler then waits for nothing and
-  puts back what it has in hand.
-"""
+"""The caller's verbs for blocking code."""
 
 import asyncio
-import atexit
 import inspect
-import signal
 import sys
-import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
-from weakref import WeakSet
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from duly._arguments import all_or_none, as_flag, as_iterable
-from duly._loop_thread import LoopThread
 from duly.client import Cancellation
 from duly.client import Client as AsyncClient
 from duly.errors import PartlyScheduled, SchedulerStateError, StoreError, Unsupported
 from duly.health import Health
 from duly.message import Filter, Message
-from duly.recovery import Policy
-from duly.scheduler import Handler
-from duly.scheduler import Scheduler as AsyncScheduler
 from duly.store import Stats, Store
-from duly.transport import Transport
+from duly.sync._loop_thread import GiveUp, LoopThread
 
-__all__ = ["Client", "Scheduler"]
+__all__ = ["Client"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ALL: Final = Filter()
 _PAGE: Final = 500  # messages that change threads together
-_PATIENCE: Final = 3.0  # seconds that one object may take to end when the interpreter does
-
-_open: "WeakSet[Client]" = WeakSet()
 
 
 class Client:
@@ -89,22 +52,20 @@ class Client:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._begin(
-            AsyncClient(
-                store,
-                max_payload=max_payload,
-                store_timeout=store_timeout,
-                plugins=plugins,
-                load_plugins=load_plugins,
-                tracer_provider=tracer_provider,
-                meter_provider=meter_provider,
-            )
+        inner = AsyncClient(
+            store,
+            max_payload=max_payload,
+            store_timeout=store_timeout,
+            plugins=plugins,
+            load_plugins=load_plugins,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
         )
+        self._stand_before(inner, inner.close)
 
-    def _begin(self, inner: AsyncClient) -> None:
+    def _stand_before(self, inner: AsyncClient, give_up: GiveUp) -> None:
         self._inner = inner
-        self._thread = LoopThread()
-        _open.add(self)
+        self._thread = LoopThread(give_up)
 
     def open(self) -> None:
         """Open the store now; the first call does it otherwise."""
@@ -160,7 +121,8 @@ class Client:
         schedule = self._inner.schedule_many
         stored: list[str] = []
         cause: BaseException | None = None
-        left = iter(as_iterable(messages))
+        as_iterable(messages)
+        left = iter(messages)
         while not isinstance(cause, StoreError) and (some := list(islice(left, _PAGE))):
             try:
                 stored += self._act(
@@ -245,120 +207,8 @@ class Client:
             return self._thread.call(function, *args, **kwargs)
         _refuse_async(transaction)
         self._thread.call(self._inner.open)  # there, not on the loop of a moment
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-            return runner.run(function(*args, **kwargs))
-
-    def _leave(self) -> None:
-        """Called when the interpreter exits, which nobody is to notice."""
-        if self._thread.started:
-            with suppress(SchedulerStateError):
-                self._thread.begin(self._give_up).ended.wait(_PATIENCE)
-            self._thread.end(_PATIENCE)
-
-    async def _give_up(self) -> None:
-        await self._inner.close()
-
-
-class Scheduler(Client):
-    """Claims messages when they are due and publishes them; :class:`duly.Scheduler` tells the rest.
-
-    Raises:
-        InvalidArgument: an argument out of bounds or of the wrong type.
-        PluginError: a plugin with a misspelt hook, or no plugin for a URL.
-    """
-
-    _inner: "_Scheduler"
-
-    def __init__(
-        self,
-        store: str | Store,
-        transport: str | Transport | Handler,
-        *,
-        poll_interval: timedelta = timedelta(milliseconds=100),
-        batch_size: int = 100,
-        stuck_duration: timedelta = timedelta(minutes=5),
-        max_in_flight: int = 1000,
-        publish_timeout: timedelta = timedelta(seconds=30),
-        recovery: Policy | None = None,
-        max_payload: int = 1_048_576,
-        store_timeout: timedelta = timedelta(seconds=10),
-        plugins: Sequence[object] = (),
-        load_plugins: bool | Collection[str] = True,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
-    ) -> None:
-        self._begin(
-            _Scheduler(
-                store,
-                transport,
-                poll_interval=poll_interval,
-                batch_size=batch_size,
-                stuck_duration=stuck_duration,
-                max_in_flight=max_in_flight,
-                publish_timeout=publish_timeout,
-                recovery=recovery,
-                max_payload=max_payload,
-                store_timeout=store_timeout,
-                plugins=plugins,
-                load_plugins=load_plugins,
-                tracer_provider=tracer_provider,
-                meter_provider=meter_provider,
-            )
-        )
-
-    def start(self) -> None:
-        """Deliver until :meth:`stop` is called by another thread; then drain and return.
-
-        Interrupted, it drains likewise.
-        """
-        self._thread.call(self._inner.start)
-
-    def stop(self, timeout: timedelta = timedelta(seconds=20)) -> None:
-        """Claim no more, let publishes in flight end, settle, and return in any case.
-
-        A handler that calls this waits for itself as long as ``timeout`` allows.
-        """
-        self._thread.call(self._inner.stop, timeout)
-
-    @contextmanager
-    def running(self) -> Iterator[Self]:
-        """Deliver in the background of a ``with`` block; drains at its end."""
-        block = self._inner.running()
-        self._thread.call(block.__aenter__)
-        try:
-            yield self
-        finally:
-            self._thread.call(block.__aexit__, None, None, None)
-
-    def run(self) -> None:
-        """Open, deliver until SIGINT or SIGTERM, drain and close: a whole main program.
-
-        A second signal stops waiting for publishes. In another than the main thread no signal is
-        heard, and it goes on until :meth:`stop`.
-        """
-        stops = iter([timedelta(seconds=20)])
-
-        def stop(*_: object) -> None:
-            self._thread.begin(self._inner.stop, next(stops, timedelta(0)))
-
-        with self:
-            start = self._thread.begin(self._inner.start)
-            with _signals(stop):  # not before it starts: what is not running cannot be stopped
-                self._thread.wait(start)
-
-    async def _give_up(self) -> None:
-        await self._inner.stop(timedelta(0))
-        await super()._give_up()
-
-
-class _Scheduler(AsyncScheduler):
-    """Is told on its own loop of what was stored in a caller's transaction, in another thread."""
-
-    def _stored(self, messages: Sequence[Message]) -> None:
-        AsyncClient._stored(self, messages)
-        engine, run = self._engine, self._run
-        if engine is not None and run is not None and messages:
-            run.get_loop().call_soon_threadsafe(engine.loop.expect, messages)
+        with closing(asyncio.new_event_loop()) as loop:
+            return loop.run_until_complete(function(*args, **kwargs))
 
 
 def _refuse_async(transaction: object) -> None:
@@ -369,26 +219,3 @@ def _refuse_async(transaction: object) -> None:
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         raise SchedulerStateError("this thread runs an event loop: use duly.Client within=")
-
-
-@contextmanager
-def _signals(handler: Callable[..., object]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, former in zip(numbers, before, strict=True):
-            signal.signal(number, former or signal.SIG_DFL)
-
-
-def _leave() -> None:
-    for each in list(_open):
-        each._leave()
-
-
-# Its hook runs while threads can still be started, as stores must; that of atexit comes too late.
-getattr(threading, "_register_atexit", atexit.register)(_leave)

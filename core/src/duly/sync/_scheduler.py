@@ -1,0 +1,140 @@
+"""The scheduler for blocking code."""
+
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final, Self
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from duly.message import Message
+from duly.recovery import Policy
+from duly.scheduler import Handler
+from duly.scheduler import Scheduler as AsyncScheduler
+from duly.store import Store
+from duly.sync._client import Client
+from duly.transport import Transport
+
+__all__ = ["Scheduler"]
+
+_DRAIN: Final = timedelta(seconds=20)
+
+
+class _Scheduler(AsyncScheduler):
+    """Behind the door: what else it takes to be called from other threads."""
+
+    async def give_up(self) -> None:
+        """Close, and wait for no publish."""
+        await self.stop(timedelta(0))
+        await self.close()
+
+    def _stored(self, messages: Sequence[Message]) -> None:
+        # In a caller's transaction this is the caller's thread, and the engine lives in ours.
+        super(AsyncScheduler, self)._stored(messages)
+        engine, run = self._engine, self._run
+        if engine is not None and run is not None and messages:
+            run.get_loop().call_soon_threadsafe(engine.loop.expect, messages)
+
+
+class Scheduler(Client):
+    """Claims messages when they are due and publishes them; :class:`duly.Scheduler` tells the rest.
+
+    Raises:
+        InvalidArgument: an argument out of bounds or of the wrong type.
+        PluginError: a plugin with a misspelt hook, or no plugin for a URL.
+    """
+
+    _inner: _Scheduler
+
+    def __init__(
+        self,
+        store: str | Store,
+        transport: str | Transport | Handler,
+        *,
+        poll_interval: timedelta = timedelta(milliseconds=100),
+        batch_size: int = 100,
+        stuck_duration: timedelta = timedelta(minutes=5),
+        max_in_flight: int = 1000,
+        publish_timeout: timedelta = timedelta(seconds=30),
+        recovery: Policy | None = None,
+        max_payload: int = 1_048_576,
+        store_timeout: timedelta = timedelta(seconds=10),
+        plugins: Sequence[object] = (),
+        load_plugins: bool | Collection[str] = True,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        inner = _Scheduler(
+            store,
+            transport,
+            poll_interval=poll_interval,
+            batch_size=batch_size,
+            stuck_duration=stuck_duration,
+            max_in_flight=max_in_flight,
+            publish_timeout=publish_timeout,
+            recovery=recovery,
+            max_payload=max_payload,
+            store_timeout=store_timeout,
+            plugins=plugins,
+            load_plugins=load_plugins,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
+        self._stand_before(inner, inner.give_up)
+
+    def start(self) -> None:
+        """Deliver until :meth:`stop` is called by another thread; then drain and return.
+
+        Interrupted, it drains likewise.
+        """
+        self._thread.call(self._inner.start)
+
+    def stop(self, timeout: timedelta = _DRAIN) -> None:
+        """Claim no more, let publishes in flight end, settle, and return in any case.
+
+        A handler that calls this waits for itself as long as ``timeout`` allows.
+        """
+        self._thread.call(self._inner.stop, timeout)
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Deliver in the background of a ``with`` block; drains at its end."""
+        block = self._inner.running()
+        self._thread.call(block.__aenter__)
+        try:
+            yield self
+        finally:
+            self._thread.call(block.__aexit__, None, None, None)
+
+    def run(self) -> None:
+        """Open, deliver until SIGINT or SIGTERM, drain and close: a whole main program.
+
+        A second signal stops waiting for publishes. In another than the main thread no signal is
+        heard, and it goes on until :meth:`stop`.
+        """
+        stops = iter([_DRAIN])
+
+        def stop(*_: object) -> None:
+            self._thread.begin(self._inner.stop, next(stops, timedelta(0)))
+
+        with self:
+            start = self._thread.begin(self._inner.start)
+            with _signals(stop):  # not before it starts: what is not running cannot be stopped
+                self._thread.wait(start)
+
+
+@contextmanager
+def _signals(handler: Callable[..., object]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, former in zip(numbers, before, strict=True):
+            signal.signal(number, former or signal.SIG_DFL)
