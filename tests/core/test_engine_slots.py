@@ -25,7 +25,7 @@ from tests.core.engine_kit import (
     until,
 )
 
-from duly import Backoff, Envelope, State, TransportError
+from duly import Backoff, Envelope, Every, Message, State, TransportError
 from duly.testing.clock import run_virtually
 
 SECOND = timedelta(seconds=1)
@@ -294,6 +294,29 @@ async def test_odd_errors_of_a_transport_are_failed_attempts() -> None:
         "TransportError: the transport cancelled the publish by itself"
     )
     assert len([each for batch in witness.failed for each in batch]) == len(odd)
+
+
+@run_virtually
+async def test_when_the_outcome_cannot_be_decided_the_message_is_put_back_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, transport, witness = WakingStore(), Probed(), Witness()
+
+    def broken(message: Message) -> None:
+        raise ZeroDivisionError
+
+    async with delivering(store, transport, plugins=[witness]) as running:
+        with monkeypatch.context() as patch:
+            patch.setattr("duly._delivery.next_fire", broken)
+            await running.schedule(message(recurrence=Every(SECOND, max_occurrences=1)))
+            await running.schedule(message())
+            await asyncio.sleep(5)
+            assert len(transport.begun) == 2
+            assert (await running.stats()).claimed == 0
+        await emptied(store)
+    assert [time for time, _ in transport.begun] == pytest.approx([0, 0, 10], abs=0.01)
+    assert sum(map(len, witness.delivered)) == 2
+    assert not witness.failed
 
 
 class Fatal(BaseException):

@@ -32,9 +32,7 @@ from tests.core.telemetry_kit import Told, context_of, facts, linked, place, tra
 
 from duly import Client, _observed
 from duly._telemetry import Telemetry
-from duly.errors import (
-    InvalidArgument,
-)
+from duly.errors import DuplicateMessage, InvalidArgument
 from duly.message import with_changes
 from duly.store import Group
 from duly.testing.clock import run_virtually
@@ -68,6 +66,9 @@ class TestSampling:
         async with delivering(store, transport, **told.options) as running:
             await running.schedule(message("a"))
             await emptied(store)
+            await running.schedule(message("a", due=60, id="1"))
+            with pytest.raises(DuplicateMessage):
+                await running.schedule(message("a", due=61, id="1", created_at=None))
         assert not told.spans()
         header = transport.begun[0][1].headers["traceparent"]
         handed_on = trace.get_current_span(propagate.extract({"traceparent": header}))
@@ -85,6 +86,17 @@ class TestSampling:
         assert facts(told.span("claim"))["messaging.batch.message_count"] == 2
         assert told.spans("publish a")
         assert not told.spans("publish b")
+
+    @run_virtually
+    async def test_with_spans_alone_a_message_that_is_not_sampled_costs_one_look(self) -> None:
+        told, store, made = Told(), WakingStore(), []
+        await Client(store, load_plugins=False).schedule_many([message() for _ in range(9)])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_observed, "_ObservedJob", lambda *given: made.append(given))
+            async with delivering(store, Probed(), tracer_provider=told.tracers):
+                await emptied(store)
+        assert told.spans("claim")
+        assert not made
 
     @run_virtually
     async def test_a_sampled_message_is_followed_although_a_new_trace_begins(self) -> None:

@@ -9,9 +9,5 @@ from tests.journeys.kit import Journey
 
 @pytest.fixture
 async def journey(tmp_path: Path) -> AsyncIterator[Journey]:
-    journey = Journey(tmp_path)
-    try:
-        async with journey.client:
-            yield journey
-    finally:
-        await journey.end()
+    async with Journey(tmp_path) as journey:
+        yield journey

@@ -4,13 +4,15 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from duly import Client, Message, Stats, after
 
@@ -18,6 +20,8 @@ PROGRAM: Final = Path(__file__).with_name("worker.py")
 PATIENCE: Final = 45.0  # seconds until a test gives up hope; none measures how long it takes
 HOUR: Final = timedelta(hours=1)
 MICROSECOND: Final = timedelta(microseconds=1)
+
+T = TypeVar("T")
 
 
 class Note(NamedTuple):
@@ -35,6 +39,21 @@ class Note(NamedTuple):
     scheduled_at: datetime | None = None
     status: str = ""
     reason: str = ""
+
+
+class Clock:
+    """The clock of workers that are started with ``clock=clock.path``; it moves only by hand."""
+
+    def __init__(self, path: Path, start: datetime) -> None:
+        self.path = path
+        self.turn(start)
+
+    def turn(self, moment: datetime) -> None:
+        """Put it to a moment."""
+        self.now = moment
+        new = self.path.with_suffix(".new")
+        new.write_text(moment.isoformat())
+        new.replace(self.path)  # nobody reads half of it
 
 
 class Worker:
@@ -58,11 +77,6 @@ class Worker:
         """The ids of what it has published, or begun to, and maybe not told the store of."""
         return set(self.ids("begun")) - set(self.ids("settled"))
 
-    async def freeze(self) -> None:
-        """Stop it in its tracks, as a host does that hangs."""
-        os.kill(self.process.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
-
     def thaw(self) -> None:
         """Let it go on as if nothing had happened."""
         self.process.send_signal(signal.SIGCONT)
@@ -77,6 +91,11 @@ class Worker:
         self.process.terminate()
         assert await self.ended() == 0
 
+    async def hurry(self) -> None:
+        """Ask it twice, after which it waits for no publish. Of the same signal it may see one."""
+        self.process.send_signal(signal.SIGINT)
+        await self.stop()
+
     async def ended(self) -> int:
         """Its return code, when it has ended."""
         async with asyncio.timeout(PATIENCE):
@@ -84,22 +103,49 @@ class Worker:
         assert self.process.returncode is not None
         return self.process.returncode
 
+    async def noted(self, what: str, count: int) -> None:
+        """Wait until it has noted that so many times."""
+
+        async def enough() -> bool:
+            return len(self.notes(what)) >= count
+
+        await until(enough)
+
     async def health(self) -> Note:
         """How it says it is doing."""
         known = len(self.notes("health"))
         self.process.send_signal(signal.SIGUSR1)
-        await until(lambda: len(self.notes("health")) > known)
+        await self.noted("health", known + 1)
         return self.notes("health")[-1]
+
+    async def says(self, reason: str) -> None:
+        """Wait until that is among what it says of its health."""
+
+        async def found() -> bool:
+            return reason in (await self.health()).reason
+
+        await until(found)
 
 
 class Journey:
     """An SQLite file, the client of those who schedule, and all workers there ever were."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, path: Path | None = None) -> None:
         self.folder = folder
-        self.path = folder / "journey.db"
+        self.path = path or folder / "journey.db"
         self.client = Client(f"sqlite:///{self.path}")
         self.workers: list[Worker] = []
+
+    async def __aenter__(self) -> Self:
+        await self.client.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for worker in self.workers:  # those that are left, however they are doing
+            if worker.process.returncode is None:
+                worker.process.kill()
+            await worker.ended()
+        await self.client.close()
 
     async def start(self, environment: dict[str, str] | None = None, **options: Any) -> Worker:
         """A worker that is about to claim; see worker.py for the options."""
@@ -116,12 +162,27 @@ class Journey:
             assert await process.stdout.readline() == b"READY\n"
         return worker
 
-    async def end(self) -> None:
-        """End all workers that are left, however they are doing."""
-        for worker in self.workers:
-            if worker.process.returncode is None:
-                worker.process.kill()
-            await worker.ended()
+    async def freeze(self, worker: Worker) -> None:
+        """Stop it in its tracks, as a host does that hangs, but not while it holds the file's lock.
+
+        From that nobody could save the others: they wait until it goes on or is killed.
+        """
+        while True:
+            worker.process.send_signal(signal.SIGSTOP)
+            options = os.WSTOPPED | os.WNOWAIT
+            os.waitid(os.P_PID, worker.process.pid, options)  # noqa: ASYNC222  # it takes no time
+            if not self._locked():
+                return
+            worker.thaw()
+            await asyncio.sleep(0.01)
+
+    def _locked(self) -> bool:
+        with closing(sqlite3.connect(self.path, isolation_level=None, timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
 
     def notes(self, *what: str) -> list[Note]:
         """What all workers have noted, of these kinds or all, one worker after the other."""
@@ -141,12 +202,12 @@ class Journey:
 
     async def emptied(self, but: int = 0) -> Stats:
         """Wait until nothing is in hand and no more than that is left to deliver."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                stats = await self.client.stats()
-                if stats.scheduled <= but and not stats.claimed:
-                    return stats
-                await asyncio.sleep(0.02)
+
+        async def left() -> Stats | None:
+            stats = await self.client.stats()
+            return None if stats.scheduled > but or stats.claimed else stats
+
+        return await until(left)
 
 
 def batch(count: int, name: str = "quick", *, due: float = 0.0, **more: Any) -> list[Message]:
@@ -167,15 +228,16 @@ def ids_of(messages: Sequence[Message]) -> set[str]:
     return {message.id for message in messages}
 
 
-async def until(holds: Callable[[], object]) -> None:
-    """Wait until it holds."""
+async def until(holds: Callable[[], Awaitable[T | None]]) -> T:
+    """Wait until it holds; what it said then."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():
+        while True:
+            if found := await holds():
+                return found
             await asyncio.sleep(0.02)
 
 
 def _note(line: dict[str, Any]) -> Note:
-    moments = {
-        name: datetime.fromisoformat(line[name]) for name in ("at", "scheduled_at") if name in line
-    }
-    return Note(**{**line, **moments})
+    for name in {"at", "scheduled_at"} & line.keys():
+        line[name] = datetime.fromisoformat(line[name])
+    return Note(**line)

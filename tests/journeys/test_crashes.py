@@ -2,22 +2,17 @@
 
 import asyncio
 import signal
-from functools import partial
 
-from tests.journeys.kit import Journey, Worker, batch, ids_of, slow, until
+from tests.journeys.kit import Journey, batch, ids_of, slow
 
 from duly import Filter, Message, State, after
-
-
-def has_done(worker: Worker, count: int) -> bool:
-    return len(worker.ids("done")) >= count
 
 
 async def test_killed_in_mid_batch_and_started_again(journey: Journey) -> None:
     messages = [*batch(150), *slow(150, 0.02), *batch(50, due=2, prefix="later")]
     await journey.client.schedule_many(messages)
     first = await journey.start(lease=1, batch=50, slots=8)
-    await until(partial(has_done, first, 100))
+    await first.noted("done", 100)
     await first.kill()
     held, settled = await journey.client.stats(), set(first.ids("settled"))
     assert held.claimed > 0
@@ -47,7 +42,7 @@ async def test_killed_again_and_again_while_scheduling_goes_on(journey: Journey)
         worker = await journey.start(lease=0.5, batch=20, slots=10)
         await journey.client.schedule_many(messages)
         scheduled |= ids_of(messages)
-        await until(partial(has_done, worker, 30))
+        await worker.noted("done", 30)
         await worker.kill()
     last = await journey.start(lease=0.5)
     await journey.emptied()

@@ -1,7 +1,7 @@
 """Many messages: shared by several schedulers, and stuck behind a name that hangs."""
 
 import pytest
-from tests.journeys.kit import Journey, batch, ids_of, until
+from tests.journeys.kit import Journey, batch, ids_of
 
 BACKLOG = 5000
 
@@ -26,9 +26,8 @@ async def test_others_pass_by_a_name_that_hangs(journey: Journey) -> None:
     await journey.client.schedule_many(hanging)
     worker = await journey.start(slots=40)  # a publish may take ten minutes
     await journey.client.schedule_many(others)
-    await until(lambda: len(worker.notes("settled")) >= len(others))
-    worker.process.terminate()
-    await worker.stop()  # the second time, so that what hangs is cut short
+    await worker.noted("settled", len(others))
+    await worker.hurry()
     assert set(worker.ids("done")) == ids_of(others)
     assert {id for id, times in journey.count("begun").items() if times > 1} <= ids_of(hanging)
     assert not journey.early()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.journeys.kit import HOUR, Journey, batch, slow, until
+from tests.journeys.kit import HOUR, Journey, batch
 
 from duly import Every, Message, after
 
@@ -16,8 +16,8 @@ async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None
     await journey.client.schedule(series)
     await journey.client.schedule_many(batch(20, "gated", metadata=gated))
     frozen = await journey.start(lease=1, slots=20)
-    await until(lambda: len(frozen.notes("begun")) == 5)  # as many as one name may hold
-    await frozen.freeze()
+    await frozen.noted("begun", 5)  # as many as one name may hold
+    await journey.freeze(frozen)
     begun = set(frozen.ids("begun"))
     assert "series" in begun
     gate.touch()
@@ -32,7 +32,7 @@ async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None
 
     frozen.thaw()
     await journey.client.schedule(Message("quick", id="last", scheduled_at=after()))
-    await until(lambda: "last" in frozen.ids("settled"))
+    await frozen.noted("settled", 1)
     await frozen.stop()
 
     # It has ended what it was at, and begun nothing more of what was no longer its own.
@@ -50,18 +50,20 @@ async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None
     }
 
 
-async def test_frozen_for_less_than_its_lease(journey: Journey) -> None:
-    await journey.client.schedule_many(slow(40, 0.1))
-    frozen = await journey.start(lease=30, slots=5)
-    other = await journey.start(lease=30, slots=5)
-    await until(lambda: frozen.notes("done") and other.notes("done"))
-    await frozen.freeze()
-    held = set(frozen.ids("claimed")) - set(frozen.ids("settled"))
-    await until(lambda: len(other.ids("settled")) + len(frozen.ids("settled")) + len(held) >= 40)
+async def test_frozen_for_less_than_its_lease(journey: Journey, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    await journey.client.schedule_many(batch(40, "gated", metadata={"gate": str(gate)}))
+    frozen = await journey.start(lease=30, batch=5, slots=20)
+    await frozen.noted("begun", 5)
+    await journey.freeze(frozen)
+    held = (await journey.client.stats()).claimed
+    gate.touch()
+    other = await journey.start(lease=30, batch=5)
+    await other.noted("settled", 40 - held)
+    assert (await journey.client.stats()).claimed == held
     frozen.thaw()
     await journey.emptied()
     await frozen.stop()
     await other.stop()
-    assert set(journey.count("done").values()) == {1}
-    assert len(journey.count("done")) == 40
+    assert journey.count("done") == {f"gated-{number}": 1 for number in range(40)}
     assert {note.attempt for note in journey.notes("begun")} == {1}

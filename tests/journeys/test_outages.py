@@ -14,16 +14,14 @@ async def test_an_outage_is_no_failure(journey: Journey, tmp_path: Path, seconds
     down, messages = tmp_path / "down", [*slow(100, 0.05, due=-1), *batch(100, due=1)]
     worker = await journey.start(retries=1, slots=20, down=down)
     await journey.client.schedule_many(messages)
-    await until(lambda: len(worker.notes("done")) >= 20)
+    await worker.noted("done", 20)
     down.touch()
 
-    async def health() -> str:
-        return (await worker.health()).reason
+    async def nothing_in_hand() -> bool:
+        return not (await journey.client.stats()).claimed
 
-    while "the transport is unavailable" not in await health():
-        await asyncio.sleep(0.05)
-    while (await journey.client.stats()).claimed > 1:
-        await asyncio.sleep(0.02)
+    await worker.says("the transport is unavailable")
+    await until(nothing_in_hand)
     published, end = len(worker.notes("done")), after(seconds=seconds)
     while after() < end:
         stats = await journey.client.stats()
@@ -33,7 +31,7 @@ async def test_an_outage_is_no_failure(journey: Journey, tmp_path: Path, seconds
     assert len(worker.notes("done")) == published
     down.unlink()
     stats = await journey.emptied()
-    assert await health() == "all is well"
+    await worker.says("all is well")
     await worker.stop()
 
     assert stats.dead == 0

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import signal
 
 import pytest
-from tests.journeys.kit import Journey, batch, ids_of, slow, until
+from tests.journeys.kit import Journey, batch, ids_of, slow
 
 from duly import Envelope, Message, Scheduler, after
 
@@ -13,7 +14,7 @@ async def test_sigterm_while_publishing(journey: Journey) -> None:
     messages = slow(60, 0.3)
     await journey.client.schedule_many(messages)
     first = await journey.start(slots=10)
-    await until(lambda: len(first.notes("begun")) >= 15)
+    await first.noted("begun", 15)
     await first.stop()
     begun = set(first.ids("begun"))
     assert set(first.ids("done")) == set(first.ids("settled")) == begun
@@ -28,14 +29,14 @@ async def test_sigterm_while_publishing(journey: Journey) -> None:
     assert {note.attempt for note in journey.notes("begun")} == {1}
 
 
-async def test_a_second_sigterm_waits_for_no_publish(journey: Journey) -> None:
+async def test_a_second_signal_waits_for_no_publish(journey: Journey) -> None:
     await journey.client.schedule_many([*batch(5, "hang"), *batch(20, due=1)])
     first = await journey.start(slots=10)
-    await until(lambda: len(first.ids("settled")) == 20)
-    first.process.terminate()
+    await first.noted("settled", 20)
+    first.process.send_signal(signal.SIGTERM)
     await asyncio.sleep(0.2)
     assert first.process.returncode is None  # it waits for what hangs
-    await first.stop()
+    await first.hurry()
     stats = await journey.client.stats()
     assert (stats.scheduled, stats.claimed, stats.dead) == (5, 0, 0)
     assert {message.retry_count for message in await journey.client.list()} == {0}

@@ -104,8 +104,7 @@ class Transport:
             case "slow":
                 await self._pass(float(envelope.metadata["seconds"]))
             case "gated":
-                while not Path(envelope.metadata["gate"]).exists():  # noqa: ASYNC240  # a moment's work
-                    await asyncio.sleep(0.01)
+                await self._opened(Path(envelope.metadata["gate"]))
             case "hang":
                 await asyncio.Event().wait()
             case "break":
@@ -119,6 +118,12 @@ class Transport:
 
     def _gone(self) -> bool:
         return self._down is not None and self._down.exists()
+
+    async def _opened(self, gate: Path) -> None:
+        while True:
+            if gate.exists():  # noqa: ASYNC240  # it takes no time
+                return
+            await asyncio.sleep(0.01)
 
     async def _pass(self, seconds: float) -> None:
         """Take that long, unless the connection breaks meanwhile."""

@@ -69,14 +69,16 @@ BUGS = [
 ]
 
 
+@pytest.fixture(scope="class")
+def no_leftovers() -> Iterator[None]:
+    """What a bug left behind is not to disturb the tests that follow."""
+    yield
+    gc.collect()
+
+
+@pytest.mark.usefixtures("no_leftovers")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 class TestPlantedBugs:
-    @pytest.fixture(scope="class", autouse=True)
-    def _no_leftovers(self) -> Iterator[None]:
-        """What a bug left behind is not to disturb the tests that follow."""
-        yield
-        gc.collect()
-
     @pytest.mark.parametrize(("kind", "case", "arguments"), BUGS)
     async def test_each_is_found(
         self, kind: type[PostboxTransport], case: str, arguments: dict[str, Any]

@@ -29,6 +29,7 @@ __all__ = ["Deliveries"]
 
 _LEASE_MARGIN: Final = 0.2  # seconds, at least; else a fifth of the lease
 _TICK: Final = timedelta(microseconds=1)
+_WHEN_UNDECIDED: Final = 10.0  # seconds to put back what nobody could decide about
 
 log = get_logger()
 
@@ -73,7 +74,7 @@ class _Job:
             self._deliveries.finish(self, receipt, error)
         except Exception as failed:  # a claim without an outcome would never end
             log.error("outcome_failed", message_id=self.claim.message.id, exc_info=failed)
-            self._deliveries.release(self.hand, self.claim)
+            self._deliveries.release(self.hand, self.claim, _WHEN_UNDECIDED)
 
 
 class Deliveries:
@@ -242,13 +243,13 @@ class Deliveries:
             if not self.outage.quiet:
                 self.outage.accepted(claim.key, probe=job.probe)
             message = claim.message
+            following = None if message.recurrence is None else next_fire(message)
             if self._observed:
                 # Never negative, even if the store's clock was put back since the claim.
                 lateness = max(self.time.now() - message.scheduled_at, timedelta(0))
                 hand.deliveries.append(
                     Delivery(message=message, lateness=lateness, receipt=receipt)
                 )
-            following = None if message.recurrence is None else next_fire(message)
             self.hands.end(hand, claim.key, following)
         elif isinstance(error, Interrupted):
             self.release(hand, claim, error.pause)

@@ -58,7 +58,8 @@ class Intake:
 
     async def drain(self) -> None:
         """Return when every call made so far has been answered."""
-        if self._flushing is not None:
+        # One that is done may be of an event loop that is gone.
+        if self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])
 
     async def _flush(self) -> None:

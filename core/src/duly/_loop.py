@@ -188,9 +188,15 @@ class Loop:
             if not isinstance(store, SupportsPeeking):
                 await _wait(self._woken, left)
             elif not await _wait(self._woken, min(left, self._poll_interval)):
-                if await self._calls(store.changed):
+                if await self._changed(store):
                     break
         self._nap_ends = math.inf
+
+    async def _changed(self, store: SupportsPeeking) -> bool:
+        try:
+            return await self._calls(store.changed)
+        except Exception:  # noqa: BLE001  # a claim will tell what is wrong, and is waited out
+            return True
 
     def _note(self, error: Exception | None) -> None:
         """Hold all publishes while the store is in trouble: they could not be settled."""

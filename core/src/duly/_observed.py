@@ -176,8 +176,9 @@ class _ObservedJob:
 
     def start(self, now: float) -> Envelope | None:
         envelope = self._job.start(now)
-        if envelope is not None and self._link is not None:
-            self._open(envelope, self._link)
+        spans = self._batch.spans
+        if envelope is not None and self._link is not None and spans is not None:
+            self._open(spans, envelope, self._link)
         return envelope
 
     def finish(self, receipt: str | None, error: Exception | None) -> None:
@@ -188,10 +189,8 @@ class _ObservedJob:
         self._job.finish(receipt, error)
 
     @harmless
-    def _open(self, envelope: Envelope, link: Link) -> None:
-        if self._batch.spans is None:
-            return
-        self._span = self._batch.spans.publish(envelope, link)
+    def _open(self, spans: Spans, envelope: Envelope, link: Link) -> None:
+        self._span = spans.publish(envelope, link)
         envelope.trace_context = carrier_of(self._span)
         if self._batch.one_by_one:
             self._task, self._before = asyncio.current_task(), context.get_current()

@@ -6,7 +6,7 @@ its own: one ticker looks after all of them.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from duly._lanes import Lane, Lanes
 from duly.errors import TransportError
@@ -173,8 +173,7 @@ class Workers:
         elif len(self._workers) < self.lanes.slots:
             worker = _Worker()
             self._workers.add(worker)
-            work = self._work_many if isinstance(self._transport, SupportsBatches) else self._work
-            worker.task = asyncio.create_task(work(worker), name="duly-worker")
+            worker.task = asyncio.create_task(self._work(worker), name="duly-worker")
             self._stirring = True
 
     async def _rest(self, worker: _Worker) -> None:
@@ -184,18 +183,22 @@ class Workers:
         self._stirring = False
 
     async def _work(self, worker: _Worker) -> None:
+        many = isinstance(self._transport, SupportsBatches)
+        self._stirring = False
+        while True:
+            # Apart from here, so that a worker at rest keeps nothing of what it published.
+            await (self._publish_many(worker) if many else self._publish(worker))
+            if worker.abandoned:
+                return
+            await self._rest(worker)
+
+    async def _publish(self, worker: _Worker) -> None:
         publish, take, leave, clock = (
             self._transport.publish, self.lanes.take, self.lanes.leave, self._clock,
         )  # fmt: skip
-        self._stirring = False
         yielded_at = now = clock()
         count = 0
-        while True:
-            taken = None if self._held else take(now)
-            if taken is None:
-                await self._rest(worker)
-                yielded_at = now = clock()
-                continue
+        while not self._held and (taken := take(now)) is not None:
             self._stir()
             lane, job = taken
             envelope, earned = job.start(now), True
@@ -227,20 +230,14 @@ class Workers:
                 await asyncio.sleep(0)
                 yielded_at = now = clock()
 
-    async def _work_many(self, worker: _Worker) -> None:
-        assert isinstance(self._transport, SupportsBatches)
-        self._stirring = False
-        while True:
-            now = self._clock()
-            taken = self._take_many(now)
-            if not taken:
-                await self._rest(worker)
-                continue
+    async def _publish_many(self, worker: _Worker) -> None:
+        transport = cast(SupportsBatches, self._transport)
+        while taken := self._take_many(now := self._clock()):
             self._stir()
             worker.taken, worker.started = [each for each, _ in taken], now
             outcomes: Sequence[Any]
             try:
-                outcomes = await self._transport.publish_many([envelope for _, envelope in taken])
+                outcomes = await transport.publish_many([envelope for _, envelope in taken])
                 if len(outcomes) != len(taken):
                     text = f"publish_many gave {len(outcomes)} outcomes for {len(taken)} messages"
                     outcomes = [TransportError(text)] * len(taken)

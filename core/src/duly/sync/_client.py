@@ -72,13 +72,17 @@ class Client:
         self._thread.call(self._inner.open)
 
     def close(self) -> None:
-        """Wait for calls under way, close the store if it was made from a URL, end the thread.
+        """Wait for what is being stored, close the store if it was made from a URL; end the thread.
 
-        Again, and in a process forked off since, it does nothing.
+        Other calls under way end in SchedulerStateError. Again, and in a process that was forked
+        off since, it does nothing.
         """
+        if not self._thread.started:
+            self._thread.end()
+            return
+        close = self._thread.begin(self._inner.close)
         try:
-            if self._thread.started:
-                self._thread.call(self._inner.close)
+            self._thread.wait(close)
         finally:
             self._thread.end()
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 GiveUp = Callable[[], Coroutine[Any, Any, object]]
 
-_PATIENCE: Final = 3.0  # seconds that giving up, and then ending, may take
+_PATIENCE: Final = 3.0  # seconds that giving up may take
 
 
 class Call(Generic[T]):
@@ -54,7 +54,9 @@ class Call(Generic[T]):
             return self._task.result()
         raise SchedulerStateError("closed while this call was under way")
 
-    def _end(self, _: object) -> None:
+    def _end(self, task: "asyncio.Task[T]") -> None:
+        if not task.cancelled():
+            task.exception()  # whether or not anybody asks for the outcome
         self._calls.discard(self)
         self.ended.set()
 
@@ -79,8 +81,9 @@ class LoopThread:
 
     @property
     def started(self) -> bool:
-        """Whether there is a loop in this process, and :meth:`end` was not called yet."""
-        return self._loop is not None and self._pid == os.getpid() and not self._ended
+        """Whether a loop runs in this process and was not told to end."""
+        alive = self._loop is not None and not self._loop.is_closed()
+        return alive and self._pid == os.getpid() and not self._ended
 
     def call(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
@@ -135,9 +138,10 @@ class LoopThread:
     def leave(self) -> None:
         """Called when the interpreter exits, which nobody is to notice."""
         if self.started:
+            in_time = False
             with contextlib.suppress(SchedulerStateError):
-                self.begin(self._give_up).ended.wait(_PATIENCE)
-            self.end(_PATIENCE)
+                in_time = self.begin(self._give_up).ended.wait(_PATIENCE)
+            self.end(_PATIENCE if in_time else 0)
 
     def _wait(self, call: Call[T]) -> None:
         try:

@@ -77,7 +77,7 @@ SELECT (SELECT min(due_at) FROM duly_due WHERE suspect = 0),
     (SELECT min(due_at) FROM duly_due WHERE suspect = 1)"""
 
 FIRST_END: Final = """\
-SELECT expires_at FROM duly_leases WHERE token <> ? AND keys <> '[]' ORDER BY expires_at LIMIT 1"""
+SELECT expires_at FROM duly_leases WHERE token <> ? ORDER BY expires_at LIMIT 1"""
 
 FIRST_DUE: Final = """\
 SELECT due_at, key FROM duly_due WHERE suspect = ? AND due_at <= ? ORDER BY due_at, key LIMIT 1"""

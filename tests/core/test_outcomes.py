@@ -1,0 +1,201 @@
+"""What a store is told of each outcome."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from tests.core.engine_kit import MICROSECOND, at, message
+
+from duly import Bury, Cron, Discard, Every, Failure, Message, Retry, TransportError
+from duly._outcomes import after_missed, after_verdict, counters_of, error_text, next_fire
+from duly.message import with_changes
+from duly.store import Bury as Buried
+from duly.store import Counters, Reschedule
+
+SECOND = timedelta(seconds=1)
+END = datetime.max.replace(tzinfo=UTC)
+
+
+def series(**more: Any) -> Message:
+    return message(recurrence=Every(SECOND * 10, **more))
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        ("as it is", "as it is"),
+        (ValueError("no"), "ValueError: no"),
+        (ValueError(), "ValueError: "),
+        (TransportError("to amqp://me:secret@host/"), "TransportError: to amqp://me:***@host/"),
+        ("a\0b", "a b"),
+        ("\ud800", "?"),
+        (Unprintable(), "Unprintable"),
+        ("x" * 5000, "x" * 1024),
+        ("ü" * 1000, "ü" * 512),
+        ("x" + "ü" * 1000, "x" + "ü" * 511),
+    ],
+)
+def test_an_error_as_it_may_be_kept(error: Exception | str, text: str) -> None:
+    assert error_text(error) == text
+
+
+@given(st.text())
+def test_any_text_becomes_one_that_every_store_takes(text: str) -> None:
+    kept = error_text(text)
+    assert len(kept.encode()) <= 1024
+    assert "\0" not in kept
+
+
+def test_the_next_fire_is_one_interval_on_and_counts() -> None:
+    assert next_fire(series()) == Reschedule(at(10), Counters(at(10), 0, 1))
+    retried = with_changes(series(), retry_count=3, last_error="x", next_attempt_at=at(99))
+    assert next_fire(retried) == Reschedule(at(10), Counters(at(10), 0, 1))
+
+
+def test_there_is_none_after_the_last() -> None:
+    assert next_fire(message()) is None
+    assert next_fire(series(max_occurrences=1)) is None
+    assert next_fire(series(until=at(10) - MICROSECOND)) is None
+    assert next_fire(series(until=at(10))) is not None
+    last = with_changes(series(max_occurrences=3), occurrence_count=2)
+    assert next_fire(last) is None
+    assert next_fire(with_changes(last, occurrence_count=1)) is not None
+
+
+def test_there_is_none_beyond_the_end_of_time() -> None:
+    assert next_fire(with_changes(series(), scheduled_at=END)) is None
+
+
+def test_counters_are_as_they_are() -> None:
+    retried = with_changes(series(), retry_count=3, occurrence_count=2, last_error="x")
+    assert counters_of(retried) == Counters(at(0), 3, 2, "x")
+
+
+def test_what_is_no_series_is_never_missed() -> None:
+    assert after_missed(message(), END) == (False, None)
+
+
+@pytest.mark.parametrize("late", [0, 59.999999, 60])
+def test_within_its_grace_nothing_is_missed(late: float) -> None:
+    assert after_missed(series(missed="skip"), at(late)) == (False, None)
+    assert after_missed(series(missed="once"), at(late)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"next_attempt_at": at(70)},
+        {"next_attempt_at": at(0) + MICROSECOND},
+        {"retry_count": 1},
+    ],
+)
+def test_what_was_claimed_before_is_never_missed(changes: dict[str, Any]) -> None:
+    assert after_missed(with_changes(series(missed="skip"), **changes), at(1000)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("missed", "late", "expected"),
+    [
+        ("all", 1000, (False, None)),
+        # One is missed: it is delivered, or the next one is waited for.
+        ("once", 65, (False, None)),
+        ("skip", 65, (True, Reschedule(at(10), Counters(at(10), 0, 5)))),
+        # The latest missed is due at once; what is within the grace is waited for.
+        ("once", 80, (True, Reschedule(at(80), Counters(at(10), 0, 5)))),
+        ("skip", 80, (True, Reschedule(at(20), Counters(at(20), 0, 5)))),
+        ("once", 80.000001, (True, Reschedule(at(80) + MICROSECOND, Counters(at(20), 0, 5)))),
+        ("skip", 80.000001, (True, Reschedule(at(30), Counters(at(30), 0, 5)))),
+    ],
+)
+def test_missed_fires(missed: Any, late: float, expected: Any) -> None:
+    waiting = with_changes(series(missed=missed), occurrence_count=5)
+    assert after_missed(waiting, at(late)) == expected
+
+
+def test_a_series_whose_last_fires_were_missed() -> None:
+    ended = series(missed="skip", until=at(35))
+    assert after_missed(ended, at(1000)) == (True, None)
+    ended = series(missed="once", until=at(35))
+    assert after_missed(ended, at(1000)) == (True, Reschedule(at(1000), Counters(at(30))))
+
+
+@given(
+    missed=st.sampled_from(["once", "skip"]),
+    interval=st.integers(1, 1000),
+    grace=st.integers(0, 2000),
+    late=st.integers(0, 100_000),
+    cron=st.booleans(),
+)
+def test_what_is_skipped_is_missed_and_what_is_kept_is_not(
+    missed: Any, interval: int, grace: int, late: int, cron: bool
+) -> None:
+    """Against the plain list of fires."""
+    shared: dict[str, Any] = {"missed": missed, "grace": SECOND * grace}
+    step = interval * SECOND
+    if cron:
+        step = 60 * SECOND
+        start = message(recurrence=Cron("* * * * *", **shared))
+    else:
+        start = message(recurrence=Every(step, **shared))
+    moment = at(late)
+    fires = [at(0) + step * number for number in range(int(late / step.total_seconds()) + 2)]
+    gone = [fire for fire in fires if moment - fire > SECOND * grace]
+    kept = [fire for fire in fires if moment - fire <= SECOND * grace]
+    was_missed, settlement = after_missed(start, moment)
+    if not gone or (missed == "once" and len(gone) == 1):
+        assert (was_missed, settlement) == (False, None)
+    else:
+        assert was_missed
+        expected = gone[-1] if missed == "once" else kept[0]
+        assert isinstance(settlement, Reschedule)
+        assert settlement.counters.scheduled_at == expected
+        # Once moved there, it is never found missed at this very moment again.
+        moved = with_changes(
+            start, scheduled_at=expected, next_attempt_at=settlement.next_attempt_at
+        )
+        assert after_missed(moved, moment) == (False, None)
+
+
+def failure(of: Message, error: Exception | None = None) -> Failure:
+    return Failure(message=of, error=error, attempt=1, lapses=0, now=at(100))
+
+
+def test_a_retry_is_counted_and_remembers_why() -> None:
+    tried = with_changes(series(), retry_count=2, occurrence_count=7, last_error="before")
+    verdict = Retry(SECOND)
+    assert after_verdict(failure(tried, ValueError("no")), verdict) == Reschedule(
+        at(101), Counters(at(0), 3, 7, "ValueError: no")
+    )
+    assert after_verdict(failure(tried), verdict) == Reschedule(
+        at(101), Counters(at(0), 3, 7, "before")
+    )
+
+
+def test_a_retry_beyond_the_end_of_time_is_at_its_end() -> None:
+    late = Failure(message=message(), error=None, attempt=1, lapses=0, now=END - SECOND)
+    settlement = after_verdict(late, Retry(SECOND * 2))
+    assert isinstance(settlement, Reschedule)
+    assert settlement.next_attempt_at == END
+
+
+def test_a_buried_occurrence_does_not_end_its_series() -> None:
+    assert after_verdict(failure(message()), Bury("x")) == Buried("x", None)
+    assert after_verdict(failure(series()), Bury("x" * 2000)) == Buried(
+        "x" * 1024, Reschedule(at(10), Counters(at(10), 0, 1))
+    )
+    assert after_verdict(failure(series(max_occurrences=1)), Bury("x")) == Buried("x", None)
+
+
+def test_a_discarded_occurrence_does_not_end_its_series() -> None:
+    assert after_verdict(failure(message()), Discard()) is None
+    assert after_verdict(failure(series()), Discard()) == Reschedule(
+        at(10), Counters(at(10), 0, 1)
+    )
+    assert after_verdict(failure(series(max_occurrences=1)), Discard()) is None
