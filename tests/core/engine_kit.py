@@ -9,6 +9,7 @@ from typing import Any, Final
 from duly import Delivery, Envelope, Failure, Message, Scheduler, hookimpl
 from duly.errors import StoreUnavailable, TransportError
 from duly.memory import MemoryStore
+from duly.scheduler import Handler
 from duly.store import Batch, Group, Settle, Stats, Store, Token
 from duly.testing.clock import START
 from duly.transport import Transport
@@ -117,7 +118,7 @@ class WakingStore(WatchedStore):
         await self.inner.wait_for_change()
 
 
-def down(*verbs: str, error: Exception | None = None) -> Callable[[str, bool], Awaitable[None]]:
+def down(*verbs: str, error: BaseException | None = None) -> Callable[[str, bool], Awaitable[None]]:
     """A fault: these verbs, or all, find nobody there and do nothing."""
 
     async def fault(verb: str, done: bool) -> None:
@@ -217,14 +218,14 @@ class Witness:
         self.failed.append(list(failures))
 
 
-def scheduler(store: Any, transport: Transport | Publish, **options: Any) -> Scheduler:
+def scheduler(store: Any, transport: Transport | Publish | Handler, **options: Any) -> Scheduler:
     """A scheduler that knows no installed plugin."""
     return Scheduler(store, transport, **{"load_plugins": False, **options})
 
 
 @asynccontextmanager
 async def delivering(
-    store: Any, transport: Transport | Publish, **options: Any
+    store: Any, transport: Transport | Publish | Handler, **options: Any
 ) -> AsyncIterator[Scheduler]:
     """A scheduler at work; it drains at the end."""
     async with scheduler(store, transport, **options).running() as running:

@@ -43,7 +43,7 @@ async def lateness_of_others(kind: type[Probed], older: int) -> list[float]:
             await running.schedule_many(messages(older, "hangs", begun - 60))
         others = [message("fast", begun + 1 + number * 0.02) for number in range(500)]
         await running.schedule_many(others)
-        ended = {}
+        ended: dict[str, timedelta] = {}
         async with asyncio.timeout(60):
             while len(ended) < len(others):
                 await asyncio.sleep(0.1)

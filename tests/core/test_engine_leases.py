@@ -1,6 +1,7 @@
 """Leases live as long as their holder, and no publish outlives one."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -88,7 +89,7 @@ async def test_one_timer_renews_all_that_a_scheduler_holds() -> None:
         tokens.append(len(some))
         return await renew(some, lease)
 
-    store.renew = counted  # type: ignore[method-assign]  # to see what it is called with
+    store.renew = counted  # type: ignore[method-assign, assignment]  # to see what it is called with
     options = {"stuck_duration": SECOND * 30, "publish_timeout": LONG, "batch_size": 5}
     async with delivering(store, transport, **options) as running:
         await running.schedule_many(messages(50))
@@ -126,7 +127,7 @@ async def test_without_renewals_no_publish_starts_or_lasts_beyond_the_lease_less
         async with delivering(store, other, **options):
             await emptied(store)
     spans = sorted([*transport.spans, *other.spans])
-    for (id, _, end), (next_id, begun, _) in zip(spans, spans[1:], strict=False):
+    for (id, _, end), (next_id, begun, _) in itertools.pairwise(spans):
         assert id != next_id or begun >= end
     assert {*transport.ids, *other.ids} == {f"event-{number}" for number in range(10)}
 

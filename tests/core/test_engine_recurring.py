@@ -96,9 +96,7 @@ async def test_until_is_inclusive() -> None:
     store, transport = WakingStore(), Probed()
     async with delivering(store, transport) as running:
         await running.schedule(message("a", 1, recurrence=Every(SECOND, until=at(4))))
-        await running.schedule(
-            message("b", 1, recurrence=Every(SECOND, until=at(4) - MICROSECOND))
-        )
+        await running.schedule(message("b", 1, recurrence=Every(SECOND, until=at(4) - MICROSECOND)))
         await emptied(store)
     assert sorted(fires(transport)) == [1, 1, 2, 2, 3, 3, 4]
 

@@ -1,6 +1,7 @@
 """Stopping: what is in flight ends, what is done is settled, the rest is put back; it returns."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from datetime import timedelta
@@ -126,10 +127,8 @@ async def test_it_returns_though_the_transport_never_ends(kind: type[Probed]) ->
 
     async def publish(envelope: Envelope) -> None:
         while not free.is_set():
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await free.wait()
-            except asyncio.CancelledError:
-                pass
 
     running = scheduler(store, kind(publish))
     start = await started(running)

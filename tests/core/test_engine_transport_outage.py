@@ -1,7 +1,6 @@
 """A transport that is gone is no failure of any message."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,7 +18,6 @@ from tests.core.engine_kit import (
     messages,
     now,
     scheduler,
-    until,
 )
 
 from duly import (

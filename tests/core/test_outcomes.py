@@ -195,7 +195,5 @@ def test_a_buried_occurrence_does_not_end_its_series() -> None:
 
 def test_a_discarded_occurrence_does_not_end_its_series() -> None:
     assert after_verdict(failure(message()), Discard()) is None
-    assert after_verdict(failure(series()), Discard()) == Reschedule(
-        at(10), Counters(at(10), 0, 1)
-    )
+    assert after_verdict(failure(series()), Discard()) == Reschedule(at(10), Counters(at(10), 0, 1))
     assert after_verdict(failure(series(max_occurrences=1)), Discard()) is None

@@ -2,10 +2,14 @@
 
 import asyncio
 import signal
+import sys
+from pathlib import Path
 
 from tests.journeys.kit import Journey, batch, ids_of, slow
 
 from duly import Filter, Message, State, after
+
+CALLER = Path(__file__).with_name("caller.py")
 
 
 async def test_killed_in_mid_batch_and_started_again(journey: Journey) -> None:
@@ -30,6 +34,22 @@ async def test_killed_in_mid_batch_and_started_again(journey: Journey) -> None:
     assert all(attempts[id] == 2 for id in doubled)
     assert sum(attempt == 2 for attempt in attempts.values()) == held.claimed
     assert (await journey.client.stats()).dead == 0
+
+
+async def test_a_caller_that_is_killed(journey: Journey) -> None:
+    caller = await asyncio.create_subprocess_exec(
+        sys.executable, CALLER, journey.path, stdout=asyncio.subprocess.PIPE
+    )
+    assert caller.stdout is not None
+    told = [(await caller.stdout.readline()).decode().strip() for _ in range(50)]
+    caller.kill()
+    told += (await caller.communicate())[0].decode().split()
+    stored = {message.id for message in await journey.client.list()}
+    assert set(told) <= stored
+    worker = await journey.start()
+    await journey.emptied()
+    await worker.stop()
+    assert journey.count("done") == dict.fromkeys(stored, 1)
 
 
 async def test_killed_again_and_again_while_scheduling_goes_on(journey: Journey) -> None:

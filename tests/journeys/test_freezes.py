@@ -18,7 +18,7 @@ async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None
     frozen = await journey.start(lease=1, slots=20)
     await frozen.noted("begun", 5)  # as many as one name may hold
     await journey.freeze(frozen)
-    begun = set(frozen.ids("begun"))
+    begun, held = set(frozen.ids("begun")), (await journey.client.stats()).claimed
     assert "series" in begun
     gate.touch()
 
@@ -35,11 +35,11 @@ async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None
     await frozen.noted("settled", 1)
     await frozen.stop()
 
-    # It has ended what it was at, and begun nothing more of what was no longer its own.
-    assert set(frozen.ids("done")) == begun | {"last"}
-    assert set(frozen.ids("settled")) == {"last"}
-    assert {id for id, times in journey.count("done").items() if times > 1} == begun
-    assert {note.attempt for note in other.notes("begun")} == {2}
+    # It may have ended what it was at, and has begun nothing more of what was not its own any more.
+    assert set(frozen.ids("begun")) == begun | {"last"}
+    assert frozen.ids("settled") == ["last"]
+    assert journey.count("begun") == {id: 2 if id in begun else 1 for id in journey.count("begun")}
+    assert sum(note.attempt == 2 for note in other.notes("begun")) == held
     left = {message.id: message for message in await journey.client.list()}
     assert left.keys() == {"series", "gated-0"}
     assert left["gated-0"].created_at == again.created_at

@@ -39,6 +39,7 @@ class StoreCalls:
     async def close(self) -> None:
         """Close the store if it is ours; later calls are refused until it is opened again."""
         self._closed = True
+        self._opening = asyncio.Lock()  # the next to open it may run in another event loop
         if self._opened:
             self._opened = False
             if self._ours:

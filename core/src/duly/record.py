@@ -31,6 +31,7 @@ FORMAT: Final = 1
 """The record format that this version writes; it reads this one and all before it."""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class UnreadableRecord(StoreError):
@@ -193,11 +194,11 @@ def _unknown(version: object, reason: str | None = None) -> UnreadableRecord:
 def _pack(texts: Mapping[str, str]) -> bytes:
     if not texts:
         return b""
-    return json.dumps(dict(texts), ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(dict(texts)).encode()
 
 
 def _unpack(data: bytes) -> Mapping[str, str]:
-    texts = json.loads(data)
+    texts = json.loads(str(data, "utf-8"))  # of bytes it would first guess the encoding
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         raise UnreadableRecord("metadata is not an object of texts")
     return MappingProxyType(texts)

@@ -5,8 +5,8 @@ decides. What is written here is the whole contract; ``duly.testing`` holds a st
 
 **States.** A message is SCHEDULED (waiting, due or not), CLAIMED (in a lease, lapsed ones not yet
 recovered included) or DEAD (a dead letter). Each scheduling has a *key*, the store's own name of
-it, new at each put, replace and reschedule, because an id may be used again while the old message
-is still in somebody's hands.
+it, new at each put, replace and :meth:`Store.reschedule`, because an id may be used again while the
+old message is still in somebody's hands; settlements keep it.
 
 **Leases.** :meth:`Store.claim` hands out a batch under one token and one lease. A lease that is
 not renewed lapses at its end, not a microsecond sooner: from then on the token is void for good,
@@ -201,6 +201,8 @@ class Batch:
 class Store(Protocol):
     """Where messages rest. Driver errors arrive as :class:`~duly.errors.StoreUnavailable` when
     trying again may help and as :class:`~duly.errors.StoreError` when it does not.
+
+    Any number of calls may be under way at once on one object; a store limits what it sends.
     """
 
     async def open(self) -> None:

@@ -30,15 +30,16 @@ def list_(
     if filter.event_name is not None and not _storable(filter.event_name):
         return ()
     statement, conditions, parameters = _plan(filter)
-    if filter.after is not None:
+    # Only the later of two places to start from: SQLite would begin at the other one each time.
+    if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
+        conditions.append("(scheduled_at, id) > (?, ?)")
+        parameters += [to_microseconds(from_key[0]), from_key[1]]
+    elif filter.after is not None:
         conditions.append("scheduled_at >= ?")
         parameters.append(to_microseconds(filter.after))
     if filter.before is not None:
         conditions.append("scheduled_at <= ?")
         parameters.append(to_microseconds(filter.before))
-    if from_key is not None:
-        conditions.append("(scheduled_at, id) > (?, ?)")
-        parameters += [to_microseconds(from_key[0]), from_key[1]]
     if conditions:
         statement += " WHERE " + " AND ".join(conditions)
     statement += " ORDER BY scheduled_at, id LIMIT ? OFFSET ?"
@@ -53,7 +54,8 @@ def _plan(filter: Filter) -> tuple[str, list[str], list[Any]]:
     if filter.event_name == UNREADABLE:
         conditions.append("dead = 2")
     elif filter.event_name is not None:
-        conditions.append("event_name = ?")
+        # With a plus no index by name is used: what is claimed is few, and found by its key.
+        conditions.append(f"{'+' if filter.state is State.CLAIMED else ''}event_name = ?")
         parameters.append(filter.event_name)
     match filter.state:
         case State.DEAD:

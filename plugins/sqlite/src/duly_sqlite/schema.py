@@ -47,7 +47,7 @@ CREATE TABLE duly_messages (
 )""",
     "CREATE INDEX duly_messages_by_time ON duly_messages (scheduled_at, id)",
     "CREATE INDEX duly_messages_by_name ON duly_messages (event_name, scheduled_at, id)",
-    "CREATE INDEX duly_messages_dead ON duly_messages (scheduled_at, id) WHERE dead > 0",
+    "CREATE INDEX duly_messages_dead ON duly_messages (scheduled_at, id, dead) WHERE dead > 0",
     # What waits: narrow, so that claiming rewrites no payload; suspects stand apart.
     """\
 CREATE TABLE duly_due (
