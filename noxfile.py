@@ -13,6 +13,7 @@ CORE = Path("core")
 PLUGINS = sorted(file.parent for file in Path("plugins").glob("**/pyproject.toml"))
 DISTRIBUTIONS = [CORE, *PLUGINS]
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 # What every Python runs: nothing that needs a server.
@@ -42,11 +43,11 @@ def _found() -> list[str]:
         running = ".".join(map(str, sys.version_info[:3]))
         if running in others:
             os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([running, *reversed(others)]))
-    return [version for version in SUPPORTED if _runs(version)]
+    return [version for version in SUPPORTED if _runs(version)] or [RUNNING]
 
 
 def _runs(version: str) -> bool:
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if version == RUNNING:
         return True
     program = shutil.which(f"python{version}")
     if program is None:

@@ -1,11 +1,15 @@
-"""Checks of arguments that several verbs share; each raises an InvalidArgument that says what to do."""
+"""Checks of arguments that verbs share; each raises an InvalidArgument that says what to do."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
+from duly._plugins import Plugins
 from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
-from duly.message import Filter, Message, State, restore
+from duly.local import FunctionTransport
+from duly.message import Filter, Message, fresh
+from duly.store import Store
+from duly.transport import Transport
 
 __all__ = [
     "all_or_none",
@@ -15,6 +19,8 @@ __all__ = [
     "as_iterable",
     "as_message",
     "as_number",
+    "as_store",
+    "as_transport",
     "chunks",
 ]
 
@@ -70,28 +76,7 @@ def as_message(value: object, max_payload: int) -> Message:
             f"the payload of {value.id!r} has {len(value.payload)} bytes, max_payload is "
             f"{max_payload}: send a reference to the data, or raise max_payload"
         )
-    if (
-        value.state is State.SCHEDULED
-        and not value.retry_count
-        and not value.occurrence_count
-        and value.last_error is None
-        and value._delivery_id is None
-        and not value.trace_context
-        and value.next_attempt_at == value.scheduled_at
-    ):
-        return value
-    return restore(
-        {
-            **value.__dict__,
-            "state": State.SCHEDULED,
-            "retry_count": 0,
-            "occurrence_count": 0,
-            "last_error": None,
-            "_delivery_id": None,
-            "trace_context": _NOTHING,
-            "next_attempt_at": value.scheduled_at,
-        }
-    )
+    return fresh(value)
 
 
 def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]:
@@ -151,3 +136,26 @@ def as_iterable(values: object) -> Iterable[object]:
     if isinstance(values, Message) or not isinstance(values, Iterable):
         raise InvalidArgument(f"messages must be an iterable, not {type(values).__name__}")
     return values
+
+
+def as_store(value: object, plugins: Plugins) -> Store:
+    """A store, of its URL or as it is."""
+    if isinstance(value, str):
+        return plugins.store(value)
+    if not all(callable(getattr(value, verb, None)) for verb in ("put", "claim", "settle")):
+        raise InvalidArgument(f"store must be a URL or a store object, not {type(value).__name__}")
+    return cast(Store, value)
+
+
+def as_transport(value: object, plugins: Plugins) -> Transport:
+    """A transport, of its URL, as it is, or of a function that takes an envelope."""
+    if isinstance(value, str):
+        return plugins.transport(value)
+    if all(callable(getattr(value, verb, None)) for verb in ("open", "close", "publish")):
+        return cast(Transport, value)
+    if callable(value) and not isinstance(value, type):
+        return FunctionTransport(value)
+    raise InvalidArgument(
+        "transport must be a URL, a transport object or a function that takes an envelope, "
+        f"not {type(value).__name__}"
+    )

@@ -11,70 +11,32 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from duly._calls import StoreCalls
+from duly._claimed_job import ClaimedJob
 from duly._hands import Hand, Hands
+from duly._job import Interrupted, TimedOut
 from duly._logging import get_logger
 from duly._outage import Outage
-from duly._outcomes import after_missed, after_verdict, counters_of, error_text, next_fire
+from duly._outcomes import (
+    after_interruption,
+    after_missed,
+    after_verdict,
+    error_text,
+    next_fire,
+)
 from duly._plugins import Plugins
 from duly._store_time import StoreTime
 from duly._telemetry import Telemetry
-from duly._workers import Interrupted, TimedOut, Workers
+from duly._workers import Workers
 from duly.errors import Expired, TransportUnavailable
 from duly.hookspecs import Delivery
-from duly.recovery import Failure, Policy, Retry
-from duly.store import SUSPECT_LAPSES, Batch, Claim, Release, Reschedule, Settlement, Token
-from duly.transport import Envelope
+from duly.recovery import Failure, Policy, Retry, Verdict
+from duly.store import SUSPECT_LAPSES, Batch, Claim, Token
 
 __all__ = ["Deliveries"]
 
 _LEASE_MARGIN: Final = 0.2  # seconds, at least; else a fifth of the lease
-_TICK: Final = timedelta(microseconds=1)
-_WHEN_UNDECIDED: Final = 10.0  # seconds to put back what nobody could decide about
 
 log = get_logger()
-
-
-class _Job:
-    """One claimed message on its way out."""
-
-    __slots__ = ("_deliveries", "attended", "claim", "hand", "name", "probe")
-
-    def __init__(self, deliveries: "Deliveries", hand: Hand, claim: Claim) -> None:
-        self._deliveries = deliveries
-        self.hand = hand
-        self.claim = claim
-        self.name = claim.message.event_name
-        self.probe = False  # started while the transport was known to be gone
-        self.attended = False  # is to blame should the connection break over it
-
-    def keep_until(self) -> float:
-        return self.hand.keep_until
-
-    def start(self, now: float) -> Envelope | None:
-        hand, message = self.hand, self.claim.message
-        if now >= hand.keep_until or hand.withdrawn or message.expires_at is not None:
-            if not self._deliveries.still_wanted(self, now):
-                return None
-        outage = self._deliveries.outage
-        self.probe, self.attended = outage.active, outage.attended
-        return Envelope(
-            message_id=message.id,
-            event_name=message.event_name,
-            payload=message.payload,
-            metadata=message.metadata,
-            scheduled_at=message.scheduled_at,
-            occurrence=message.occurrence_count,
-            attempt=message.retry_count + self.claim.lapses + 1,
-            trace_context=message.trace_context,
-            message=message,
-        )
-
-    def finish(self, receipt: str | None, error: Exception | None) -> None:
-        try:
-            self._deliveries.finish(self, receipt, error)
-        except Exception as failed:  # a claim without an outcome would never end
-            log.error("outcome_failed", message_id=self.claim.message.id, exc_info=failed)
-            self._deliveries.release(self.hand, self.claim, _WHEN_UNDECIDED)
 
 
 class Deliveries:
@@ -168,10 +130,6 @@ class Deliveries:
         self.hands.answered(settling, outcomes, sent)
         return True
 
-    async def ask(self) -> None:
-        """Ask the store anything, to learn whether it is there."""
-        await self._calls(self._calls.store.stats)
-
     def _submit(self, batch: Batch, token: Token, sent: float) -> None:
         claims = batch.claims
         suspect = claims[0].lapses >= SUSPECT_LAPSES
@@ -187,7 +145,7 @@ class Deliveries:
             message = claim.message
             plain = not claim.lapses and message.recurrence is None and message.expires_at is None
             if plain or not self._decided(hand, claim, batch.now):
-                jobs.append(_Job(self, hand, claim))
+                jobs.append(ClaimedJob(self, hand, claim))
         observed = hand.observed
         self._workers.submit(
             jobs if observed is None else [observed.job(job.claim, job) for job in jobs]
@@ -199,15 +157,7 @@ class Deliveries:
             failure = self._failure(claim, None)
             verdict = self._plugins.recover(failure, self._policy)
             if not isinstance(verdict, Retry) or verdict.after:
-                log.warning(
-                    "claim_lapsed",
-                    message_id=claim.message.id,
-                    event_name=claim.message.event_name,
-                    lapses=claim.lapses,
-                    verdict=type(verdict).__name__.lower(),
-                )
-                hand.failures.append(failure)
-                self.hands.end(hand, claim.key, after_verdict(failure, verdict))
+                self._carry_out(verdict, failure, hand, claim)
                 return True
         else:
             missed, settlement = after_missed(claim.message, now)
@@ -225,7 +175,7 @@ class Deliveries:
 
     # --- publish
 
-    def still_wanted(self, job: _Job, now: float) -> bool:
+    def still_wanted(self, job: ClaimedJob, now: float) -> bool:
         """Whether a job whose turn it is may be published; it has its outcome otherwise."""
         hand, claim = job.hand, job.claim
         if now >= hand.keep_until:
@@ -236,7 +186,7 @@ class Deliveries:
             return False
         return not self._expired(hand, claim, self.time.now())
 
-    def finish(self, job: _Job, receipt: str | None, error: Exception | None) -> None:
+    def finish(self, job: ClaimedJob, receipt: str | None, error: Exception | None) -> None:
         """Decide what becomes of a message whose publish has ended."""
         hand, claim = job.hand, job.claim
         if error is None:
@@ -245,11 +195,8 @@ class Deliveries:
             message = claim.message
             following = None if message.recurrence is None else next_fire(message)
             if self._observed:
-                # Never negative, even if the store's clock was put back since the claim.
-                lateness = max(self.time.now() - message.scheduled_at, timedelta(0))
-                hand.deliveries.append(
-                    Delivery(message=message, lateness=lateness, receipt=receipt)
-                )
+                late = self.time.since(message.scheduled_at)
+                hand.deliveries.append(Delivery(message=message, lateness=late, receipt=receipt))
             self.hands.end(hand, claim.key, following)
         elif isinstance(error, Interrupted):
             self.release(hand, claim, error.pause)
@@ -266,15 +213,17 @@ class Deliveries:
             self._fail(hand, claim, error)
 
     def _fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
-        message = claim.message
         failure = self._failure(claim, error)
-        verdict = self._plugins.recover(failure, self._policy)
+        self._carry_out(self._plugins.recover(failure, self._policy), failure, hand, claim)
+
+    def _carry_out(self, verdict: Verdict, failure: Failure, hand: Hand, claim: Claim) -> None:
         log.warning(
             "delivery_failed",
-            message_id=message.id,
-            event_name=message.event_name,
+            message_id=failure.message.id,
+            event_name=failure.message.event_name,
             attempt=failure.attempt,
-            error=error_text(error),
+            lapses=failure.lapses,
+            error="claimant died" if failure.error is None else error_text(failure.error),
             verdict=type(verdict).__name__.lower(),
         )
         hand.failures.append(failure)
@@ -295,13 +244,5 @@ class Deliveries:
         self, hand: Hand, claim: Claim, pause: float = 0.0, *, behind: bool = False
     ) -> None:
         """Put a message back, uncounted: at its place, ``behind`` all that is due, or later."""
-        message, now = claim.message, self.time.now()
-        settlement: Settlement = Release(message.next_attempt_at)
-        if pause or behind:
-            settlement = Release(now + timedelta(seconds=pause))
-        if message.recurrence is not None and not claim.lapses:
-            # A fire that was claimed in time must not be found missed when it is claimed again:
-            # a next_attempt_at of its own tells it from one that was never claimed.
-            at = max(now + timedelta(seconds=pause), message.scheduled_at + _TICK)
-            settlement = Reschedule(at, counters_of(message))
+        settlement = after_interruption(claim, self.time.now(), pause, behind=behind)
         self.hands.end(hand, claim.key, settlement)

@@ -158,7 +158,7 @@ class Engine:
             except (Exception, asyncio.CancelledError) as error:  # one that died would cost more
                 if isinstance(error, asyncio.CancelledError) and not cancelled_by_itself():
                     raise
-                log.error("duty_failed", duty=name, exc_info=error)
+                log.exception("duty_failed", duty=name)
                 await asyncio.sleep(pauses.next())
             else:
                 await asyncio.Event().wait()  # a duty with nothing to do here

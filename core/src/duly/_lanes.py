@@ -133,7 +133,7 @@ class Lanes(Generic[J]):
             self._turns.append(lane)
 
     def refuse_stalled(self, now: float) -> list[tuple[J, float]]:
-        """Take the jobs of lanes that have stalled out of the queue, but for a few to go on with."""
+        """Take the jobs of stalled lanes out of the queue, but for a few to go on with."""
         refused = []
         for lane in self._lanes.values():
             if self._fair and len(lane.jobs) > self._keep and lane.stalled(now):

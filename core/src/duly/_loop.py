@@ -133,7 +133,7 @@ class Loop:
         deliveries.hands.starved = not limit
         if not limit:
             if not await deliveries.settle() and self.trouble is not None:
-                await deliveries.ask()
+                await self._calls(self._calls.store.stats)  # whether it is back
             return _LONGEST_NAP
         batch = await deliveries.claim(limit)
         if batch.more or deliveries.hands.to_settle:
@@ -187,9 +187,10 @@ class Loop:
                 break
             if not isinstance(store, SupportsPeeking):
                 await _wait(self._woken, left)
-            elif not await _wait(self._woken, min(left, self._poll_interval)):
-                if await self._changed(store):
-                    break
+                continue
+            woken = await _wait(self._woken, min(left, self._poll_interval))
+            if not woken and await self._changed(store):
+                break
         self._nap_ends = math.inf
 
     async def _changed(self, store: SupportsPeeking) -> bool:

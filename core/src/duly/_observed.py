@@ -12,10 +12,10 @@ from typing import Any, Final
 from opentelemetry import context
 from opentelemetry.trace import Link, Span, set_span_in_context
 
+from duly._job import Job
 from duly._metrics import Metrics
 from duly._spans import Spans, carrier_of, fail, harmless, link_to
 from duly._store_time import StoreTime
-from duly._workers import Job
 from duly.message import Message
 from duly.recovery import Failure
 from duly.store import Bury, Claim, Key, Release, Reschedule, Settlement

@@ -9,12 +9,20 @@ from typing import Final
 from duly.message import Message
 from duly.recovery import Bury, Discard, Failure, Retry, Verdict
 from duly.store import Bury as Buried
-from duly.store import Counters, Reschedule, Settlement
+from duly.store import Claim, Counters, Release, Reschedule, Settlement
 from duly.url import mask
 
-__all__ = ["after_missed", "after_verdict", "counters_of", "error_text", "next_fire"]
+__all__ = [
+    "after_interruption",
+    "after_missed",
+    "after_verdict",
+    "counters_of",
+    "error_text",
+    "next_fire",
+]
 
 _ERROR_BYTES: Final = 1024
+_MICROSECOND: Final = timedelta(microseconds=1)
 _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -64,7 +72,7 @@ def after_missed(message: Message, now: datetime) -> tuple[bool, Reschedule | No
         or now - fire <= recurrence.grace
     ):
         return False, None
-    latest = recurrence.latest(fire, now - recurrence.grace - timedelta(microseconds=1))
+    latest = recurrence.latest(fire, now - recurrence.grace - _MICROSECOND)
     if recurrence.missed == "once":
         if latest == fire:
             return False, None
@@ -72,6 +80,23 @@ def after_missed(message: Message, now: datetime) -> tuple[bool, Reschedule | No
         return True, _moved(message, latest, max(now, latest))
     following = recurrence.following(latest)
     return True, None if following is None else _moved(message, following, following)
+
+
+def after_interruption(
+    claim: Claim, now: datetime, pause: float, *, behind: bool
+) -> Release | Reschedule:
+    """How a message is put back, uncounted: at its place, ``behind`` all that is due, or later.
+
+    ``pause`` is in seconds from now.
+    """
+    message = claim.message
+    later = now + timedelta(seconds=pause)
+    if message.recurrence is not None and not claim.lapses:
+        # A fire that was claimed in time must not be found missed when it is claimed again: a
+        # next_attempt_at of its own tells it from one that was never claimed.
+        at = max(later, message.scheduled_at + _MICROSECOND)
+        return Reschedule(at, counters_of(message))
+    return Release(later if pause or behind else message.next_attempt_at)
 
 
 def after_verdict(failure: Failure, verdict: Verdict) -> Settlement | None:

@@ -24,6 +24,10 @@ class StoreTime:
         """The store's time, or a little later: what was due stays due, lateness never negative."""
         return self._heard + timedelta(seconds=self._clock() - self._sent)
 
+    def since(self, moment: datetime) -> timedelta:
+        """How late it is by then; never negative, even if the store's clock was put back."""
+        return max(self.now() - moment, timedelta(0))
+
     def seconds_until(self, moment: datetime) -> float:
         """How long until the store's clock shows that moment; negative when it is past."""
         return (moment - self.now()).total_seconds()

@@ -6,54 +6,20 @@ its own: one ticker looks after all of them.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
+from duly._job import BY_ITSELF, Interrupted, Job, TimedOut, error_of
 from duly._lanes import Lane, Lanes
 from duly.errors import TransportError
 from duly.transport import Envelope, SupportsBatches, Transport
 
-__all__ = ["Interrupted", "Job", "TimedOut", "Workers"]
+__all__ = ["Workers"]
 
 _ABANDON_AFTER: Final = 1.0  # seconds between cancelling a publish and going on without it
 _TICK: Final = 0.05  # seconds until the next look at the deadlines
 _YIELD_MESSAGES: Final = 256
 _YIELD_SECONDS: Final = 0.005
 _CHUNK: Final = 100  # messages of one publish_many
-_BY_ITSELF: Final = "the transport cancelled the publish by itself"
-
-
-class Job(Protocol):
-    """One claimed message on its way out."""
-
-    name: str
-    """The event name."""
-
-    def keep_until(self) -> float:
-        """Until when, in loop time, its claim is certain: no publish lasts beyond."""
-        ...
-
-    def start(self, now: float) -> Envelope | None:
-        """The envelope, at its turn. None: not to be published after all; it is finished then."""
-        ...
-
-    def finish(self, receipt: str | None, error: Exception | None) -> None:
-        """What became of it; called once at the most."""
-        ...
-
-
-class Interrupted(Exception):  # no error: a publish ended for reasons of our own
-    """It was not started or was cut short; nothing is counted against the message.
-
-    ``pause`` is for how many seconds to send it back.
-    """
-
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
-        super().__init__(reason)
-        self.pause = pause
-
-
-class TimedOut(TransportError):
-    """The publish took longer than ``publish_timeout``; it was cancelled."""
 
 
 class _Worker:
@@ -248,7 +214,7 @@ class Workers:
             if worker.abandoned:
                 return
             earned = worker.reason is None
-            answers = [(outcome, worker.judge(_error(outcome))) for outcome in outcomes]
+            answers = [(outcome, worker.judge(error_of(outcome))) for outcome in outcomes]
             if not earned:
                 worker.end_cancel()
             worker.taken = ()
@@ -277,11 +243,4 @@ class Workers:
             return worker.reason
         if worker.task.cancelling():
             raise  # noqa: PLE0704  # called while CancelledError is being handled
-        return TransportError(_BY_ITSELF)
-
-
-def _error(outcome: object) -> Exception | None:
-    """The error of a message published among others; None for a receipt."""
-    if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
-        return TransportError(_BY_ITSELF)  # gather() returns a CancelledError like any other
-    return outcome if isinstance(outcome, Exception) else None
+        return TransportError(BY_ITSELF)

@@ -22,6 +22,7 @@ __all__ = [
     "Filter",
     "Message",
     "State",
+    "fresh",
     "new_id",
     "restore",
     "with_changes",
@@ -169,6 +170,30 @@ def restore(fields: dict[str, Any]) -> Message:
 def with_changes(message: Message, **changes: Any) -> Message:
     """A copy with some fields changed, those managed by duly included; unchecked."""
     return restore({**message.__dict__, **changes})
+
+
+def fresh(message: Message) -> Message:
+    """The message as it is scheduled: what duly manages is as new, whatever it was before."""
+    if (
+        message.state is State.SCHEDULED
+        and not message.retry_count
+        and not message.occurrence_count
+        and message.last_error is None
+        and message._delivery_id is None  # noqa: SLF001  # it is of this module
+        and not message.trace_context
+        and message.next_attempt_at == message.scheduled_at
+    ):
+        return message
+    return with_changes(
+        message,
+        state=State.SCHEDULED,
+        retry_count=0,
+        occurrence_count=0,
+        last_error=None,
+        next_attempt_at=message.scheduled_at,
+        trace_context=_NOTHING,
+        _delivery_id=None,
+    )
 
 
 def _limit(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:

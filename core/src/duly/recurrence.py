@@ -155,8 +155,10 @@ def _clock(moment: datetime, where: tzinfo) -> tuple[timedelta, datetime]:
 class Cron(Recurrence):
     """Again whenever the clock of ``timezone`` matches a cron expression.
 
-    Debian's cron in all daylight-saving cases (by the library ``cronsim``): what falls into the
-    gap fires right after it; what has a fixed hour fires once when the hour comes twice.
+    Debian's cron in all daylight-saving cases (by the library ``cronsim``): what has a fixed hour
+    and minute fires right after the gap it falls into, and once when its hour comes twice; with a
+    ``*`` or ``*/n`` for the minute or hour, or with seconds, it follows the clock on the wall
+    through both.
 
     Raises:
         InvalidArgument: not a cron expression, an unknown time zone, or a bound of the wrong type.

@@ -5,18 +5,17 @@ import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from duly._arguments import as_number
+from duly._arguments import as_number, as_transport
 from duly._engine import Engine, Options
 from duly._outcomes import error_text
 from duly.client import Client
 from duly.errors import InvalidArgument, SchedulerStateError
 from duly.health import Report
-from duly.local import FunctionTransport
 from duly.message import Message
 from duly.moment import as_duration
 from duly.recovery import Backoff, Policy
@@ -90,7 +89,7 @@ class Scheduler(Client):
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
         )
-        self._transport = self._as_transport(transport)
+        self._transport = as_transport(transport, self._plugins)
         self._engine: Engine | None = None
         self._run: asyncio.Task[None] | None = None
 
@@ -111,7 +110,7 @@ class Scheduler(Client):
             raise
         _raise_from(run)
 
-    async def stop(self, timeout: timedelta = _DRAIN) -> None:
+    async def stop(self, timeout: timedelta = _DRAIN) -> None:  # noqa: ASYNC109  # it returns in any case, cutting publishes short
         """Claim no more, let publishes in flight end, settle, and return in any case.
 
         Publishes that have not ended after ``timeout`` are cancelled and their messages put back,
@@ -236,18 +235,6 @@ class Scheduler(Client):
             report.odd(f"this host's clock is {-offset.total_seconds():.1f} s off the store's")
         if engine.deliveries.saw_newer(within=_NEWER_FOR):
             report.odd("records of a newer format are waiting: upgrade this host")
-
-    def _as_transport(self, transport: object) -> Transport:
-        if isinstance(transport, str):
-            return self._plugins.transport(transport)
-        if all(callable(getattr(transport, verb, None)) for verb in ("open", "close", "publish")):
-            return cast(Transport, transport)
-        if callable(transport) and not isinstance(transport, type):
-            return FunctionTransport(transport)
-        raise InvalidArgument(
-            "transport must be a URL, a transport object or a function that takes an envelope, "
-            f"not {type(transport).__name__}"
-        )
 
 
 def _raise_from(run: "asyncio.Task[None]") -> None:

@@ -113,6 +113,19 @@ class SuspectCases(StoreHarness):
         batch = await desk.claim()
         assert [(claim.message.id, claim.lapses) for claim in batch.claims] == [("a", 2)]
 
+    async def test_a_suspect_comes_at_its_very_moment(self, desk: Bench) -> None:
+        await desk.put("a")
+        await make_suspect(desk, "a")
+        batch = await desk.claim()
+        again = batch.now + SECOND
+        assert await desk.settle(batch, {"a": Release(again)})
+        await desk.pass_time(SECOND - self.resolution)
+        batch = await desk.claim()
+        assert (ids(batch), batch.more, batch.next_due) == ([], False, again)
+        await desk.pass_time(self.resolution)
+        batch = await desk.claim()
+        assert (ids(batch), batch.more) == (["a"], False)
+
     async def test_a_suspect_lapses_again(self, desk: Bench) -> None:
         await desk.put("a")
         await make_suspect(desk, "a")

@@ -1,0 +1,151 @@
+"""Every await a crash point: a scheduler is killed at each of them, and nothing is lost by it.
+
+A test of a store of your own::
+
+    def test_every_await_may_be_the_last(tmp_path):
+        files = itertools.count()
+        crash_everywhere(lambda clock: MyStore(tmp_path / f"{next(files)}.db", clock=clock))
+
+A story is told: messages are scheduled, claimed, published, settled, renewed, recovered, retried,
+cancelled, moved, replaced. It is told once undisturbed, to count how often the scheduler calls
+its store and its transport; then again and again, and each time the scheduler is killed at the
+next of these calls: before it was carried out, or after, when the answer has not arrived. Another
+scheduler goes on with the same store; whoever got no answer asks again. When nothing is left to
+deliver, the rules R1 to R4 must have been kept. Time is virtual; threads, files and sockets of the
+store are real.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from duly.message import Filter, State
+from duly.recovery import Backoff
+from duly.store import Clock, Store
+from duly.testing.clock import VirtualTimeLoop, virtual_clock
+from duly.testing.history import History
+from duly.testing.processes import Act, Process, adopt_tasks
+from duly.testing.story import Story
+
+__all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points"]
+
+T = TypeVar("T")
+
+MakeStore = Callable[[Clock], Store]
+"""Called for a store that is empty, whatever was made before, and tells time by a clock."""
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "batch_size": 4,
+    "stuck_duration": timedelta(seconds=3),
+    "recovery": Backoff(initial=timedelta(seconds=1), jitter=0),
+}
+_PATIENCE: Final = 60.0  # virtual seconds in which all that is left must be delivered
+
+
+def crash_points(make_store: MakeStore) -> Sequence[str]:
+    """Where the story can be cut off, in order: the verb, and whether it was carried out.
+
+    Raises:
+        AssertionError: a rule was broken, although nothing was cut off.
+    """
+    return _tell(make_store, None)
+
+
+def crash_at(make_store: MakeStore, number: int) -> None:
+    """Tell the story and kill its scheduler at this crash point, counted from 0.
+
+    Raises:
+        AssertionError: a rule was broken; tells which, and what happened to the message.
+    """
+    _tell(make_store, number)
+
+
+def crash_everywhere(make_store: MakeStore) -> Sequence[str]:
+    """Tell the story once for each of its crash points; all of them.
+
+    Raises:
+        AssertionError: a rule was broken; tells at which crash point, to try by :func:`crash_at`.
+    """
+    points = crash_points(make_store)
+    for number, name in enumerate(points):
+        try:
+            crash_at(make_store, number)
+        except AssertionError as error:
+            raise AssertionError(f"killed at crash point {number}, {name}: {error}") from error
+    return points
+
+
+class _Points:
+    """Counts the calls that a process makes, and kills it at one of them."""
+
+    def __init__(self, fatal: int | None) -> None:
+        self.names: list[str] = []
+        self._fatal = fatal
+
+    async def __call__(self, process: Process, verb: str, act: Act[T]) -> T:
+        await self._pass(process, f"{verb}: not carried out")
+        answer = await act()
+        await self._pass(process, f"{verb}: carried out, not answered")
+        return answer
+
+    async def _pass(self, process: Process, name: str) -> None:
+        self.names.append(name)
+        if len(self.names) - 1 == self._fatal:
+            await process.die()
+
+
+async def _undisturbed(process: Process, verb: str, act: Act[T]) -> T:
+    return await act()
+
+
+def _tell(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(_told(make_store, fatal))
+
+
+async def _told(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    adopt_tasks(loop)
+    clock = virtual_clock(loop)
+    history, story, points = History(clock), Story(clock), _Points(fatal)
+    store = make_store(clock)
+    await store.open()
+    try:
+        ghost = Process("ghost", store, story.receive, _undisturbed, history, **_OPTIONS)
+        await story.haunt(ghost.store)
+        await ghost.kill()
+        first = Process("first", store, story.receive, points, history, **_OPTIONS)
+        if not await _live(first, story, store):
+            second = Process("second", store, story.receive, _undisturbed, history, **_OPTIONS)
+            assert await _live(second, story, store)
+        history.check(await store.list(Filter(state=State.DEAD)))
+        if fatal is None:
+            story.check(history)
+    finally:
+        await store.close()
+    return points.names
+
+
+async def _live(process: Process, story: Story, store: Store) -> bool:
+    """Whether a process lived on to the end of the story, and until nothing was left."""
+    work = process.run(_work(process, story, store))
+    dying = asyncio.ensure_future(process.dying.wait())
+    await asyncio.wait([work, dying], return_when=asyncio.FIRST_COMPLETED)
+    dying.cancel()
+    if process.alive:
+        await work
+        return True
+    await process.kill()
+    return False
+
+
+async def _work(process: Process, story: Story, store: Store) -> None:
+    async with process.scheduler.running() as scheduler:
+        await story.go_on(scheduler)
+        end = asyncio.get_running_loop().time() + _PATIENCE
+        while (stats := await store.stats()).scheduled or stats.claimed:
+            if asyncio.get_running_loop().time() > end:
+                left = await store.list(Filter())
+                raise AssertionError(f"R1: not delivered after {_PATIENCE:g} s: {left}")
+            await asyncio.sleep(0.1)

@@ -1,0 +1,122 @@
+"""The story that is cut off everywhere: a little of all that a scheduler does."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from duly.errors import MessageNotFound, Rejected, TransportError, WrongState
+from duly.message import Message
+from duly.recurrence import Every
+from duly.scheduler import Scheduler
+from duly.store import Clock, Group, Store
+from duly.testing.history import History
+from duly.transport import Envelope
+
+__all__ = ["Story"]
+
+_SECOND = timedelta(seconds=1)
+_MICROSECOND = timedelta(microseconds=1)
+_ACCEPTED = [
+    *(f"{id}:0" for id in ("plain", "slow", "flaky", "cancelled", "moved", "replaced", "haunted")),
+    *("series:0", "series:1", "series:2"),
+    *("taken:0", "taken:0", "swapped:0", "swapped:0"),  # the old ones were on their way
+]
+_CANCELLATIONS = ("cancelled", "too late")
+
+Step = tuple[float, Callable[[Scheduler], Awaitable[object]]]
+
+
+class Story:
+    """Steps that a client takes, each when its time has come and the one before was answered.
+
+    A step that got no answer is taken again, by whatever scheduler there is then.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._numbers = itertools.count(1)
+        self._steps = iter(self._all_steps())
+        self._step = next(self._steps, None)
+
+    async def haunt(self, store: Store) -> None:
+        """Have a message claimed by somebody who dies at once, to be recovered later."""
+        await store.put([Group([self._message("haunted", 0)])])
+        await store.claim(limit=1, lease=2 * _SECOND, owner="ghost")
+
+    async def go_on(self, scheduler: Scheduler) -> None:
+        """Take the steps that were not taken yet."""
+        while self._step is not None:
+            at, act = self._step
+            wait = (self._at(at) - self._clock()).total_seconds()
+            await asyncio.sleep(max(0.0, wait))
+            with suppress(MessageNotFound, WrongState):  # it came too late, after a crash
+                await act(scheduler)
+            self._step = next(self._steps, None)
+
+    async def receive(self, envelope: Envelope) -> None:
+        """What the receiver does; how, is in the event name."""
+        match envelope.event_name:
+            case "slow":  # longer than a lease
+                await asyncio.sleep(4)
+            case "brief":
+                await asyncio.sleep(1)
+            case "flaky" if envelope.attempt == 1:
+                raise TransportError("not yet")
+            case "refused":
+                raise Rejected("never")
+
+    def check(self, history: History) -> None:
+        """What comes out in one way only as long as nobody is killed, came out so.
+
+        Raises:
+            AssertionError: it did not.
+        """
+        accepted = sorted(
+            event.scheduling.rpartition(":")[0] + f":{event.occurrence}"
+            for event in history.events
+            if event.what == "accepted"
+        )
+        assert accepted == sorted(_ACCEPTED), f"not once each: {accepted}"
+        verbs = [event.what for event in history.events if event.what in _CANCELLATIONS]
+        assert verbs == list(_CANCELLATIONS), f"cancelled otherwise: {verbs}"
+
+    def _all_steps(self) -> Sequence[Step]:
+        new = self._message
+        every = Every(_SECOND, max_occurrences=3, missed="all")
+        many = [
+            new("slow", 0.5, "slow"),
+            new("flaky", 0.5, "flaky"),
+            new("refused", 0.5, "refused"),
+            new("series", 1, recurrence=every),
+        ]
+        plain, cancelled, again = new("plain", 0.5), new("cancelled", 30), new("cancelled", 2)
+        moved, replaced = new("moved", 40), new("replaced", 50)
+        taken, anew = new("taken", 0.5, "brief"), new("taken", 2.5)
+        swapped = new("swapped", 1.5, "brief")
+        return [
+            (0, lambda each: each.schedule(plain)),
+            (0, lambda each: each.schedule_many(many)),
+            (0, lambda each: each.schedule(taken)),
+            (0, lambda each: each.schedule(cancelled)),
+            (0, lambda each: each.cancel("cancelled", missing_ok=True)),
+            (0, lambda each: each.schedule(again)),
+            (0, lambda each: each.schedule_many([moved, replaced, swapped])),
+            (0.2, lambda each: each.reschedule("moved", self._at(3))),
+            # Made anew for each try: with replace nothing is a repeat.
+            (0.2, lambda each: each.schedule(new("replaced", 2), replace=True)),
+            (1, lambda each: each.cancel("taken", missing_ok=True)),
+            (1, lambda each: each.schedule(anew)),
+            (2, lambda each: each.schedule(new("swapped", 4), replace=True)),
+        ]
+
+    def _message(self, id: str, due: float, name: str = "event", **more: Any) -> Message:
+        # Made later than all before it, be it by a microsecond.
+        created_at = self._clock() + next(self._numbers) * _MICROSECOND
+        return Message(name, scheduled_at=self._at(due), id=id, created_at=created_at, **more)
+
+    def _at(self, seconds: float) -> datetime:
+        return self._start + timedelta(seconds=seconds)
