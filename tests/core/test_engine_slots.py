@@ -195,12 +195,13 @@ async def test_a_slot_works_on_after_a_cancellation_of_its_publish() -> None:
 
     async def publish(envelope: Envelope) -> None:
         await asyncio.sleep(100 if len(transport.begun) in (1, 2, 3) else 0.5)
-        async with asyncio.timeout(1):  # would misfire were an old cancellation still counted
-            await asyncio.sleep(0.1)
+        if len(transport.begun) in (4, 5):
+            raise asyncio.CancelledError  # would end the worker were an old one still counted
 
     transport = Probed(publish)
     async with delivering(store, transport, **options) as running:
         await running.schedule_many(messages(10))
+        await until(lambda: len(transport.begun) == 6, within=3 * 1.06 + 2 * 0.51)
         await emptied(store)
     assert len(transport.ended) == 10
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -120,6 +121,29 @@ async def test_what_a_publish_makes_of_being_cut_short_is_not_held_against_the_m
     assert not witness.failed
 
 
+@run_virtually
+async def test_what_many_at_a_time_make_of_it_is_not_held_against_them_either() -> None:
+    class Thorough(Probed):
+        async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                return ["made it", ConnectionError("interrupted")]
+            return []
+
+    store, witness = WakingStore(), Witness()
+    running = scheduler(store, Thorough(), plugins=[witness])
+    start = await started(running)
+    await running.schedule_many(messages(2))
+    await asyncio.sleep(1)
+    await running.stop(NOW)
+    await start
+    (left,) = await running.list()
+    assert (left.id, left.retry_count, left.last_error) == ("event-1", 0, None)
+    assert not witness.failed
+    assert [each.receipt for each in witness.delivered[0]] == ["made it"]
+
+
 @pytest.mark.parametrize("kind", [Probed, ManyProbed])
 @run_virtually
 async def test_it_returns_though_the_transport_never_ends(kind: type[Probed]) -> None:
@@ -193,6 +217,8 @@ async def test_it_returns_though_the_transport_neither_opens_nor_closes(hang_at:
     assert now() - begun < 5.1
     assert transport.closed == 1
     await start
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @run_virtually

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.core.engine_kit import (
@@ -121,6 +121,17 @@ async def test_nothing_is_claimed_beyond_a_probe_and_probes_differ(kind: type[Br
         assert 10 < len(probes) < 30
         assert len({*probes}) == len(probes)
         assert store.count(since=2.05) < 120
+        await emptied(store)
+
+
+@run_virtually
+async def test_what_waits_in_hand_when_it_breaks_is_put_back_unpublished() -> None:
+    store, transport = WakingStore(), Broken(end=1)
+    async with delivering(store, transport, max_in_flight=1) as running:
+        await running.schedule_many(messages(50))
+        await asyncio.sleep(0.05)
+        assert len(transport.begun) == 1
+        assert (await running.stats()).claimed == 0
         await emptied(store)
 
 
@@ -289,6 +300,27 @@ async def test_a_delivery_forgives_the_losses_before_it() -> None:
 
 
 @run_virtually
+async def test_only_a_check_that_says_so_holds_a_message_liable() -> None:
+    class Checked(Probed):
+        answers: ClassVar[list[Any]] = [[], ["gone"], [], ValueError("?"), []]
+
+        async def check(self) -> Sequence[str]:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer  # type: ignore[no-any-return]  # as it is told
+
+    outage = Outage(Checked(), hold=lambda _: None, wake=lambda: None)
+    await outage.open()
+    outage.lost(TransportUnavailable("gone"), "x", attended=True)
+    liable = []
+    for _ in range(5):
+        assert await outage.ready_to_probe()
+        liable.append(outage.attended)
+    assert liable == [True, False, True, False, True]
+
+
+@run_virtually
 async def test_what_is_remembered_of_losses_is_bounded() -> None:
     outage = Outage(Probed(), hold=lambda _: None, wake=lambda: None)
     for key in range(25_000):
@@ -387,8 +419,11 @@ async def test_a_probe_that_hangs_is_put_back_uncounted() -> None:
 
     transport = Probed(publish)
     options: dict[str, Any] = {"publish_timeout": SECOND * 5, "plugins": [witness]}
-    async with delivering(store, transport, max_in_flight=1, **options) as running:
-        await running.schedule_many(messages(10))
+    async with delivering(store, transport, **options) as running:
+        await running.schedule_many(messages(1))
+        await running.schedule_many(messages(10, due=0.01), replace=True)
+        await asyncio.sleep(30)
+        assert transport.most == 1  # one at a time
         await emptied(store)
     assert not witness.failed
     assert len(transport.begun) >= 10 + 5
@@ -396,10 +431,12 @@ async def test_a_probe_that_hangs_is_put_back_uncounted() -> None:
     assert len({*probes}) == len(probes)
 
 
+@pytest.mark.parametrize("kind", [Broken, Looked])
 @run_virtually
-async def test_a_probe_that_the_transport_refuses_ends_the_outage() -> None:
+async def test_a_probe_that_the_transport_refuses_ends_the_outage(kind: type[Broken]) -> None:
     """It answers: whatever it has against that message, it is there."""
     store, witness = WakingStore(), Witness()
+    transport = kind(end=0)
 
     async def publish(envelope: Envelope) -> None:
         if len(transport.begun) == 1:
@@ -407,7 +444,7 @@ async def test_a_probe_that_the_transport_refuses_ends_the_outage() -> None:
         if envelope.event_name == "bad":
             raise TransportError("not this one")
 
-    transport = Probed(publish)
+    transport._publish = publish
     options: dict[str, Any] = {"recovery": lambda _: Bury("bad"), "plugins": [witness]}
     async with delivering(store, transport, max_in_flight=1, **options) as running:
         await running.schedule_many([message("bad", due=-2, id="bad"), *messages(10)])

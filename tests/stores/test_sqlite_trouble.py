@@ -1,4 +1,4 @@
-"""The SQLite store in trouble: what passes, who has gone, what is less than safe."""
+"""The SQLite store in trouble: what passes, and who has gone."""
 
 import asyncio
 import contextlib
@@ -207,64 +207,3 @@ class TestSideBySide:
         assert not stats.done()
         clock.open.set()
         assert (await stats).claimed == 1
-
-    async def test_a_store_on_another_thread_wakes(self, store: SQLiteStore, path: Path) -> None:
-        async def put() -> None:
-            other = SQLiteStore(path.parent / "." / path.name)
-            await other.open()
-            await other.put([group("a")])
-            await other.close()
-
-        waiting = asyncio.create_task(store.wait_for_change())
-        await asyncio.to_thread(asyncio.run, put())
-        async with asyncio.timeout(10):
-            await waiting
-
-    async def test_what_is_due_later_wakes_nobody(self, store: SQLiteStore) -> None:
-        await store.put([group("a")])
-        await asyncio.wait_for(store.wait_for_change(), 10)
-        later = Message("event", id="b", scheduled_at=START + MINUTE)
-        await store.put([Group([later])])
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(store.wait_for_change(), 0.05)
-
-    async def test_one_store_of_two_tasks(self, store: SQLiteStore) -> None:
-        waiting = [asyncio.create_task(store.wait_for_change()) for _ in range(2)]
-        await asyncio.sleep(0)
-        await store.put([group("a")])
-        async with asyncio.timeout(10):
-            await asyncio.gather(*waiting)
-
-    async def test_looking_in_vain_changes_nothing(self, store: SQLiteStore, path: Path) -> None:
-        other = SQLiteStore(path, clock=lambda: START)
-        await other.open()
-        await store.put([Group([Message("event", scheduled_at=START + MINUTE)])])
-        assert await other.changed()
-        await store.claim(limit=1, lease=MINUTE, owner="me")
-        await store.settle([])
-        assert not await other.changed()
-        await other.close()
-
-
-class TestDoubts:
-    async def test_none(self, store: SQLiteStore) -> None:
-        assert list(await store.check()) == []
-
-    async def test_not_synchronous(self, store: SQLiteStore) -> None:
-        await on_connection(store, lambda db: db.execute("PRAGMA synchronous = NORMAL"))
-        (told,) = await store.check()
-        assert "synchronous" in told
-
-    async def test_the_file_is_gone(self, store: SQLiteStore, path: Path) -> None:
-        path.unlink()  # noqa: ASYNC240  # nothing else runs
-        (told,) = await store.check()
-        assert "removed or replaced" in told
-
-    async def test_without_a_log(self, store: SQLiteStore) -> None:
-        # As where files cannot be shared memory: SQLite then keeps another kind of journal.
-        await store._reader.close()  # the kind changes for a lone connection only
-        await on_connection(store, lambda db: db.execute("PRAGMA journal_mode = DELETE").fetchall())
-        (told,) = await store.check()
-        assert "journal mode delete" in told
-        assert await store.put([group("a")]) == [None]
-        assert (await store.claim(limit=1, lease=MINUTE, owner="me")).claims

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from duly._hands import Hand
 from duly._logging import get_logger
 from duly.store import Claim
-from duly.transport import Envelope
+from duly.transport import Envelope, envelope_of
 
 if TYPE_CHECKING:  # what makes these jobs imports this module
     from duly._delivery import Deliveries
@@ -40,17 +40,7 @@ class ClaimedJob:
             return None
         outage = self._deliveries.outage
         self.probe, self.attended = outage.active, outage.attended
-        return Envelope(
-            message_id=message.id,
-            event_name=message.event_name,
-            payload=message.payload,
-            metadata=message.metadata,
-            scheduled_at=message.scheduled_at,
-            occurrence=message.occurrence_count,
-            attempt=message.retry_count + self.claim.lapses + 1,
-            trace_context=message.trace_context,
-            message=message,
-        )
+        return envelope_of(message, message.retry_count + self.claim.lapses + 1)
 
     def finish(self, receipt: str | None, error: Exception | None) -> None:
         try:

@@ -25,8 +25,9 @@ from duly.recovery import Backoff
 from duly.store import Clock, Store
 from duly.testing.clock import VirtualTimeLoop, virtual_clock
 from duly.testing.history import History
-from duly.testing.processes import Act, Process, adopt_tasks
+from duly.testing.processes import Process, adopt_tasks, emptied
 from duly.testing.story import Story
+from duly.testing.views import Act
 
 __all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points"]
 
@@ -36,7 +37,9 @@ MakeStore = Callable[[Clock], Store]
 """Called for a store that is empty, whatever was made before, and tells time by a clock."""
 
 _OPTIONS: Final[dict[str, Any]] = {
-    "batch_size": 4,
+    "poll_interval": timedelta(seconds=1),
+    "batch_size": 3,
+    "max_in_flight": 3,
     "stuck_duration": timedelta(seconds=3),
     "recovery": Backoff(initial=timedelta(seconds=1), jitter=0),
 }
@@ -95,7 +98,7 @@ class _Points:
             await process.die()
 
 
-async def _undisturbed(process: Process, verb: str, act: Act[T]) -> T:
+async def _undisturbed(_process: Process, _verb: str, act: Act[T]) -> T:
     return await act()
 
 
@@ -143,9 +146,6 @@ async def _live(process: Process, story: Story, store: Store) -> bool:
 async def _work(process: Process, story: Story, store: Store) -> None:
     async with process.scheduler.running() as scheduler:
         await story.go_on(scheduler)
-        end = asyncio.get_running_loop().time() + _PATIENCE
-        while (stats := await store.stats()).scheduled or stats.claimed:
-            if asyncio.get_running_loop().time() > end:
-                left = await store.list(Filter())
-                raise AssertionError(f"R1: not delivered after {_PATIENCE:g} s: {left}")
-            await asyncio.sleep(0.1)
+        await emptied(store, within=_PATIENCE)
+        await story.take_leave(scheduler)
+    await emptied(store, within=0)

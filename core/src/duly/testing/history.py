@@ -10,8 +10,6 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-import attrs
-
 from duly.message import Message
 from duly.store import Batch, Clock, Group
 from duly.testing.scheduling import Event, Scheduling, name_of
@@ -28,6 +26,8 @@ class History:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.events: list[Event] = []
+        self._known: dict[str, Scheduling] = {}
+        self._current: dict[str, Scheduling] = {}  # by id: what was stored last
 
     def note(self, what: str, process: str, **more: object) -> None:
         """Something happened, just now."""
@@ -71,34 +71,30 @@ class History:
         Raises:
             AssertionError: a rule was broken; tells which, and what happened to the message.
         """
+        self._known, self._current = {}, {}
         buried = {message.delivery_id for message in dead}
-        known: dict[str, Scheduling] = {}
-        current: dict[str, Scheduling] = {}  # by id: what was stored last
         for event in self.events:
-            if event.what == "crashed":
-                for each in known.values():
+            if event.what == "asked" and event.message is not None:
+                self._known.setdefault(event.scheduling, Scheduling(event.message, buried))
+            elif event.what == "crashed":
+                for each in self._known.values():
                     each.in_flight.discard(event.process)
-                continue
-            if event.what == "asked":
-                assert event.message is not None
-                known.setdefault(event.scheduling, Scheduling(event.message, buried))
-                continue
-            if event.id:
-                scheduling = current.get(event.id)
-                if scheduling is None:
-                    continue  # of nothing that was ever stored
             else:
-                scheduling = known.get(event.scheduling)
-                if scheduling is None:
-                    self._fail(event.scheduling, "nobody scheduled this")
-            if event.what in ("stored", "replacing"):
-                former = current.get(scheduling.id)
-                if event.what == "replacing" and former not in (None, scheduling):
-                    former.remove("replaced")
-                current[scheduling.id] = scheduling
-            self._judge(scheduling.name, scheduling.follow(event))
-        for scheduling in known.values():
+                self._follow(event)
+        for scheduling in self._known.values():
             self._judge(scheduling.name, scheduling.conclude())
+
+    def _follow(self, event: Event) -> None:
+        scheduling = self._current.get(event.id) if event.id else self._known.get(event.scheduling)
+        if scheduling is None:
+            # An id may be tried that nothing was ever stored under.
+            return self._judge(event.scheduling, None if event.id else "nobody scheduled this")
+        if event.what in ("stored", "replacing"):
+            former = self._current.get(scheduling.id)
+            if event.what == "replacing" and former is not None and former is not scheduling:
+                former.remove("replaced")
+            self._current[scheduling.id] = scheduling
+        return self._judge(scheduling.name, scheduling.follow(event))
 
     def _judge(self, scheduling: str, fault: str | None) -> None:
         if fault is not None:

@@ -7,35 +7,18 @@ drained, settled or closed.
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from duly.message import Filter, Message, State
+from duly.message import Filter, State
 from duly.scheduler import Scheduler
-from duly.store import (
-    Batch,
-    Group,
-    Key,
-    Settle,
-    Stats,
-    Store,
-    SupportsPeeking,
-    SupportsWakeups,
-    Token,
-)
+from duly.store import Store
 from duly.testing.history import History
-from duly.transport import Envelope
+from duly.testing.views import Act, Receive, SeenTransport, seen_store
 
-__all__ = ["Act", "Process", "Receive", "Wire", "adopt_tasks"]
+__all__ = ["Process", "Wire", "adopt_tasks", "emptied"]
 
 T = TypeVar("T")
-
-Act = Callable[[], Awaitable[T]]
-"""What a call does at its other end, once it gets there."""
-
-Receive = Callable[[Envelope], Awaitable[object]]
-"""The receiving end of a transport: returns when it has accepted, or raises."""
 
 _TURNS: Final = 1000  # of the event loop, in which the tasks of a killed process must have ended
 _PROCESS: contextvars.ContextVar["Process"] = contextvars.ContextVar("duly_testing_process")
@@ -44,7 +27,7 @@ _PROCESS: contextvars.ContextVar["Process"] = contextvars.ContextVar("duly_testi
 class Wire(Protocol):
     """What lies between a process and the outside: it may delay a call, lose it or its answer."""
 
-    async def __call__(self, process: "Process", verb: str, act: Act[T]) -> T:
+    async def __call__(self, process: "Process", verb: str, act: Act[T], /) -> T:
         """Carry one call, and its answer back. ``verb`` is that of the store, or ``publish``."""
         ...
 
@@ -73,9 +56,9 @@ class Process:
         self._context = contextvars.copy_context()
         self._context.run(_PROCESS.set, self)
         self._history = history
-        self.store = _view(self, store, history)
+        self.store = seen_store(self, store, history)
         self.scheduler = Scheduler(
-            self.store, _Transport(self, receive, history), load_plugins=False, **options
+            self.store, SeenTransport(self, receive, history), load_plugins=False, **options
         )
 
     def run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -149,143 +132,16 @@ def adopt_tasks(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_task_factory(make)  # type: ignore[arg-type]  # typeshed knows no generators any more
 
 
-class _Transport:
-    """How a process publishes."""
+async def emptied(store: Store, *, within: float) -> None:
+    """Wait until nothing is left in a store but dead letters.
 
-    def __init__(self, process: Process, receive: Receive, history: History) -> None:
-        self._process = process
-        self._receive = receive
-        self._history = history
-
-    async def open(self) -> None:
-        """There is nothing to connect to."""
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
-
-    async def publish(self, envelope: Envelope) -> None:
-        process, history = self._process, self._history
-
-        async def act() -> None:
-            await self._receive(envelope)
-            history.note_publish("accepted", process.name, envelope)
-
-        if process.alive:
-            history.note_publish("begun", process.name, envelope)
-        try:
-            await process.carry("publish", act)
-        finally:
-            if process.alive:
-                history.note_publish("ended", process.name, envelope)
-
-
-class _View:
-    """A store as one process sees it; the history learns what the store did, answered or not."""
-
-    def __init__(self, process: Process, inner: Store, history: History) -> None:
-        self._process = process
-        self._inner = inner
-        self._history = history
-
-    async def open(self) -> None:
-        await self._process.carry("open", self._inner.open)
-
-    async def close(self) -> None:
-        """The store outlives its processes."""
-
-    async def put(
-        self, groups: Sequence[Group], *, within: Any = None
-    ) -> Sequence[Exception | None]:
-        async def act() -> Sequence[Exception | None]:
-            for group in groups:
-                self._history.note_asked(self._process.name, group)
-            outcomes = await self._inner.put(groups, within=within)
-            for group, outcome in zip(groups, outcomes, strict=True):
-                if outcome is None:
-                    self._history.note_stored(self._process.name, group)
-            return outcomes
-
-        return await self._process.carry("put", act)
-
-    async def cancel(
-        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
-    ) -> Sequence[State | None]:
-        async def act() -> Sequence[State | None]:
-            for id in ids:
-                self._history.note_verb("cancelling", self._process.name, id)
-            found = await self._inner.cancel(ids, of_state=of_state, within=within)
-            for id, state in zip(ids, found, strict=True):
-                what = "too late" if state is State.CLAIMED else state and "cancelled"
-                self._history.note_verb(what or "unknown", self._process.name, id)
-            return found
-
-        return await self._process.carry("cancel", act)
-
-    async def reschedule(
-        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
-    ) -> State | None:
-        async def act() -> State | None:
-            found = await self._inner.reschedule(id, at, of_state=of_state, within=within)
-            if found is of_state:
-                self._history.note_verb("moved", self._process.name, id, at)
-            return found
-
-        return await self._process.carry("reschedule", act)
-
-    async def get(self, id: str) -> Message | None:
-        return await self._process.carry("get", lambda: self._inner.get(id))
-
-    async def list(
-        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
-    ) -> Sequence[Message]:
-        return await self._process.carry(
-            "list", lambda: self._inner.list(filter, from_key=from_key)
-        )
-
-    async def claim(self, *, settle: Sequence[Settle] = (), **more: Any) -> Batch:
-        async def act() -> Batch:
-            batch = await self._inner.claim(settle=settle, **more)
-            self._history.note_claimed(self._process.name, batch)
-            return batch
-
-        # Apart, so that a claim that settles can be told from one that does not.
-        return await self._process.carry("settle and claim" if settle else "claim", act)
-
-    async def renew(
-        self, tokens: Sequence[Token], lease: timedelta
-    ) -> Sequence[Collection[Key] | None]:
-        return await self._process.carry("renew", lambda: self._inner.renew(tokens, lease))
-
-    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
-        return await self._process.carry("settle", lambda: self._inner.settle(settles))
-
-    async def stats(self) -> Stats:
-        return await self._process.carry("stats", self._inner.stats)
-
-
-class _Waking(_View):
-    async def wait_for_change(self) -> None:
-        assert isinstance(self._inner, SupportsWakeups)
-        await self._inner.wait_for_change()
-
-
-class _Peeking(_View):
-    async def changed(self) -> bool:
-        assert isinstance(self._inner, SupportsPeeking)
-        return await self._process.carry("changed", self._inner.changed)
-
-
-class _WakingAndPeeking(_Waking, _Peeking):
-    pass
-
-
-def _view(process: Process, inner: Store, history: History) -> Store:
-    """What the engine asks of a store by isinstance, the view must have as the store has."""
-    kinds = {
-        (False, False): _View,
-        (True, False): _Waking,
-        (False, True): _Peeking,
-        (True, True): _WakingAndPeeking,
-    }
-    kind = kinds[isinstance(inner, SupportsWakeups), isinstance(inner, SupportsPeeking)]
-    return kind(process, inner, history)
+    Raises:
+        AssertionError: something still is after ``within`` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    while (stats := await store.stats()).scheduled or stats.claimed:
+        if loop.time() >= end:
+            left = [each for each in await store.list(Filter()) if each.state is not State.DEAD]
+            raise AssertionError(f"R1: not delivered within {within:g} s: {left}")
+        await asyncio.sleep(0.1)

@@ -57,7 +57,7 @@ class Scheduling:
         }
         self._stored = False
         self._removed: str | None = None
-        self._perhaps_removed = False
+        self._cancels = 0  # asked for and without an outcome: a caller was killed meanwhile
         self._holder: str | None = None
         self._begun_since_claim = 0
         self._accepted: set[int] = set()
@@ -68,25 +68,12 @@ class Scheduling:
     def remove(self, how: str) -> None:
         """It was ``cancelled``, cancelled ``too late`` or ``replaced``."""
         self._removed = self._removed or how
-        self._perhaps_removed = False
 
     def follow(self, event: Event) -> str | None:
         """Take up what happened next; which rule it breaks, None for none."""
         match event.what:
-            case "stored" | "replacing":
-                self._stored = True
-            case "cancelling":
-                self._perhaps_removed = True
-            case "cancelled" | "too late":
-                self.remove(event.what)
-            case "unknown":
-                self._perhaps_removed = False
-            case "moved":
-                self._moved = event.moment
             case "claimed":
-                self._holder, self._begun_since_claim = event.process, 0
-                if self._removed:
-                    return f"R4: claimed although {self._removed}"
+                return self._claim(event.process)
             case "begun":
                 return self._begin(event)
             case "accepted":
@@ -95,11 +82,30 @@ class Scheduling:
                     return "R4: delivered although cancelled"
             case "ended":
                 self.in_flight.discard(event.process)
+            case "stored" | "replacing":
+                self._stored = True
+            case "moved":
+                self._moved = event.moment
+            case _:
+                self._cancel(event.what)
         return None
+
+    def _cancel(self, what: str) -> None:
+        match what:
+            case "cancelling":
+                self._cancels += 1
+            case "unknown":
+                self._cancels -= 1
+            case _:
+                self.remove(what)
+
+    def _claim(self, process: str) -> str | None:
+        self._holder, self._begun_since_claim = process, 0
+        return f"R4: claimed although {self._removed}" if self._removed else None
 
     def conclude(self) -> str | None:
         """Which rule is broken now that nothing more happens, None for none."""
-        if not self._stored or self._removed or self._perhaps_removed:
+        if not self._stored or self._removed or self._cancels:
             return None
         missing = set(range(self._occurrences)) - self._accepted - self._buried
         return f"R1: lost, occurrences {sorted(missing)}" if missing else None

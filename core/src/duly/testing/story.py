@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from duly.errors import MessageNotFound, Rejected, TransportError, WrongState
 from duly.message import Message
@@ -17,14 +17,15 @@ from duly.transport import Envelope
 
 __all__ = ["Story"]
 
-_SECOND = timedelta(seconds=1)
-_MICROSECOND = timedelta(microseconds=1)
-_ACCEPTED = [
+_SECOND: Final = timedelta(seconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ACCEPTED: Final = [
     *(f"{id}:0" for id in ("plain", "slow", "flaky", "cancelled", "moved", "replaced", "haunted")),
+    "farewell:0",
     *("series:0", "series:1", "series:2"),
     *("taken:0", "taken:0", "swapped:0", "swapped:0"),  # the old ones were on their way
 ]
-_CANCELLATIONS = ("cancelled", "too late")
+_CANCELLATIONS: Final = ("cancelled", "too late")
 
 Step = tuple[float, Callable[[Scheduler], Awaitable[object]]]
 
@@ -56,6 +57,12 @@ class Story:
             with suppress(MessageNotFound, WrongState):  # it came too late, after a crash
                 await act(scheduler)
             self._step = next(self._steps, None)
+
+    async def take_leave(self, scheduler: Scheduler) -> None:
+        """Give the scheduler something to do that it has not done when it is stopped."""
+        due = (self._clock() - self._start).total_seconds()
+        await scheduler.schedule(self._message("farewell", due, "brief"))
+        await asyncio.sleep(0.5)
 
     async def receive(self, envelope: Envelope) -> None:
         """What the receiver does; how, is in the event name."""
