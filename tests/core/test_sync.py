@@ -566,7 +566,7 @@ def script(code: str, tmp_path: Path) -> subprocess.Popen[str]:
         import duly, duly.sync
         url = "sqlite:////{tmp_path}/orders.db"
         def due(): return duly.Message("event", scheduled_at=duly.after(hours=-1))
-        def say(word): os.write(1, word.encode() + bytes([10]))  # whatever other threads say
+        def say(word): os.write(1, str(word).encode() + bytes([10]))  # whatever other threads say
     """
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(head) + textwrap.dedent(code)],
