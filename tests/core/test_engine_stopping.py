@@ -24,7 +24,6 @@ from tests.core.engine_kit import (
     now,
     scheduler,
     sleeping,
-    until,
 )
 
 import duly
@@ -357,20 +356,45 @@ async def test_cancelling_it_at_any_step_of_starting_leaves_nothing_behind() -> 
 
 
 @run_virtually
-async def test_cancelling_it_twice_leaves_the_drain_undone() -> None:
+async def test_cancelling_it_twice_leaves_no_time_to_publishes() -> None:
     store, transport = WakingStore(), Probed(sleeping(1000))
     running = scheduler(store, transport, publish_timeout=SECOND * 5000)
     start = await started(running)
-    await running.schedule(message())
+    await running.schedule_many(messages(2))
     await asyncio.sleep(1)
     start.cancel()
     await asyncio.sleep(1)
     start.cancel()
-    begun = now()
     await asyncio.wait([start])
-    await until(lambda: running._run is None)
+    assert start.cancelled()
+    begun = now()
+    await running.stop()
     assert now() - begun < 0.1
     assert transport.running == 0
+    assert [each.state for each in await running.list()] == [State.SCHEDULED] * 2
+
+
+@run_virtually
+async def test_a_publish_that_waits_for_the_stop_is_cut_short_and_the_rest_is_settled() -> None:
+    """A handler cannot wait for its own end; nobody else is to suffer from its trying."""
+    store = WakingStore()
+
+    async def publish(envelope: Envelope) -> None:
+        if envelope.message_id == "stops":
+            await running.stop(SECOND * 5)
+        await asyncio.sleep(2 if envelope.message_id == "quick" else 1000)
+
+    transport = Probed(publish)
+    running = scheduler(store, transport, publish_timeout=SECOND * 5000)
+    await running.schedule_many([message(id=each) for each in ("quick", "slow", "stops")])
+    async with asyncio.timeout(8):
+        await running.start()
+    assert transport.ids == ["quick"]
+    left = await running.list()
+    assert [(each.id, each.state) for each in left] == [
+        ("slow", State.SCHEDULED),
+        ("stops", State.SCHEDULED),
+    ]
 
 
 @run_virtually

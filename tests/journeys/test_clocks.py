@@ -43,7 +43,7 @@ async def test_a_change_of_clocks(journey: Journey, tmp_path: Path, nightly: lis
         await journey.freeze(asleep)
         awake.thaw()
         clock.turn(moment)
-        await awake.noted("done", turn // 2 + 1)
+        await awake.noted("settled", turn // 2 + 1)
         await journey.emptied(but=2)
     for host in hosts:
         host.thaw()

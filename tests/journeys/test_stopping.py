@@ -54,11 +54,11 @@ async def test_started_and_stopped_under_load(journey: Journey, times: int) -> N
         delivered.append(envelope.message_id)
         attempts.add(envelope.attempt)
 
-    scheduled = 0
+    scheduled, enough = 0, False
 
     async def go_on_scheduling() -> None:
         nonlocal scheduled
-        while True:
+        while not enough:
             await journey.client.schedule_many(
                 Message("event", id=f"{scheduled + each}", scheduled_at=after(milliseconds=each))
                 for each in range(5)
@@ -71,8 +71,8 @@ async def test_started_and_stopped_under_load(journey: Journey, times: int) -> N
         for _ in range(times):
             async with scheduler.running():
                 await asyncio.sleep(chance.choice([0, 0, 0.002, 0.005]))
-        load.cancel()
-        await asyncio.wait([load])
+        enough = True
+        await load
         async with scheduler.running():
             await journey.emptied()
     assert sorted(map(int, delivered)) == list(range(scheduled))

@@ -106,6 +106,8 @@ class Workers:
 
     async def close(self) -> None:
         """End all workers; what still runs is cancelled and forgotten."""
+        for worker in self._workers:
+            worker.abandoned = True  # one whose publish goes on ends with it
         tasks = [*(worker.task for worker in self._workers), *self._abandoned]
         self._workers.clear()
         for task in tasks:

@@ -114,7 +114,8 @@ class Scheduler(Client):
         """Claim no more, let publishes in flight end, settle, and return in any case.
 
         Publishes that have not ended after ``timeout`` are cancelled and their messages put back,
-        uncounted. Without a run under way it returns at once.
+        uncounted. Without a run under way it returns at once. Of several calls the shortest
+        timeout holds; cancelling this leaves no time at all.
         """
         timeout = as_duration(timeout, "timeout", at_least=timedelta(0))
         engine, run = self._engine, self._run
@@ -124,7 +125,7 @@ class Scheduler(Client):
         try:
             await asyncio.wait([run])
         except asyncio.CancelledError:
-            run.cancel()  # there is no time left
+            engine.stop(timedelta(0))  # what is done is settled all the same
             raise
         if not run.cancelled():
             run.exception()  # start() raises it, if anybody waits for that
@@ -238,6 +239,6 @@ class Scheduler(Client):
 
 
 def _raise_from(run: "asyncio.Task[None]") -> None:
-    """Raise what ended a run, unless it was cut off by a stop that was cancelled."""
+    """Raise what ended a run, unless somebody cancelled it."""
     if not run.cancelled():
         run.result()

@@ -20,7 +20,7 @@ class Wakeups:
         self._lock = threading.Lock()
         self._changes = 0
         self._told: WeakKeyDictionary[asyncio.Task[object], int] = WeakKeyDictionary()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # told in the order they came
         self._most = 1
         self._owed = 0
 
@@ -29,7 +29,7 @@ class Wakeups:
         with self._lock:
             self._changes += 1
             self._owed = self._most - len(self._waiting)
-            waiting, self._waiting = self._waiting, set()
+            waiting, self._waiting = self._waiting, {}
         for future in waiting:
             with contextlib.suppress(RuntimeError):  # its loop was closed, nobody waits any more
                 future.get_loop().call_soon_threadsafe(_finish, future)
@@ -46,7 +46,7 @@ class Wakeups:
             with self._lock:
                 if future not in self._waiting:  # told, and too late to hear it
                     self._owed += 1
-                self._waiting.discard(future)
+                self._waiting.pop(future, None)
             raise
         with self._lock:
             self._told[task] = self._changes
@@ -60,7 +60,7 @@ class Wakeups:
             if known not in (None, self._changes):
                 return None
             future = asyncio.get_running_loop().create_future()
-            self._waiting.add(future)
+            self._waiting[future] = None
             self._most = max(self._most, len(self._waiting))
             return future
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly.errors import MessageNotFound, Rejected, TransportError, WrongState
+from duly.errors import DuplicateMessage, MessageNotFound, Rejected, TransportError, WrongState
 from duly.message import Message
 from duly.recurrence import Every
 from duly.scheduler import Scheduler
@@ -49,13 +49,20 @@ class Story:
         await store.claim(limit=1, lease=2 * _SECOND, owner="ghost")
 
     async def go_on(self, scheduler: Scheduler) -> None:
-        """Take the steps that were not taken yet."""
+        """Take the steps that were not taken yet.
+
+        Raises:
+            AssertionError: an id is taken that was cancelled.
+        """
         while self._step is not None:
             at, act = self._step
             wait = (self._at(at) - self._clock()).total_seconds()
             await asyncio.sleep(max(0.0, wait))
-            with suppress(MessageNotFound, WrongState):  # it came too late, after a crash
-                await act(scheduler)
+            try:
+                with suppress(MessageNotFound, WrongState):  # it came too late, after a crash
+                    await act(scheduler)
+            except DuplicateMessage as error:
+                raise AssertionError(f"R4: an id is not free: {error}") from error
             self._step = next(self._steps, None)
 
     async def take_leave(self, scheduler: Scheduler) -> None:

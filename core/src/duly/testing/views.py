@@ -19,7 +19,7 @@ from duly.store import (
 from duly.testing.history import History
 from duly.transport import Envelope
 
-__all__ = ["Act", "Receive", "SeenTransport", "Seer", "seen_store"]
+__all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer", "seen_store"]
 
 T = TypeVar("T")
 
