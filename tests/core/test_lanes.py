@@ -100,7 +100,7 @@ def test_what_stalls_is_refused_but_for_a_few_to_go_on_with() -> None:
     assert lanes.refuse_stalled(0.09) == []
     refused = lanes.refuse_stalled(0.1)
     assert len(refused) == 42
-    assert {pause for _, pause in refused} == {0.5}
+    assert {pause for _, pause in refused} == {0.1}
     assert lanes.waiting == 3
     assert [job.number for job in lanes.empty()] == [7, 6, 5]  # the oldest were kept
 
@@ -125,19 +125,19 @@ def test_pauses_grow_each_time_that_those_sent_back_return() -> None:
         assert pause == again
         pauses.append(pause)
         now += pause
-    assert pauses == [0.5, 1, 2, 4, 8, 10, 10, 10]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10]
 
 
 def test_a_publish_that_ends_starts_the_pauses_over() -> None:
     lanes: Lanes[Job] = Lanes(20, keep=1)
     lanes.add(jobs("a", 7), 0)
     taken = take_all(lanes)
-    assert [lanes.add([Job("a")], now)[0][1] for now in (0.1, 0.6, 1.6)] == [0.5, 1, 2]
+    assert [lanes.add([Job("a")], now)[0][1] for now in (0.1, 0.2, 0.4)] == [0.1, 0.2, 0.4]
     lanes.leave(taken.pop()[0], 10, earned=True)
     taken += take_all(lanes, 10)
     lanes.add(jobs("a", 2), 10)
     assert lanes.refuse_stalled(10.05) == []
-    assert [pause for _, pause in lanes.refuse_stalled(10.2)] == [0.5]
+    assert [pause for _, pause in lanes.refuse_stalled(10.2)] == [0.1]
 
 
 def test_a_stalled_name_is_back_at_its_quarter() -> None:
@@ -221,7 +221,7 @@ class LanesMachine(RuleBasedStateMachine):
     @rule()
     def refuse(self) -> None:
         for job, pause in self.lanes.refuse_stalled(self.now):
-            assert 0.5 <= pause <= 10
+            assert 0.1 <= pause <= 10
             self.waiting.remove(job)
 
     @rule()

@@ -62,7 +62,7 @@ class Engine:
             transport,
             slots=options.max_in_flight,
             timeout=options.publish_timeout.total_seconds(),
-            keep=max(1, options.batch_size // 4),
+            keep=max(1, options.batch_size // 2),
         )
         self.outage = Outage(transport, hold=self.workers.hold, wake=self._wake)
         self.deliveries = Deliveries(

@@ -13,8 +13,10 @@ from typing import Final, Generic, Protocol, TypeVar
 
 __all__ = ["Lane", "Lanes", "Named"]
 
-_STALLED_AFTER: Final = 0.1  # seconds without a publish of the name that ended
-_FIRST_PAUSE: Final = 0.5  # seconds
+_LEAST_PATIENCE: Final = 0.1  # seconds without a publish of the name that ended
+_PATIENCE: Final = 4  # times what its publishes took of late, where that is more
+_FIRST_PAUSE: Final = 0.1  # seconds
+_FORGET: Final = 0.98  # what is left of a slow publish's weight after another one
 _LONGEST_PAUSE: Final = 10.0
 _LANES: Final = 1024  # beyond so many names the idle ones are forgotten
 _FAIR_FROM: Final = 4  # slots
@@ -32,7 +34,9 @@ J = TypeVar("J", bound=Named)
 class Lane(Generic[J]):
     """The jobs of one event name."""
 
-    __slots__ = ("allowance", "ended_at", "jobs", "listed", "pause", "paused_until", "running")
+    __slots__ = (
+        "allowance", "ended_at", "jobs", "listed", "pace", "pause", "paused_until", "running",
+    )  # fmt: skip
 
     def __init__(self, allowance: int, now: float) -> None:
         self.jobs: deque[J] = deque()
@@ -40,12 +44,14 @@ class Lane(Generic[J]):
         self.allowance = allowance
         self.listed = False  # among the turns
         self.ended_at = now  # when a publish last ended, or the first one started
+        self.pace = 0.0  # seconds that the slowest publish took of late
         self.pause = _FIRST_PAUSE
         self.paused_until = 0.0
 
     def stalled(self, now: float) -> bool:
         """Whether all it may hold is taken and nothing ends."""
-        return self.running >= self.allowance and now - self.ended_at >= _STALLED_AFTER
+        patience = max(_LEAST_PATIENCE, _PATIENCE * self.pace)
+        return self.running >= self.allowance and now - self.ended_at >= patience
 
     def refuse(self, now: float) -> float:
         """For how long to send a job back; longer each time that those sent back return."""
@@ -119,9 +125,13 @@ class Lanes(Generic[J]):
             turns.rotate(-1)
         return lane, job
 
-    def leave(self, lane: Lane[J], now: float, *, earned: bool) -> None:
-        """Give a slot back; a publish that ended by itself earns its lane another one."""
+    def leave(self, lane: Lane[J], now: float, *, earned: bool, took: float = 0.0) -> None:
+        """Give a slot back; a publish that ended by itself earns its lane another one.
+
+        ``took`` is how many seconds it was in use.
+        """
         if earned:
+            lane.pace = max(took, _FORGET * lane.pace)
             if lane.jobs and lane.allowance < self._most():
                 lane.allowance += 1
             lane.ended_at = now

@@ -189,8 +189,8 @@ class Workers:
                     worker.end_cancel()
                 worker.taken = ()
                 job.finish(receipt, error)
-            now = clock()
-            leave(lane, now, earned=earned)
+            started, now = now, clock()
+            leave(lane, now, earned=earned, took=now - started)
             if self._latest is not worker:  # others had their turn while it waited
                 yielded_at = now
             count += 1
@@ -223,7 +223,7 @@ class Workers:
             now = self._clock()
             for ((lane, job), _), (outcome, error) in zip(taken, answers, strict=True):
                 job.finish(outcome if error is None else None, error)
-                self.lanes.leave(lane, now, earned=earned)
+                self.lanes.leave(lane, now, earned=earned, took=now - worker.started)
             await asyncio.sleep(0)
 
     def _take_many(self, now: float) -> list[tuple[tuple[Lane[Job], Job], Envelope]]:
