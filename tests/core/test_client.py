@@ -11,6 +11,7 @@ from tests.core.engine_kit import WatchedStore, at, down, kill, message, message
 
 import duly
 from duly import (
+    Backoff,
     Cancellation,
     Client,
     DuplicateMessage,
@@ -18,9 +19,11 @@ from duly import (
     Filter,
     InvalidArgument,
     InvalidMessage,
+    LocalTransport,
     Message,
     MessageNotFound,
     PartlyScheduled,
+    PluginError,
     Scheduler,
     SchedulerStateError,
     State,
@@ -248,6 +251,9 @@ def test_bad_settings_are_refused(arguments: dict[str, Any]) -> None:
         {"max_in_flight": 100_001},
         {"publish_timeout": timedelta(0)},
         {"recovery": "never"},
+        {"recovery": Backoff},
+        {"recovery": asyncio.sleep},
+        {"stuck_duration": timedelta.max},
         {"max_payload": -1},
     ],
 )
@@ -256,13 +262,13 @@ def test_bad_settings_of_a_scheduler_are_refused(arguments: dict[str, Any]) -> N
         scheduler(MemoryStore(), print, **arguments)
 
 
-@pytest.mark.parametrize("transport", [5, None, MemoryStore, MemoryStore()])
+@pytest.mark.parametrize("transport", [5, None, MemoryStore, MemoryStore(), LocalTransport])
 def test_what_is_no_transport_is_refused(transport: Any) -> None:
     with pytest.raises(InvalidArgument, match="transport must be a URL"):
         Scheduler(MemoryStore(), transport, load_plugins=False)
 
 
-@pytest.mark.parametrize("store", [5, None, print])
+@pytest.mark.parametrize("store", [5, None, print, MemoryStore])
 def test_what_is_no_store_is_refused(store: Any) -> None:
     with pytest.raises(InvalidArgument, match="store must be a URL"):
         Client(store, load_plugins=False)
@@ -535,3 +541,48 @@ def test_broken_plugins_are_told_by_health(monkeypatch: pytest.MonkeyPatch) -> N
     health = asyncio.run(client.health())
     assert health.status is duly.Status.DEGRADED
     assert health.reason == "plugin sqlite is broken: ImportError: no"
+
+
+async def test_what_makes_the_messages_may_fail_in_the_middle(client: Client) -> None:
+    def source() -> Iterator[Message]:
+        for number in range(600):
+            yield message(id=str(number))
+        raise KeyError("no more")
+
+    with pytest.raises(PartlyScheduled) as caught:
+        await client.schedule_many(source(), atomic=False)
+    assert len(caught.value.stored_ids) == 500
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_a_message_is_not_moved_beyond_its_end(client: Client) -> None:
+    every = Every(SECOND, until=at(20))
+    await client.schedule(message(id="series", due=5, recurrence=every))
+    await client.schedule(message(id="expires", due=5, expires_at=at(20)))
+    await client.reschedule("series", at(20))
+    with pytest.raises(InvalidArgument, match="ends at"):
+        await client.reschedule("series", at(21))
+    with pytest.raises(InvalidArgument, match="expires at"):
+        await client.reschedule("expires", at(20))
+    assert (await client.get("series")).scheduled_at == at(20)
+
+
+async def test_run_is_refused_where_an_event_loop_runs() -> None:
+    with pytest.raises(SchedulerStateError, match="running"):
+        scheduler(MemoryStore(), print).run()
+
+
+async def test_what_a_plugin_makes_must_be_what_it_says() -> None:
+    class Odd:
+        @hookimpl
+        def duly_stores(self) -> Any:
+            return {"odd": lambda _: 5}
+
+        @hookimpl
+        def duly_transports(self) -> Any:
+            return {"odd": lambda _: 5}
+
+    with pytest.raises(PluginError, match="made a int, not a store"):
+        Client("odd://", plugins=[Odd()], load_plugins=False)
+    with pytest.raises(PluginError, match="made a int, no transport"):
+        Scheduler("memory://", "odd://", plugins=[Odd()], load_plugins=False)

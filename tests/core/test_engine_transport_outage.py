@@ -12,6 +12,7 @@ from tests.core.engine_kit import (
     Probed,
     WakingStore,
     Witness,
+    at,
     delivering,
     emptied,
     message,
@@ -24,6 +25,7 @@ from duly import (
     Backoff,
     Bury,
     Envelope,
+    Every,
     Failure,
     Filter,
     Retry,
@@ -524,3 +526,17 @@ async def test_while_it_is_opened_again_what_is_done_is_settled() -> None:
         assert (await running.get("x")).state is State.SCHEDULED
         assert transport.opened == 2
         await emptied(store)
+
+
+@pytest.mark.parametrize("why", ["expired", "missed"])
+@run_virtually
+async def test_what_is_not_published_uses_up_no_probe(why: str) -> None:
+    store, transport = WakingStore(), Broken(start=1, end=60)
+    fire = Every(timedelta(hours=1), missed="skip", grace=SECOND)
+    more: dict[str, Any] = {"expires_at": at(30)} if why == "expired" else {"recurrence": fire}
+    async with delivering(store, transport) as running:
+        await running.schedule_many([message("old", due=2, **more) for _ in range(100)])
+        await running.schedule_many(messages(50, "new", due=40))
+        await asyncio.sleep(70)
+        assert sum(each.event_name == "new" for _, each in transport.begun if each) >= 50
+        assert (await running.health()).details["dead"] == (100 if why == "expired" else 0)

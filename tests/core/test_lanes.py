@@ -249,3 +249,27 @@ def test_everything_is_served_in_the_end(slots: int, order: list[str]) -> None:
             lanes.leave(lane, 0, earned=True)
             served.append(job.name)
     assert Counter(served) == Counter(order)
+
+
+def test_one_that_was_alone_makes_room_when_another_name_comes() -> None:
+    lanes: Lanes[Job] = Lanes(8, keep=8)
+    lanes.add(jobs("a", 100), 0)
+    taken = take_all(lanes)
+    for _ in range(20):
+        lanes.leave(taken.pop(0)[0], 0, earned=True)
+        taken += take_all(lanes)
+    assert len(taken) == 8
+    lanes.add(jobs("b", 1), 0)
+    while taken:
+        lanes.leave(taken.pop(0)[0], 0, earned=False)
+    assert len([job for _, job in take_all(lanes) if job.name == "a"]) == 6
+
+
+def test_a_slow_name_is_given_time_by_its_pace() -> None:
+    lanes: Lanes[Job] = Lanes(8, keep=1)
+    lanes.add(jobs("a", 100), 0)
+    taken = take_all(lanes)
+    lanes.leave(taken.pop()[0], 1, earned=True, took=1)
+    take_all(lanes)
+    assert lanes.refuse_stalled(4.9) == []
+    assert lanes.refuse_stalled(5) != []

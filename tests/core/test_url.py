@@ -168,6 +168,10 @@ class TestParse:
             {},
         )
 
+    def test_a_fragment_is_refused(self):
+        with pytest.raises(duly.InvalidArgument, match="%23"):
+            parse("sqlite:///orders#2.db")
+
     @pytest.mark.parametrize(
         "text",
         ["redis://h:port", "redis://h:0", "redis://h:65536", "redis://h:-1", "redis://u:p/w@h", "redis://[::1"]

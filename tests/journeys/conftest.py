@@ -1,13 +1,19 @@
-"""A journey of its own for each test."""
+"""A journey of its own for each test, and a gate."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.journeys.kit import Journey
+from tests.journeys.props import Gate
 
 
 @pytest.fixture
 async def journey(tmp_path: Path) -> AsyncIterator[Journey]:
     async with Journey(tmp_path) as journey:
         yield journey
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")

@@ -41,21 +41,6 @@ class Note(NamedTuple):
     reason: str = ""
 
 
-class Clock:
-    """The clock of workers that are started with ``clock=clock.path``; it moves only by hand."""
-
-    def __init__(self, path: Path, start: datetime) -> None:
-        self.path = path
-        self.turn(start)
-
-    def turn(self, moment: datetime) -> None:
-        """Put it to a moment."""
-        self.now = moment
-        new = self.path.with_suffix(".new")
-        new.write_text(moment.isoformat())
-        new.replace(self.path)  # nobody reads half of it
-
-
 class Worker:
     """A scheduler in a process of its own."""
 

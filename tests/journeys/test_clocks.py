@@ -5,7 +5,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from tests.journeys.kit import HOUR, Clock, Journey, batch, ids_of, slow
+from tests.journeys.kit import HOUR, Journey, batch, ids_of, slow
+from tests.journeys.props import Clock, Gate
 
 from duly import Cron, Every, Message, after
 
@@ -70,20 +71,20 @@ async def test_a_clock_that_is_off_by_less_than_the_lease(journey: Journey, ahea
         assert ids_of(waves[-1]) <= set(hosts[1].ids("done"))
 
 
-async def test_a_clock_that_is_off_by_more_than_the_lease(journey: Journey, tmp_path: Path) -> None:
-    first_fire, gate = after(seconds=-1), tmp_path / "gate"
-    gated = {"gate": str(gate)}
+async def test_a_clock_that_is_off_by_more_than_the_lease(journey: Journey, gate: Gate) -> None:
+    first_fire = after(seconds=-1)
     series = Message(
-        "gated", id="series", scheduled_at=first_fire, recurrence=Every(HOUR), metadata=gated
-    )
-    messages = batch(20, "gated", metadata=gated)
+        "gated", id="series", scheduled_at=first_fire, recurrence=Every(HOUR),
+        metadata=gate.metadata,
+    )  # fmt: skip
+    messages = batch(20, "gated", metadata=gate.metadata)
     await journey.client.schedule_many([series, *messages])
     right = await journey.start(ahead=0, lease=2, slots=20)
     await right.noted("begun", 5)  # as many as one name may hold
     # For a host whose clock is ahead by more than the lease, that has lapsed as soon as it began.
     wrong = await journey.start(ahead=10, lease=2)
     await wrong.noted("begun", 21)
-    gate.touch()
+    gate.open()
     stats = await journey.emptied(but=1)
     await right.stop()
     await wrong.stop()

@@ -1,26 +1,25 @@
 """A scheduler that is stopped beyond its lease and goes on as if nothing had happened."""
 
-from pathlib import Path
-
 from tests.journeys.kit import HOUR, Journey, batch
+from tests.journeys.props import Gate
 
 from duly import Every, Message, after
 
 
-async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None:
-    first_fire, gate = after(seconds=-1), tmp_path / "gate"
-    gated = {"gate": str(gate)}
+async def test_frozen_beyond_its_lease(journey: Journey, gate: Gate) -> None:
+    first_fire = after(seconds=-1)
     series = Message(
-        "gated", id="series", scheduled_at=first_fire, recurrence=Every(HOUR), metadata=gated
-    )
+        "gated", id="series", scheduled_at=first_fire, recurrence=Every(HOUR),
+        metadata=gate.metadata,
+    )  # fmt: skip
     await journey.client.schedule(series)
-    await journey.client.schedule_many(batch(20, "gated", metadata=gated))
+    await journey.client.schedule_many(batch(20, "gated", metadata=gate.metadata))
     frozen = await journey.start(lease=1, slots=20)
     await frozen.noted("begun", 5)  # as many as one name may hold
     await journey.freeze(frozen)
     begun, held = set(frozen.ids("begun")), (await journey.client.stats()).claimed
     assert "series" in begun
-    gate.touch()
+    gate.open()
 
     other = await journey.start(lease=1)
     await journey.emptied(but=1)
@@ -50,14 +49,13 @@ async def test_frozen_beyond_its_lease(journey: Journey, tmp_path: Path) -> None
     }
 
 
-async def test_frozen_for_less_than_its_lease(journey: Journey, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    await journey.client.schedule_many(batch(40, "gated", metadata={"gate": str(gate)}))
+async def test_frozen_for_less_than_its_lease(journey: Journey, gate: Gate) -> None:
+    await journey.client.schedule_many(batch(40, "gated", metadata=gate.metadata))
     frozen = await journey.start(lease=30, batch=5, slots=20)
     await frozen.noted("begun", 5)
     await journey.freeze(frozen)
     held = (await journey.client.stats()).claimed
-    gate.touch()
+    gate.open()
     other = await journey.start(lease=30, batch=5)
     await other.noted("settled", 40 - held)
     assert (await journey.client.stats()).claimed == held

@@ -9,20 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.journeys.kit import Journey, batch, ids_of, slow
+from tests.journeys.kit import Journey, batch, ids_of
+from tests.journeys.props import Gate
 
 from duly import Message, StoreUnavailable, after
 
 
 @pytest.mark.parametrize("lease", [60, 1])
-async def test_locked_for_longer_than_anybody_waits(journey: Journey, lease: int) -> None:
-    messages = [*slow(100, 0.1), *batch(100, due=3)]
+async def test_locked_for_longer_than_anybody_waits(
+    journey: Journey, gate: Gate, lease: int
+) -> None:
+    messages = [*batch(20), *batch(40, "gated", metadata=gate.metadata)]
     await journey.client.schedule_many(messages)
-    worker = await journey.start(lease=lease, batch=20, slots=40)
+    worker = await journey.start(lease=lease)
     await worker.noted("settled", 20)
     meanwhile = Message("quick", id="meanwhile", scheduled_at=after())
     with contextlib.closing(sqlite3.connect(journey.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        gate.open()
         with pytest.raises(StoreUnavailable, match="lock"):
             await journey.client.schedule(meanwhile)
         await worker.says("the store fails")
@@ -69,14 +73,15 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", folder], check=True)
 
 
-async def test_a_full_disk(tmp_path: Path, disk: Disk) -> None:
-    messages = [*slow(100, 0.1), *batch(50, due=1)]
+async def test_a_full_disk(tmp_path: Path, gate: Gate, disk: Disk) -> None:
+    messages = [*batch(20), *batch(40, "gated", metadata=gate.metadata)]
     meanwhile = Message("quick", bytes(100_000), id="meanwhile", scheduled_at=after())
     async with Journey(tmp_path, disk.folder / "journey.db") as journey:
         await journey.client.schedule_many(messages)
-        worker = await journey.start(batch=20, slots=40)
+        worker = await journey.start()
         await worker.noted("settled", 20)
         disk.fill()
+        gate.open()
         with pytest.raises(StoreUnavailable, match="full"):
             await journey.client.schedule(meanwhile)
         await worker.says("the store fails")
@@ -94,14 +99,15 @@ async def test_a_full_disk(tmp_path: Path, disk: Disk) -> None:
         assert (await journey.client.stats()).dead == 0
 
 
-async def test_a_limit_to_the_size_of_files(journey: Journey) -> None:
-    messages = slow(100, 0.1)
+async def test_a_limit_to_the_size_of_files(journey: Journey, gate: Gate) -> None:
+    messages = [*batch(20), *batch(40, "gated", metadata=gate.metadata)]
     await journey.client.schedule_many(messages)
-    worker = await journey.start(batch=20, slots=40)
+    worker = await journey.start()
     await worker.noted("settled", 20)
     pid, log = worker.process.pid, journey.path.with_name("journey.db-wal")
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    gate.open()
     await worker.says("the store fails")
     unsettled = len(worker.unsettled())
     await asyncio.sleep(1)

@@ -4,7 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.journeys.kit import Clock, Journey, batch, ids_of
+from tests.journeys.kit import Journey, batch, ids_of
+from tests.journeys.props import Clock
 
 from duly import Message, State, after
 from duly.record import FORMAT

@@ -1,15 +1,17 @@
 """Checks of arguments that verbs share; each raises an InvalidArgument that says what to do."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, cast
 
 from duly._plugins import Plugins
-from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
+from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage, PluginError
 from duly.local import FunctionTransport
 from duly.message import Filter, Message, fresh
 from duly.store import Store
 from duly.transport import Transport
+from duly.url import mask
 
 __all__ = [
     "all_or_none",
@@ -19,6 +21,7 @@ __all__ = [
     "as_iterable",
     "as_message",
     "as_number",
+    "as_policy",
     "as_store",
     "as_transport",
     "chunks",
@@ -140,22 +143,44 @@ def as_iterable(values: object) -> Iterable[object]:
 
 def as_store(value: object, plugins: Plugins) -> Store:
     """A store, of its URL or as it is."""
-    if isinstance(value, str):
-        return plugins.store(value)
-    if not all(callable(getattr(value, verb, None)) for verb in ("put", "claim", "settle")):
-        raise InvalidArgument(f"store must be a URL or a store object, not {type(value).__name__}")
-    return cast(Store, value)
+    store = plugins.store(value) if isinstance(value, str) else value
+    if _lacks(store, "open", "close", "put", "claim", "settle"):
+        if isinstance(value, str):
+            raise PluginError(f"the plugin for {mask(value)} made a {_named(store)}, not a store")
+        raise InvalidArgument(f"store must be a URL or a store object, not {_named(store)}")
+    return cast(Store, store)
 
 
 def as_transport(value: object, plugins: Plugins) -> Transport:
     """A transport, of its URL, as it is, or of a function that takes an envelope."""
+    transport = plugins.transport(value) if isinstance(value, str) else value
+    if not _lacks(transport, "open", "close", "publish"):
+        return cast(Transport, transport)
     if isinstance(value, str):
-        return plugins.transport(value)
-    if all(callable(getattr(value, verb, None)) for verb in ("open", "close", "publish")):
-        return cast(Transport, value)
+        raise PluginError(f"the plugin for {mask(value)} made a {_named(transport)}, no transport")
     if callable(value) and not isinstance(value, type):
         return FunctionTransport(value)
     raise InvalidArgument(
         "transport must be a URL, a transport object or a function that takes an envelope, "
-        f"not {type(value).__name__}"
+        f"not {_named(value)}"
     )
+
+
+def as_policy(value: object) -> None:
+    """See that a recovery policy can be called and answers at once."""
+    if not callable(value) or isinstance(value, type):
+        raise InvalidArgument(
+            "recovery must be a function of a Failure, or an object such as duly.Backoff(), "
+            f"not {_named(value)}"
+        )
+    if inspect.iscoroutinefunction(value):
+        raise InvalidArgument("recovery must be a plain function: it is asked, not awaited")
+
+
+def _lacks(value: object, *verbs: str) -> bool:
+    found = all(callable(getattr(value, verb, None)) for verb in verbs)
+    return not found or isinstance(value, type)
+
+
+def _named(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -39,11 +39,12 @@ class StoreCalls:
     async def close(self) -> None:
         """Close the store if it is ours; later calls are refused until it is opened again."""
         self._closed = True
+        async with self._opening:
+            if self._opened:
+                self._opened = False
+                if self._ours:
+                    await self.store.close()
         self._opening = asyncio.Lock()  # the next to open it may run in another event loop
-        if self._opened:
-            self._opened = False
-            if self._ours:
-                await self.store.close()
 
     async def __call__(
         self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

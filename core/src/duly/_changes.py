@@ -11,7 +11,7 @@ from duly._arguments import as_filter, as_flag, as_id
 from duly._lookup import ALL, Lookup, not_found
 from duly._telemetry import Telemetry
 from duly.errors import InvalidArgument, Unsupported, WrongState
-from duly.message import UNREADABLE, Filter, State
+from duly.message import UNREADABLE, Filter, Message, State
 from duly.moment import as_moment
 from duly.store import SupportsTransactions
 
@@ -111,9 +111,14 @@ class Changes(Lookup):
         Raises:
             MessageNotFound: the id is unknown.
             WrongState: it is claimed or dead.
+            InvalidArgument: after ``expires_at`` of the message, or ``until`` of its recurrence.
         """
         message_id, at = as_id(message_id), as_moment(scheduled_at, "scheduled_at")
-        await self._move(message_id, at, State.SCHEDULED, self._within(within))
+        within = self._within(within)
+        message = await self._calls(self._calls.store.get, message_id)
+        if message is not None:  # one stored within the same transaction may not show yet
+            _check_move(message, at)
+        await self._move(message_id, at, State.SCHEDULED, within)
 
     async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
         """Schedule a dead letter again, counters at 0: due ``at``, or at once.
@@ -149,3 +154,13 @@ class Changes(Lookup):
                 f"{type(store).__name__} cannot act within a {type(within).__name__}"
             )
         return within
+
+
+def _check_move(message: Message, at: datetime) -> None:
+    recurrence, expires_at = message.recurrence, message.expires_at
+    if recurrence is not None and recurrence.until is not None and at > recurrence.until:
+        raise InvalidArgument(
+            f"{message.id!r} cannot fire at {at}: its recurrence ends at {recurrence.until}"
+        )
+    if expires_at is not None and at >= expires_at:
+        raise InvalidArgument(f"{message.id!r} expires at {expires_at}, not after {at}")

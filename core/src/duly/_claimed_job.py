@@ -40,6 +40,8 @@ class ClaimedJob:
             return None
         outage = self._deliveries.outage
         self.probe, self.attended = outage.active, outage.attended
+        if self.probe:
+            outage.probes += 1
         return envelope_of(message, message.retry_count + self.claim.lapses + 1)
 
     def finish(self, receipt: str | None, error: Exception | None) -> None:

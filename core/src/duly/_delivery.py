@@ -226,6 +226,7 @@ class Deliveries:
             error="claimant died" if failure.error is None else error_text(failure.error),
             verdict=type(verdict).__name__.lower(),
         )
+        log.debug("delivery_traceback", message_id=failure.message.id, exc_info=failure.error)
         hand.failures.append(failure)
         self.hands.end(hand, claim.key, after_verdict(failure, verdict))
 

@@ -76,6 +76,7 @@ class Lanes(Generic[J]):
         self._quarter = slots // 4 if self._fair else slots
         self._keep = max(1, min(self._quarter, keep))
         self._lanes: dict[str, Lane[J]] = {}
+        self._sweep_at = _LANES
         self._turns: deque[Lane[J]] = deque()
 
     @property
@@ -161,10 +162,14 @@ class Lanes(Generic[J]):
         return self.slots if alone else self.slots - self._quarter
 
     def _open(self, name: str, now: float) -> Lane[J]:
-        if len(self._lanes) >= _LANES:
+        if len(self._lanes) >= self._sweep_at:
             self._lanes = {
                 key: lane for key, lane in self._lanes.items() if lane.running or lane.jobs
             }
+            self._sweep_at = max(_LANES, 2 * len(self._lanes))
+        if len(self._lanes) == 1:  # it is not alone any more
+            for other in self._lanes.values():
+                other.allowance = min(other.allowance, self.slots - self._quarter)
         lane = self._lanes[name] = Lane(self._quarter, now)
         return lane
 

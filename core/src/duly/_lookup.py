@@ -10,7 +10,7 @@ from duly._arguments import as_filter, as_flag, as_id
 from duly._calls import StoreCalls
 from duly._outcomes import error_text
 from duly._plugins import Plugins
-from duly.errors import MessageNotFound, StoreError
+from duly.errors import MessageNotFound
 from duly.health import Health, Report
 from duly.message import Filter, Message
 from duly.store import Stats, SupportsHealth, SupportsMigration
@@ -96,7 +96,7 @@ class Lookup:
         try:
             stats = await self.stats()
             checked = await self._calls(store.check) if isinstance(store, SupportsHealth) else ()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is told
             report.ill(f"the store is unreachable: {error_text(error)}")
             return
         report.details |= attrs.asdict(stats)

@@ -54,6 +54,7 @@ class Loop:
         self._outage_number = 0  # which one was last waited out
         self._probe: Token | None = None
         self._probe_at = 0.0
+        self._probes = 0  # publishes of probes before the present one
         self._reaching: asyncio.Task[bool] | None = None
         self.stopped = asyncio.Event()
         """Set when no more is to be claimed."""
@@ -162,6 +163,9 @@ class Loop:
         probe = deliveries.hands.held.get(self._probe) if self._probe is not None else None
         if probe is not None and probe.left:
             return _LONGEST_NAP
+        if self._probe is not None and outage.probes == self._probes:
+            self._probe_at = self._clock()  # it was not published: expired, missed, cancelled
+        self._probe = None
         if self._reaching is None:
             pause = self._probe_at - self._clock()
             if pause > 0:
@@ -173,8 +177,11 @@ class Loop:
         ready, self._reaching = self._reaching.result(), None
         self._probe_at = self._clock() + outage.pause()
         if ready and outage.active:
+            self._probes = outage.probes
             batch = await deliveries.claim(1)
             self._probe = batch.token
+            if batch.unreadable or batch.newer:
+                self._probe_at = self._clock()
         return 0
 
     async def _nap(self, seconds: float) -> None:

@@ -56,6 +56,8 @@ class Outage:
         self._opened = False
         self._losses: dict[Key, int] = {}
         self.active = False
+        self.probes = 0
+        """How many publishes were started to see whether it is back."""
         self.number = 0
         """How many outages there were, the present one included."""
         self.attended = True

@@ -146,7 +146,9 @@ class Client(Changes):
                 self._stored(done)
                 stored += [message.id for message in done]
                 first = first or refused or next(filter(None, outcomes), None)
-        except StoreError as error:
+        except Exception as error:
+            if not stored and not isinstance(error, StoreError):
+                raise
             first = first or error
         if first is not None:
             text = f"{len(stored)} messages are stored, others are not: {first}"

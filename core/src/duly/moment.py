@@ -1,6 +1,7 @@
 """Moments and durations: aware datetimes outside, whole microseconds since 1970 inside stores."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from duly.errors import InvalidArgument
 
@@ -8,6 +9,7 @@ __all__ = ["after", "as_duration", "as_moment", "from_microseconds", "to_microse
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_CENTURY: Final = timedelta(days=36_525)  # added to a moment of our days it stays in the calendar
 
 
 def after(**timedelta_arguments: float) -> datetime:
@@ -45,7 +47,7 @@ def as_moment(value: object, name: str, error: type[InvalidArgument] = InvalidAr
 
 
 def as_duration(
-    value: object, name: str, *, at_least: timedelta | None = None, at_most: timedelta | None = None
+    value: object, name: str, *, at_least: timedelta | None = None, at_most: timedelta = _CENTURY
 ) -> timedelta:
     """The same duration, for checking an argument called ``name``; both bounds are inclusive.
 
@@ -59,7 +61,7 @@ def as_duration(
         )
     if at_least is not None and value < at_least:
         raise InvalidArgument(f"{name} must be at least {at_least}, not {value}")
-    if at_most is not None and value > at_most:
+    if value > at_most:
         raise InvalidArgument(f"{name} must be at most {at_most}, not {value}")
     return value
 

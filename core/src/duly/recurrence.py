@@ -27,7 +27,7 @@ _FIRST_WINDOW: Final = timedelta(minutes=2)
 def _count(_instance: object, _attribute: "attrs.Attribute[int | None]", value: object) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
         raise InvalidArgument(f"max_occurrences must be a whole number from 1, or None: {value!r}")
 
 
@@ -41,7 +41,7 @@ def _missed(_instance: object, _attribute: "attrs.Attribute[str]", value: object
 
 
 def _grace(value: timedelta) -> timedelta:
-    return as_duration(value, "grace", at_least=timedelta(0))
+    return as_duration(value, "grace", at_least=timedelta(0), at_most=timedelta.max)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +89,7 @@ class Recurrence(ABC):
 
 
 def _interval(value: timedelta) -> timedelta:
-    return as_duration(value, "interval", at_least=timedelta(milliseconds=1))
+    return as_duration(value, "interval", at_least=timedelta(milliseconds=1), at_most=timedelta.max)
 
 
 @attrs.frozen

@@ -10,11 +10,11 @@ from typing import Any, Final, Self
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from duly._arguments import as_number, as_transport
+from duly._arguments import as_number, as_policy, as_transport
 from duly._engine import Engine, Options
 from duly._outcomes import error_text
 from duly.client import Client
-from duly.errors import InvalidArgument, SchedulerStateError
+from duly.errors import SchedulerStateError
 from duly.health import Report
 from duly.message import Message
 from duly.moment import as_duration
@@ -68,8 +68,8 @@ class Scheduler(Client):
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        if recovery is not None and not callable(recovery):
-            raise InvalidArgument(f"recovery must be callable, not {type(recovery).__name__}")
+        if recovery is not None:
+            as_policy(recovery)
         self._options = Options(
             poll_interval=as_duration(poll_interval, "poll_interval", at_least=_MILLISECOND),
             batch_size=as_number(batch_size, "batch_size", at_least=1, at_most=1000),
@@ -149,7 +149,13 @@ class Scheduler(Client):
         """Open, deliver until SIGINT or SIGTERM, drain and close: a whole main program.
 
         A second signal stops waiting for publishes.
+
+        Raises:
+            SchedulerStateError: called where an event loop runs: use :meth:`running` there.
         """
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise SchedulerStateError("an event loop runs already: use running() or start() in it")
         asyncio.run(self._main())
 
     async def close(self) -> None:

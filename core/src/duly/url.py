@@ -114,6 +114,8 @@ def parse(text: str) -> URL:
         InvalidArgument: no URL, a port that is no number, or an option given twice.
     """
     scheme = scheme_of(text)
+    if "#" in text:  # what follows would be a fragment, and lost
+        raise InvalidArgument(f"{mask(text)!r} has a fragment: write a # as %23")
     try:
         parts = urlsplit(text)
         credentials, _, location = parts.netloc.rpartition("@")

@@ -44,9 +44,10 @@ class Wakeups:
                 await future
         except asyncio.CancelledError:
             with self._lock:
-                if future not in self._waiting:  # told, and too late to hear it
+                if future in self._waiting:
+                    del self._waiting[future]
+                else:  # told, and too late to hear it
                     self._owed += 1
-                self._waiting.pop(future, None)
             raise
         with self._lock:
             self._told[task] = self._changes

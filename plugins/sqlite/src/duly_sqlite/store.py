@@ -174,7 +174,7 @@ class SQLiteStore:
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
     if text == ":memory:":
