@@ -271,5 +271,5 @@ def test_a_slow_name_is_given_time_by_its_pace() -> None:
     taken = take_all(lanes)
     lanes.leave(taken.pop()[0], 1, earned=True, took=1)
     take_all(lanes)
-    assert lanes.refuse_stalled(4.9) == []
-    assert lanes.refuse_stalled(5) != []
+    assert lanes.refuse_stalled(2.9) == []
+    assert lanes.refuse_stalled(3) != []

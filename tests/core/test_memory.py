@@ -130,6 +130,29 @@ class TestClock:
         assert told == [START + 2 * HOUR, START + 2 * HOUR, START + 3 * HOUR]
 
 
+class TestEndOfTheCalendar:
+    async def test_what_can_be_made_no_newer_keeps_its_moment(self, store: MemoryStore) -> None:
+        last = datetime.max.replace(tzinfo=UTC)
+        stored = Message("event", id="a", scheduled_at=START, created_at=last)
+        await store.put([Group([stored])])
+        for created_at in (last, START):
+            newer = Message("event", id="a", scheduled_at=START, created_at=created_at)
+            groups = [Group([message("b")]), Group([newer], replace=True)]
+            assert (await store.put(groups))[1] is None
+            assert await store.get("a") == newer
+
+    async def test_a_lease_beyond_it_takes_nothing(self, store: MemoryStore) -> None:
+        await store.put([Group([message("a"), message("b")])])
+        batch = await store.claim(limit=1, lease=HOUR, owner="o")
+        assert batch.token is not None
+        settle = [Settle(batch.token)]
+        with pytest.raises(OverflowError):
+            await store.claim(limit=9, lease=timedelta.max, owner="o", settle=settle)
+        batch = await store.claim(limit=9, lease=HOUR, owner="o", settle=settle)
+        assert list(batch.settled) == [True]
+        assert [claim.message.id for claim in batch.claims] == ["b"]
+
+
 class TestSharing:
     def test_from_one_event_loop_to_the_next(self, store: MemoryStore) -> None:
         asyncio.run(self._put(store, "a"))

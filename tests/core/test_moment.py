@@ -48,7 +48,9 @@ def test_a_moment_is_kept_in_utc_or_refused_as_out_of_range(moment):
     except duly.InvalidArgument:
         assert not in_range
     else:
-        assert kept == moment.astimezone(UTC)  # across zones an hour that comes twice equals nothing
+        assert kept == moment.astimezone(
+            UTC
+        )  # across zones an hour that comes twice equals nothing
         assert kept.tzinfo is UTC
 
 

@@ -53,6 +53,22 @@ def test_any_text_becomes_one_that_every_store_takes(text: str) -> None:
     assert "\0" not in kept
 
 
+@pytest.mark.parametrize(
+    "secret",
+    ["redis://u:{}@h", "redis://{}@h", "nats://u:a@h1,nats://u:{}@h2", "password={}",
+     "password='a {}'", 'password="a {}"', '{{"password": "a {}"}}', "http://h/?token={}&a=b"],
+)  # fmt: skip
+def test_no_part_of_a_secret_shows_where_a_long_text_is_cut(secret: str) -> None:
+    text = secret.format("§" * 8)
+    for cut in range(len(text) + 1):
+        # What comes before is masked, so that the end of what is looked at is shown.
+        before = "token=".ljust(16 * 1024 - cut - 1, "x")
+        assert "§" not in error_text(f"{before} {text}")
+    whole = secret.format("§" * 20_000)
+    for url in (whole, f"error: {whole}", f"//u:§ {'§' * 20_000}@h"):
+        assert "§" not in error_text(url)
+
+
 def test_the_next_fire_is_one_interval_on_and_counts() -> None:
     assert next_fire(series()) == Reschedule(at(10), Counters(at(10), 0, 1))
     retried = with_changes(series(), retry_count=3, last_error="x", next_attempt_at=at(99))

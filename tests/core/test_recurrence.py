@@ -381,6 +381,47 @@ def test_every_fire_is_later_than_what_it_follows(night, expression, offset):
         moment = following
 
 
+@pytest.mark.parametrize(
+    ("expression", "fire", "bound", "latest"),
+    [
+        # The clock is put on 2026-10-25: the second day ends at another hour of UTC than it began.
+        ("* * * 1 * *", "2026-10-01T16:00Z", "2026-11-20T07:00Z", "2026-11-01T22:59:59Z"),
+        ("* * * 25 * *", "2026-10-24T22:00Z", "2026-11-20T07:00Z", "2026-10-25T22:59:59Z"),
+        ("* * * 25 * *", "2026-10-24T22:00Z", "2026-10-25T01:30Z", "2026-10-25T01:30:00Z"),
+        ("* * * 29 3 *", "2026-03-28T23:00Z", "2026-10-20T07:00Z", "2026-03-29T21:59:59Z"),
+        ("* * * 1 1 *", "2026-01-01T16:00Z", "2026-11-20T07:00Z", "2026-01-01T22:59:59Z"),
+        ("* * 9-17 * * 1-5", "2026-11-20T08:00Z", "2026-11-23T07:00Z", "2026-11-20T16:59:59Z"),
+        ("* * 29 2 *", "2024-02-28T23:00Z", "2028-02-01T00:00Z", "2024-02-29T22:59Z"),
+        ("* * * * * *", "2026-01-01T00:00Z", "2036-01-01T00:00Z", "2036-01-01T00:00Z"),
+        ("30 2 * * *", "2026-10-01T00:30Z", "2026-10-25T23:00Z", "2026-10-25T00:30Z"),
+    ],
+)
+def test_however_many_were_missed_few_are_looked_at(monkeypatch, expression, fire, bound, latest):
+    looked_at = []
+    plain = Cron._fires
+
+    def counted(self, moment):
+        for each in plain(self, moment):
+            looked_at.append(each)
+            yield each
+
+    monkeypatch.setattr(Cron, "_fires", counted)
+    cron = Cron(expression, timezone="Europe/Berlin")
+    assert cron.latest(at(fire), at(bound)) == at(latest)
+    assert len(looked_at) < 64
+
+
+@given(nights, st.sampled_from(["*", "*/7", "5,50"]), near, st.integers(1, 28), st.integers(0, 9))
+@settings(max_examples=50)
+def test_the_latest_of_a_wide_window_is_what_plain_counting_finds(night, minute, hour, day, bound):
+    name, changed = night
+    cron = Cron(f"{minute} {hour} {day} * *", timezone=name)
+    begin = datetime.combine(changed, time(), UTC) - 20 * DAY
+    fire = cron.first(begin, AT)
+    end = fire + bound * 2 * DAY + 90 * MINUTE
+    assert cron.latest(fire, end) == fires(cron, fire, end)[-1]
+
+
 def test_a_decade_of_missed_minutes_is_found_at_once():
     cron = Cron("* * * * *", timezone="Europe/London")
     assert cron.latest(AT, AT.replace(year=2040)) == AT.replace(year=2040, second=0, microsecond=0)

@@ -93,8 +93,10 @@ class TestMask:
         assert len(mask(mask(text))) <= len(mask(text)) + 3
 
     @pytest.mark.parametrize(
-        "text", ["password" * 20_000, "a_" * 50_000, "a." * 50_000, "token=" * 10_000]
-    )
+        "text",
+        ["password" * 20_000, "a_" * 50_000, "a." * 50_000, "token=" * 10_000, "x://" * 250_000,
+         "x://@" * 100_000, "x:// " * 100_000, "://" * 100_000, "token='\" " * 50_000],
+    )  # fmt: skip
     def test_a_long_text_takes_no_time_to_speak_of(self, text):
         mask(text)  # quadratic, it would take minutes
 

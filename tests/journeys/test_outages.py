@@ -11,11 +11,12 @@ from duly import Filter, Message, State, after
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
 async def test_an_outage_is_no_failure(journey: Journey, tmp_path: Path, seconds: int) -> None:
-    down, messages = tmp_path / "down", [*slow(100, 0.05, due=-1), *batch(100, due=1)]
+    down, messages = tmp_path / "down", [*slow(100, 0.05, due=-1), *batch(100)]
     worker = await journey.start(retries=1, slots=20, down=down)
-    await journey.client.schedule_many(messages)
+    await journey.client.schedule_many(messages[:100])
     await worker.noted("done", 20)
     down.touch()
+    await journey.client.schedule_many(messages[100:])
 
     async def nothing_in_hand() -> bool:
         return not (await journey.client.stats()).claimed

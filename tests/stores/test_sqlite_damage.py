@@ -114,6 +114,17 @@ async def test_an_id_that_is_no_text_is_replaced(store: SQLiteStore, path: Path)
     assert [claim.message.id for claim in batch.claims] == [before.id]
 
 
+async def test_the_id_in_its_place_may_be_taken(store: SQLiteStore, path: Path) -> None:
+    damage(path, "id = CAST(x'62ff' AS TEXT)")
+    (before,) = [each for each in await store.list(Filter()) if each.event_name == UNREADABLE]
+    taken = [before.id, f"{before.id}+"]
+    await store.put([Group([Message("event", id=id, scheduled_at=START) for id in taken])])
+    batch = await store.claim(limit=9, lease=MINUTE, owner="me")
+    assert [claim.message.id for claim in batch.claims] == ["a", "c", *taken]
+    assert [each.id for each in batch.unreadable] == [f"{before.id}++"]
+    assert [each.id for each in await store.list(Filter(state=State.DEAD))] == [f"{before.id}++"]
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_the_schema_refuses(store: SQLiteStore, path: Path, what: str) -> None:
     with pytest.raises(sqlite3.IntegrityError):

@@ -207,3 +207,14 @@ class TestSideBySide:
         assert not stats.done()
         clock.open.set()
         assert (await stats).claimed == 1
+
+    async def test_what_can_be_made_no_newer_fails_no_neighbour(self, store: SQLiteStore) -> None:
+        last = datetime.max.replace(tzinfo=UTC)
+        message = Message("event", id="a", scheduled_at=START, created_at=last)
+        await store.put([Group([message])])
+        for created_at in (last, START):
+            newer = Message("event", id="a", scheduled_at=START, created_at=created_at)
+            groups = [group("b"), Group([newer], replace=True), group("c")]
+            assert (await store.put(groups))[1] is None
+            assert await store.get("a") == newer
+        assert await ids(store) == ["a", "b", "c"]

@@ -91,25 +91,6 @@ async def test_a_plain_function_may_block_while_others_go_on() -> None:
     await transport.close()
 
 
-async def test_at_most_32_plain_functions_run_at_a_time() -> None:
-    running, most = 0, 0
-    lock, all_there = threading.Lock(), threading.Barrier(32)
-
-    def count(told: Envelope) -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        all_there.wait(10)
-        with lock:
-            running -= 1
-
-    transport = FunctionTransport(count)
-    await asyncio.gather(*(transport.publish(envelope()) for _ in range(96)))
-    await transport.close()
-    assert most == 32
-
-
 async def test_a_function_sees_the_context_of_its_publish_and_leaves_none() -> None:
     variable = contextvars.ContextVar[str]("variable", default="nothing")
     seen: list[str] = []

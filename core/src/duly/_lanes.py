@@ -14,6 +14,7 @@ from typing import Final, Generic, Protocol, TypeVar
 __all__ = ["Lane", "Lanes", "Named"]
 
 _LEAST_PATIENCE: Final = 0.1  # seconds without a publish of the name that ended
+_MOST_PATIENCE: Final = 2.0
 _PATIENCE: Final = 4  # times what its publishes took of late, where that is more
 _FIRST_PAUSE: Final = 0.1  # seconds
 _FORGET: Final = 0.98  # what is left of a slow publish's weight after another one
@@ -50,7 +51,7 @@ class Lane(Generic[J]):
 
     def stalled(self, now: float) -> bool:
         """Whether all it may hold is taken and nothing ends."""
-        patience = max(_LEAST_PATIENCE, _PATIENCE * self.pace)
+        patience = min(max(_LEAST_PATIENCE, _PATIENCE * self.pace), _MOST_PATIENCE)
         return self.running >= self.allowance and now - self.ended_at >= patience
 
     def refuse(self, now: float) -> float:

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _ERROR_BYTES: Final = 1024
+_MASKED_CHARACTERS: Final = 16 * 1024
+_CLOSING: Final = "@'\""  # ends every secret that mask() finds by its end
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -35,6 +37,8 @@ def error_text(error: BaseException | str) -> str:
             text = f"{type(error).__name__}: {error}"
         except Exception:  # noqa: BLE001  # an error that cannot even be shown
             text = type(error).__name__
+    if len(text) > _MASKED_CHARACTERS:  # a secret that is cut in two is hidden to the cut
+        text = text[:_MASKED_CHARACTERS] + _CLOSING
     data = mask(text.replace("\0", " ")).encode("utf-8", "replace")
     return data[:_ERROR_BYTES].decode("utf-8", "ignore")
 

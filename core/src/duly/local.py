@@ -11,11 +11,14 @@ registered with :func:`duly.local.on` is shared by all schedulers on the URL ``l
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
+from asyncio import AbstractEventLoop, Semaphore
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from duly.errors import InvalidArgument, TransportError
 from duly.hookspecs import TransportFactory, hookimpl
@@ -30,6 +33,7 @@ Handler = Callable[[Envelope], object]
 H = TypeVar("H", bound=Handler)
 
 _THREADS: Final = 32
+_QUARTER: Final = _THREADS // 4
 
 
 class _Checked(NamedTuple):
@@ -38,10 +42,16 @@ class _Checked(NamedTuple):
 
 
 class _Caller:
-    """Awaits async functions, and runs plain ones in threads that are started when needed."""
+    """Awaits async functions, and runs plain ones in threads that are started when needed.
+
+    A turn for a thread is waited for on the loop, so that who gives up leaves nothing behind. It
+    ends with the function, which may be long after its publish was cancelled.
+    """
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
+        # Of each loop, for all event names and for each; kept while somebody has or awaits a turn.
+        self._turns = WeakValueDictionary[tuple[AbstractEventLoop, str | None], Semaphore]()
 
     async def open(self) -> None:
         """There is nothing to connect to."""
@@ -56,22 +66,39 @@ class _Caller:
         if handler.is_async:
             result = handler.function(envelope)
         else:
+            result = await self._call_in_thread(handler.function, envelope)
+        if inspect.isawaitable(result):
+            await result
+
+    async def _call_in_thread(self, function: Handler, envelope: Envelope) -> object:
+        loop = asyncio.get_running_loop()
+        of_name = self._turns.setdefault((loop, envelope.event_name), Semaphore(_QUARTER))
+        of_all = self._turns.setdefault((loop, None), Semaphore(_THREADS))
+        with contextlib.ExitStack() as turns:
+            for turn in (of_name, of_all):
+                await turn.acquire()
+                turns.callback(turn.release)
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, "duly-local")
             run = contextvars.copy_context().run
-            result = await asyncio.get_running_loop().run_in_executor(
-                self._threads, run, _in_thread, handler.function, envelope
-            )
-        if inspect.isawaitable(result):
-            await result
+            running = self._threads.submit(run, _in_thread, function, envelope)
+            taken = turns.pop_all()
+
+        def end(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(taken.close)
+
+        running.add_done_callback(end)
+        return await asyncio.wrap_future(running)
 
 
 class LocalTransport(_Caller):
     """Delivers to functions of this process, by event name.
 
     A message whose event name has no function is a failed attempt, to be tried again: during a
-    rolling deploy another process may know it already. At most 32 plain functions run at a time.
-    One that is still running when its publish is cancelled cannot be stopped and runs to its end.
+    rolling deploy another process may know it already. At most 32 plain functions run at a time,
+    at most 8 of them for one event name, so that one that hangs leaves room for others. One that
+    is still running when its publish is cancelled cannot be stopped and runs to its end.
     """
 
     def __init__(self) -> None:

@@ -106,6 +106,7 @@ class MemoryStore:
         ledger = self._ledger
         with self._lock:
             now = self._clock()
+            end = now + lease  # before anything is changed: it may be beyond the calendar
             not_due = place_after(now)
             settled = self._settle(settle, not_due)
             ledger.recover(not_due)
@@ -115,7 +116,7 @@ class MemoryStore:
             token: Token | None = None
             claims: Sequence[Claim] = ()
             if entries:
-                token, claims = ledger.lease(entries, owner, now + lease)
+                token, claims = ledger.lease(entries, owner, end)
         return Batch(
             token=token,
             claims=claims,

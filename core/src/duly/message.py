@@ -200,14 +200,14 @@ def _limit(_instance: object, _attribute: "attrs.Attribute[Any]", value: object)
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidArgument(f"limit must be a whole number from 1, not {value!r}")
+        raise InvalidArgument("limit must be a whole number from 1 to 2**63 - 1, or None for all")
     if value == 0:
         raise InvalidArgument("limit is 0: give a number from 1, or None for all")
 
 
 def _offset(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidArgument(f"offset must be a whole number from 0, not {value!r}")
+        raise InvalidArgument("offset must be a whole number from 0 to 2**63 - 1")
 
 
 def _before(value: datetime | None) -> datetime | None:

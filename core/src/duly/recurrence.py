@@ -1,6 +1,5 @@
 """When again: the two kinds of recurrence, anchored to the schedule, never to the delivery."""
 
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -20,6 +19,7 @@ Missed = Literal["once", "all", "skip"]
 
 _TICK: Final = timedelta(microseconds=1)
 _BEGIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # no clock was put before
+_ONE_SECOND: Final = timedelta(seconds=1)  # the least between two fires of a cron expression
 _ONE_MINUTE: Final = timedelta(minutes=1)
 _FIRST_WINDOW: Final = timedelta(minutes=2)
 
@@ -28,7 +28,7 @@ def _count(_instance: object, _attribute: "attrs.Attribute[int | None]", value: 
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
-        raise InvalidArgument(f"max_occurrences must be a whole number from 1, or None: {value!r}")
+        raise InvalidArgument("max_occurrences must be a whole number from 1 to 2**63 - 1, or None")
 
 
 def _until(value: datetime | None) -> datetime | None:
@@ -177,20 +177,21 @@ class Cron(Recurrence):
         return next(self._fires(moment), None)
 
     def _last(self, fire: datetime, bound: datetime) -> datetime:
-        # Looks back in windows that double, so that a year of missed minutes costs a few steps.
-        window = _FIRST_WINDOW
-        while window < bound - fire:
-            found = self._last_between(bound - window, bound)
-            if found is not None:
-                return found
+        # Looks back in windows that double, then halves what is left: however many fires were
+        # missed, few are looked at. ``low`` is a fire, and between ``high`` and the bound is none.
+        low, high, window = fire, bound, _FIRST_WINDOW
+        while low == fire and window < bound - fire:
+            low, high = self._narrowed(low, high, bound - window, bound)
             window *= 2
-        return self._last_between(fire, bound) or fire
+        while high - low >= _ONE_SECOND:
+            low, high = self._narrowed(low, high, low + (high - low) // 2, bound)
+        return low
 
-    def _last_between(self, start: datetime, end: datetime) -> datetime | None:
-        found = None
-        for each in itertools.takewhile(lambda each: each <= end, self._fires(start)):
-            found = each
-        return found
+    def _narrowed(
+        self, low: datetime, high: datetime, start: datetime, bound: datetime
+    ) -> tuple[datetime, datetime]:
+        found = self._next(start)
+        return (low, start) if found is None or found > bound else (found, high)
 
     def _fires(self, moment: datetime) -> Iterator[datetime]:
         """Every match after ``moment``, in UTC, earliest first."""

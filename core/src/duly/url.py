@@ -17,8 +17,11 @@ _OPTION_NAME: Final = (
     r"(?<![a-z0-9_-])[a-z0-9_-]{0,64}"
     r"(?:password|passwd|pwd|secret|token|api_?key|access_?key|signature)[a-z0-9_]{0,64}"
 )
-# Within a sentence a URL ends at a blank or a quote.
-_CREDENTIALS: Final = re.compile(r"(?i)(?<![a-z0-9+.-])[a-z0-9+.-]+://(?P<user>[^\s'\"<>]*)@")
+# Within a sentence a URL ends at a blank or a quote. One match takes all of it, with credentials
+# or without, so that no part is looked at again: the time is linear in the length of the text.
+_CREDENTIALS: Final = re.compile(
+    r"(?i)(?<![a-z0-9+.-])[a-z0-9+.-]+://(?:(?P<user>[^\s'\"<>]*)@)?[^\s'\"<>]*"
+)
 _OPTION: Final = re.compile(
     rf"(?i){_OPTION_NAME}(?:['\"]\s*:\s*|['\"]?\s*=\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^&\s'\"#]+)"
 )
@@ -33,7 +36,8 @@ def mask(text: str) -> str:
 
     Where it cannot be told how far a secret goes, more is hidden, never less.
     """
-    spans = [_password(match) for match in _CREDENTIALS.finditer(text)]
+    urls = _CREDENTIALS.finditer(text)
+    spans = [_password(match) for match in urls if match["user"] is not None]
     spans += [match.span("value") for match in _OPTION.finditer(text)]
     if _IS_URL.match(text):
         spans += [_password(match) for match in _ALL_CREDENTIALS.finditer(text)]

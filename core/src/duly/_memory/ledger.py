@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from duly._memory.agenda import Agenda
@@ -16,6 +16,7 @@ from duly.store import SUSPECT_LAPSES, Bury, Claim, Group, Release, Reschedule, 
 __all__ = ["Ledger", "earliest", "moment_of", "place_after"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
 _NUMBER_BITS: Final = 64
 
 
@@ -226,6 +227,6 @@ def _uncounted(message: Message) -> Message:
 
 def _made_newer(message: Message, replaced: datetime) -> Message:
     """A replacement with a delivery id that the message it replaces cannot have had."""
-    if message.created_at > replaced:
+    if message.created_at > replaced or replaced == _LAST:
         return message
     return with_changes(message, created_at=replaced + _MICROSECOND, _delivery_id=None)

@@ -47,8 +47,7 @@ def claim(
     last = rows[-1][:2] if len(rows) == wanted else (now, _LAST)
     db.execute(sql.LEAVE_LINE_UP_TO, (suspect, *last))
     claims, unreadable, newer = _sorted(rows)
-    for key, message in unreadable.items():
-        set_aside(db, key, message)
+    aside = [set_aside(db, key, message) for key, message in unreadable.items()]
     if newer:
         postpone(db, newer, now)
     token = os.urandom(16).hex()
@@ -63,7 +62,7 @@ def claim(
         token=token if claims else None,
         claims=claims,
         settled=settled,
-        unreadable=list(unreadable.values()),
+        unreadable=aside,
         newer=len(newer),
     )
 

@@ -34,6 +34,7 @@ class _Line:
     def __init__(self, name: str) -> None:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.connection: sqlite3.Connection | None = None
+        self.openers = 0  # callers that wait for the connection
 
     def disconnect(self) -> None:
         if self.connection is not None:
@@ -57,20 +58,25 @@ class ConnectionThread:
     async def open(self) -> None:
         """Start the thread and connect; again does nothing.
 
+        A caller who goes leaves it connecting: others may wait for the same connection.
+
         Raises:
             StoreError: what SQLite raised, translated.
         """
         if self._line is None:
             self._line = _Line(self._name)
         line = self._line
+        line.openers += 1
         try:
             await self._submit(line, lambda: self._connect_once(line))
-        except BaseException as error:
-            if line.connection is None:
+        except Exception:
+            if line is self._line and line.connection is None and line.openers == 1:
                 self._line = None
-                line.executor.submit(line.disconnect)  # it may still be connecting
-                line.end(error)
+                line.executor.submit(line.disconnect)  # one who has gone may have left it at work
+                line.end()
             raise
+        finally:
+            line.openers -= 1
 
     async def close(self) -> None:
         """Finish what was asked for, disconnect and end the thread; again does nothing."""

@@ -56,6 +56,8 @@ FIND: Final = f"SELECT key, due_at, lapses, created_at, {STATE} FROM duly_messag
 
 IS_TAKEN: Final = "SELECT 1 FROM duly_messages WHERE id = ?"
 
+IS_TAKEN_BY_ANOTHER: Final = f"{IS_TAKEN} AND key <> ?"
+
 SCHEDULED_AT: Final = "SELECT scheduled_at FROM duly_messages WHERE key = ?"
 
 REMOVE: Final = "DELETE FROM duly_messages WHERE key = ?"

@@ -50,7 +50,11 @@ class SQLiteStore:
     async def open(self) -> None:
         """Open the file and see that it is ours; one that is missing or empty is set up."""
         await self._writer.open()
-        await self._reader.open()
+        try:
+            await self._reader.open()
+        except Exception:
+            await self._writer.close()
+            raise
 
     async def close(self) -> None:
         """Finish what was asked for, close the file and end the threads."""

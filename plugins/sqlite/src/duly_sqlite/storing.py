@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from duly import DuplicateMessage, Message, State
@@ -13,6 +13,8 @@ from duly.store import Group
 from duly_sqlite import sql
 
 __all__ = ["STATES", "cancel", "put", "reschedule", "row"]
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_sqlite.sql.STATE` brings."""
@@ -88,7 +90,7 @@ def _wanted(db: sqlite3.Cursor, group: Group, found: dict[str, Found | None]) ->
 
 
 def _made_newer(message: Message, replaced: datetime) -> Message:
-    if message.created_at > replaced:
+    if message.created_at > replaced or replaced == _LAST:
         return message
     newer = replaced + timedelta(microseconds=1)
     return with_changes(message, created_at=newer, _delivery_id=None)
