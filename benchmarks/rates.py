@@ -1,7 +1,7 @@
 """Drain and schedule rates of the stores that need no server, beside bare loops in the same run.
 
 Rounds are interleaved and medians given, so that what else the machine does weighs on both sides
-alike. Run by ``nox -s bench``; ``--messages`` and ``--rounds`` make it longer or shorter.
+alike. ``python benchmarks/rates.py``; ``--messages`` and ``--rounds`` make it longer or shorter.
 """
 
 import argparse
