@@ -29,7 +29,8 @@ SOURCES = sorted(
 # stands further up.
 LAYERS = [
     {"errors"},
-    {"moment", "url", "_texts", "_zones"},
+    {"moment", "url", "template", "_texts", "_zones"},
+    {"tls"},
     {"recurrence", "message", "_logging"},
     {"record", "_store_values", "store", "transport"},
     {"recovery", "hookspecs"},

@@ -1,4 +1,4 @@
-"""A journey of its own for each test, and a gate."""
+"""A journey of its own for each test, on a file, and a gate."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.journeys.props import Gate
 
 @pytest.fixture
 async def journey(tmp_path: Path) -> AsyncIterator[Journey]:
-    async with Journey(tmp_path) as journey:
+    async with Journey(tmp_path, f"sqlite:///{tmp_path / 'journey.db'}") as journey:
         yield journey
 
 

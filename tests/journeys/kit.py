@@ -1,4 +1,4 @@
-"""What the journeys share: an SQLite file, schedulers in processes of their own, and the evidence."""
+"""What the journeys share: a store, schedulers in processes of their own, and the evidence."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 from duly import Client, Message, Stats, after
 
 PROGRAM: Final = Path(__file__).with_name("worker.py")
+SQLITE: Final = "sqlite:///"
 PATIENCE: Final = 45.0  # seconds until a test gives up hope; none measures how long it takes
 HOUR: Final = timedelta(hours=1)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -113,13 +114,19 @@ class Worker:
 
 
 class Journey:
-    """An SQLite file, the client of those who schedule, and all workers there ever were."""
+    """A store by its URL, the client of those who schedule, and all workers there ever were."""
 
-    def __init__(self, folder: Path, path: Path | None = None) -> None:
+    def __init__(self, folder: Path, store: str) -> None:
         self.folder = folder
-        self.path = path or folder / "journey.db"
-        self.client = Client(f"sqlite:///{self.path}")
+        self.store = store
+        self.client = Client(store)
         self.workers: list[Worker] = []
+
+    @property
+    def path(self) -> Path:
+        """The file, of an SQLite store."""
+        assert self.store.startswith(SQLITE)
+        return Path(self.store.removeprefix(SQLITE))
 
     async def __aenter__(self) -> Self:
         await self.client.open()
@@ -137,7 +144,7 @@ class Journey:
         journal = self.folder / f"journal-{len(self.workers)}"
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, PROGRAM, self.path, journal, *given,
+            sys.executable, PROGRAM, self.store, journal, *given,
             stdout=PIPE, env={**os.environ, **(environment or {})},
         )  # fmt: skip
         worker = Worker(process, journal)
@@ -148,7 +155,7 @@ class Journey:
         return worker
 
     async def freeze(self, worker: Worker) -> None:
-        """Stop it in its tracks, as a host does that hangs, but not while it holds the file's lock.
+        """Stop it in its tracks, as a host does that hangs, but not while it holds a file's lock.
 
         From that nobody could save the others: they wait until it goes on or is killed.
         """
@@ -162,6 +169,8 @@ class Journey:
             await asyncio.sleep(0.01)
 
     def _locked(self) -> bool:
+        if not self.store.startswith(SQLITE):
+            return False
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=0)) as other:
             try:
                 other.execute("BEGIN IMMEDIATE")

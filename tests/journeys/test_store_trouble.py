@@ -76,7 +76,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 async def test_a_full_disk(tmp_path: Path, gate: Gate, disk: Disk) -> None:
     messages = [*batch(20), *batch(40, "gated", metadata=gate.metadata)]
     meanwhile = Message("quick", bytes(100_000), id="meanwhile", scheduled_at=after())
-    async with Journey(tmp_path, disk.folder / "journey.db") as journey:
+    async with Journey(tmp_path, f"sqlite:///{disk.folder / 'journey.db'}") as journey:
         await journey.client.schedule_many(messages)
         worker = await journey.start()
         await worker.noted("settled", 20)

