@@ -2,7 +2,8 @@
 
 Each block is a program of its own. One that begins with a comment that names a file is a module,
 stored under that name for the later ones of its document; a ``test_*.py`` is run by pytest. A
-block of ``text`` right behind a program is what it prints.
+block of ``text`` right behind a program is what it prints. A server on ``localhost`` is one of the
+tests' own while a program runs.
 """
 
 import subprocess
@@ -16,6 +17,8 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "program.py"
+# By the address that documents use: the fixture that yields that of an empty server.
+SERVERS = {"redis://localhost": "empty_redis"}
 DOCUMENTS = sorted(
     {
         *ROOT.glob("*.md"),
@@ -60,10 +63,16 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize(("document", "number"), PROGRAMS)
-def test_a_block_runs_as_it_stands(document: Path, number: int, tmp_path: Path) -> None:
+def test_a_block_runs_as_it_stands(
+    document: Path, number: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     *earlier, block = blocks(document)[: number + 1]
     for each in [*earlier, block]:
-        (tmp_path / each.name).write_text(each.code)
+        code = each.code
+        for address, fixture in SERVERS.items():
+            if address in code:
+                code = code.replace(address, request.getfixturevalue(fixture))
+        (tmp_path / each.name).write_text(code)
     run = subprocess.run(
         [sys.executable, *how_to_run(block.name)],
         cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False,

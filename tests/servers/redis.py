@@ -54,3 +54,10 @@ def redis_url() -> Iterator[str]:
     else:
         with RedisServer() as server:
             yield server.url
+
+
+@pytest.fixture
+def empty_redis() -> Iterator[str]:
+    """The address of a Redis with nothing in it, as far as the port."""
+    with RedisServer() as server:
+        yield f"redis://127.0.0.1:{server.port}"
