@@ -60,6 +60,14 @@ def alone(name: str) -> None:
         raise AssertionError(f"{other} is installed although {name} does not ask for it")
 
 
+# Where a host alone does not do.
+URLS = {
+    "sqlite": "sqlite:///x.db",
+    "redis+sentinel": "redis+sentinel://localhost/main",
+    "rediss+sentinel": "rediss+sentinel://localhost/main",
+}
+
+
 def core() -> None:
     """Core alone tells what to install for more."""
     duly.Client("memory://")
@@ -84,7 +92,7 @@ def plugin(name: str) -> None:
         module = entry.load()
         schemes = [*getattr(module, "duly_stores", dict)()]
         for scheme in schemes:
-            duly.Client(f"{scheme}:///x.db" if scheme == "sqlite" else f"{scheme}://localhost")
+            duly.Client(URLS.get(scheme, f"{scheme}://localhost"))
         for scheme in getattr(module, "duly_transports", dict)():
             duly.Scheduler("memory://", f"{scheme}://localhost")
             schemes.append(scheme)

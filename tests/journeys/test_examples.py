@@ -21,6 +21,8 @@ import duly
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SERVED = {"embedded_service.py"}  # they run until they are stopped
+# By what takes the URL of a server: the fixture that yields it.
+SERVERS = {"redis_streams.py": "empty_redis"}
 PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED)
 
 
@@ -36,8 +38,9 @@ def run(*arguments: str | Path, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_example_ends_well(name: str, tmp_path: Path) -> None:
-    assert run("-W", "error", EXAMPLES / name, folder=tmp_path)
+def test_an_example_ends_well(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    urls = [request.getfixturevalue(SERVERS[name])] if name in SERVERS else []
+    assert run("-W", "error", EXAMPLES / name, *urls, folder=tmp_path)
     assert not list(tmp_path.iterdir()), "it left something behind"
 
 

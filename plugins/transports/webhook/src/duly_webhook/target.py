@@ -1,0 +1,97 @@
+"""Where messages go: one place for all, or one that a function names for each."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Final, TypeAlias
+from urllib.parse import quote, urlsplit
+
+from duly.errors import InvalidArgument, TransportUnavailable
+from duly.template import Template
+from duly.transport import Envelope
+from duly.url import mask
+from duly_webhook.addresses import is_public
+
+__all__ = ["Place", "PlaceOf", "place_is_url"]
+
+PlaceOf: TypeAlias = Callable[[Envelope], str]
+
+_PORTS: Final = {"http": 80, "https": 443}
+_REACHING: Final = 10.0  # seconds
+
+
+def place_is_url(text: str) -> bool:
+    """Whether it is a URL of http or https with a host, in whose text nothing is left to encode."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+        if (parts.hostname or "").replace(".", "").isdigit():
+            IPv4Address(parts.hostname)  # as everybody understands it
+    except ValueError:
+        return False
+    plain = text.isascii() and text.isprintable() and " " not in text
+    return plain and parts.scheme in _PORTS and bool(parts.hostname) and port != 0
+
+
+class Place:
+    """One URL for all messages; ``{event_name}`` may stand in its path or query."""
+
+    def __init__(self, text: str, *, allow_private: bool) -> None:
+        if not place_is_url(text):
+            raise InvalidArgument(
+                f"{mask(text)!r} is not a URL of http or https with a host; encode what is special "
+                "in it with percent signs"
+            )
+        parts = urlsplit(text)
+        if "{" in parts.netloc:
+            raise InvalidArgument(f"{mask(text)!r}: its host cannot vary")
+        self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        self._template = Template(text, option="the URL", encode=lambda name: quote(name, safe=""))
+        self._allow_private = allow_private
+        self.shown = f"{parts.scheme}://{self._host}:{self._port}"
+
+    def __call__(self, envelope: Envelope) -> str:
+        return self._template.fill(envelope.event_name)
+
+    async def reach(self) -> None:
+        """See whether anybody accepts connections there.
+
+        Raises:
+            TransportUnavailable: nobody does.
+            InvalidArgument: its name stands for private addresses only, which are not allowed.
+        """
+        try:
+            async with asyncio.timeout(_REACHING):
+                addresses = await self._addresses()
+                await _connect(addresses)
+        except OSError as error:  # TimeoutError is one
+            reason = str(error) or "no answer"
+            raise TransportUnavailable(f"{self.shown}: {reason}") from error
+
+    async def _addresses(self) -> list[tuple[str, int]]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        addresses = [(str(address[0]), self._port) for *_, address in found]
+        if self._allow_private:
+            return addresses
+        public = [each for each in addresses if is_public(each[0])]
+        if not public:
+            raise InvalidArgument(
+                f"{self.shown} is a private address ({addresses[0][0]}), which webhooks do not go "
+                "to unless allow_private is true"
+            )
+        return public
+
+
+async def _connect(addresses: list[tuple[str, int]]) -> None:
+    """Connect to the first that answers, and hang up."""
+    for number, (host, port) in enumerate(addresses, 1):
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            if number == len(addresses):
+                raise
+        else:
+            writer.close()
+            return

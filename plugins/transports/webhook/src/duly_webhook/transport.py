@@ -1,0 +1,154 @@
+"""The transport: one POST for each message."""
+
+import contextlib
+import io
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from duly.errors import InvalidArgument, Rejected, TransportUnavailable
+from duly.tls import TLS
+from duly.transport import Envelope
+from duly.url import mask
+from duly_webhook.addresses import public_socket
+from duly_webhook.content import MODES, Mode, content_of
+from duly_webhook.errors import check_answer, translated
+from duly_webhook.signing import keys_of, signature_headers
+from duly_webhook.target import Place, PlaceOf, place_is_url
+
+__all__ = ["WebhookTransport"]
+
+_CONNECTING: Final = 10.0  # seconds
+_READ: Final = 65536  # bytes of an answer that are read, so that its connection serves again
+_SENT_AT_ONCE: Final = 2**20  # bytes
+_ALL_CONNECTIONS: Final = 1000
+_USER_AGENT: Final = "duly-webhook"
+
+
+class WebhookTransport:
+    """Sends each message by POST as a CloudEvent 1.0; accepted is what is answered with 2xx.
+
+    Its receipt is the status. ``target`` is a URL, in whose path and query ``{event_name}`` may
+    stand, or a function that names the URL for each envelope. With a function there are many
+    receivers, none of which is the whole transport: one that is gone is a failed attempt then,
+    not an outage.
+
+    ``mode`` is ``"binary"`` (the body is the payload) or ``"structured"`` (the body is JSON).
+    ``source`` is the URI reference in the events' attribute of that name. With ``secrets``
+    requests are signed as Standard Webhooks says, once by each, so that a receiver may change
+    from one secret to another. ``authorization`` is sent as that header. Addresses that are not
+    public are refused unless ``allow_private``. ``timeout`` is how long a receiver may be silent
+    until the attempt has failed. ``connections`` is the most for one host.
+
+    Raises:
+        InvalidArgument: a URL of another scheme or without a host, an unknown mode, a secret that
+            is none, or a number below 1.
+    """
+
+    def __init__(
+        self,
+        target: str | PlaceOf,
+        *,
+        mode: Mode = "binary",
+        source: str = "duly",
+        secrets: Sequence[str] = (),
+        authorization: str | None = None,
+        allow_private: bool = False,
+        timeout: timedelta = timedelta(seconds=15),
+        connections: int = 100,
+        tls: TLS | None = None,
+    ) -> None:
+        if mode not in MODES:
+            raise InvalidArgument(f"mode: it is {' or '.join(MODES)}, not {mode!r}")
+        if not source:
+            raise InvalidArgument("source: a CloudEvent needs one; write for example /shop")
+        if connections < 1 or timeout <= timedelta(0):
+            raise InvalidArgument("connections and timeout have to be above 0")
+        if authorization is not None and not (
+            authorization.isascii() and authorization.isprintable()
+        ):
+            raise InvalidArgument("authorization: a header holds printable ASCII only")
+        if authorization is not None and isinstance(target, str) and "@" in urlsplit(target).netloc:
+            raise InvalidArgument("give either a user and a password or another authorization")
+        self._place: Place | None = None
+        if isinstance(target, str):
+            self._place = target = Place(target, allow_private=allow_private)
+        self._place_of = target
+        self._mode = mode
+        self._source = source
+        self._keys = keys_of(secrets)
+        self._authorization = authorization
+        self._allow_private = allow_private
+        self._timeout = timeout.total_seconds()
+        self._connections = connections
+        self._ssl = True if tls is None else tls.context()
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"WebhookTransport({self._place.shown if self._place else 'several places'})"
+
+    async def open(self) -> None:
+        if self._place is not None:
+            await self._place.reach()
+        if self._session is None:
+            self._session = self._new_session()
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def publish(self, envelope: Envelope) -> str:
+        place = self._place_of(envelope)
+        if not place_is_url(place):
+            raise Rejected(f"{mask(place)!r} is not a URL of http or https, encoded as it is to be")
+        headers, body = content_of(envelope, self._mode, self._source)
+        if self._keys:
+            headers |= signature_headers(self._keys, envelope.delivery_id, int(time.time()), body)
+        if self._authorization is not None:
+            headers["authorization"] = self._authorization
+        if self._session is None:
+            raise TransportUnavailable("the webhook transport is not open")
+        try:
+            return await self._post(self._session, place, headers, body)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            raise translated(error, place, alone=self._place is not None) from error
+
+    async def check(self) -> Sequence[str]:
+        if self._place is not None:
+            try:
+                await self._place.reach()
+            except (TransportUnavailable, InvalidArgument) as error:
+                return [str(error)]
+        return []
+
+    async def _post(
+        self, session: aiohttp.ClientSession, place: str, headers: dict[str, str], body: bytes
+    ) -> str:
+        url = URL(place, encoded=True)
+        data = body if len(body) <= _SENT_AT_ONCE else io.BytesIO(body)  # in pieces
+        async with session.post(url, data=data, headers=headers, allow_redirects=False) as answer:
+            receipt = check_answer(answer)
+            with contextlib.suppress(aiohttp.ClientError, OSError):  # it has accepted already
+                await answer.content.read(_READ)
+            return receipt
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=max(_ALL_CONNECTIONS, self._connections),
+                limit_per_host=self._connections,
+                ssl=self._ssl,
+                socket_factory=None if self._allow_private else public_socket,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"user-agent": _USER_AGENT},
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=_CONNECTING, sock_read=self._timeout
+            ),
+        )
