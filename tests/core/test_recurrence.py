@@ -355,6 +355,14 @@ def test_around_every_change_of_the_clock_the_rules_hold(night, expression, hour
     assert fires(cron, start, start + DAY) == by_the_rules(cron, start, start + DAY)
 
 
+def test_a_fire_that_was_moved_may_be_followed_by_a_match_within_the_second():
+    cron = Cron("*/2 * * * * *")
+    moved = at("2030-01-01T00:00:03.7Z")
+    assert cron.latest(moved, at("2030-01-01T00:00:03.9Z")) == moved
+    assert cron.latest(moved, at("2030-01-01T00:00:04.1Z")) == at("2030-01-01T00:00:04Z")
+    assert cron.latest(moved, at("2030-01-01T00:00:06.1Z")) == at("2030-01-01T00:00:06Z")
+
+
 @given(nights, expressions, st.integers(0, 48 * 60), st.integers(0, 48 * 60))
 @settings(max_examples=150)
 def test_the_latest_is_what_plain_counting_finds(night, expression, first, late):

@@ -185,6 +185,8 @@ class Cron(Recurrence):
             window *= 2
         while high - low >= _ONE_SECOND:
             low, high = self._narrowed(low, high, low + (high - low) // 2, bound)
+        if low == fire:  # one that was moved is no match, and one may follow within the second
+            low, _ = self._narrowed(low, high, fire, bound)
         return low
 
     def _narrowed(

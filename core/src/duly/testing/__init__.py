@@ -2,7 +2,9 @@
 
 ``duly.testing.stores`` holds the cases for stores, ``duly.testing.transports`` those for
 transports, ``duly.testing.clock`` a clock to turn by hand, also to be had as the fixture
-``hand_clock``. None of it loads by itself.
+``hand_clock``. ``duly.testing.crash_cases`` has ``CrashPointCases``, which kill a scheduler at each
+call of a store, and ``RandomLifeCases``, in which everything goes wrong at random: for any store,
+those with sockets too, with the harness of ``duly.testing.stores``. None of it loads by itself.
 
 PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported before pytest asks.
 """

@@ -14,7 +14,14 @@ from typing import Any, Final, ParamSpec, TypeVar, TypeVarTuple
 from duly.moment import as_moment
 from duly.store import Clock
 
-__all__ = ["START", "HandClock", "VirtualTimeLoop", "run_virtually", "virtual_clock"]
+__all__ = [
+    "START",
+    "HandClock",
+    "VirtualTimeLoop",
+    "run_virtually",
+    "running_clock",
+    "virtual_clock",
+]
 
 START: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 """The moment at which these clocks begin unless told otherwise."""
@@ -140,10 +147,20 @@ def _stuck(loop: asyncio.AbstractEventLoop) -> str:
     )
 
 
-def virtual_clock(loop: asyncio.AbstractEventLoop, start: datetime = START) -> Clock:
-    """A store's ``clock`` that begins at ``start`` and goes on with the time of an event loop."""
+def virtual_clock(
+    loop: asyncio.AbstractEventLoop, start: datetime = START, *, pace: float = 1
+) -> Clock:
+    """A store's ``clock`` that begins at ``start`` and goes on with the time of an event loop.
+
+    ``pace`` is how many of its seconds pass in one of the loop's.
+    """
     beginning, start = loop.time(), as_moment(start, "start")
-    return lambda: start + timedelta(seconds=loop.time() - beginning)
+    return lambda: start + timedelta(seconds=(loop.time() - beginning) * pace)
+
+
+def running_clock(*, pace: float = 1) -> Clock:
+    """The :func:`virtual_clock` of the running event loop, beginning now."""
+    return virtual_clock(asyncio.get_running_loop(), pace=pace)
 
 
 def run_virtually(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

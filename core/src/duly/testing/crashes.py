@@ -1,18 +1,21 @@
 """Every await a crash point: a scheduler is killed at each of them, and nothing is lost by it.
 
-A test of a store of your own::
+A story is told: messages are scheduled, claimed, published, settled, renewed, recovered, retried,
+cancelled, moved, replaced, buried, replayed. It is told once undisturbed, to count how often the
+its store and its transport; then again and again, and each time the scheduler is killed at the
+next of these calls: before it was carried out, or after, when the answer has not arrived. Another
+scheduler goes on with the same messages; whoever got no answer asks again. When nothing is left
+to deliver, the rules must have been kept, R1 to R4 above all.
+
+:class:`duly.testing.crash_cases.CrashPointCases` tells it of any store, in the manner of the
+conformance cases. For one that needs neither sockets nor a running loop to be made, a test may do
+with a function::
 
     def test_every_await_may_be_the_last(tmp_path):
         files = itertools.count()
         crash_everywhere(lambda clock: MyStore(tmp_path / f"{next(files)}.db", clock=clock))
 
-A story is told: messages are scheduled, claimed, published, settled, renewed, recovered, retried,
-cancelled, moved, replaced. It is told once undisturbed, to count how often the scheduler calls
-its store and its transport; then again and again, and each time the scheduler is killed at the
-next of these calls: before it was carried out, or after, when the answer has not arrived. Another
-scheduler goes on with the same store; whoever got no answer asks again. When nothing is left to
-deliver, the rules R1 to R4 must have been kept. Time is virtual; threads, files and sockets of the
-store are real.
+Time is virtual; threads and files of the store are real.
 """
 
 import asyncio
@@ -23,13 +26,13 @@ from typing import Any, Final, TypeVar
 from duly.message import Filter, State
 from duly.recovery import Backoff
 from duly.store import Clock, Store
-from duly.testing.clock import VirtualTimeLoop, virtual_clock
+from duly.testing.clock import VirtualTimeLoop, running_clock
 from duly.testing.history import History
 from duly.testing.processes import Process, adopt_tasks, emptied
 from duly.testing.story import Story
 from duly.testing.views import Act
 
-__all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points"]
+__all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points", "tell"]
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ def crash_points(make_store: MakeStore) -> Sequence[str]:
     Raises:
         AssertionError: a rule was broken, although nothing was cut off.
     """
-    return _tell(make_store, None)
+    return _run(make_store, None)
 
 
 def crash_at(make_store: MakeStore, number: int) -> None:
@@ -61,7 +64,7 @@ def crash_at(make_store: MakeStore, number: int) -> None:
     Raises:
         AssertionError: a rule was broken; tells which, and what happened to the message.
     """
-    _tell(make_store, number)
+    _run(make_store, number)
 
 
 def crash_everywhere(make_store: MakeStore) -> Sequence[str]:
@@ -77,6 +80,48 @@ def crash_everywhere(make_store: MakeStore) -> Sequence[str]:
         except AssertionError as error:
             raise AssertionError(f"killed at crash point {number}, {name}: {error}") from error
     return points
+
+
+def _run(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
+    async def run() -> Sequence[str]:
+        clock = running_clock()
+        store = make_store(clock)
+        await store.open()
+        try:
+            return await tell(clock, [store, store, store], fatal, strict=True)
+        finally:
+            await store.close()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(run())
+
+
+async def tell(
+    clock: Clock, stores: Sequence[Store], fatal: int | None, *, strict: bool
+) -> Sequence[str]:
+    """Tell the story on the running virtual loop, killing at that crash point; all it came to.
+
+    ``stores`` are three, open, over the same messages: of the onlooker, the first scheduler and
+    the second. ``strict`` tells that nothing but virtual time passes, so that what can come out in
+    one way only must have come out so.
+
+    Raises:
+        AssertionError: a rule was broken.
+    """
+    adopt_tasks(asyncio.get_running_loop())
+    history, story, points = History(clock), Story(clock), _Points(fatal)
+    store, *others = stores
+    ghost = Process("ghost", store, story.receive, _undisturbed, history, **_OPTIONS)
+    await story.haunt(ghost.store)
+    await ghost.kill()
+    first = Process("first", others[0], story.receive, points, history, **_OPTIONS)
+    if not await _live(first, story, store):
+        second = Process("second", others[1], story.receive, _undisturbed, history, **_OPTIONS)
+        assert await _live(second, story, store)
+    history.check(await store.list(Filter(state=State.DEAD)))
+    if fatal is None and strict:
+        story.check(history)
+    return points.names
 
 
 class _Points:
@@ -100,34 +145,6 @@ class _Points:
 
 async def _undisturbed(_process: Process, _verb: str, act: Act[T]) -> T:
     return await act()
-
-
-def _tell(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_told(make_store, fatal))
-
-
-async def _told(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    adopt_tasks(loop)
-    clock = virtual_clock(loop)
-    history, story, points = History(clock), Story(clock), _Points(fatal)
-    store = make_store(clock)
-    await store.open()
-    try:
-        ghost = Process("ghost", store, story.receive, _undisturbed, history, **_OPTIONS)
-        await story.haunt(ghost.store)
-        await ghost.kill()
-        first = Process("first", store, story.receive, points, history, **_OPTIONS)
-        if not await _live(first, story, store):
-            second = Process("second", store, story.receive, _undisturbed, history, **_OPTIONS)
-            assert await _live(second, story, store)
-        history.check(await store.list(Filter(state=State.DEAD)))
-        if fatal is None:
-            story.check(history)
-    finally:
-        await store.close()
-    return points.names
 
 
 async def _live(process: Process, story: Story, store: Store) -> bool:

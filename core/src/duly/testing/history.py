@@ -1,111 +1,215 @@
-"""What happened, in order, and whether all of it may happen: the checker of R1 to R4.
+"""What happened to one store and one transport, in order, and whether all of it may happen."""
 
-A *scheduling* is one message under its id: ``<id>:<created_at in microseconds>``, as in its
-delivery ids. Whoever replaces gives every replacement a later ``created_at`` than all before it,
-and nobody repeats the ``schedule`` of a series that may have begun.
-"""
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
 
-import itertools
-from collections.abc import Collection
-from datetime import datetime
-from typing import Final
-
-from duly.message import Message
-from duly.store import Batch, Clock, Group
-from duly.testing.scheduling import Event, Scheduling, name_of
+from duly.message import Message, State
+from duly.recovery import Failure, Verdict
+from duly.store import Batch, Bury, Clock, Group, Release, Reschedule, Settlement
+from duly.testing.checker import Checker
+from duly.testing.events import Event, name_of
 from duly.transport import Envelope
 
-__all__ = ["History"]
+__all__ = ["Found", "History"]
 
-_SHOWN: Final = 40  # events of a scheduling that a failure tells
+T = TypeVar("T")
+
+Found = Mapping[str, Message | None]
+"""What is stored under ids."""
 
 
 class History:
     """Takes notes of all that processes do to one store and one transport."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
         self.events: list[Event] = []
-        self._known: dict[str, Scheduling] = {}
-        self._current: dict[str, Scheduling] = {}  # by id: what was stored last
+        self._alone = asyncio.Lock()
+        self._nowhere = contextvars.copy_context()  # of no process
 
     def note(self, what: str, process: str, **more: object) -> None:
         """Something happened, just now."""
-        self.events.append(Event(at=self._clock(), what=what, process=process, **more))  # type: ignore[arg-type]  # checked by those below
+        self.events.append(Event(at=self.clock(), what=what, process=process, **more))  # type: ignore[arg-type]  # checked by those below
 
-    def note_asked(self, process: str, group: Group) -> None:
-        """Messages are about to be stored; nobody knows yet whether they will be."""
+    async def in_order(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do something to the store while nobody else does, and note it, to its end.
+
+        What happens first is then noted first; nor does the death of whoever asks for it cut it
+        off in the middle, as little as it would on a server.
+        """
+
+        async def alone() -> T:
+            async with self._alone:
+                return await act()
+
+        task = asyncio.get_running_loop().create_task(alone(), context=self._nowhere)
+        return await asyncio.shield(task)
+
+    # --- the verbs of a caller
+
+    def note_put(
+        self, process: str, group: Group, outcome: Exception | None, before: Found, after: Found
+    ) -> None:
+        """A group was to be stored; what was found under its ids before and after."""
         for message in group.messages:
-            self.note("asked", process, scheduling=name_of(message.delivery_id), message=message)
+            old, new = before[message.id], after[message.id]
+            name = name_of(message)
+            if outcome is not None or (old is not None and not group.replace):
+                what = "refused" if outcome is not None else "repeated"
+                self.note(what, process, scheduling=name, message=message)
+                if new != old:
+                    self._note_fault(process, message.id, f"R14: {what}, and yet stored or changed")
+                continue
+            if old is not None:
+                self._note_end("replaced", process, old)
+            if new is None or new.payload != message.payload:
+                self.note("fault", process, scheduling=name, detail="R14: not all was stored")
+            else:
+                if old is not None and new.delivery_id == old.delivery_id:
+                    self.note(
+                        "fault", process, scheduling=name, detail="R14: not a new delivery id"
+                    )
+                self.note("stored", process, scheduling=name_of(new), message=new)
 
-    def note_stored(self, process: str, group: Group) -> None:
-        """Messages were stored."""
-        what = "replacing" if group.replace else "stored"
-        for message in group.messages:
-            self.note(what, process, scheduling=name_of(message.delivery_id), message=message)
+    def note_cancel(
+        self, process: str, id: str, before: Message | None, found: State | None
+    ) -> None:
+        """An id was cancelled: what was stored under it, and the state told; None: left alone."""
+        if found is not None and (before is None or before.state is not found):
+            was = "unknown" if before is None else before.state.value
+            self._note_fault(process, id, f"R4: found {found.value}, and was {was}")
+        if before is None or found is None:
+            self.note("unknown", process, id=id)
+        else:
+            self._note_end("too late" if found is State.CLAIMED else "cancelled", process, before)
 
-    def note_verb(self, what: str, process: str, id: str, moment: datetime | None = None) -> None:
-        """Something was done to whatever is stored under an id."""
-        self.note(what, process, id=id, moment=moment)
-
-    def note_claimed(self, process: str, batch: Batch) -> None:
-        """A batch was handed out."""
-        for claim in batch.claims:
-            self.note("claimed", process, scheduling=name_of(claim.message.delivery_id))
-
-    def note_publish(self, what: str, process: str, envelope: Envelope) -> None:
-        """A publish has ``begun``, was ``accepted`` or has ``ended`` in whatever way."""
+    def note_moved(self, process: str, before: Message | None, at: datetime | None) -> None:
+        """What was stored under an id was moved, or replayed."""
+        assert before is not None, "what is not there cannot be moved"
+        what = "replayed" if before.state is State.DEAD else "moved"
         self.note(
             what,
             process,
-            scheduling=name_of(envelope.delivery_id),
-            occurrence=envelope.occurrence,
-            moment=envelope.scheduled_at,
+            scheduling=name_of(before),
+            occurrence=before.occurrence_count,
+            moment=before.scheduled_at if at is None else at,
+            message=before,
         )
 
-    def check(self, dead: Collection[Message]) -> None:
+    def note_told(self, process: str, id: str, what: str) -> None:
+        """A caller was told what became of its ``cancel``."""
+        self.note("told", process, id=id, detail=what)
+
+    def note_promised(self, process: str, message: Message) -> None:
+        """A caller was told that its message is stored."""
+        # By its payload: the scheduling of a replacement may be named otherwise than asked for.
+        self.note("promised", process, id=message.id, detail=message.payload.decode())
+
+    def _note_fault(self, process: str, id: str, fault: str) -> None:
+        self.note("fault", process, id=id, detail=fault)
+
+    def _note_end(self, what: str, process: str, message: Message) -> None:
+        self.note(
+            what,
+            process,
+            scheduling=name_of(message),
+            id=message.id,
+            occurrence=message.occurrence_count,
+            message=message,
+            detail=message.state.value,
+        )
+
+    # --- the verbs of a scheduler
+
+    def note_claimed(self, process: str, batch: Batch, lease: timedelta) -> None:
+        """A batch was handed out."""
+        for claim in batch.claims:
+            message = claim.message
+            self.note(
+                "claimed",
+                process,
+                scheduling=name_of(message),
+                occurrence=message.occurrence_count,
+                moment=message.scheduled_at,
+                message=message,
+                token=batch.token,
+                now=batch.now,
+                until=batch.now + lease,
+                lapses=claim.lapses,
+            )
+
+    def note_renewed(self, process: str, token: str, until: datetime) -> None:
+        """A lease was made longer; it lasts until then at least."""
+        self.note("renewed", process, token=token, until=until)
+
+    def note_settled(
+        self, process: str, token: str, message: Message, how: Settlement | None
+    ) -> None:
+        """What was claimed has been settled; None: deleted."""
+        # The counters are the holder's to tell, a release leaves them as they were.
+        went_on = how.next if isinstance(how, Bury) else how
+        occurrence, moment, due = 0, None, None
+        if isinstance(went_on, Release):
+            occurrence, moment = message.occurrence_count, message.scheduled_at
+        elif isinstance(went_on, Reschedule):
+            counters, due = went_on.counters, went_on.next_attempt_at
+            occurrence, moment = counters.occurrence_count, counters.scheduled_at
+        details = {Bury: "buried", Release: "put back", Reschedule: "went on"}
+        self.note(
+            "settled",
+            process,
+            scheduling=name_of(message),
+            occurrence=occurrence,
+            moment=moment,
+            message=message,
+            token=token,
+            until=due,
+            detail=details.get(type(how), "deleted"),
+        )
+
+    def note_decided(self, process: str, failure: Failure, verdict: Verdict | None) -> None:
+        """Recovery has decided."""
+        error = "" if failure.error is None else type(failure.error).__name__
+        self.note(
+            "decided",
+            process,
+            scheduling=name_of(failure.message),
+            occurrence=failure.message.occurrence_count,
+            lapses=failure.lapses,
+            detail=f"{type(verdict).__name__.lower()} {error}",
+        )
+
+    def note_publish(self, what: str, process: str, envelope: Envelope) -> None:
+        """A publish has ``begun``, was ``accepted``, ``ended``, or ``arrived`` once more."""
+        created_at = envelope.delivery_id.rsplit(":", 2)[1]
+        self.note(
+            what,
+            process,
+            scheduling=f"{envelope.message_id}:{created_at}",
+            occurrence=envelope.occurrence,
+            moment=envelope.scheduled_at,
+            detail=envelope.payload.decode(),
+        )
+
+    # --- what is to be made of it
+
+    def check(
+        self,
+        dead: Collection[Message],
+        *,
+        behind: timedelta = timedelta(0),
+        ahead: timedelta = timedelta(0),
+    ) -> None:
         """Hold all of it to the rules; ``dead`` are the dead letters in the store at the end.
 
-        To be called when nothing else is left in the store.
+        To be called when nothing else is left in the store. A scheduler works out the store's
+        time between two of its answers: it may take it to be ``behind`` or ``ahead`` of what it
+        is, at most by so much, and judge by it whether a message has expired.
 
         Raises:
             AssertionError: a rule was broken; tells which, and what happened to the message.
         """
-        self._known, self._current = {}, {}
-        buried = {message.delivery_id for message in dead}
-        for event in self.events:
-            if event.what == "asked" and event.message is not None:
-                self._known.setdefault(event.scheduling, Scheduling(event.message, buried))
-            elif event.what == "crashed":
-                for each in self._known.values():
-                    each.in_flight.discard(event.process)
-            else:
-                self._follow(event)
-        for scheduling in self._known.values():
-            self._judge(scheduling.name, scheduling.conclude())
-
-    def _follow(self, event: Event) -> None:
-        scheduling = self._current.get(event.id) if event.id else self._known.get(event.scheduling)
-        if scheduling is None:
-            # An id may be tried that nothing was ever stored under.
-            return self._judge(event.scheduling, None if event.id else "nobody scheduled this")
-        if event.what in ("stored", "replacing"):
-            former = self._current.get(scheduling.id)
-            if event.what == "replacing" and former is not None and former is not scheduling:
-                former.remove("replaced")
-            self._current[scheduling.id] = scheduling
-        return self._judge(scheduling.name, scheduling.follow(event))
-
-    def _judge(self, scheduling: str, fault: str | None) -> None:
-        if fault is not None:
-            self._fail(scheduling, fault)
-
-    def _fail(self, scheduling: str, fault: str) -> None:
-        id = scheduling.rpartition(":")[0]
-        told = [
-            each
-            for each in self.events
-            if each.what == "crashed" or id in (each.id, each.scheduling.rpartition(":")[0])
-        ]
-        lines = [str(each) for each in itertools.islice(reversed(told), _SHOWN)]
-        raise AssertionError("\n  ".join([f"{scheduling}: {fault}", *reversed(lines)]))
+        Checker(self.events, behind, ahead).check(dead)

@@ -11,8 +11,10 @@ from collections.abc import Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
 from duly.message import Filter, State
+from duly.recovery import Backoff, Failure, Policy, Verdict
 from duly.scheduler import Scheduler
 from duly.store import Store
+from duly.testing.freezing import Frost, Gated
 from duly.testing.history import History
 from duly.testing.views import Act, Receive, SeenTransport, seen_store
 
@@ -45,10 +47,13 @@ class Process:
         receive: Receive,
         wire: Wire,
         history: History,
+        *,
+        recovery: Policy | None = None,
         **options: Any,
     ) -> None:
         self.name = name
         self.alive = True
+        self.frost = Frost()
         self.dying = asyncio.Event()
         """Set when the process has been killed from within."""
         self._wire = wire
@@ -56,9 +61,14 @@ class Process:
         self._context = contextvars.copy_context()
         self._context.run(_PROCESS.set, self)
         self._history = history
+        self._policy = Backoff() if recovery is None else recovery
         self.store = seen_store(self, store, history)
         self.scheduler = Scheduler(
-            self.store, SeenTransport(self, receive, history), load_plugins=False, **options
+            self.store,
+            SeenTransport(self, receive, history),
+            load_plugins=False,
+            recovery=self._decide,
+            **options,
         )
 
     def run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -71,6 +81,17 @@ class Process:
         answer = await self._wire(self, verb, act)
         await self._live()
         return answer
+
+    def freeze(self) -> None:
+        """Stop it: none of its tasks takes a step, while time, store and transport go on."""
+        self.frost.begin()
+        self._history.note("frozen", self.name)
+
+    def thaw(self) -> None:
+        """Let it go on as if nothing had happened."""
+        if self.frost.lasting and self.alive:
+            self._history.note("thawed", self.name)
+        self.frost.end()
 
     async def die(self) -> None:
         """Be killed here and now, in the middle of a call; never returns."""
@@ -85,6 +106,7 @@ class Process:
             AssertionError: some of it goes on although it was cancelled again and again.
         """
         self._end()
+        self.frost.end()
         for _ in range(_TURNS):
             for task in list(self._tasks):
                 task.cancel()
@@ -97,6 +119,11 @@ class Process:
         """Take note of a task that is a part of this process."""
         self._tasks[task] = None
         task.add_done_callback(self._forget)
+
+    def _decide(self, failure: Failure) -> Verdict | None:
+        verdict = self._policy(failure)
+        self._history.note_decided(self.name, failure, verdict)
+        return verdict
 
     def _end(self) -> None:
         if self.alive:
@@ -123,10 +150,11 @@ def adopt_tasks(loop: asyncio.AbstractEventLoop) -> None:
         context: contextvars.Context | None = None,
         **more: Any,
     ) -> asyncio.Task[Any]:
-        task = asyncio.Task(work, loop=loop, context=context, **more)
         process = (contextvars.copy_context() if context is None else context).get(_PROCESS)
-        if process is not None:
-            process.adopt(task)
+        if process is None:
+            return asyncio.Task(work, loop=loop, context=context, **more)
+        task = asyncio.Task(Gated(work, process.frost), loop=loop, context=context, **more)
+        process.adopt(task)
         return task
 
     loop.set_task_factory(make)  # type: ignore[arg-type]  # typeshed knows no generators any more

@@ -3,97 +3,184 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly.errors import DuplicateMessage, MessageNotFound, StoreUnavailable, WrongState
-from duly.message import Message
-from duly.recurrence import Every
-from duly.scheduler import Scheduler
+from duly.errors import (
+    DuplicateMessage,
+    InvalidArgument,
+    MessageNotFound,
+    StoreUnavailable,
+    WrongState,
+)
+from duly.message import Filter, Message, State
+from duly.recurrence import Cron, Every, Recurrence
 from duly.store import Clock
+from duly.testing.history import History
+from duly.testing.processes import Process
 
 __all__ = ["Restless"]
 
-_IDS: Final = ("one", "two", "three", "four", "five")
+_IDS: Final = ("one", "two", "three", "four", "five", "six", "seven")
+_NAMES: Final = ("event", "other")
 _TRIES: Final = 5
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NUMBERS: Final = 1000  # of messages that one client may make
+
+Deed = Callable[[], Awaitable[object]]
 
 
 class Restless:
     """Does at random what a client can do; after a lost answer it asks again.
 
-    ``timeout`` is after how long the store gives no answer any more.
+    ``clock`` is that of its host, right or wrong; ``number`` tells it from other clients.
     """
 
     def __init__(
-        self, scheduler: Scheduler, dice: random.Random, clock: Clock, timeout: timedelta
+        self, process: Process, dice: random.Random, clock: Clock, history: History, *, number: int
     ) -> None:
-        self._scheduler = scheduler
+        self._process = process
+        self._client = process.scheduler
         self._dice = dice
         self._clock = clock
-        self._timeout = timeout
-        self._numbers = itertools.count(1)
+        self._history = history
+        self._numbers: Iterator[int] = itertools.count(number * _NUMBERS)
 
     async def live(self) -> None:
         """Go on for ever."""
-        deeds = [
-            self._schedule, self._schedule, self._schedule_series, self._replace, self._cancel,
-            self._reschedule, self._start_over,
-        ]  # fmt: skip
+        deeds: list[tuple[Deed, int]] = [
+            (self._schedule, 3),
+            (self._schedule_series, 3),
+            (self._schedule_fleeting, 2),
+            (self._schedule_group, 2),
+            (self._replace, 2),
+            (self._cancel, 2),
+            (self._reschedule, 2),
+            (self._start_over, 2),
+            (self._replay, 4),
+            (self._cancel_many, 1),
+            (self._purge, 1),
+        ]
+        choices, weights = zip(*deeds, strict=True)
         while True:
-            await asyncio.sleep(self._dice.uniform(0, 0.8))
+            await asyncio.sleep(self._dice.uniform(0, 0.4))
             with suppress(DuplicateMessage, MessageNotFound, WrongState, StoreUnavailable):
-                await self._dice.choice(deeds)(self._dice.choice(_IDS))
+                (deed,) = self._dice.choices(choices, weights)
+                await deed()
 
-    async def _schedule(self, id: str) -> None:
-        message = self._message(id)
-        await self._insist(lambda: self._scheduler.schedule(message))
+    # --- scheduling
 
-    async def _schedule_series(self, id: str) -> None:
-        every = Every(
-            timedelta(seconds=self._dice.uniform(0.2, 1.5)),
-            max_occurrences=self._dice.randint(1, 5),
-            missed="all",
-        )
-        message = self._message(id, soonest=2, recurrence=every)
-        # A repeat that came after the series had ended would be a series of its own.
-        await self._insist(
-            lambda: self._scheduler.schedule(message), until=message.scheduled_at - self._timeout
-        )
+    async def _schedule(self) -> None:
+        await self._put(self._message())
 
-    async def _replace(self, id: str) -> None:
-        # Made anew for each try: with replace nothing is a repeat.
-        await self._insist(lambda: self._scheduler.schedule(self._message(id), replace=True))
+    async def _schedule_series(self) -> None:
+        message = self._message(recurrence=self._recurrence())
+        await self._put(message)
 
-    async def _cancel(self, id: str) -> None:
-        await self._insist(lambda: self._scheduler.cancel(id, missing_ok=True))
+    async def _schedule_fleeting(self) -> None:
+        due = self._in(self._dice.uniform(-0.5, 3))
+        expires_at = due + timedelta(seconds=self._dice.choice([-0.5, 0.1, 1, 4]))
+        await self._put(self._message(scheduled_at=due, expires_at=expires_at))
 
-    async def _reschedule(self, id: str) -> None:
-        await self._scheduler.reschedule(id, self._in(self._dice.uniform(-0.5, 4)))
+    async def _schedule_group(self) -> None:
+        ids = self._dice.sample(_IDS, self._dice.randint(2, 4))
+        messages = [self._message(id) for id in ids]
+        replace = self._dice.random() < 0.3
+        await self._insist(lambda: self._client.schedule_many(messages, replace=replace))
+        for message in messages:
+            self._history.note_promised(self._process.name, message)
 
-    async def _start_over(self, id: str) -> None:
+    async def _replace(self) -> None:
+        await self._put(self._message(), replace=True)
+
+    async def _start_over(self) -> None:
+        id = self._id()
         await self._cancel(id)
-        await self._schedule(id)
+        await self._put(self._message(id))
 
-    async def _insist(
-        self, call: Callable[[], Awaitable[object]], until: datetime | None = None
-    ) -> None:
-        for _ in range(_TRIES):
+    async def _put(self, message: Message, *, replace: bool = False) -> None:
+        await self._insist(lambda: self._client.schedule(message, replace=replace))
+        self._history.note_promised(self._process.name, message)
+
+    # --- changing one's mind
+
+    async def _cancel(self, id: str | None = None) -> None:
+        id = id or await self._some_id()
+        outcome = await self._insist(lambda: self._client.cancel(id, missing_ok=True))
+        self._history.note_told(self._process.name, id, outcome.value)
+
+    async def _cancel_many(self) -> None:
+        state = self._dice.choice([None, None, State.SCHEDULED])
+        await self._client.cancel_many(Filter(**self._some(), state=state))
+
+    async def _reschedule(self) -> None:
+        id, at = await self._some_id(), self._in(self._dice.uniform(-0.5, 4))
+        with suppress(InvalidArgument):  # after its series has ended, or it has expired
+            await self._client.reschedule(id, at)
+
+    async def _replay(self) -> None:
+        dead = await self._client.list(Filter(state=State.DEAD))
+        if dead:
+            at = self._dice.choice([None, self._in(self._dice.uniform(-0.5, 2))])
+            await self._client.replay(self._dice.choice(dead).id, at=at)
+
+    async def _purge(self) -> None:
+        await self._client.purge(Filter(**self._some()))
+
+    async def _insist(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        for tries_left in reversed(range(_TRIES)):
             try:
-                await call()
+                return await call()
             except StoreUnavailable:
-                if until is not None and self._clock() >= until:
+                if not tries_left:
                     raise
-            else:
-                return
+        return None
 
-    def _message(self, id: str, *, soonest: float = -0.5, **more: Any) -> Message:
-        # Made later than all before it, be it by a microsecond.
-        created_at = self._clock() + next(self._numbers) * _MICROSECOND
-        due = self._in(self._dice.uniform(soonest, 4))
-        return Message("event", scheduled_at=due, id=id, created_at=created_at, **more)
+    # --- what to do it to
+
+    def _id(self) -> str:
+        return self._dice.choice(_IDS)
+
+    async def _some_id(self) -> str:
+        """One of the usual ids, or one that some dead letter has."""
+        if self._dice.random() < 0.8:
+            return self._id()
+        dead = await self._client.list(Filter(state=State.DEAD))
+        return self._dice.choice(dead).id if dead else self._id()
+
+    def _some(self) -> dict[str, Any]:
+        """What a filter may ask for."""
+        if self._dice.random() < 0.5:
+            return {"event_name": self._dice.choice(_NAMES)}
+        return {"before": self._in(self._dice.uniform(-1, 2))}
+
+    def _recurrence(self) -> Recurrence:
+        shared: dict[str, Any] = {
+            "max_occurrences": self._dice.randint(1, 5),
+            "missed": self._dice.choice(["once", "all", "skip"]),
+            "grace": timedelta(seconds=self._dice.choice([0.1, 0.3, 1.0])),
+        }
+        if self._dice.random() < 0.3:
+            shared["until"] = self._in(self._dice.uniform(7, 10))  # later than any first fire
+        if self._dice.random() < 0.3:
+            zone = self._dice.choice(["UTC", "Asia/Kolkata"])
+            step = self._dice.choice([1, 2, 3])
+            return Cron(f"*/{step} * * * * *", timezone=zone, **shared)
+        return Every(timedelta(seconds=self._dice.uniform(0.2, 1.5)), **shared)
+
+    def _message(self, id: str | None = None, **more: Any) -> Message:
+        number = next(self._numbers)
+        more.setdefault("scheduled_at", self._in(self._dice.uniform(-0.5, 4)))
+        return Message(
+            self._dice.choice(_NAMES),
+            f"{number}".encode(),
+            id=id or self._id(),
+            # Nobody else makes one of the same id at the same moment.
+            created_at=self._clock() + number * _MICROSECOND,
+            **more,
+        )
 
     def _in(self, seconds: float) -> datetime:
         return self._clock() + timedelta(seconds=seconds)

@@ -1,140 +1,222 @@
 """What may happen to one scheduling, event by event."""
 
-from collections.abc import Collection
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-
-import attrs
+from typing import Final
 
 from duly.message import Message
-from duly.recurrence import Every
+from duly.testing.course import Course, Place
+from duly.testing.events import Event, name_of
 
-__all__ = ["Event", "Scheduling", "name_of"]
+__all__ = ["Scheduling"]
 
-
-def name_of(delivery_id: str) -> str:
-    """The scheduling that a delivery id is of."""
-    return delivery_id.rpartition(":")[0]
-
-
-@attrs.frozen(kw_only=True)
-class Event:
-    """Something that happened at a moment by the store's clock.
-
-    It is about a scheduling or, where whoever did it knows no more than that, about an id.
-    ``moment`` is where a message was moved to, or the ``scheduled_at`` of what was published.
-    """
-
-    at: datetime
-    what: str
-    process: str
-    scheduling: str = ""
-    id: str = ""
-    occurrence: int = 0
-    moment: datetime | None = None
-    message: Message | None = attrs.field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        about = f"{self.scheduling or self.id}:{self.occurrence}" if not self.id else self.id
-        moment = "" if self.moment is None else f" for {self.moment:%H:%M:%S.%f}"
-        return f"{self.at:%H:%M:%S.%f} {self.process}: {self.what} {about}{moment}"
+_TAKEN_UP: Final = ("bury", "discard")
 
 
 class Scheduling:
-    """One message as it was stored once, and what has become of it so far."""
+    """One message as it was stored once, and what has become of it so far.
 
-    def __init__(self, message: Message, buried: Collection[str]) -> None:
-        self.id = message.id
-        self.name = name_of(message.delivery_id)
-        self.in_flight: set[str] = set()
-        """The processes that are publishing it."""
-        self._interval: timedelta | None = None
-        self._occurrences = 1
-        if isinstance(message.recurrence, Every):
-            self._interval = message.recurrence.interval
-            self._occurrences = message.recurrence.max_occurrences or 1
-        self._buried = {
-            number for number in range(self._occurrences) if f"{self.name}:{number}" in buried
-        }
-        self._stored = False
-        self._removed: str | None = None
-        self._cancels = 0  # asked for and without an outcome: a caller was killed meanwhile
-        self._holder: str | None = None
-        self._begun_since_claim = 0
-        self._accepted: set[int] = set()
-        self._occurrence = 0
-        self._fire = message.scheduled_at
-        self._moved: datetime | None = None
+    A scheduler may believe that the store's clock is ``behind`` or ``ahead`` of what it shows.
+    """
 
-    def remove(self, how: str) -> None:
-        """It was ``cancelled``, cancelled ``too late`` or ``replaced``."""
-        self._removed = self._removed or how
+    def __init__(self, message: Message, behind: timedelta, ahead: timedelta) -> None:
+        self.name = name_of(message)
+        self._behind = behind
+        self._ahead = ahead
+        self._in_flight: set[str] = set()  # the processes that are publishing it
+        self._adrift: set[str] = set()  # those whose publish nobody can call back
+        self._strayed: set[str] = set()  # those whose publish ended only after that
+        self._void: set[str] = set()  # tokens under which it was taken away
+        self._removed = ""
+        self._places: set[Place] = set()  # what it may be found to be
+        self._fresh = True  # this fire was not claimed yet: it may be found missed
+        self._lapses = 0
+        self._holder = self._token = self._decision = ""
+        self._until: datetime | None = None
+        self._claimed: Place = None
+        self._begun = False
+        self._missed = False
+        self.store(message, (message.occurrence_count, message.scheduled_at))
+
+    def store(self, message: Message, place: Place) -> None:
+        """It is stored, or replayed, and waits for its time."""
+        self._message = message
+        self._course = Course(message)
+        self._adrift |= self._in_flight  # what is left of an earlier life
+        self._in_flight.clear()
+        self._removed = ""
+        self._wait(place, fresh=True)
+
+    def renew(self, token: str, until: datetime) -> None:
+        """A lease lasts longer."""
+        if token == self._token:
+            self._until = until
+
+    def lose_track(self, process: str, *, dead: bool) -> None:
+        """A process died, or was frozen: then what it publishes may arrive much later."""
+        if process in self._in_flight and not dead:
+            self._adrift.add(process)
+        self._in_flight.discard(process)
+        if dead:
+            self._adrift.discard(process)
+
+    def is_void(self, token: str) -> bool:
+        """Whether it was taken away from who holds that token."""
+        return token in self._void
 
     def follow(self, event: Event) -> str | None:
         """Take up what happened next; which rule it breaks, None for none."""
-        match event.what:
-            case "claimed":
-                return self._claim(event.process)
-            case "begun":
-                return self._begin(event)
-            case "accepted":
-                self._accepted.add(event.occurrence)
-                if self._removed == "cancelled":
-                    return "R4: delivered although cancelled"
-            case "ended":
-                self.in_flight.discard(event.process)
-            case "stored" | "replacing":
-                self._stored = True
-            case "moved":
-                self._moved = event.moment
-            case _:
-                self._cancel(event.what)
-        return None
-
-    def _cancel(self, what: str) -> None:
-        match what:
-            case "cancelling":
-                self._cancels += 1
-            case "unknown":
-                self._cancels -= 1
-            case _:
-                self.remove(what)
-
-    def _claim(self, process: str) -> str | None:
-        self._holder, self._begun_since_claim = process, 0
-        return f"R4: claimed although {self._removed}" if self._removed else None
+        follow = {
+            "claimed": self._claim,
+            "settled": self._settle,
+            "moved": self._be_moved,
+            "cancelled": self._remove,
+            "too late": self._remove,
+            "replaced": self._remove,
+            "begun": self._begin,
+            "accepted": self._accept,
+            "ended": self._end,
+            "decided": self._decide,
+        }.get(event.what)
+        return None if follow is None else next(follow(event), None)
 
     def conclude(self) -> str | None:
         """Which rule is broken now that nothing more happens, None for none."""
-        if not self._stored or self._removed or self._cancels:
+        if self._removed or None in self._places:
             return None
-        missing = set(range(self._occurrences)) - self._accepted - self._buried
-        return f"R1: lost, occurrences {sorted(missing)}" if missing else None
+        return f"R1: lost, nothing came of {self._expected()}"
 
-    def _begin(self, event: Event) -> str | None:
-        others = self.in_flight - {event.process}
-        twice = event.process in self.in_flight
-        self.in_flight.add(event.process)
-        self._begun_since_claim += 1
+    # --- what the store did; each yields the rules that are broken
+
+    def _claim(self, event: Event) -> Iterator[str]:
+        message, place = event.message, event.place
+        assert message is not None
+        assert place is not None
+        assert event.now is not None
+        if self._removed:
+            yield f"R4: claimed although {self._removed}"
+        if place not in self._places:
+            yield self._wrong(place)
+        if event.at < message.next_attempt_at:
+            yield f"R2: {message.next_attempt_at - event.at} early"
+        lapses = self._lapses + bool(self._token)
+        if event.lapses != lapses:
+            yield f"R7: {event.lapses} lapses, not {lapses}"
+        if self._until is not None and event.at < self._until:
+            yield f"R3: claimed while {self._holder} holds it until {self._until:%H:%M:%S.%f}"
+        instead = self._course.instead(*place, event.now) if self._fresh else set()
+        self._places, self._missed = {place, *instead}, bool(instead)
+        self._holder, self._token, self._until = event.process, event.token, event.until
+        self._claimed, self._lapses, self._fresh = place, lapses, False
+        self._begun, self._decision = False, ""
+
+    def _settle(self, event: Event) -> Iterator[str]:
+        if self.is_void(event.token):
+            return  # whatever that holder says of it is ignored
+        place = event.place
+        if event.token != self._token:
+            yield f"R3: settled by {event.process}, claimed by {self._holder or 'nobody'}"
+        if place not in self._places:
+            yield "R1: deleted, but not delivered" if place is None else self._wrong(place)
+        if event.detail == "buried" and self._decision != "bury":
+            yield "R8: buried, but nobody decided so"
+        lapses = self._lapses if event.detail == "put back" else 0
+        # A fire that waits for another moment than its own has been claimed before.
+        self._wait(place, fresh=place != self._claimed and event.until == event.moment)
+        self._lapses = lapses
+
+    def _be_moved(self, event: Event) -> Iterator[str]:
+        message = event.message
+        assert message is not None
+        place = (message.occurrence_count, message.scheduled_at)
+        if self._removed or place not in self._places:
+            yield self._wrong(place)
+        self._wait(event.place, fresh=True)
+
+    def _remove(self, event: Event) -> Iterator[str]:
+        if self._removed or self._places == {None}:
+            yield f"R3: {event.what} although {self._removed or 'settled'}"
+        self._removed = event.what
+        if self._token:
+            self._void.add(self._token)
+
+    # --- what schedulers did
+
+    def _begin(self, event: Event) -> Iterator[str]:
+        others = self._in_flight - {event.process}
+        expires_at = self._message.expires_at
         assert event.moment is not None
         if event.at < event.moment:
-            return f"R2: {event.moment - event.at} early"
+            yield f"R2: {event.moment - event.at} early"
         if self._removed == "cancelled":
-            return "R4: published although cancelled"
+            yield "R4: published although cancelled"
         if event.process != self._holder:
-            return f"R3: published by {event.process}, claimed by {self._holder}"
-        if others or twice:
-            return f"R5: published while {', '.join(others) or 'itself'} still does"
-        if self._begun_since_claim > 1:
-            return "R4: published twice under one claim"
-        return self._take_place(event.occurrence, event.moment)
+            yield f"R3: published by {event.process}, claimed by {self._holder or 'nobody'}"
+        if self._in_flight:
+            yield f"R5: published while {', '.join(others) or 'itself'} still does"
+        if self._begun:
+            yield "R4: published twice under one claim"
+        if self._missed:
+            yield "R9: published, but it was found missed"
+        if event.place != self._claimed:
+            yield self._wrong(event.place)
+        if expires_at is not None and event.at >= expires_at + self._behind:
+            yield f"R13: published {event.at - expires_at} after it had expired"
+        self._in_flight.add(event.process)
+        self._begun = True
 
-    def _take_place(self, occurrence: int, fire: datetime) -> str | None:
-        """Whether this occurrence is what may come now: the same once more, or the next."""
-        due, over = self._fire, self._occurrence in self._accepted | self._buried
-        wanted = {(self._occurrence, self._moved or due)}
-        if over and self._interval is not None and self._occurrence + 1 < self._occurrences:
-            wanted.add((self._occurrence + 1, self._moved or due + self._interval))
-        if (occurrence, fire) not in wanted:
-            return f"R3: occurrence {occurrence} for {fire:%H:%M:%S.%f}, not one of {wanted}"
-        self._occurrence, self._fire, self._moved = occurrence, fire, None
-        return None
+    def _accept(self, event: Event) -> Iterator[str]:
+        if self._removed == "cancelled" and event.process not in self._adrift:
+            yield "R4: delivered although cancelled"
+        if event.process == self._holder and self._begun:
+            self._take_up()
+        elif event.process not in self._adrift:
+            yield f"R5: delivered by {event.process}, whose claim had ended"
+
+    def _end(self, event: Event) -> Iterator[str]:
+        self._in_flight.discard(event.process)
+        if event.process in self._adrift:
+            self._adrift.discard(event.process)
+            self._strayed.add(event.process)
+        yield from ()
+
+    def _decide(self, event: Event) -> Iterator[str]:
+        if event.process != self._holder or event.lapses != self._lapses:
+            return  # it was fenced, and its verdict is void
+        verdict, _, error = event.detail.partition(" ")
+        expires_at = self._message.expires_at
+        if error == "Expired":
+            if expires_at is None or event.at < expires_at - self._ahead:
+                yield f"R13: taken for expired, not so until {expires_at}"
+        elif error and not self._begun:
+            if event.process in self._strayed:
+                return  # it is about a publish of an earlier life
+            yield f"R8: {verdict} for {error}, but it was not published"
+        self._decision = verdict
+        if verdict in _TAKEN_UP:
+            self._take_up()
+
+    # --- what is known of it
+
+    def _wait(self, place: Place, *, fresh: bool) -> None:
+        self._places, self._fresh, self._lapses = {place}, fresh, 0
+        self._holder = self._token = self._decision = ""
+        self._until = self._claimed = None
+        self._begun = False
+
+    def _take_up(self) -> None:
+        """This occurrence may be over."""
+        if self._claimed is not None:
+            self._places.add(self._course.after(*self._claimed))
+
+    def _wrong(self, place: Place) -> str:
+        if self._places == {None}:
+            return "R3: back although it was settled"
+        return f"R3: occurrence {_told(place)}, not {self._expected()}"
+
+    def _expected(self) -> str:
+        return " or ".join(sorted(map(_told, self._places)))
+
+
+def _told(place: Place) -> str:
+    return "none" if place is None else f"{place[0]} for {place[1]:%H:%M:%S.%f}"

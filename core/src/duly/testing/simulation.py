@@ -1,10 +1,13 @@
-"""Random lives: schedulers, a client and a transport in a world where everything goes wrong.
+"""Random lives: schedulers, clients and a transport in a world where everything goes wrong.
 
 A seed decides all that happens: which calls are delayed, get lost, lose their answer or arrive
-when nobody waits for them any more, which publishes fail, when schedulers are killed, and what
-the client schedules, cancels, moves and replaces meanwhile. Then the world is healed, and when
-nothing is left to deliver, the rules R1 to R4 must have been kept. The same seed goes the same
-way again::
+when nobody waits for them any more, which publishes fail or arrive twice, when schedulers are
+killed, frozen or all gone for long, by how much the clocks of the clients' hosts are off and the
+store's runs at another pace, and what the clients schedule, cancel, move, replace, replay and
+purge meanwhile. Then the world is healed, and when nothing is left to deliver, the rules must have
+been kept: nothing lost, early, expired or of the wrong occurrence was published, nothing that was
+truly cancelled, groups are whole, and every dead letter is accounted for. The same seed goes the
+same way again::
 
     simulate(lambda clock: MyStore(clock=clock), seed=17)
 
@@ -13,34 +16,30 @@ goes nearly the same way again.
 """
 
 import asyncio
-import contextvars
 import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import attrs
-
-from duly.errors import Rejected, StoreUnavailable, TransportError, TransportUnavailable
+from duly.errors import Expired, Rejected, TransportError, TransportUnavailable
 from duly.message import Filter, State
-from duly.recovery import Backoff
+from duly.recovery import Backoff, Discard, Failure, Policy, Verdict
 from duly.store import Clock, Store
-from duly.testing.clock import VirtualTimeLoop, virtual_clock
+from duly.testing.clock import VirtualTimeLoop, running_clock
 from duly.testing.crashes import MakeStore
 from duly.testing.history import History
 from duly.testing.processes import Process, adopt_tasks, emptied
 from duly.testing.restless import Restless
-from duly.testing.views import Act
+from duly.testing.trouble import Trouble
 from duly.transport import Envelope
 
-__all__ = ["simulate"]
+__all__ = ["live", "simulate"]
 
-T = TypeVar("T")
-
-_TROUBLED: Final = 7.0  # virtual seconds until the world is healed
+_TROUBLED: Final = 10.0  # virtual seconds until the world is healed
 _PATIENCE: Final = 120.0  # virtual seconds after it in which all must be delivered
-_LONGEST_DELAY: Final = 1.5  # seconds; a call is given up after one
 _STORE_TIMEOUT: Final = timedelta(seconds=1)
 _LEASE: Final = timedelta(seconds=1)
+_UNHEARD: Final = 30.0  # seconds that a scheduler may go without hearing the store's time
 
 
 def simulate(make_store: MakeStore, seed: int) -> History:
@@ -49,40 +48,38 @@ def simulate(make_store: MakeStore, seed: int) -> History:
     Raises:
         AssertionError: a rule was broken; tells which, by which seed, and the story of the message.
     """
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+
+    async def run() -> History:
+        stores = list[Store]()
+
+        async def make(clock: Clock) -> Store:
+            stores.append(make_store(clock))
+            await stores[0].open()
+            return stores[0]
+
         try:
-            return runner.run(_World(random.Random(seed)).live(make_store))  # noqa: S311  # no secret
-        except (AssertionError, ExceptionGroup) as error:
-            cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-            raise AssertionError(f"seed {seed}: {cause}") from error
+            return await live(make, seed)
+        finally:
+            for store in stores:
+                await store.close()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(run())
 
 
-@attrs.frozen
-class _Odds:
-    """How likely each trouble is, from 0 to 1, per call."""
+async def live(make_store: Callable[[Clock], Awaitable[Store]], seed: int) -> History:
+    """Live through the world of one seed on the running virtual loop; what happened there.
 
-    delay: float
-    drop: float
-    lose: float
-    belated: float
-    crash: float
-    fail: float
-    away: float
-    cut: float
+    ``make_store`` is called once, for a store that is empty and open.
 
-    @classmethod
-    def drawn(cls, dice: random.Random) -> "_Odds":
-        """Worlds differ: none, some or much of each trouble."""
-        return cls(
-            delay=dice.choice([0, 0.1, 0.3]),
-            drop=dice.choice([0, 0.03, 0.15]),
-            lose=dice.choice([0, 0.03, 0.15]),
-            belated=dice.choice([0, 0, 0.1]),
-            crash=dice.choice([0, 0.005, 0.02]),
-            fail=dice.choice([0, 0.1, 0.4]),
-            away=dice.choice([0, 0, 0.1]),
-            cut=dice.choice([0, 0.02, 0.06]),
-        )
+    Raises:
+        AssertionError: as with :func:`simulate`.
+    """
+    try:
+        return await _World(random.Random(seed)).live(make_store)  # noqa: S311  # keeps no secret
+    except (AssertionError, ExceptionGroup) as error:
+        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        raise AssertionError(f"seed {seed}: {cause}") from error
 
 
 class _World:
@@ -90,47 +87,50 @@ class _World:
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self._odds = _Odds.drawn(dice)
-        self._healed = asyncio.Event()
+        self._trouble = Trouble(dice)
         self._over = asyncio.Event()
-        self._cut_until: dict[str, float] = {}  # by process; in loop time
-        self._belated: set[asyncio.Task[Any]] = set()
-        self._nowhere = contextvars.copy_context()  # of no process
+        self._pace = dice.choice([1, 1, 1, 0.999, 1.001])  # of the store's clock
 
-    async def live(self, make_store: MakeStore) -> History:
-        loop = asyncio.get_running_loop()
-        adopt_tasks(loop)
-        clock = virtual_clock(loop)
+    async def live(self, make_store: Callable[[Clock], Awaitable[Store]]) -> History:
+        adopt_tasks(asyncio.get_running_loop())
+        clock = running_clock(pace=self._pace)
         history = History(clock)
-        store = make_store(clock)
-        await store.open()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for slot in "abc"[: self._dice.randint(2, 3)]:
-                    group.create_task(self._keep(slot, store, history))
-                group.create_task(self._heal(store))
-                await self._use(store, history, clock)
-            history.check(await store.list(Filter(state=State.DEAD)))
-        finally:
-            await store.close()
+        store = await make_store(clock)
+        async with asyncio.TaskGroup() as group:
+            for slot in "abc"[: self._dice.randint(2, 3)]:
+                group.create_task(self._keep(slot, store, history))
+            for number in range(1, self._dice.randint(1, 3) + 1):
+                group.create_task(self._use(number, store, history))
+            group.create_task(self._heal(store))
+        drift = timedelta(seconds=abs(self._pace - 1) * _UNHEARD)
+        dead = await store.list(Filter(state=State.DEAD))
+        # An answer may have been under way for as long as it is waited for.
+        history.check(dead, behind=drift, ahead=drift + _STORE_TIMEOUT)
         return history
 
-    async def _use(self, store: Store, history: History, clock: Clock) -> None:
-        """Be the client until the world is healed."""
-        client = self._process("client", store, history)
-        restless = Restless(client.scheduler, self._dice, clock, _STORE_TIMEOUT)
+    async def _use(self, number: int, store: Store, history: History) -> None:
+        """Be a client until the world is healed."""
+        client = self._process(f"client{number}", store, history)
+        clock = self._host_clock(history.clock)
+        restless = Restless(client, self._dice, clock, history, number=number)
         work = client.run(restless.live())
-        await self._healed.wait()
+        await self._trouble.healed.wait()
         if work.done():
             work.result()
         await client.kill()
 
+    def _host_clock(self, clock: Clock) -> Clock:
+        """The clock of a client's host: some seconds off, and more so as time goes on."""
+        offset = timedelta(seconds=self._dice.choice([0, 0, -3, 0.7, 2]))
+        drift = self._dice.choice([0, 0, -0.01, 0.01])
+        start = clock()
+        return lambda: clock() + offset + (clock() - start) * drift
+
     async def _heal(self, store: Store) -> None:
         await asyncio.sleep(_TROUBLED)
-        self._healed.set()
+        self._trouble.healed.set()
         await asyncio.sleep(0)
-        if self._belated:
-            await asyncio.wait(self._belated)
+        await self._trouble.settled()
         await emptied(store, within=_PATIENCE)
         self._over.set()
 
@@ -145,8 +145,9 @@ class _World:
                 asyncio.ensure_future(end)
                 for end in (process.dying.wait(), self._over.wait(), self._doom())
             ]
+            freezing = asyncio.ensure_future(self._freeze(process))
             await asyncio.wait([work, *ends], return_when=asyncio.FIRST_COMPLETED)
-            for end in ends:
+            for end in (*ends, freezing):
                 end.cancel()
             if self._over.is_set():
                 await process.run(process.scheduler.stop())
@@ -154,20 +155,32 @@ class _World:
             elif work.done():
                 work.result()
             await process.kill()
-            await asyncio.sleep(self._dice.uniform(0, 1))
+            dark = self._trouble.happens(self._trouble.odds.dark)
+            await asyncio.sleep(self._dice.uniform(2, 5) if dark else self._dice.uniform(0, 1))
 
     async def _doom(self) -> None:
         """Return when a scheduler is to die of nothing in particular."""
         await asyncio.sleep(self._dice.expovariate(1 / 8))
-        if self._healed.is_set():
+        if self._trouble.healed.is_set():
             await asyncio.Event().wait()
+
+    async def _freeze(self, process: Process) -> None:
+        """Freeze a scheduler now and then, often for longer than its lease."""
+        while True:
+            await asyncio.sleep(self._dice.expovariate(1 / 2))
+            if process.alive and self._trouble.happens(self._trouble.odds.freeze):
+                process.freeze()
+                try:
+                    await asyncio.sleep(self._dice.choice([0.1, 0.9, 2, 4]))
+                finally:
+                    process.thaw()
 
     def _process(self, name: str, store: Store, history: History) -> Process:
         return Process(
             name,
             store,
-            self._receive,
-            self._wire,
+            lambda envelope: self._receive(envelope, history),
+            self._trouble.wire,
             history,
             poll_interval=timedelta(seconds=1),
             batch_size=self._dice.randint(1, 5),
@@ -175,68 +188,37 @@ class _World:
             stuck_duration=_LEASE,
             publish_timeout=timedelta(seconds=4),
             store_timeout=_STORE_TIMEOUT,
-            recovery=Backoff(
-                initial=timedelta(milliseconds=200),
-                maximum=timedelta(seconds=1),
-                jitter=0,
-                max_retries=self._dice.choice([2, 5, 10]),
-            ),
+            recovery=self._policy(),
         )
 
-    def _happens(self, chance: float) -> bool:
-        return not self._healed.is_set() and self._dice.random() < chance
+    def _policy(self) -> Policy:
+        backoff = Backoff(
+            initial=timedelta(milliseconds=200),
+            maximum=timedelta(seconds=1),
+            jitter=0,
+            max_retries=self._dice.choice([0, 1, 2, 5, 10]),
+        )
+        discards = self._dice.random() < 0.3
 
-    async def _receive(self, envelope: Envelope) -> None:
-        """Accept what was published, or not."""
+        def decide(failure: Failure) -> Verdict:
+            return (
+                Discard() if discards and isinstance(failure.error, Expired) else backoff(failure)
+            )
+
+        return decide
+
+    async def _receive(self, envelope: Envelope, history: History) -> None:
+        """Accept what was published, or not; some of it arrives once more, much later."""
+        trouble = self._trouble
         await asyncio.sleep(self._dice.choice([0, 0, 0.05, 0.5, 3]))
-        if self._happens(self._odds.fail):
+
+        async def arrive() -> None:
+            history.note_publish("arrived", "wire", envelope)
+
+        if trouble.happens(trouble.odds.repeat):
+            _ = trouble.send_later(arrive)  # nobody waits for it
+        if trouble.happens(trouble.odds.fail):
             await asyncio.sleep(self._dice.choice([0, 0.5, 5]))
             raise self._dice.choice([TransportError, TransportError, Rejected])("not this time")
-        if self._happens(self._odds.away):
+        if trouble.happens(trouble.odds.away):
             raise TransportUnavailable("gone")
-
-    async def _wire(self, process: Process, verb: str, act: Act[T]) -> T:
-        if verb == "open":  # what fails here is only started again
-            return await act()
-        odds, publishing = self._odds, verb == "publish"
-        mortal = process.name != "client"
-        if self._happens(odds.delay):
-            await asyncio.sleep(self._dice.uniform(0, _LONGEST_DELAY))
-        if self._happens(odds.drop) or (not publishing and self._is_cut_off(process)):
-            raise _lost(publishing)
-        if mortal and self._happens(odds.crash):
-            await process.die()
-        if mortal and not publishing and self._happens(odds.belated):
-            # On its way, whether or not anybody waits for the answer.
-            answer = await asyncio.shield(self._send_belated(act))
-        else:
-            answer = await act()
-        if mortal and self._happens(odds.crash):
-            await process.die()
-        if self._happens(odds.delay):
-            await asyncio.sleep(self._dice.uniform(0, _LONGEST_DELAY))
-        if self._happens(odds.lose):
-            raise _lost(publishing)
-        return answer
-
-    def _is_cut_off(self, process: Process) -> bool:
-        """Whether a process cannot reach the store for a while, longer than a lease or shorter."""
-        now = asyncio.get_running_loop().time()
-        if self._happens(self._odds.cut):
-            self._cut_until[process.name] = now + self._dice.uniform(1, 5)
-        return not self._healed.is_set() and now < self._cut_until.get(process.name, now)
-
-    def _send_belated(self, act: Act[T]) -> "asyncio.Task[T]":
-        async def send(delay: float) -> T:
-            await asyncio.sleep(delay)
-            return await act()
-
-        work = send(self._dice.uniform(0, 4))
-        task = asyncio.get_running_loop().create_task(work, context=self._nowhere)
-        self._belated.add(task)
-        task.add_done_callback(self._belated.discard)
-        return task
-
-
-def _lost(publishing: bool) -> Exception:
-    return (TransportError if publishing else StoreUnavailable)("the connection broke")

@@ -125,6 +125,7 @@ class Story:
             (1, lambda each: each.cancel("taken", missing_ok=True)),
             (1, lambda each: each.schedule(anew)),
             (2, lambda each: each.schedule(new("swapped", 4), replace=True)),
+            (2.5, lambda each: each.replay("refused")),
         ]
 
     def _message(self, id: str, due: float, name: str = "event", **more: Any) -> Message:

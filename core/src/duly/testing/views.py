@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from duly.message import Filter, Message, State
 from duly.store import (
@@ -78,6 +78,7 @@ class SeenStore:
         self._process = process
         self._inner = inner
         self._history = history
+        self._held: dict[Token, dict[Key, Message]] = {}  # what is not settled yet
 
     async def open(self) -> None:
         await self._process.carry("open", self._inner.open)
@@ -88,83 +89,112 @@ class SeenStore:
     async def put(
         self, groups: Sequence[Group], *, within: Any = None
     ) -> Sequence[Exception | None]:
+        ids = [message.id for group in groups for message in group.messages]
+
         async def act() -> Sequence[Exception | None]:
-            for group in groups:
-                self._history.note_asked(self._process.name, group)
+            before = await self._found(ids)
             outcomes = await self._inner.put(groups, within=within)
+            after = await self._found(ids)
             for group, outcome in zip(groups, outcomes, strict=True):
-                if outcome is None:
-                    self._history.note_stored(self._process.name, group)
+                self._history.note_put(self._process.name, group, outcome, before, after)
             return outcomes
 
-        return await self._process.carry("put", act)
+        return await self._carry("put", act)
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
         async def act() -> Sequence[State | None]:
-            for id in ids:
-                self._history.note_verb("cancelling", self._process.name, id)
+            before = await self._found(ids)
             found = await self._inner.cancel(ids, of_state=of_state, within=within)
             for id, state in zip(ids, found, strict=True):
-                what = "too late" if state is State.CLAIMED else state and "cancelled"
-                self._history.note_verb(what or "unknown", self._process.name, id)
+                touched = None if of_state not in (None, state) else state
+                self._history.note_cancel(self._process.name, id, before[id], touched)
             return found
 
-        return await self._process.carry("cancel", act)
+        return await self._carry("cancel", act)
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
     ) -> State | None:
         async def act() -> State | None:
+            before = await self._inner.get(id)
             found = await self._inner.reschedule(id, at, of_state=of_state, within=within)
             if found is of_state:
-                self._history.note_verb("moved", self._process.name, id, at)
+                self._history.note_moved(self._process.name, before, at)
             return found
 
-        return await self._process.carry("reschedule", act)
+        return await self._carry("reschedule", act)
 
     async def get(self, id: str) -> Message | None:
-        return await self._process.carry("get", lambda: self._inner.get(id))
+        return await self._carry("get", lambda: self._inner.get(id))
 
     async def list(
         self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
     ) -> Sequence[Message]:
-        return await self._process.carry(
-            "list", lambda: self._inner.list(filter, from_key=from_key)
-        )
+        return await self._carry("list", lambda: self._inner.list(filter, from_key=from_key))
 
-    async def claim(self, *, settle: Sequence[Settle] = (), **more: Any) -> Batch:
+    async def claim(self, *, lease: timedelta, settle: Sequence[Settle] = (), **more: Any) -> Batch:
         async def act() -> Batch:
-            batch = await self._inner.claim(settle=settle, **more)
-            self._history.note_claimed(self._process.name, batch)
+            batch = await self._inner.claim(lease=lease, settle=settle, **more)
+            self._note_settled(settle, batch.settled)
+            self._history.note_claimed(self._process.name, batch, lease)
+            if batch.token is not None:
+                self._held[batch.token] = {claim.key: claim.message for claim in batch.claims}
             return batch
 
         # Apart, so that a claim that settles can be told from one that does not.
-        return await self._process.carry("settle and claim" if settle else "claim", act)
+        return await self._carry("settle and claim" if settle else "claim", act)
 
     async def renew(
         self, tokens: Sequence[Token], lease: timedelta
     ) -> Sequence[Collection[Key] | None]:
-        return await self._process.carry("renew", lambda: self._inner.renew(tokens, lease))
+        async def act() -> Sequence[Collection[Key] | None]:
+            until = self._history.clock() + lease
+            answers = await self._inner.renew(tokens, lease)
+            for token, withdrawn in zip(tokens, answers, strict=True):
+                if withdrawn is not None:
+                    self._history.note_renewed(self._process.name, token, until)
+            return answers
+
+        return await self._carry("renew", act)
 
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
-        return await self._process.carry("settle", lambda: self._inner.settle(settles))
+        async def act() -> Sequence[bool]:
+            outcomes = await self._inner.settle(settles)
+            self._note_settled(settles, outcomes)
+            return outcomes
+
+        return await self._carry("settle", act)
 
     async def stats(self) -> Stats:
-        return await self._process.carry("stats", self._inner.stats)
+        return await self._carry("stats", self._inner.stats)
+
+    async def _carry(self, verb: str, act: Act[T]) -> T:
+        return await self._process.carry(verb, lambda: self._history.in_order(act))
+
+    async def _found(self, ids: Sequence[str]) -> dict[str, Message | None]:
+        return {id: await self._inner.get(id) for id in ids}
+
+    def _note_settled(self, settles: Sequence[Settle], outcomes: Sequence[bool]) -> None:
+        for settle, agreed in zip(settles, outcomes, strict=True):
+            held = self._held.get(settle.token, {})
+            if agreed:
+                for key in list(held) if settle.only is None else settle.only:
+                    message = held.pop(key, None)
+                    if message is not None:
+                        how = settle.exceptions.get(key)
+                        self._history.note_settled(self._process.name, settle.token, message, how)
 
 
 class _Waking(SeenStore):
     async def wait_for_change(self) -> None:
-        assert isinstance(self._inner, SupportsWakeups)
-        await self._inner.wait_for_change()
+        await cast(SupportsWakeups, self._inner).wait_for_change()
 
 
 class _Peeking(SeenStore):
     async def changed(self) -> bool:
-        assert isinstance(self._inner, SupportsPeeking)
-        return await self._process.carry("changed", self._inner.changed)
+        return await self._carry("changed", cast(SupportsPeeking, self._inner).changed)
 
 
 class _WakingAndPeeking(_Waking, _Peeking):
@@ -179,5 +209,5 @@ def seen_store(process: Seer, inner: Store, history: History) -> Store:
         (False, True): _Peeking,
         (True, True): _WakingAndPeeking,
     }
-    kind = kinds[isinstance(inner, SupportsWakeups), isinstance(inner, SupportsPeeking)]
+    kind = kinds[hasattr(inner, "wait_for_change"), hasattr(inner, "changed")]
     return kind(process, inner, history)
