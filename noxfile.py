@@ -24,6 +24,9 @@ EVERYWHERE = [
     "tests/transports/test_local*",
 ]
 
+# On as many cores as there are, each with servers of its own.
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
@@ -93,10 +96,10 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
     elif session.python != FULL:
         paths = [str(path) for pattern in EVERYWHERE for path in Path().glob(pattern)]
-        session.run("pytest", "-m", "not slow", *paths)
+        session.run("pytest", *SIDE_BY_SIDE, "-m", "not slow", *paths)
     else:
         session.run("coverage", "erase")
-        session.run("coverage", "run", "-m", "pytest", "-m", "not slow")
+        session.run("coverage", "run", "-m", "pytest", *SIDE_BY_SIDE, "-m", "not slow")
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
 

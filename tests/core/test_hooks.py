@@ -316,7 +316,16 @@ async def test_duly_recover_is_followed_by_the_policy():
 
 
 @pytest.mark.parametrize(
-    "answer", [RuntimeError("undecided"), "retry", duly.Discard, 0, False, object()], ids=repr
+    "answer",
+    [
+        RuntimeError("undecided"),
+        "retry",
+        duly.Discard,
+        0,
+        False,
+        pytest.param(object(), id="object"),
+    ],
+    ids=repr,
 )
 async def test_duly_recover_that_raises_or_answers_nonsense_has_no_opinion(answer, caplog):
     asked: list[str] = []

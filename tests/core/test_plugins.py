@@ -287,7 +287,16 @@ class TestGiven:
         Plugins([Equal("a"), Equal("b")], load=False)
 
     @pytest.mark.parametrize(
-        "plugin", [None, 5, "duly_sqlite", object(), dict, types.ModuleType("empty")], ids=repr
+        "plugin",
+        [
+            None,
+            5,
+            "duly_sqlite",
+            pytest.param(object(), id="object"),
+            dict,
+            types.ModuleType("empty"),
+        ],
+        ids=repr,
     )
     def test_one_without_a_hook_is_an_error(self, plugin):
         with pytest.raises(
@@ -295,7 +304,11 @@ class TestGiven:
         ):
             Plugins([plugin], load=False)
 
-    @pytest.mark.parametrize("plugins", [None, "duly_sqlite", 5, {"a": 1}, Offer("x")], ids=repr)
+    @pytest.mark.parametrize(
+        "plugins",
+        [None, "duly_sqlite", 5, {"a": 1}, pytest.param(Offer("x"), id="offer")],
+        ids=repr,
+    )
     def test_what_is_no_list_is_refused(self, plugins):
         with pytest.raises(duly.InvalidArgument, match="plugins must be a list"):
             Plugins(plugins, load=False)

@@ -203,7 +203,20 @@ def test_every_field_is_among_the_damaged():
 
 
 @pytest.mark.parametrize(
-    "value", [None, 5, (), [], "", "x" * 15, b"x" * 15, {}, object(), record()[:-1]], ids=repr
+    "value",
+    [
+        None,
+        5,
+        (),
+        [],
+        "",
+        "x" * 15,
+        b"x" * 15,
+        {},
+        pytest.param(object(), id="object"),
+        record()[:-1],
+    ],
+    ids=repr,
 )
 def test_what_is_no_record_is_found_out(value):
     with pytest.raises(UnreadableRecord):

@@ -133,7 +133,16 @@ class TestBackoff:
         assert policy(failure(duly.TransportError("", timedelta(0)))) == Retry(timedelta(seconds=1))
 
     @pytest.mark.parametrize(
-        "asked", [5, "soon", -timedelta(days=1), timedelta.max, timedelta.min, object()], ids=repr
+        "asked",
+        [
+            5,
+            "soon",
+            -timedelta(days=1),
+            timedelta.max,
+            timedelta.min,
+            pytest.param(object(), id="object"),
+        ],
+        ids=repr,
     )
     def test_nonsense_that_a_receiver_asked_for_does_no_harm(self, asked):
         verdict = Backoff(jitter=0)(failure(duly.TransportError("", asked)))
