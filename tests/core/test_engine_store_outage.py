@@ -59,6 +59,28 @@ async def test_it_goes_on_by_itself_after_any_error(
     assert {*transport.ids} == {f"event-{number}" for number in range(100)}
 
 
+@pytest.mark.parametrize(
+    ("error", "told", "traced"),
+    [
+        (StoreUnavailable("gone"), "store_unavailable", False),
+        (KeyError("a mistake"), "turn_failed", True),
+    ],
+    ids=["gone", "mistaken"],
+)
+@run_virtually
+async def test_a_mistake_is_not_told_as_an_outage(
+    caplog: pytest.LogCaptureFixture, error: Exception, told: str, traced: bool
+) -> None:
+    store = WakingStore()
+    async with delivering(store, Probed()):
+        store.faults.append(down("claim", error=error))
+        await asyncio.sleep(10)
+        store.faults.clear()
+    events = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
+    assert [event for event in events if event != "store_back"] == [told]
+    assert ("Traceback" in caplog.text) is traced
+
+
 @run_virtually
 async def test_pauses_grow_while_it_is_gone() -> None:
     store = WakingStore()

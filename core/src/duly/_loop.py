@@ -11,6 +11,7 @@ from duly._logging import get_logger
 from duly._outage import Outage, Pauses
 from duly._outcomes import error_text
 from duly._workers import Workers
+from duly.errors import StoreError
 from duly.message import Message
 from duly.store import SupportsPeeking, SupportsWakeups, Token
 
@@ -211,7 +212,10 @@ class Loop:
         if error is not None:
             self._workers.hold("store")
             if self.trouble is None:
-                log.warning("store_unavailable", error=error_text(error))
+                if isinstance(error, StoreError):
+                    log.warning("store_unavailable", error=error_text(error))
+                else:  # of no store that keeps the contract: a mistake in it, or in duly
+                    log.error("turn_failed", error=error_text(error), exc_info=error)
         elif self.trouble is not None:
             self._workers.resume("store")
             self._pauses.reset()
