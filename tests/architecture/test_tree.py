@@ -29,7 +29,7 @@ SOURCES = sorted(
 # stands further up.
 LAYERS = [
     {"errors"},
-    {"moment", "url", "template", "_texts", "_zones"},
+    {"moment", "url", "template", "_copying", "_texts", "_zones"},
     {"tls"},
     {"recurrence", "message", "_logging"},
     {"record", "_store_values", "store", "transport"},

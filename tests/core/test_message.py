@@ -1,5 +1,7 @@
+import copy
 import enum
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 import duly
 from duly.message import METADATA_LIMIT, UNREADABLE, new_id, restore, with_changes
-from duly.recurrence import Recurrence
+from duly.recurrence import Cron, Every, Recurrence
+from duly.transport import envelope_of
 
 AT = datetime(2030, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
@@ -409,3 +412,21 @@ def test_whatever_a_filter_is_given_is_taken_or_refused(arguments):
         duly.Filter(**arguments)
     except duly.InvalidArgument:
         return
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
+@pytest.mark.parametrize(
+    "recurrence", [None, Every(timedelta(hours=1)), Cron("0 4 * * *", timezone="Europe/Berlin")]
+)
+def test_messages_and_envelopes_can_be_copied_and_pickled(copied, recurrence):
+    made = message(payload=b"load", metadata={"a": "b"}, recurrence=recurrence)
+    envelope = envelope_of(made, 2)
+    for value in (made, envelope, with_changes(made, trace_context={"traceparent": "00"})):
+        again = copied(value)
+        assert again == value
+        assert type(again.metadata) is type(value.metadata)
+    assert copied(envelope).headers == envelope.headers
+    if recurrence is not None:
+        assert copied(made).recurrence.following(AT) == recurrence.following(AT)

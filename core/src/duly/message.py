@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from duly._copying import Copyable
 from duly._texts import METADATA_LIMIT, as_metadata, as_name
 from duly.errors import InvalidArgument, InvalidMessage
 from duly.moment import as_moment, to_microseconds
@@ -93,7 +94,7 @@ def _created_at(value: datetime | None) -> datetime:
 
 
 @attrs.frozen(slots=False)  # restore() hands over a whole __dict__, five times as fast as slots
-class Message:
+class Message(Copyable):
     """What is to be published, and when. One object stands for one scheduling.
 
     ``scheduled_at`` is required unless there is a recurrence. ``id`` (1 to 255 characters, as

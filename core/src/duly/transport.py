@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
+from duly._copying import Copyable
 from duly.message import Message
 from duly.store import SupportsHealth
 
@@ -19,7 +20,7 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @attrs.define(kw_only=True, slots=False)  # envelope_of() hands over a whole __dict__
-class Envelope:
+class Envelope(Copyable):
     """What a transport gets: one attempt to deliver one occurrence of a message.
 
     ``occurrence`` counts from 0, ``attempt`` from 1 (retries + lapses + 1). ``delivery_id`` is
