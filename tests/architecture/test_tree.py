@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from tests.servers.finding import lacking
 
 import duly
 
@@ -245,7 +246,7 @@ def files() -> list[Path]:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        pytest.skip("this is no git checkout")
+        lacking("git", "this is no checkout")
     return [path for path in map(ROOT.joinpath, done.stdout.splitlines()) if path.is_file()]
 
 

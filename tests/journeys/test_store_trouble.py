@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.journeys.kit import Journey, batch, ids_of
 from tests.journeys.props import Gate
+from tests.servers.finding import lacking
 
 from duly import Message, StoreUnavailable, after
 
@@ -68,7 +69,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a disk of its own can be mounted by root only")
+        lacking("root", "a disk of its own can be mounted by root only")
     yield Disk(folder)
     subprocess.run(["umount", folder], check=True)
 

@@ -1,6 +1,7 @@
 """Where a test gets its server, in this order: the environment, the standard port, one of its own.
 
-``DULY_TEST_REQUIRE=redis,postgres`` names servers for want of which no test may be skipped.
+``DULY_TEST_REQUIRE=redis,postgres`` names servers for want of which no test may be skipped; so do
+``root`` (a disk of a test's own) and ``git`` (a checkout, not an archive).
 """
 
 import os
@@ -28,7 +29,11 @@ def served(port: int) -> bool:
 
 def missing(name: str, hint: str) -> None:
     """Skip the test for want of a server, or fail it where that server is required."""
-    reason = f"no server: {hint}, or name one by {VARIABLES[name]}"
+    lacking(name, f"no server: {hint}, or name one by {VARIABLES[name]}")
+
+
+def lacking(name: str, reason: str) -> None:
+    """Skip the test for want of something, or fail it where that is required."""
     if name in os.environ.get("DULY_TEST_REQUIRE", "").replace(" ", "").split(","):
         pytest.fail(f"{name}: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")
