@@ -564,6 +564,7 @@ def script(code: str, tmp_path: Path) -> subprocess.Popen[str]:
     head = f"""
         import os, signal, sys, threading, time
         import duly, duly.sync
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
         url = "sqlite:////{tmp_path}/orders.db"
         def due(): return duly.Message("event", scheduled_at=duly.after(hours=-1))
         def say(word): os.write(1, str(word).encode() + bytes([10]))  # whatever other threads say
