@@ -1,0 +1,103 @@
+"""``python -m benchmarks``: measure, write a report, and say what falls short.
+
+Quick by default (some four minutes); ``--full`` measures more of it, longer, and beside the
+Python peers too. ``--only drain,idle`` and ``--stores sqlite,redis`` measure a part.
+"""
+
+import argparse
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from benchmarks import pictures, report
+from benchmarks.drain import drained, drained_by_several, scheduled
+from benchmarks.grounds import GROUNDS, Ground, Unavailable, ground
+from benchmarks.growth import growth
+from benchmarks.idle import idle
+from benchmarks.lateness import lateness
+from benchmarks.machine import machine
+from benchmarks.mixed import mixed
+from benchmarks.section import Section
+from benchmarks.slow import hanging, slow
+from benchmarks.traced import traced
+
+Scenario = Callable[[Sequence[Ground]], Awaitable[Section]]
+
+
+@attrs.frozen
+class Size:
+    """How much is measured."""
+
+    messages: int
+    batches: Sequence[int]
+    rounds: int
+    rates: Sequence[int]
+    seconds: float
+    backlogs: Sequence[int]
+    growth: Sequence[int]
+
+
+QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000])
+FULL = Size(30_000, [100, 500, 1000], 5, [50, 1000], 30, [10_000, 1_000_000],
+            [10_000, 100_000, 1_000_000])  # fmt: skip
+
+
+def scenarios(size: Size, *, full: bool) -> Mapping[str, Scenario]:
+    """By name, in the order of the report."""
+    found: dict[str, Scenario] = {
+        "drain": lambda all_: drained(all_, size.messages, size.batches, size.rounds),
+        "processes": lambda all_: drained_by_several(all_, size.messages, 500, size.rounds),
+        "schedule": lambda all_: scheduled(all_, size.messages, size.rounds),
+        "traced": lambda all_: traced(all_[0], size.messages, size.rounds),
+        "lateness": lambda all_: lateness(all_, size.rates, size.seconds, size.backlogs),
+        "idle": lambda all_: idle(all_, size.seconds),
+        "slow": lambda all_: slow(all_[0], [0.005, 0.05], 200, size.rounds),
+        "hanging": lambda all_: hanging(all_[0], 5000, size.seconds),
+        "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
+    }
+    if full:
+        found["mixed"] = lambda all_: mixed(all_, 600)
+    return found
+
+
+async def measure(
+    size: Size, only: Sequence[str], stores: Sequence[str], folder: Path, *, full: bool
+) -> Sequence[str]:
+    """Measure all that is asked for and write the report; the goals that are missed."""
+    facts, notes, sections = machine(), [], []
+    async with contextlib.AsyncExitStack() as stack:
+        grounds = []
+        for name in stores:
+            try:
+                grounds.append(await stack.enter_async_context(ground(name)))
+            except Unavailable as error:
+                notes.append(f"{name} was left out: {error}")
+        notes += [f"{each.name}: {each.settings}" for each in grounds]
+        for name, scenario in scenarios(size, full=full).items():
+            if name in only or not only:
+                print(f"{name} ...", flush=True)
+                sections.append(await scenario(grounds))
+                report.write(folder, facts, notes, sections)  # what is known is kept
+    pictures.draw(folder, sections)
+    print(report.markdown(facts, notes, sections))
+    return report.shortfalls(sections)
+
+
+def main() -> None:
+    """Read what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="all of it: more than an hour")
+    parser.add_argument("--only", default="", help="scenarios, with commas between them")
+    parser.add_argument("--stores", default=",".join(GROUNDS))
+    parser.add_argument("--folder", type=Path, default=Path("build/benchmarks"))
+    asked = parser.parse_args()
+    size, only = FULL if asked.full else QUICK, [each for each in asked.only.split(",") if each]
+    asyncio.run(measure(size, only, asked.stores.split(","), asked.folder, full=asked.full))
+    print(f"written to {asked.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""How fast what is due leaves a store by a transport that costs nothing, and how fast it comes in."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import duly
+from benchmarks import load
+from benchmarks.grounds import Ground
+from benchmarks.load import due, emptied, fill
+from benchmarks.section import Measure, Section, in_turn
+
+__all__ = ["drained", "drained_by_several", "scheduled"]
+
+_GOALS: Mapping[str, float] = {"SQLite": 0.5, "Redis": 0.4, "PostgreSQL": 0.65}
+_BULK: Mapping[str, float] = {"Redis": 0.5, "PostgreSQL": 0.6}
+_TOGETHER: Mapping[str, float] = {"Redis": 0.25, "PostgreSQL": 0.3}
+_JUDGED = 500  # messages a batch
+_CORE = 5.0  # microseconds that the core may take for a message
+
+
+async def drained(
+    grounds: Sequence[Ground], count: int, batches: Sequence[int], rounds: int
+) -> Section:
+    """Drain, one scheduler, beside the bare ceiling."""
+    section = Section(
+        "Drain",
+        f"{count:,} due messages of 100 bytes, a transport that accepts at once, one scheduler in "
+        "one process. Beside it the same statements or scripts in a bare loop, nothing made of "
+        f"what they bring. Median and range of {rounds} interleaved rounds.",
+        ["store", "batch", "messages/s", "bare loop", "share"],
+    )
+    for ground in grounds:
+        for batch in batches:
+            found = await in_turn(
+                {
+                    "duly": partial(_drain, ground, count, batch),
+                    "bare": partial(ground.bare_drain, count, batch),
+                },
+                rounds,
+            )
+            ours, bare = found["duly"], found["bare"]
+            share = ours.share_of(bare)
+            section.add(
+                ground.name, batch, ours, bare, f"{share:.0%}",
+                store=ground.name, batch=batch, rate=ours.values, bare=bare.values, share=share,
+            )  # fmt: skip
+            if batch == _JUDGED and ground.name == "memory":
+                core = 1e6 / ours.median - 1e6 / bare.median
+                if core > _CORE:
+                    section.short.append(f"the core takes {core:.1f} us a message, the goal is 5")
+            elif batch == _JUDGED:
+                section.expect(f"drain of {ground.name}", share, _GOALS.get(ground.name, 0))
+    return section
+
+
+async def _drain(ground: Ground, count: int, batch: int) -> float:
+    async with ground.fresh() as url:
+        return await load.drain(url, count, batch)
+
+
+async def drained_by_several(
+    grounds: Sequence[Ground], count: int, batch: int, rounds: int
+) -> Section:
+    """The same by one and by two processes."""
+    section = Section(
+        "Drain by two processes",
+        f"{count:,} due messages, batches of {batch}; each scheduler is a process of its own, "
+        "timed from the moment they are let go until the store is empty.",
+        ["store", "one process", "two processes", "gain"],
+    )
+    for ground in grounds:
+        if not ground.shared:
+            continue
+        measures: dict[str, Measure] = {
+            str(number): partial(_drain_by, ground, count, batch, number) for number in (1, 2)
+        }
+        found = await in_turn(measures, rounds)
+        gain = found["2"].share_of(found["1"])
+        section.add(
+            ground.name, found["1"], found["2"], f"{gain:.2f}",
+            store=ground.name, one=found["1"].values, two=found["2"].values,
+        )  # fmt: skip
+    return section
+
+
+async def _drain_by(ground: Ground, count: int, batch: int, processes: int) -> float:
+    async with ground.fresh() as url:
+        await fill(url, due(count, seconds=3))
+        workers = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "benchmarks.worker", url, str(batch),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            for _ in range(processes)
+        ]  # fmt: skip
+        for worker in workers:
+            assert worker.stdout is not None
+            await worker.stdout.readline()
+        async with duly.Client(url) as client:
+            while not (await client.stats()).oldest_due:  # noqa: ASYNC110  # there is nothing to wait for
+                await asyncio.sleep(0.005)
+            start = time.perf_counter()
+            await emptied(client)
+            rate = count / (time.perf_counter() - start)
+        for worker in workers:
+            worker.terminate()
+            await worker.wait()
+        return rate
+
+
+async def scheduled(grounds: Sequence[Ground], count: int, rounds: int) -> Section:
+    """One by one, 200 callers at a time, 500 a call; beside raw."""
+    section = Section(
+        "Schedule",
+        f"{count:,} messages of 100 bytes (a fifth of it one by one). Beside it records made "
+        "before, stored 500 at a time by the bare driver.",
+        ["store", "one by one", "200 callers", "500 a call", "bare, 500 at a time", "shares"],
+    )
+    for ground in grounds:
+        found = await in_turn(
+            {
+                "single": partial(_schedule, ground, count // 5, "single"),
+                "together": partial(_schedule, ground, count, "together"),
+                "bulk": partial(_schedule, ground, count, "bulk"),
+                "bare": partial(ground.bare_schedule, count),
+            },
+            rounds,
+        )
+        shares = {way: found[way].share_of(found["bare"]) for way in ("together", "bulk")}
+        section.add(
+            ground.name, *found.values(), f"{shares['together']:.0%}, {shares['bulk']:.0%}",
+            store=ground.name, **{way: each.values for way, each in found.items()},
+        )  # fmt: skip
+        name = ground.name
+        section.expect(f"schedule, bulk, {name}", shares["bulk"], _BULK.get(name, 0))
+        section.expect(f"schedule, 200 callers, {name}", shares["together"], _TOGETHER.get(name, 0))
+    return section
+
+
+async def _schedule(ground: Ground, count: int, way: str) -> float:
+    async with ground.fresh() as url:
+        return await load.schedule(url, count, way)

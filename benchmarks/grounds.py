@@ -1,0 +1,67 @@
+"""What is measured on: each store, with its bare ceiling on the same server.
+
+A ground does by hand, without objects and in one loop, what duly's store does. One whose server
+cannot be had is left out of a run, and said to be.
+"""
+
+import importlib
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
+
+from duly.store import Store
+
+__all__ = ["GROUNDS", "Ground", "Unavailable", "ground"]
+
+
+class Unavailable(Exception):
+    """This ground cannot be had here; the text says what is missing."""
+
+
+class Ground(Protocol):
+    """A store of duly, and the server beneath it.
+
+    ``settings`` tell the server's version, and what decides how safe and how fast it is;
+    ``shared`` whether several processes may use it.
+    """
+
+    name: str
+    settings: str
+    shared: bool
+
+    def fresh(self) -> AbstractAsyncContextManager[str]:
+        """The URL of a store that is empty, and removed afterwards."""
+        ...
+
+    def store(self, url: str) -> Store:
+        """The store of a URL, to be called by hand."""
+        ...
+
+    async def bare_drain(self, count: int, batch: int) -> float:
+        """Messages per second: claims and settlements of due messages, nothing made of them."""
+        ...
+
+    async def bare_schedule(self, count: int) -> float:
+        """Messages per second: records made before, stored 500 at a time."""
+        ...
+
+    async def served(self) -> int | None:
+        """How many commands or transactions the server has served so far; None: not counted."""
+        ...
+
+    async def size(self, url: str) -> int | None:
+        """Bytes that a store takes up; None: not known."""
+        ...
+
+
+GROUNDS: Final = ("memory", "sqlite", "redis", "postgres")
+
+
+def ground(name: str) -> AbstractAsyncContextManager[Ground]:
+    """The ground of that name, ready while it is entered.
+
+    Raises:
+        Unavailable: when it is entered, for want of its server.
+    """
+    module = importlib.import_module(f"benchmarks.ground_{name}")
+    made: AbstractAsyncContextManager[Ground] = module.ground()
+    return made

@@ -1,0 +1,112 @@
+"""How late messages leave: at a steady rate, beside a drain of something else, over a backlog."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import attrs
+
+import duly
+from benchmarks.grounds import Ground
+from benchmarks.load import NoTransport, due, emptied, fill
+from benchmarks.section import Section
+
+__all__ = ["Lateness", "Watch", "lateness"]
+
+_P50, _P99 = 3.0, 20.0  # milliseconds, the goal at 50 messages a second
+
+
+@attrs.frozen
+class Lateness:
+    """Published minus scheduled, in milliseconds, sorted."""
+
+    values: Sequence[float]
+
+    def at(self, share: float) -> float:
+        """What that share of the messages is not later than."""
+        return self.values[min(len(self.values) - 1, math.floor(share * len(self.values)))]
+
+    @property
+    def early(self) -> int:
+        return sum(value < 0 for value in self.values)
+
+
+class Watch:
+    """Takes note of what is delivered under one event name."""
+
+    def __init__(self, event_name: str) -> None:
+        self._event_name = event_name
+        self.late: list[float] = []
+
+    @duly.hookimpl
+    def duly_delivered(self, deliveries: Sequence[duly.Delivery]) -> None:
+        self.late += [
+            each.lateness / timedelta(milliseconds=1)
+            for each in deliveries
+            if each.message.event_name == self._event_name
+        ]
+
+
+async def lateness(
+    grounds: Sequence[Ground], rates: Sequence[int], seconds: float, backlogs: Sequence[int]
+) -> Section:
+    """At each rate, alone and beside a drain, with so many future messages in the store."""
+    section = Section(
+        "Lateness",
+        f"Messages due at a steady rate for {seconds:g} s, all scheduled before; published minus "
+        "due by the store's clock, in milliseconds. Default settings. Beside a drain means that "
+        "2,000 messages a second of other names come due meanwhile.",
+        ["store", "messages/s", "future messages", "beside", "p50", "p95", "p99", "max", "early"],
+    )
+    for ground in grounds:
+        for backlog in backlogs:
+            for rate in rates:
+                for busy in (False, True):
+                    found = await _measure(ground, rate, seconds, backlog, busy=busy)
+                    section.add(
+                        ground.name, f"{rate:,}", f"{backlog:,}", "a drain" if busy else "nothing",
+                        *(f"{found.at(share):.1f}" for share in (0.5, 0.95, 0.99, 1)), found.early,
+                        store=ground.name, rate=rate, backlog=backlog, busy=busy,
+                        values=[round(value, 3) for value in found.values],
+                    )  # fmt: skip
+                    _judge(section, ground.name, rate, found, busy=busy)
+    return section
+
+
+def _judge(section: Section, store: str, rate: int, found: Lateness, *, busy: bool) -> None:
+    if found.early:
+        section.short.append(f"{store}: {found.early} messages were early")
+    if rate <= 50 and not busy:
+        for share, goal in ((0.5, _P50), (0.99, _P99)):
+            if found.at(share) >= goal:
+                section.short.append(
+                    f"lateness of {store} at {rate}/s: p{share * 100:.0f} is "
+                    f"{found.at(share):.1f} ms, the goal is under {goal:g}"
+                )
+
+
+async def _measure(
+    ground: Ground, rate: int, seconds: float, backlog: int, *, busy: bool
+) -> Lateness:
+    watch = Watch("steady")
+    async with ground.fresh() as url:
+        if backlog and url != "memory://":
+            await fill(url, due(backlog, seconds=86_400))
+        async with duly.Scheduler(url, NoTransport(), plugins=[watch]) as scheduler:
+            if backlog and url == "memory://":
+                await scheduler.schedule_many(due(backlog, seconds=86_400), atomic=False)
+            start = duly.after(seconds=1.5)
+            for name, number in (("steady", rate), ("other", 2000 if busy else 0)):
+                await scheduler.schedule_many(_steady(name, number, seconds, start), atomic=False)
+            async with scheduler.running():
+                await asyncio.sleep((start - duly.after()).total_seconds() + seconds)
+                await emptied(scheduler, backlog)
+    return Lateness(sorted(watch.late))
+
+
+def _steady(name: str, rate: int, seconds: float, start: datetime) -> list[duly.Message]:
+    return [
+        duly.Message(name, bytes(100), scheduled_at=start + timedelta(seconds=number / rate))
+        for number in range(int(rate * seconds))
+    ]

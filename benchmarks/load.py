@@ -1,0 +1,102 @@
+"""What the scenarios share: messages to measure with, and how long a store takes with them."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import duly
+
+__all__ = ["LEASE", "NoTransport", "chunks", "drain", "due", "emptied", "fill", "schedule", "timed"]
+
+LEASE = timedelta(minutes=5)
+_NAMES = 10
+_AT_ONCE = 500
+
+
+class NoTransport:
+    """Accepts everything at once."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def publish(self, envelope: duly.Envelope) -> None: ...
+
+
+def due(count: int, *, seconds: float = -10) -> list[duly.Message]:
+    """Messages of 100 bytes, due in that many seconds, under ten event names."""
+    at = duly.after(seconds=seconds)
+    return [duly.Message(f"event-{n % _NAMES}", bytes(100), scheduled_at=at) for n in range(count)]
+
+
+def chunks(messages: Sequence[duly.Message], size: int = _AT_ONCE) -> Iterator[list[duly.Message]]:
+    """As many as are stored at a time."""
+    for start in range(0, len(messages), size):
+        yield list(messages[start : start + size])
+
+
+async def fill(url: str, messages: Sequence[duly.Message]) -> None:
+    """Store them all."""
+    async with duly.Client(url) as client:
+        for chunk in chunks(messages):
+            await client.schedule_many(chunk)
+
+
+async def emptied(client: duly.Client, but: int = 0) -> None:
+    """Wait until no more than that is left, however it is held."""
+    while True:
+        stats = await client.stats()
+        if stats.scheduled + stats.claimed <= but:
+            return
+        await asyncio.sleep(0.01)
+
+
+async def drain(
+    url: str, count: int, batch: int, *, left: int = 0, filled: bool = False, **options: Any
+) -> float:
+    """Messages per second from a store through a scheduler; ``left`` stay in it."""
+    async with duly.Scheduler(url, NoTransport(), batch_size=batch, **options) as scheduler:
+        if not filled:
+            for chunk in chunks(due(count)):
+                await scheduler.schedule_many(chunk)
+        gc.collect()
+        start = time.perf_counter()
+        async with scheduler.running():
+            await emptied(scheduler, left)
+            return count / (time.perf_counter() - start)
+
+
+async def schedule(url: str, count: int, way: str) -> float:
+    """Messages per second that are stored: ``bulk`` (500), ``together`` (200 callers), ``single``.
+
+    They are made before.
+    """
+    messages = due(count, seconds=3600)
+    async with duly.Client(url) as client:
+        if way == "bulk":
+            parts = list(chunks(messages))
+            return count / await timed(lambda: _each(client.schedule_many, parts))
+        callers = 200 if way == "together" else 1
+        source = iter(messages)
+
+        async def call() -> None:
+            for message in source:
+                await client.schedule(message)
+
+        return count / await timed(lambda: asyncio.gather(*[call() for _ in range(callers)]))
+
+
+async def timed(work: Callable[[], Awaitable[object]]) -> float:
+    """Seconds that something takes."""
+    gc.collect()
+    start = time.perf_counter()
+    await work()
+    return time.perf_counter() - start
+
+
+async def _each(call: Callable[[Any], Awaitable[object]], arguments: Sequence[Any]) -> None:
+    for argument in arguments:
+        await call(argument)
