@@ -13,14 +13,16 @@ from pathlib import Path
 import attrs
 
 from benchmarks import pictures, report
+from benchmarks.beside import peers
 from benchmarks.drain import drained, drained_by_several, scheduled
-from benchmarks.grounds import GROUNDS, Ground, Unavailable, ground
+from benchmarks.grounds import GROUNDS, Ground, ground
 from benchmarks.growth import growth
 from benchmarks.idle import idle
 from benchmarks.lateness import lateness
 from benchmarks.machine import machine
 from benchmarks.mixed import mixed
 from benchmarks.section import Section
+from benchmarks.servers import Servers, Unavailable
 from benchmarks.slow import hanging, slow
 from benchmarks.traced import traced
 
@@ -45,7 +47,7 @@ FULL = Size(30_000, [100, 500, 1000], 5, [50, 1000], 30, [10_000, 1_000_000],
             [10_000, 100_000, 1_000_000])  # fmt: skip
 
 
-def scenarios(size: Size, *, full: bool) -> Mapping[str, Scenario]:
+def scenarios(size: Size, servers: Servers, folder: Path, *, full: bool) -> Mapping[str, Scenario]:
     """By name, in the order of the report."""
     found: dict[str, Scenario] = {
         "drain": lambda all_: drained(all_, size.messages, size.batches, size.rounds),
@@ -59,6 +61,7 @@ def scenarios(size: Size, *, full: bool) -> Mapping[str, Scenario]:
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
     }
     if full:
+        found["peers"] = lambda _: peers(servers, [], folder / "peers")
         found["mixed"] = lambda all_: mixed(all_, 600)
     return found
 
@@ -70,13 +73,14 @@ async def measure(
     facts, notes, sections = machine(), [], []
     async with contextlib.AsyncExitStack() as stack:
         grounds = []
+        servers = await stack.enter_async_context(Servers())
         for name in stores:
             try:
-                grounds.append(await stack.enter_async_context(ground(name)))
+                grounds.append(await stack.enter_async_context(ground(name, servers)))
             except Unavailable as error:
                 notes.append(f"{name} was left out: {error}")
         notes += [f"{each.name}: {each.settings}" for each in grounds]
-        for name, scenario in scenarios(size, full=full).items():
+        for name, scenario in scenarios(size, servers, folder, full=full).items():
             if name in only or not only:
                 print(f"{name} ...", flush=True)
                 sections.append(await scenario(grounds))

@@ -1,4 +1,4 @@
-"""How fast what is due leaves a store by a transport that costs nothing, and how fast it comes in."""
+"""How fast what is due leaves a store by a transport that costs nothing; how fast it comes in."""
 
 import asyncio
 import sys

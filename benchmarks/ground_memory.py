@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import duly
 from benchmarks.load import LEASE, chunks, due
+from benchmarks.servers import Servers
 from duly.store import Group, Settle, Store
 
 __all__ = ["ground"]
@@ -57,5 +58,5 @@ async def _filled(count: int) -> duly.MemoryStore:
 
 
 @asynccontextmanager
-async def ground() -> AsyncIterator[Memory]:
+async def ground(servers: Servers) -> AsyncIterator[Memory]:
     yield Memory()

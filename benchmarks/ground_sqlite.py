@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duly
 from benchmarks.load import LEASE, chunks, due
+from benchmarks.servers import Servers
 from duly_sqlite import SQLiteStore, sql
 from duly_sqlite.file import writer
 from duly_sqlite.storing import row
@@ -89,5 +90,5 @@ def _insert(db: sqlite3.Connection, messages: Sequence[duly.Message]) -> float:
 
 
 @asynccontextmanager
-async def ground() -> AsyncIterator[SQLite]:
+async def ground(servers: Servers) -> AsyncIterator[SQLite]:
     yield SQLite()

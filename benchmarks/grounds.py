@@ -8,13 +8,10 @@ import importlib
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
+from benchmarks.servers import Servers
 from duly.store import Store
 
-__all__ = ["GROUNDS", "Ground", "Unavailable", "ground"]
-
-
-class Unavailable(Exception):
-    """This ground cannot be had here; the text says what is missing."""
+__all__ = ["GROUNDS", "Ground", "ground"]
 
 
 class Ground(Protocol):
@@ -56,12 +53,12 @@ class Ground(Protocol):
 GROUNDS: Final = ("memory", "sqlite", "redis", "postgres")
 
 
-def ground(name: str) -> AbstractAsyncContextManager[Ground]:
+def ground(name: str, servers: Servers) -> AbstractAsyncContextManager[Ground]:
     """The ground of that name, ready while it is entered.
 
     Raises:
         Unavailable: when it is entered, for want of its server.
     """
     module = importlib.import_module(f"benchmarks.ground_{name}")
-    made: AbstractAsyncContextManager[Ground] = module.ground()
+    made: AbstractAsyncContextManager[Ground] = module.ground(servers)
     return made

@@ -1,0 +1,79 @@
+"""An environment for each peer, made by the benchmark."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+__all__ = ["PEERS", "NotInstalled", "Peer", "python_of"]
+
+FOLDER: Final = Path(__file__).with_name("programs")
+
+
+class NotInstalled(Exception):
+    """A peer that cannot be had here."""
+
+
+@attrs.frozen
+class Peer:
+    """A queue: what to install for it, its program, its server, and what to know of it.
+
+    ``settings`` are those that are not its defaults.
+    """
+
+    name: str
+    program: str
+    server: str
+    requirements: Sequence[str]
+    settings: str = "defaults"
+
+
+PEERS: Final = (
+    Peer("arq", "peer_arq.py", "redis", ["arq"], "max_jobs=1000, keep_result=0"),
+    Peer("SAQ", "peer_saq.py", "redis", ["saq[redis]", "typing-extensions"],
+         "100 at once, whole seconds"),
+    Peer("taskiq", "peer_taskiq.py", "redis", ["taskiq", "taskiq-redis"], "1 worker, 1000 at once"),
+    Peer("procrastinate", "peer_procrastinate.py", "postgres", ["procrastinate[binary]"],
+         "concurrency=100"),
+    Peer("pgqueuer", "peer_pgqueuer.py", "postgres", ["pgqueuer[asyncpg]"], "batch_size=100"),
+    Peer("Celery", "peer_celery.py", "redis", ["celery[redis]"], "2 processes, no prefetch limit"),
+    Peer("dramatiq", "peer_dramatiq.py", "redis", ["dramatiq[redis]"], "1 process, 8 threads"),
+    Peer("huey", "peer_huey.py", "redis", ["huey", "redis"], "8 threads"),
+    Peer("RQ", "peer_rq.py", "redis", ["rq"], "simple worker"),
+    Peer("APScheduler 3", "peer_apscheduler.py", "redis", ["apscheduler<4", "redis"], "20 threads"),
+)  # fmt: skip
+
+
+async def python_of(peer: Peer, folder: Path) -> Path:
+    """The Python that has a peer, in a folder for all of them.
+
+    Raises:
+        NotInstalled: it cannot be installed here.
+    """
+    place = folder / peer.program.removesuffix(".py")
+    python = place / "bin" / "python"
+    if not (place / "complete").exists():
+        await _run(sys.executable, "-m", "venv", "--clear", str(place))
+        if uv := shutil.which("uv"):
+            install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+        else:
+            install = [str(python), "-m", "pip", "install", "--quiet"]
+        await _run(*install, *peer.requirements)
+        (place / "complete").touch()
+    return python
+
+
+async def _run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    if process.returncode:
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise NotInstalled(last[0][:200])

@@ -1,0 +1,51 @@
+"""pgqueuer on PostgreSQL."""
+
+import asyncio
+import json
+import time
+from datetime import timedelta
+
+import asyncpg
+from journal import SERVER, main, note
+from pgqueuer import PgQueuer
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.models import Job
+from pgqueuer.queries import Queries
+
+
+async def _queries(connection: asyncpg.Connection) -> Queries:
+    queries = Queries(AsyncpgDriver(connection))
+    if not await queries.has_table("pgqueuer"):
+        await queries.install()
+    return queries
+
+
+def schedule(moments: list[float]) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(SERVER)
+        queries = await _queries(connection)
+        for number, due in enumerate(moments):
+            payload, wait = json.dumps([number, due]).encode(), timedelta(seconds=due - time.time())
+            await queries.enqueue(["job"], [payload], [0], execute_after=[wait])
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def work() -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(SERVER)
+        await _queries(connection)
+        manager = PgQueuer.from_asyncpg_connection(connection)
+
+        @manager.entrypoint("job")
+        async def job(found: Job) -> None:
+            note(*json.loads(found.payload or b""))
+
+        await manager.run(batch_size=100)
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(schedule, work)
