@@ -117,6 +117,8 @@ class ServersTransport(ABC):
         ]
 
     async def check(self) -> Sequence[str]:
+        if not self._opened:
+            return []
         try:
             connection = await self._usable()
         except TransportUnavailable as error:
