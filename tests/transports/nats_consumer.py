@@ -1,7 +1,7 @@
 """Consumers of NATS, by its usual client: of a stream, and of a subject without one."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Self
 from urllib.parse import unquote
 
@@ -46,7 +46,7 @@ class Consumer:
         """Wait until it listens again."""
         while not self.client.is_connected:  # noqa: ASYNC110  # the library has no event for it
             await asyncio.sleep(0.01)
-        await self.client.flush()
+        await flushed(self.client)
 
     async def wait_for(self, number: int) -> Sequence[Received]:
         """All that came, as soon as it is so many."""
@@ -57,7 +57,7 @@ class Consumer:
 
     async def _listen(self) -> None:
         await self.client.subscribe(f"{self.prefix}.>", cb=self._note)
-        await self.client.flush()
+        await flushed(self.client)
 
     async def _note(self, message: Msg) -> None:
         self.messages.append(message)
@@ -96,8 +96,13 @@ class StreamConsumer(Consumer):
                 await asyncio.sleep(0.02)
 
 
-def header(headers: Mapping[str, str], name: str) -> str:
-    return unquote(headers[name])
+async def flushed(client: Client) -> None:
+    """Wait until the server has read all, for which one PING is not enough.
+
+    The library writes that at once, before what waits in its buffer.
+    """
+    for _ in range(2):
+        await client.flush()
 
 
 def _understood(message: Msg, prefix: str) -> Received:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import nats.errors
 from nats.aio.client import Client
 
-from duly.errors import TransportError, TransportUnavailable
+from duly.errors import DulyError, TransportError, TransportUnavailable
 from duly.tls import TLS
 from duly_nats.answers import Answer, Waiting
 from duly_nats.errors import NoAnswerError, at_connecting, at_sending
@@ -53,6 +53,7 @@ class Connection:
         Raises:
             TransportUnavailable: nobody answers there, or cannot be trusted.
             TransportError: the login is refused.
+            InvalidArgument: a file of the login cannot be used.
         """
 
         def check() -> None:
@@ -73,7 +74,7 @@ class Connection:
             await self._start()
         except BaseException as error:
             await self.close()
-            if isinstance(error, TransportError) or not isinstance(error, Exception):
+            if isinstance(error, DulyError) or not isinstance(error, Exception):
                 raise
             vague = isinstance(error, nats.errors.NoServersError)
             raise at_connecting((vague and self._heard) or error, self.place) from error

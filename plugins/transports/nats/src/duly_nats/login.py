@@ -1,14 +1,21 @@
 """How a client shows who it is: user and password, a token, or files with keys."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import nkeys
+from nats.aio.client import RawCredentials
 
 from duly.errors import InvalidArgument
 
 __all__ = ["NOBODY", "Login"]
+
+_CREDENTIALS: Final = re.compile(
+    r"-BEGIN NATS USER JWT-+\s+\S+\s.*-BEGIN USER NKEY SEED-+\s+\S+\s", re.DOTALL
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +49,11 @@ class Login:
                 raise InvalidArgument(f"{option}: there is no file {file}")
 
     def options(self, check: Callable[[], None]) -> dict[str, Any]:
-        """What the client library takes; ``check`` is called before a secret is handed over."""
+        """What the client library takes; ``check`` is called before a password is handed over.
+
+        Raises:
+            InvalidArgument: a file that is gone, or that holds something else.
+        """
 
         def secret(text: str | None) -> Callable[[], str | None] | None:
             def tell() -> str | None:
@@ -55,9 +66,37 @@ class Login:
             "user": self.user,
             "password": secret(self.password),
             "token": secret(self.token),
-            "user_credentials": self.creds_file,
-            "nkeys_seed": self.nkey_file,
+            "user_credentials": _credentials(self.creds_file),
+            "nkeys_seed_str": _seed(self.nkey_file),
         }
 
 
 NOBODY: Final = Login()
+
+
+def _credentials(file: str | None) -> RawCredentials | None:
+    """What a file of credentials holds; the library would look for it without end."""
+    if file is None:
+        return None
+    text = _read("creds_file", file)
+    if not _CREDENTIALS.search(text):
+        raise InvalidArgument(f"creds_file: {file} holds no JWT with a seed")
+    return RawCredentials(text)
+
+
+def _seed(file: str | None) -> str | None:
+    if file is None:
+        return None
+    text = _read("nkey_file", file).strip()
+    try:
+        nkeys.from_seed(bytearray(text.encode())).wipe()
+    except (nkeys.NkeysError, ValueError):
+        raise InvalidArgument(f"nkey_file: {file} holds no seed") from None
+    return text
+
+
+def _read(option: str, file: str) -> str:
+    try:
+        return Path(file).read_text()
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"{option}: {file} cannot be read: {error}") from None

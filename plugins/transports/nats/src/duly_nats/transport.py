@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
+from duly.errors import DulyError, InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.tls import TLS
 from duly.transport import Envelope
 from duly_nats.answers import Answer
@@ -164,7 +164,7 @@ class ServersTransport(ABC):
             return await self._connected()
         except TransportUnavailable:
             raise
-        except TransportError as error:  # a login that was good when it was opened
+        except DulyError as error:  # a login that was good when it was opened
             raise TransportUnavailable(str(error)) from error
 
     async def _connected(self) -> Connection:
