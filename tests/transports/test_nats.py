@@ -8,11 +8,12 @@ from tests.servers.nats import NatsServer, nats_url
 from tests.transports.nats_consumer import Consumer, StreamConsumer
 
 from duly.testing.transports import (
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
     Bench,
     DeduplicationCases,
-    HeaderCases,
-    OutageCases,
+    DeduplicationOutageCases,
     ReceiptCases,
     Received,
     TransportSuite,
@@ -23,7 +24,7 @@ from duly_nats.plugin import jetstream_from_url, nats_from_url
 __all__ = ["nats_url"]  # a fixture is found by its name
 
 
-class NatsCases(BatchRefusalCases, HeaderCases, TransportSuite):
+class NatsCases(BatchRefusalCases, BatchHeaderCases, TransportSuite):
     """On a server that others may use too."""
 
     largest = 2**20 - 2**12  # by default a server takes a MiB, headers included
@@ -62,7 +63,7 @@ class TestJetStream(DeduplicationCases, ReceiptCases, NatsCases):
     scheme = "jetstream"
 
 
-class OwnServer(OutageCases, NatsCases):
+class OwnServer(BatchOutageCases, NatsCases):
     """On a server of its own, which is killed, and which takes more at a time."""
 
     largest = 2**20
@@ -83,9 +84,9 @@ class OwnServer(OutageCases, NatsCases):
 
 
 class TestNatsOutages(OwnServer):
-    pass
+    keeps = False
 
 
-class TestJetStreamOutages(OwnServer):
+class TestJetStreamOutages(DeduplicationOutageCases, ReceiptCases, OwnServer):
     make_consumer = StreamConsumer
     scheme = "jetstream"
