@@ -60,3 +60,9 @@ def empty_nats() -> Iterator[str]:
     """The address of a NATS with nothing in it, without a scheme: ``127.0.0.1:port``."""
     with NatsServer() as server:
         yield f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def empty_nats_url(empty_nats: str) -> str:
+    """The same as a client wants it."""
+    return f"nats://{empty_nats}"
