@@ -128,6 +128,56 @@ async def test_an_answer_that_is_none(said):
             await publish(WebhookTransport(f"http://127.0.0.1:{port}", allow_private=True))
 
 
+async def test_an_answer_before_all_was_read():
+    """As servers do that have a limit: the message is to blame, and not the connection."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readline():
+            writer.write(
+                b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            await writer.drain()
+            writer.write_eof()
+            await reader.read()
+        writer.close()
+
+    large = Envelope(
+        message_id="a", event_name="b", scheduled_at=ENVELOPE.scheduled_at, payload=bytes(2**23)
+    )
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Rejected, match="413"):
+            await publish(WebhookTransport(f"http://127.0.0.1:{port}", allow_private=True), large)
+
+
+async def test_a_limit_for_each_host(receiver):
+    """One that does not answer keeps nobody from going to another."""
+    other = Receiver()
+    await other.start()
+    transport = WebhookTransport(
+        lambda envelope: f"http://127.0.0.1:{envelope.metadata['port']}/",
+        allow_private=True, connections=2,
+    )  # fmt: skip
+
+    def to(port: int) -> Envelope:
+        return Envelope(
+            message_id="a", event_name="b", scheduled_at=ENVELOPE.scheduled_at,
+            metadata={"port": str(port)},
+        )  # fmt: skip
+
+    await transport.open()
+    receiver.held.clear()
+    held = [asyncio.ensure_future(transport.publish(to(receiver.port))) for _ in range(10)]
+    while receiver.coming < 2:  # noqa: ASYNC110  # it only counts
+        await asyncio.sleep(0.01)
+    assert await asyncio.gather(*(transport.publish(to(other.port)) for _ in range(5)))
+    assert receiver.coming == 2
+    receiver.held.set()
+    assert await asyncio.gather(*held) == ["202"] * 10
+    await transport.close()
+    await other.stop()
+
+
 async def test_limited_connections(receiver):
     transport = hook(receiver, connections=3)
     await transport.open()
@@ -187,7 +237,9 @@ async def test_a_place_that_is_none(place):
      "100.64.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "::1", "::",
      "fe80::1", "fe80::1%1", "fc00::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
      "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::1", "ff02::1", "2001:db8::1", "2130706433",
-     "127.1", "0x7f.1", "0177.0.0.1", "example.com", ""],
+     "127.1", "0x7f.1", "0177.0.0.1", "example.com", "", "fec0::1", "3fff::1", "5f00::1",
+     "192.0.0.8", "192.88.99.1", "198.18.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1",
+     "64:ff9b:1::7f00:1", "2001:0:7f00:1::1", "fd00:ec2::254"],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address):
     assert not is_public(address)
