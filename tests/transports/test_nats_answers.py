@@ -192,6 +192,25 @@ async def test_what_is_too_large_breaks_nothing(server, client, kind):
     await transport.close()
 
 
+async def test_the_longest_subject_breaks_nothing(server, client, jetstream):
+    template = f"{'x' * 480}.{{event_name}}"
+    await client.jetstream().add_stream(name="long", subjects=[f"{'x' * 480}.>"])
+    transport = made(server, subject=template)
+    await transport.open()
+    assert await transport.publish(envelope(event_name="\U0001f4e6" * 255)) == "long:1"
+    await transport.close()
+
+
+async def test_a_user_who_may_not_listen_to_answers_is_told_why(server, client):
+    await client.jetstream().add_stream(name="orders", subjects=["orders.>"])
+    transport = made(server, user="few", timeout=timedelta(seconds=0.1))
+    await transport.open()
+    error = await told(transport, envelope())
+    assert type(error) is TransportError
+    assert "permissions violation for subscription" in str(error)
+    await transport.close()
+
+
 @pytest.mark.parametrize("kind", [JetStreamTransport, NatsTransport])
 async def test_a_subject_that_this_user_may_not_use(server, client, kind):
     await client.jetstream().add_stream(name="orders", subjects=["orders.>"])
@@ -227,6 +246,25 @@ async def test_a_server_that_hangs(kind):
             assert state.messages == 1  # all had the same delivery id
         await transport.close()
         await client.close()
+
+
+async def test_closing_while_it_connects_again():
+    with NatsServer() as server:
+        transport = NatsTransport([f"127.0.0.1:{server.port}"], timeout=timedelta(seconds=0.1))
+        await transport.open()
+        server.freeze()
+        with pytest.raises(TransportUnavailable):
+            await transport.publish(envelope())
+        publishes = [asyncio.ensure_future(transport.publish(envelope())) for _ in range(3)]
+        batch = asyncio.ensure_future(transport.publish_many([envelope()]))
+        await asyncio.sleep(0.05)  # nobody greets them
+        publishes[0].cancel()
+        await transport.close()
+        first, *others = await asyncio.gather(*publishes, return_exceptions=True)
+        assert isinstance(first, asyncio.CancelledError)
+        for outcome in (*others, *await batch):
+            assert isinstance(outcome, TransportUnavailable)
+            assert "was closed" in str(outcome)
 
 
 async def test_the_next_server_takes_over():

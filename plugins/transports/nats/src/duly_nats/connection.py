@@ -43,8 +43,7 @@ class Connection:
     def lost(self) -> str | None:
         """Why it can no longer be used; None while it can."""
         if self._broken is None and not self.client.is_connected:
-            why = str(self._heard or "").removeprefix("nats: ")
-            self._broken = f"{self.place}: the connection is lost" + (f" ({why})" if why else "")
+            self._broken = f"{self.place}: the connection is lost{self._why()}"
         return self._broken
 
     async def connect(self, login: Login, tls: TLS | None) -> None:
@@ -112,7 +111,7 @@ class Connection:
         if not isinstance(error, NoAnswerError):
             return error
         if await self.alive():
-            return TransportError(f"{self.place}: {error} for {subject}")
+            return TransportError(f"{self.place}: {error} for {subject}{self._why()}")
         return TransportUnavailable(self.lost() or str(error))
 
     def others(self) -> Sequence[str]:
@@ -124,23 +123,29 @@ class Connection:
         asked = self._asked.get(what)
         if asked is None or asked.done():
             asked = self._asked[what] = asyncio.ensure_future(ask())
-        return await asyncio.shield(asked)
+        await asyncio.wait([asked])  # whoever is cancelled meanwhile leaves it to the others
+        return not asked.cancelled() and asked.result()
+
+    def _why(self) -> str:
+        """What was heard last, in brackets."""
+        told = str(self._heard or self.client.last_error or "").removeprefix("nats: ")
+        return f" ({told})" if told else ""
 
     async def _start(self) -> None:
         """What a subclass needs before anything is sent."""
 
     async def _publish(self, subject: str, payload: bytes, **more: Any) -> None:
         if (reason := self.lost()) is not None:
-            raise at_sending(nats.errors.Error(reason.partition(": ")[2]), self.place)
+            raise TransportUnavailable(reason)
         try:
             await self.client.publish(subject, payload, **more)
-        except (nats.errors.Error, OSError) as error:
+        except (nats.errors.Error, OSError, RuntimeError) as error:
             raise at_sending(error, self.place) from error
 
     async def _ping(self) -> bool:
         try:
             await self.client.rtt(self._timeout)  # type: ignore[arg-type]  # fractions are fine
-        except (nats.errors.Error, OSError):
+        except (nats.errors.Error, OSError, RuntimeError):
             # The library cannot do with an answer that comes after all: so there will be none.
             self._give_up("the server does not answer")
             return False

@@ -46,7 +46,7 @@ class ServersTransport(ABC):
             raise InvalidArgument("servers: a list of host:port, at least one")
         if timeout <= timedelta(0):
             raise InvalidArgument("timeout has to be above 0")
-        if not _INBOX_PREFIX.fullmatch(inbox_prefix):
+        if not _INBOX_PREFIX.fullmatch(inbox_prefix) or len(inbox_prefix) > 200:
             raise InvalidArgument("inbox_prefix: words with full stops between them")
         if tls is not None:
             tls.context()  # so that a file that cannot be used is told of here
@@ -56,6 +56,7 @@ class ServersTransport(ABC):
         self._tls = tls
         self._timeout = timeout.total_seconds()
         self._inbox_prefix = inbox_prefix
+        self._others: Sequence[str] = ()  # of the same cluster, as a server told
         self._opened = False
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
@@ -174,7 +175,11 @@ class ServersTransport(ABC):
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
             self._connecting.add_done_callback(self._end_connecting)
-        return await asyncio.shield(self._connecting)
+        connecting = self._connecting
+        await asyncio.wait([connecting])  # whoever is cancelled meanwhile leaves it to the others
+        if connecting.cancelled():
+            raise TransportUnavailable(f"{self!r} was closed")
+        return connecting.result()
 
     def _end_connecting(self, connecting: asyncio.Task[Connection]) -> None:
         if self._connecting is connecting:
@@ -184,11 +189,11 @@ class ServersTransport(ABC):
 
     async def _connect(self) -> Connection:
         lost, self._connection = self._connection, None
-        known = () if lost is None else lost.others()
         if lost is not None:
+            self._others = lost.others()
             await lost.close()
         errors: list[TransportError] = []
-        for place in dict.fromkeys((*self._servers, *known)):
+        for place in dict.fromkeys((*self._servers, *self._others)):
             connection = self._make_connection(place)
             try:
                 await connection.connect(self._login, self._tls)
