@@ -11,6 +11,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from tests.servers.nats import NatsServer
+from tests.servers.talk import talking
 from tests.transports.envelopes import NAME, envelope
 from tests.transports.nats_consumer import flushed
 
@@ -314,10 +315,9 @@ async def test_something_else_listens_there():
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example.org\r\n")
         await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as other:
-        transport = NatsTransport([f"127.0.0.1:{other.sockets[0].getsockname()[1]}"])
+    async with talking(greet) as port:
+        transport = NatsTransport([f"127.0.0.1:{port}"])
         with pytest.raises(TransportUnavailable, match="expecting INFO"):
             await transport.open()
         await transport.close()

@@ -11,6 +11,7 @@ import nkeys
 import pytest
 from tests.servers.certificates import Certificates
 from tests.servers.nats import NatsServer
+from tests.servers.talk import talking
 from tests.transports.envelopes import envelope
 from tests.transports.test_nats_answers import back
 
@@ -162,10 +163,8 @@ class TestTLS:
                 heard.extend(line)
                 if line.startswith(b"PING"):
                     writer.write(b"PONG\r\n")
-            writer.close()
 
-        async with await asyncio.start_server(listen, "127.0.0.1", 0) as other:
-            port = other.sockets[0].getsockname()[1]
+        async with talking(listen) as port:
             text = f"nats://{login}127.0.0.1:{port}?tls=true&tls_ca={certificates.ca}"
             transport = nats_from_url(text)
             with pytest.raises(TransportUnavailable, match="secure connection not available"):

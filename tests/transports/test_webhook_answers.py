@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.servers.certificates import Certificates
+from tests.servers.talk import talking
 from tests.transports.webhook_receiver import Receiver
 
 from duly import InvalidArgument, Rejected, TransportError, TransportUnavailable
@@ -139,13 +140,11 @@ async def test_an_answer_before_all_was_read():
             await writer.drain()
             writer.write_eof()
             await reader.read()
-        writer.close()
 
     large = Envelope(
         message_id="a", event_name="b", scheduled_at=ENVELOPE.scheduled_at, payload=bytes(2**23)
     )
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with talking(refuse) as port:
         with pytest.raises(Rejected, match="413"):
             await publish(WebhookTransport(f"http://127.0.0.1:{port}", allow_private=True), large)
 
