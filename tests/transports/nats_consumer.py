@@ -10,6 +10,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
 
 from duly.testing.transports import Received
 
@@ -72,7 +73,10 @@ class StreamConsumer(Consumer):
     async def _listen(self) -> None:
         self.stream = self.client.jetstream()
         await self.stream.add_stream(name=self.prefix, subjects=[f"{self.prefix}.>"])
-        self._pulled = await self.stream.pull_subscribe(f"{self.prefix}.>", durable="reader")
+        # What is on its way when the server is killed comes again after a second.
+        self._pulled = await self.stream.pull_subscribe(
+            f"{self.prefix}.>", durable="reader", config=ConsumerConfig(ack_wait=1)
+        )
         self._seen: set[int] = set()
         self._reading = asyncio.ensure_future(self._read())
 

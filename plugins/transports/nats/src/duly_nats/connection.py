@@ -1,7 +1,6 @@
 """One connection to one server: once it is lost it stays lost, and all that wait are told."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
@@ -14,11 +13,11 @@ from duly.tls import TLS
 from duly_nats.answers import Answer, Waiting
 from duly_nats.errors import NoAnswerError, at_connecting, at_sending
 from duly_nats.login import Login
+from duly_nats.remains import abort, end
 
 __all__ = ["Connection"]
 
 _CONNECTING: Final = 5.0  # seconds, handshakes included
-_CLOSING: Final = 1.0  # seconds until a peer that takes nothing more is left alone
 _PINGS: Final = 20  # seconds between two looks at a connection that rests
 _REFUSED: Final = re.compile(r'permissions violation for publish to "(.*)"', re.DOTALL)
 
@@ -84,12 +83,7 @@ class Connection:
         self.waiting.fail(self._broken)
         for asked in self._asked.values():
             asked.cancel()
-        closing = asyncio.ensure_future(self.client.close())
-        await asyncio.wait([closing], timeout=_CLOSING)
-        self._cut()
-        closing.cancel()
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await closing
+        await end(self.client)
 
     async def send(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None
@@ -153,14 +147,8 @@ class Connection:
 
     def _give_up(self, reason: str) -> None:
         self._broken = self._broken or f"{self.place}: {reason}"
-        self._cut()
+        abort(self.client)
         self.waiting.fail(self._broken)
-
-    def _cut(self) -> None:
-        """End the connection without a word to the peer, who would not listen."""
-        writer = getattr(self.client._transport, "_io_writer", None)  # noqa: SLF001  # only it can
-        if writer is not None:
-            writer.transport.abort()
 
     async def _hear(self, error: Exception) -> None:
         """What the library tells beside everything else."""
