@@ -1,6 +1,7 @@
 """What becomes of a message by what NATS says to it, or does not say."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -247,6 +248,28 @@ async def test_a_server_that_hangs(kind):
             assert state.messages == 1  # all had the same delivery id
         await transport.close()
         await client.close()
+
+
+@pytest.mark.parametrize("kind", [JetStreamTransport, NatsTransport])
+async def test_nothing_is_left_of_broken_connections(kind, caplog):
+    with NatsServer() as server:
+        before = asyncio.all_tasks()
+        transport = kind([f"127.0.0.1:{server.port}"])
+        await transport.open()
+        for _ in range(4):
+            batch = [envelope(payload=bytes(50_000)) for _ in range(100)]
+            publish = asyncio.ensure_future(transport.publish_many(batch))
+            await asyncio.sleep(0.001)
+            server.kill()
+            outcomes = await publish
+            assert all(isinstance(each, TransportError | None) for each in outcomes)
+            server.start()
+            await asyncio.gather(transport.open(), transport.check())
+        await transport.close()
+    await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == before
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 async def test_closing_while_it_connects_again():
