@@ -112,6 +112,15 @@ def test_metadata_cannot_say_what_the_server_listens_to(name):
     assert "mine" not in [text for key, text in found.items() if not key.startswith("metadata-")]
 
 
+def test_a_trace_is_encoded_by_its_own_rules_alone():
+    told = Envelope(
+        message_id="a", event_name="b", scheduled_at=START, metadata={"baggage": "mine"},
+        trace_context={"baggage": "a=%C3%A4", "odd": "\r\n"},
+    )  # fmt: skip
+    found = headers_of(told, named=True)
+    assert (found["baggage"], found["odd"]) == ("a=%C3%A4", "%0D%0A")
+
+
 def test_names_are_encoded():
     assert headers(**{"größe: x": "1", "a%": "2"}).items() >= {
         ("gr%C3%B6%C3%9Fe%3A%20x", "1"), ("a%25", "2"),

@@ -37,6 +37,10 @@ def headers_of(envelope: Envelope, *, named: bool) -> dict[str, str]:
         name if name in _OWN else _name(name): _value(text)
         for name, text in envelope.headers.items()
     }
+    for name, text in envelope.trace_context.items():
+        # Such a value has an encoding of its own, which stays as it is.
+        if text.isascii() and text.isprintable() and text == text.strip():
+            headers[_name(name)] = text
     headers[MESSAGE_ID] = _value(envelope.delivery_id)
     if not named:
         headers[EVENT_NAME] = _value(envelope.event_name)
