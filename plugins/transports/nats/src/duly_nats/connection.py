@@ -98,7 +98,7 @@ class Connection:
 
     async def alive(self) -> bool:
         """Whether the server answers in time; a connection where it does not is given up."""
-        return await self._once("alive", self._ping)
+        return self.lost() is None and await self._once("alive", self._ping)
 
     async def explain(self, error: TransportError, subject: str) -> TransportError:
         """What the failure of a message to that subject says of the whole server."""

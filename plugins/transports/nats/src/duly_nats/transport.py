@@ -146,7 +146,10 @@ class ServersTransport(ABC):
         try:
             return await answer
         except TransportError as error:
-            raise await connection.explain(error, self._subjects(envelope.event_name)) from error
+            told = await connection.explain(error, self._subjects(envelope.event_name))
+            if told is error:
+                raise
+            raise told from error
 
     async def _caught(
         self, connection: Connection, envelope: Envelope, answer: Answer
