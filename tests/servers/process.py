@@ -100,6 +100,7 @@ class Server:
     def freeze(self) -> None:
         """Stop it in its tracks, its children too, as a host does that hangs."""
         self._signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)  # until then it may still answer
 
     def thaw(self) -> None:
         """Let it go on as if nothing had happened."""
