@@ -1,0 +1,190 @@
+"""What both transports have in common: a client, its limits, and messages made into commands."""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis import exceptions
+from redis.asyncio import RedisCluster
+
+from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
+from duly.template import Template
+from duly.transport import Envelope
+from duly_redis_streams.cluster import alive
+from duly_redis_streams.errors import FAILURES, out_of_reach, translated, translated_at_open
+from duly_redis_streams.sending import Command, send
+from duly_redis_streams.server import Client, Link, Server
+
+__all__ = ["RedisTransport"]
+
+_LARGEST: Final = 512 * 2**20  # bytes of one argument
+
+
+class RedisTransport(ABC):
+    """Sends each message as one command; a subclass says which, and what its answer comes to.
+
+    ``place`` is the stream or channel. ``connections`` is how many pipelines are on their way at
+    the same time.
+    """
+
+    def __init__(self, server: Server | Client, place: Template, connections: int) -> None:
+        if connections < 1:
+            raise InvalidArgument("connections has to be above 0")
+        self._server = server
+        self._place = place
+        self._connections = connections
+        self._shown = str(server) if isinstance(server, Server) else "the server"
+        self._link: Link | None = None
+        self._largest = _LARGEST
+        self._turns = asyncio.Semaphore(connections)
+        self._losses = 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._shown}, {self._place!r})"
+
+    @property
+    def _in_cluster(self) -> bool:
+        if isinstance(self._server, Server):
+            return self._server.topology == "cluster"
+        return isinstance(self._server, RedisCluster)
+
+    @abstractmethod
+    def _command(self, envelope: Envelope, place: str) -> Command:
+        """The command that sends a message there; Rejected if there can be none."""
+
+    @abstractmethod
+    def _receipt(self, answer: Any, place: str) -> str:
+        """What an answer comes to; TransportError if the message was not taken."""
+
+    async def open(self) -> None:
+        if self._is_open():
+            return
+        link = self._connect()
+        try:
+            largest = await _limit(link.client)
+        except FAILURES as error:
+            await link.close()
+            raise translated_at_open(error, self._shown) from error
+        except BaseException:
+            await link.close()
+            raise
+        if self._is_open():  # another call was faster
+            await link.close()
+            return
+        self._link, self._largest = link, largest
+        self._turns = asyncio.Semaphore(self._connections)  # of this event loop
+
+    async def close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def publish(self, envelope: Envelope) -> str:
+        (outcome,) = await self.publish_many([envelope])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return str(outcome)
+
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        outcomes: list[Any] = [None] * len(envelopes)
+        commands: dict[int, Command] = {}
+        for number, envelope in enumerate(envelopes):
+            try:
+                commands[number] = self._made(envelope)
+            except (Rejected, UnicodeEncodeError) as error:
+                outcomes[number] = error
+        if commands:
+            found = await self._sent([*commands.values()])
+            for number, outcome in zip(commands, found, strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    async def check(self) -> Sequence[str]:
+        if self._link is None:
+            return [f"{self!r} is not open"]
+        client = self._link.client
+        if isinstance(client, RedisCluster):
+            return [] if await alive(client) else [f"{self._shown}: the cluster is down"]
+        try:
+            await _ping(client)
+        except FAILURES as error:
+            return [str(translated(error, self._shown))]
+        return []
+
+    def _is_open(self) -> bool:
+        return self._link is not None
+
+    def _connect(self) -> Link:
+        return self._server.connect() if isinstance(self._server, Server) else Link(self._server)
+
+    def _made(self, envelope: Envelope) -> Command:
+        command = self._command(envelope, self._place.fill(envelope.event_name))
+        if command.size > self._largest:
+            raise Rejected(
+                f"{command.size} bytes are too many: the server takes {self._largest} "
+                "(proto-max-bulk-len)"
+            )
+        return command
+
+    async def _sent(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """One outcome each."""
+        losses = self._losses
+        async with self._turns:
+            link, reason = self._link, None
+            if link is None:
+                reason = f"{self!r} is not open"
+            elif self._losses != losses:  # each of many would find out for itself, in turn
+                reason = f"{self._shown} was lost while others waited"
+            if link is None or reason:
+                return [TransportUnavailable(reason or "")] * len(commands)
+            answers = await send(link.client, commands)
+        outcomes = list(map(self._outcome, answers, commands))
+        if any(isinstance(each, TransportUnavailable) for each in outcomes):
+            return await self._after_loss(link, answers, outcomes)
+        return outcomes
+
+    def _outcome(self, answer: Any, command: Command) -> str | Exception:
+        try:
+            if isinstance(answer, Exception):
+                raise translated(answer, command.place) from answer
+            return self._receipt(answer, command.place)
+        except TransportError as error:
+            return error
+
+    async def _after_loss(
+        self, link: Link, answers: Sequence[Any], outcomes: Sequence[str | Exception]
+    ) -> Sequence[str | Exception]:
+        """Tell a node from all of a cluster, where there are messages for the other nodes."""
+        client = link.client
+        if isinstance(client, RedisCluster) and self._place.varies and await alive(client):
+            return list(map(_of_one_node, outcomes))
+        self._losses += 1
+        if any(map(out_of_reach, answers)) and link.owned and self._link is link:
+            self._link = self._connect()  # from the addresses that were given
+            await link.close()
+        return outcomes
+
+
+async def _limit(client: Client) -> int:
+    """How long an argument may be, in bytes; where a server does not tell, the usual."""
+    try:
+        found = await client.config_get("proto-max-bulk-len")
+        return int(found["proto-max-bulk-len"] or _LARGEST)
+    except exceptions.ResponseError:  # to ask is not everybody's right
+        await _ping(client)
+        return _LARGEST
+
+
+async def _ping(client: Client) -> None:
+    with contextlib.suppress(exceptions.NoPermissionError):  # it answers
+        await client.execute_command("PING")
+
+
+def _of_one_node(outcome: str | Exception) -> str | Exception:
+    if not isinstance(outcome, TransportUnavailable):
+        return outcome
+    error = TransportError(str(outcome))
+    error.__cause__ = outcome.__cause__
+    return error
