@@ -25,15 +25,17 @@ class Consumer(ABC):
         self.got: list[Received] = []
         self._came = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def start(self) -> None:
+        await self.read()  # so that it has all of its connections
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
+        self._stopping = True  # redis-py may swallow what cancels a task of ours
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
         await self.client.aclose()
 
     async def wait_for(self, number: int) -> Sequence[Received]:
@@ -51,7 +53,7 @@ class Consumer(ABC):
         """Note what has come since last time."""
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 await self.read()
             except AWAY:
@@ -68,13 +70,22 @@ class StreamReader(Consumer):
         self.ids: list[str] = []
 
     async def read(self) -> None:
-        for stream, entries in await self.client.xread(self._last, block=20, count=1000) or []:
+        if isinstance(self.client, RedisCluster):  # where each may be at another node
+            found = [
+                part
+                for stream, last in self._last.items()
+                for part in await self.client.xread({stream: last}, count=1000) or []
+            ]
+            await asyncio.sleep(0.01)
+        else:
+            found = await self.client.xread(self._last, block=20, count=1000) or []
+        for stream, entries in found:
             for id, fields in entries:
                 self._last[stream] = id
                 self.ids.append(id.decode())
-                found = understood(fields)
-                assert found.event_name == self._names[stream], "in another's stream"
-                await self.note(found)
+                entry = understood(fields)
+                assert entry.event_name == self._names[stream], "in another's stream"
+                await self.note(entry)
 
     async def stop(self) -> None:
         with contextlib.suppress(*AWAY):
@@ -106,12 +117,13 @@ class Subscriber(Consumer):
         self.listening = asyncio.Event()
 
     async def start(self) -> None:
+        while not self.listening.is_set():
+            await self.read()
         await super().start()
-        await self.listening.wait()
 
     async def read(self) -> None:
         try:
-            if not self.listening.is_set():
+            if not self._pubsub.subscribed or not self.listening.is_set():
                 await self._pubsub.psubscribe(f"{self._prefix}*")
             message = await self._pubsub.get_message(timeout=0.5)
         except AWAY:

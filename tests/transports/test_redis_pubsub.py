@@ -1,54 +1,24 @@
 """The Pub/Sub transport is held to the contract, with a real server and a real subscriber."""
 
-from collections.abc import Iterator, Sequence
-from urllib.parse import quote
+from collections.abc import Iterator
 
 import pytest
-from redis.asyncio import Redis
 from tests.servers.redis import RedisServer, redis_url
-from tests.transports.redis_consumers import Subscriber
+from tests.transports.redis_harness import Channels
 
 from duly.testing.transports import (
     BatchCases,
     BatchRefusalCases,
     HeaderCases,
     OutageCases,
-    Received,
-    TransportHarness,
     TransportSuite,
 )
 from duly.testing.transports.bench import Bench
-from duly.transport import Envelope, Transport
-from duly_redis_streams.plugin import pubsub_from_url
+from duly.transport import Envelope
 
 __all__ = ["redis_url"]  # fixtures are found by their names
 
 LIMIT = 2**21
-
-
-class Channels(TransportHarness):
-    """Each event name has a channel of its own."""
-
-    url: str
-
-    @pytest.fixture(autouse=True)
-    def _where(self, redis_url: str) -> None:
-        self.url = redis_url
-
-    async def listen(self) -> None:
-        self.subscriber = Subscriber(Redis.from_url(self.url), f"{self.namespace}:")
-        await self.subscriber.start()
-
-    async def drop(self) -> None:
-        await self.subscriber.stop()
-
-    async def make_transport(self) -> Transport:
-        url = self.url.replace("redis://", "redis+pubsub://")
-        channel = quote(f"{self.namespace}:{{event_name}}")
-        return pubsub_from_url(f"{url}?channel={channel}")
-
-    async def received(self, number: int) -> Sequence[Received]:
-        return await self.subscriber.wait_for(number)
 
 
 class TestChannels(Channels, BatchCases, HeaderCases, TransportSuite):
@@ -61,7 +31,7 @@ class TestLimitedChannels(Channels, BatchRefusalCases):
     @pytest.fixture(autouse=True)
     def _where(self) -> Iterator[None]:
         with RedisServer("--proto-max-bulk-len", str(LIMIT)) as server:
-            self.url = server.url
+            self.on(server.url)
             yield
 
     def unacceptable(self, desk: Bench) -> Envelope:
@@ -74,7 +44,7 @@ class TestChannelOutages(Channels, OutageCases):
     @pytest.fixture(autouse=True)
     def _where(self) -> Iterator[None]:
         with RedisServer() as self.server:
-            self.url = self.server.url
+            self.on(self.server.url)
             yield
 
     async def break_connection(self) -> None:

@@ -20,6 +20,7 @@ from duly_redis_streams.server import Client, Link, Server
 __all__ = ["RedisTransport"]
 
 _LARGEST: Final = 512 * 2**20  # bytes of one argument
+_ENDING: Final = 1.0  # seconds
 
 
 class RedisTransport(ABC):
@@ -40,6 +41,7 @@ class RedisTransport(ABC):
         self._largest = _LARGEST
         self._turns = asyncio.Semaphore(connections)
         self._losses = 0
+        self._exchanges: set[asyncio.Task[Sequence[Any]]] = set()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._shown}, {self._place!r})"
@@ -80,6 +82,8 @@ class RedisTransport(ABC):
         link, self._link = self._link, None
         if link is not None:
             await link.close()
+            if self._exchanges:  # they have nothing to wait for any more
+                await asyncio.wait(self._exchanges, timeout=_ENDING)
 
     async def publish(self, envelope: Envelope) -> str:
         (outcome,) = await self.publish_many([envelope])
@@ -131,19 +135,31 @@ class RedisTransport(ABC):
     async def _sent(self, commands: Sequence[Command]) -> Sequence[Any]:
         """One outcome each."""
         losses = self._losses
-        async with self._turns:
-            link, reason = self._link, None
-            if link is None:
-                reason = f"{self!r} is not open"
-            elif self._losses != losses:  # each of many would find out for itself, in turn
-                reason = f"{self._shown} was lost while others waited"
-            if link is None or reason:
-                return [TransportUnavailable(reason or "")] * len(commands)
+        await self._turns.acquire()
+        # A command that is cancelled half-way leaves a connection whose next answer is another's.
+        exchange = asyncio.create_task(self._exchanged(commands, losses, self._turns))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._exchanges.discard)
+        return await asyncio.shield(exchange)
+
+    async def _exchanged(
+        self, commands: Sequence[Command], losses: int, turns: asyncio.Semaphore
+    ) -> Sequence[Any]:
+        """Send and read the answers, then let others have their turn."""
+        try:
+            if self._link is None:
+                return [TransportUnavailable(f"{self!r} is not open")] * len(commands)
+            if self._losses != losses:  # each of many would find out for itself, in turn
+                gone = TransportUnavailable(f"{self._shown} was lost while others waited")
+                return [gone] * len(commands)
+            link = self._link
             answers = await send(link.client, commands)
-        outcomes = list(map(self._outcome, answers, commands))
-        if any(isinstance(each, TransportUnavailable) for each in outcomes):
-            return await self._after_loss(link, answers, outcomes)
-        return outcomes
+            outcomes = list(map(self._outcome, answers, commands))
+            if any(isinstance(each, TransportUnavailable) for each in outcomes):
+                return await self._after_loss(link, answers, outcomes)
+            return outcomes
+        finally:
+            turns.release()
 
     def _outcome(self, answer: Any, command: Command) -> str | Exception:
         try:
