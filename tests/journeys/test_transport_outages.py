@@ -10,6 +10,11 @@ from typing import Final
 
 import pytest
 from tests.journeys.brokers import Broker
+from tests.journeys.brokers.redis_streams import (
+    ChannelBroker,
+    DeduplicatingStreamBroker,
+    StreamBroker,
+)
 from tests.journeys.brokers.webhook import WebhookBroker
 from tests.journeys.kit import Journey, Worker, batch, ids_of, until
 
@@ -17,6 +22,9 @@ from duly import Message, after
 
 BROKERS: Final[list[type[Broker]]] = [
     WebhookBroker,
+    StreamBroker,
+    DeduplicatingStreamBroker,
+    ChannelBroker,
 ]
 MESSAGES: Final = 1000
 SLOTS: Final = 20

@@ -21,8 +21,8 @@ _GONE: Final = (
     exceptions.OutOfMemoryError,
     OSError,
 )
-# By its first word: an answer that has nothing to do with the message, but with all of the server.
-_GONE_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS")
+# How an answer begins that has nothing to do with the message, but with all of the server.
+_GONE_WORDS: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ", "Protocol error: unauthenticated ")
 _NEVER: Final = (
     "too large",  # XADD
     "exceeds maximum allowed size",
@@ -35,7 +35,7 @@ _NO_CLUSTER: Final = "Cluster mode is not enabled"
 def translated(error: Exception, place: str) -> TransportError:
     """What an error means for a message on its way to that place."""
     text = f"{place}: {_text(error)}"
-    if isinstance(error, _GONE) or str(error).partition(" ")[0] in _GONE_WORDS:
+    if isinstance(error, _GONE) or str(error).startswith(_GONE_WORDS):
         return TransportUnavailable(text)
     if any(words in str(error) for words in _NEVER):
         return Rejected(text)
