@@ -7,10 +7,9 @@ from tests.servers.redis import RedisServer, redis_url
 from tests.transports.redis_harness import Channels
 
 from duly.testing.transports import (
-    BatchCases,
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
-    HeaderCases,
-    OutageCases,
     TransportSuite,
 )
 from duly.testing.transports.bench import Bench
@@ -21,7 +20,7 @@ __all__ = ["redis_url"]  # fixtures are found by their names
 LIMIT = 2**21
 
 
-class TestChannels(Channels, BatchCases, HeaderCases, TransportSuite):
+class TestChannels(Channels, BatchHeaderCases, TransportSuite):
     pass
 
 
@@ -38,8 +37,10 @@ class TestLimitedChannels(Channels, BatchRefusalCases):
         return desk.envelope(b"x" * LIMIT)  # with what is around it, it is more
 
 
-class TestChannelOutages(Channels, OutageCases):
+class TestChannelOutages(Channels, BatchOutageCases):
     """A server that is killed."""
+
+    keeps = False
 
     @pytest.fixture(autouse=True)
     def _where(self) -> Iterator[None]:

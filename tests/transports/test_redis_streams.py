@@ -8,10 +8,11 @@ from tests.transports.redis_harness import Streams
 
 from duly.testing.transports import (
     BatchCases,
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
     DeduplicationCases,
-    HeaderCases,
-    OutageCases,
+    DeduplicationOutageCases,
     ReceiptCases,
     TransportSuite,
 )
@@ -25,7 +26,7 @@ LIMIT = 2**20
 PASSWORD = "the-password-of-redis"
 
 
-class TestStreams(Streams, BatchCases, ReceiptCases, HeaderCases, TransportSuite):
+class TestStreams(Streams, BatchHeaderCases, ReceiptCases, TransportSuite):
     pass
 
 
@@ -48,7 +49,7 @@ class TestLimitedStreams(Streams, BatchRefusalCases):
         return desk.envelope(b"x" * (LIMIT + 1))
 
 
-class TestStreamOutages(Streams, OutageCases):
+class Killed(Streams):
     """A server that keeps on disk what it has accepted, and is killed."""
 
     secrets = (PASSWORD,)
@@ -65,3 +66,11 @@ class TestStreamOutages(Streams, OutageCases):
 
     async def restore_connection(self) -> None:
         self.server.start()
+
+
+class TestStreamOutages(Killed, BatchOutageCases):
+    pass
+
+
+class TestDeduplicatedStreamOutages(Killed, DeduplicationOutageCases):
+    options = "&deduplicate=60"
