@@ -9,6 +9,7 @@ A transport is one function that yields what is to be measured, and one line of 
 import argparse
 import asyncio
 import contextlib
+import json
 import multiprocessing
 import platform
 import statistics
@@ -16,17 +17,21 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 import duly
 from duly.transport import Envelope, SupportsBatches, Transport
+from duly_redis_streams.plugin import pubsub_from_url, stream_from_url
 from duly_webhook.plugin import transport_from_url as webhook_from_url
 
 BATCH = 100  # what a scheduler gives to publish_many at a time
 PAYLOAD = bytes(100)
+STREAM = "duly:benchmark"
 
 Send = Callable[[Sequence[Envelope]], Awaitable[object]]
 
@@ -92,8 +97,75 @@ def receive(port: Connection) -> None:
     asyncio.run(serve())
 
 
+@contextlib.asynccontextmanager
+async def redis_streams(url: str) -> AsyncIterator[Rivals]:
+    """A stream of about 10,000 entries, beside redis-py, whose batches are pipelines."""
+    place = f"{url.replace('redis', 'redis+stream', 1)}?stream={STREAM}&maxlen=10000"
+    async with redis(url) as client, opened(stream_from_url(place)) as transport:
+
+        def fields(envelope: Envelope) -> dict[Any, Any]:
+            own = {"event_name": envelope.event_name, "payload": envelope.payload}
+            return {**own, **envelope.headers}
+
+        async def one(envelope: Envelope) -> None:
+            await client.xadd(STREAM, fields(envelope), maxlen=10_000)
+
+        async def many(envelopes: Sequence[Envelope]) -> None:
+            pipeline = client.pipeline(transaction=False)
+            for each in envelopes:
+                _ = pipeline.xadd(STREAM, fields(each), maxlen=10_000)
+            await pipeline.execute()
+
+        yield Rivals(transport, one, many)
+
+
+@contextlib.asynccontextmanager
+async def redis_deduplicated(url: str) -> AsyncIterator[Rivals]:
+    """The same with deliveries remembered, beside the same client, which remembers none."""
+    place = f"{url.replace('redis', 'redis+stream', 1)}?stream={STREAM}&maxlen=10000&deduplicate=5"
+    async with redis_streams(url) as rivals, opened(stream_from_url(place)) as transport:
+        yield rivals._replace(transport=transport)
+
+
+@contextlib.asynccontextmanager
+async def redis_pubsub(url: str) -> AsyncIterator[Rivals]:
+    """A channel that nobody listens to, beside redis-py that publishes the same JSON."""
+    place = f"{url.replace('redis', 'redis+pubsub', 1)}?channel={STREAM}"
+    async with redis(url) as client, opened(pubsub_from_url(place)) as transport:
+
+        def content(envelope: Envelope) -> str:
+            own = {"event_name": envelope.event_name, "payload": envelope.payload.decode()}
+            return json.dumps({**own, "headers": dict(envelope.headers)})
+
+        async def one(envelope: Envelope) -> None:
+            await client.publish(STREAM, content(envelope))
+
+        async def many(envelopes: Sequence[Envelope]) -> None:
+            pipeline = client.pipeline(transaction=False)
+            for each in envelopes:
+                _ = pipeline.publish(STREAM, content(each))
+            await pipeline.execute()
+
+        yield Rivals(transport, one, many)
+
+
+@contextlib.asynccontextmanager
+async def redis(url: str) -> AsyncIterator[Redis]:
+    """A client of redis-py."""
+    async with Redis.from_url(url) as client:
+        try:
+            await client.ping()
+        except RedisError as error:
+            raise Missing(str(error)) from None
+        yield client
+        await client.delete(STREAM)
+
+
 # By name: what yields the rivals, and the place where it is looked for.
 TRANSPORTS: dict[str, tuple[Callable[[str], AbstractAsyncContextManager[Rivals]], str]] = {
+    "redis-streams": (redis_streams, "redis://127.0.0.1:6379"),
+    "redis-streams, deduplicated": (redis_deduplicated, "redis://127.0.0.1:6379"),
+    "redis-pubsub": (redis_pubsub, "redis://127.0.0.1:6379"),
     "webhook": (webhook, ""),
 }
 

@@ -9,6 +9,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Mapping
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -34,12 +35,13 @@ class Reminders:
 
 async def consume(redis: Redis, reminders: Reminders) -> None:
     """Take what others left behind, then what is new."""
+    left: Any
     _, left, _ = await redis.xautoclaim(STREAM, GROUP, "second", min_idle_time=0)
     for id, fields in left:
         reminders.send(fields)
         await redis.xack(STREAM, GROUP, id)
     while len(reminders.orders) < NUMBER:
-        found = await redis.xreadgroup(GROUP, "second", {STREAM: ">"}, count=10, block=1000)
+        found: Any = await redis.xreadgroup(GROUP, "second", {STREAM: ">"}, count=10, block=1000)
         for _, entries in found or []:
             for id, fields in entries:
                 reminders.send(fields)
@@ -59,7 +61,9 @@ async def main(server: str) -> None:
                 message = duly.Message("orders.reminder", b"order %d" % number, scheduled_at=due)
                 await scheduler.schedule(message)
             async with scheduler.running():
-                first = await redis.xreadgroup(GROUP, "first", {STREAM: ">"}, count=3, block=10_000)
+                first: Any = await redis.xreadgroup(
+                    GROUP, "first", {STREAM: ">"}, count=3, block=10_000
+                )
                 taken = len(first[0][1])  # and with these it dies
                 await consume(redis, reminders)
 

@@ -70,12 +70,10 @@ class StreamReader(Consumer):
         self.ids: list[str] = []
 
     async def read(self) -> None:
+        found: Any = []
         if isinstance(self.client, RedisCluster):  # where each may be at another node
-            found = [
-                part
-                for stream, last in self._last.items()
-                for part in await self.client.xread({stream: last}, count=1000) or []
-            ]
+            for stream, last in self._last.items():
+                found += await self.client.xread({stream: last}, count=1000) or []
             await asyncio.sleep(0.01)
         else:
             found = await self.client.xread(self._last, block=20, count=1000) or []

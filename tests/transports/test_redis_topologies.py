@@ -40,7 +40,9 @@ class TestStreamsInCluster(InCluster, Streams, BatchCases, ReceiptCases, Transpo
     pass
 
 
-class TestDeduplicatedStreamsInCluster(InCluster, Streams, DeduplicationCases, RepeatCases):
+class TestDeduplicatedStreamsInCluster(
+    InCluster, Streams, DeduplicationCases, BatchCases, RepeatCases
+):
     options = "&deduplicate=60"
 
 

@@ -1,10 +1,7 @@
-"""The URLs of the Redis transports: what is refused, what is kept secret, and TLS."""
-
-from collections.abc import Iterator
+"""The URLs of the Redis transports: what is refused, what is kept secret, and Sentinel."""
 
 import pytest
-from tests.servers.certificates import Certificates
-from tests.servers.redis import RedisServer, ask
+from tests.servers.redis import ask
 from tests.servers.redis_sentinel import RedisSentinelGroup
 from tests.transports.envelopes import envelope
 
@@ -69,55 +66,6 @@ def test_each_scheme_has_its_transport():
         assert isinstance(FACTORIES[scheme](f"{scheme}://a"), StreamTransport)
     for scheme in ("redis+pubsub", "rediss+pubsub"):
         assert isinstance(FACTORIES[scheme](f"{scheme}://a"), PubSubTransport)
-
-
-# --- TLS
-
-
-@pytest.fixture(scope="module")
-def secure(certificates: Certificates) -> Iterator[RedisServer]:
-    """A server that asks for a certificate and a password."""
-    server = RedisServer(
-        "--tls-cert-file", str(certificates.server.cert),
-        "--tls-key-file", str(certificates.server.key),
-        "--tls-ca-cert-file", str(certificates.ca), "--tls-auth-clients", "yes",
-        "--requirepass", "p@ss word", "--port", "0",
-    )  # fmt: skip
-    server._settings = (*server._settings, "--tls-port", str(server.port))
-    try:
-        server.start()
-        yield server
-    except AssertionError as error:
-        if "tls-" not in str(error):
-            raise
-        pytest.skip("this Redis was built without TLS")
-    finally:
-        server.close()
-
-
-@pytest.mark.parametrize("scheme", ["rediss+stream", "redis+stream", "rediss+pubsub"])
-async def test_tls_and_a_password(secure, certificates, scheme):
-    files = f"tls_ca={certificates.ca}"
-    shown = f"tls_cert={certificates.client.cert}&tls_key={certificates.client.key}"
-    url = f"{scheme}://:p%40ss%20word@127.0.0.1:{secure.port}/?tls=true&timeout=5"
-    transport = FACTORIES[scheme](f"{url}&{files}&{shown}")
-    await transport.open()
-    assert await transport.publish(envelope())
-    await transport.close()
-    for less in (f"{url}&{shown}", f"{url}&{files}"):  # whom not to trust, and who one is
-        transport = FACTORIES[scheme](less)
-        with pytest.raises(TransportUnavailable):
-            await transport.open()
-        await transport.close()
-
-
-async def test_a_certificate_of_another_host(secure, certificates):
-    url = (
-        f"rediss+stream://:p%40ss%20word@127.0.0.2:{secure.port}/?timeout=5&tls_ca={certificates.ca}"
-        f"&tls_cert={certificates.client.cert}&tls_key={certificates.client.key}"
-    )
-    with pytest.raises(TransportUnavailable):
-        await stream_from_url(url).open()
 
 
 # --- Sentinel

@@ -7,7 +7,7 @@ from redis import exceptions
 from duly.errors import Rejected, TransportError, TransportUnavailable
 from duly.url import mask
 
-__all__ = ["FAILURES", "out_of_reach", "translated", "translated_at_open"]
+__all__ = ["FAILURES", "out_of_reach", "told_by_server", "translated", "translated_at_open"]
 
 FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 """All that a call of redis-py raises when a server is not as it should be."""
@@ -56,6 +56,13 @@ def out_of_reach(error: object) -> bool:
     """Whether a cluster's client knows of no node that answers, and will not learn of any."""
     return isinstance(error, exceptions.RedisClusterException) and not isinstance(
         error, exceptions.SlotNotCoveredError
+    )
+
+
+def told_by_server(outcome: object) -> bool:
+    """Whether a server has answered that nothing can be sent now; the connection stands."""
+    return isinstance(outcome, TransportUnavailable) and isinstance(
+        outcome.__cause__, exceptions.ResponseError
     )
 
 

@@ -55,12 +55,9 @@ async def _send_share(
 ) -> None:
     """Send what goes to one node, so that each node fails for itself."""
     for places in _pieces(share, commands):
-        pipeline = client.pipeline(transaction=False)
-        for place in places:
-            pipeline.execute_command(*commands[place].arguments)
         found: Sequence[Any]
         try:
-            found = await pipeline.execute(raise_on_error=False)
+            found = await _answers(client, [commands[place].arguments for place in places])
         except FAILURES as error:
             found = [error] * len(places)
         for place, answer in zip(places, found, strict=True):
@@ -69,6 +66,16 @@ async def _send_share(
             broken = next((each for each in found if isinstance(each, _BROKEN)), None)
             if broken is not None:
                 await look_again(client, commands[places[0]].key, broken)
+
+
+async def _answers(client: Client, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    if len(commands) == 1:  # for which a pipeline is a detour
+        return [await client.execute_command(*commands[0])]
+    pipeline = client.pipeline(transaction=False)
+    for arguments in commands:
+        pipeline.execute_command(*arguments)
+    found: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+    return found
 
 
 def _pieces(share: Sequence[int], commands: Sequence[Command]) -> Iterator[Sequence[int]]:

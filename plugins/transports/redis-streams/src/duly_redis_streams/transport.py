@@ -13,7 +13,13 @@ from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnav
 from duly.template import Template
 from duly.transport import Envelope
 from duly_redis_streams.cluster import alive
-from duly_redis_streams.errors import FAILURES, out_of_reach, translated, translated_at_open
+from duly_redis_streams.errors import (
+    FAILURES,
+    out_of_reach,
+    told_by_server,
+    translated,
+    translated_at_open,
+)
 from duly_redis_streams.sending import Command, send
 from duly_redis_streams.server import Client, Link, Server
 
@@ -41,6 +47,7 @@ class RedisTransport(ABC):
         self._largest = _LARGEST
         self._turns = asyncio.Semaphore(connections)
         self._losses = 0
+        self._trouble: str | None = None
         self._exchanges: set[asyncio.Task[Sequence[Any]]] = set()
 
     def __repr__(self) -> str:
@@ -84,6 +91,7 @@ class RedisTransport(ABC):
             await link.close()
             if self._exchanges:  # they have nothing to wait for any more
                 await asyncio.wait(self._exchanges, timeout=_ENDING)
+                await link.close()  # one that was between two pipelines connects once more
 
     async def publish(self, envelope: Envelope) -> str:
         (outcome,) = await self.publish_many([envelope])
@@ -109,13 +117,15 @@ class RedisTransport(ABC):
         if self._link is None:
             return [f"{self!r} is not open"]
         client = self._link.client
-        if isinstance(client, RedisCluster):
-            return [] if await alive(client) else [f"{self._shown}: the cluster is down"]
         try:
-            await _ping(client)
+            if not isinstance(client, RedisCluster):
+                await _ping(client)
+            elif not await alive(client):
+                return [f"{self._shown}: the cluster is down"]
         except FAILURES as error:
             return [str(translated(error, self._shown))]
-        return []
+        # A server that answers, and takes nothing, is none whose connection a message has broken.
+        return [self._trouble] if self._trouble else []
 
     def _is_open(self) -> bool:
         return self._link is not None
@@ -134,10 +144,10 @@ class RedisTransport(ABC):
 
     async def _sent(self, commands: Sequence[Command]) -> Sequence[Any]:
         """One outcome each."""
-        losses = self._losses
-        await self._turns.acquire()
+        losses, turns = self._losses, self._turns
+        await turns.acquire()
         # A command that is cancelled half-way leaves a connection whose next answer is another's.
-        exchange = asyncio.create_task(self._exchanged(commands, losses, self._turns))
+        exchange = asyncio.create_task(self._exchanged(commands, losses, turns))
         self._exchanges.add(exchange)
         exchange.add_done_callback(self._exchanges.discard)
         return await asyncio.shield(exchange)
@@ -155,6 +165,8 @@ class RedisTransport(ABC):
             link = self._link
             answers = await send(link.client, commands)
             outcomes = list(map(self._outcome, answers, commands))
+            if any(isinstance(each, str) for each in outcomes):
+                self._trouble = None
             if any(isinstance(each, TransportUnavailable) for each in outcomes):
                 return await self._after_loss(link, answers, outcomes)
             return outcomes
@@ -173,10 +185,13 @@ class RedisTransport(ABC):
         self, link: Link, answers: Sequence[Any], outcomes: Sequence[str | Exception]
     ) -> Sequence[str | Exception]:
         """Tell a node from all of a cluster, where there are messages for the other nodes."""
+        if self._link is not link:  # closed meanwhile
+            return outcomes
         client = link.client
         if isinstance(client, RedisCluster) and self._place.varies and await alive(client):
             return list(map(_of_one_node, outcomes))
         self._losses += 1
+        self._trouble = next((str(each) for each in outcomes if told_by_server(each)), None)
         if any(map(out_of_reach, answers)) and link.owned and self._link is link:
             self._link = self._connect()  # from the addresses that were given
             await link.close()
@@ -187,7 +202,7 @@ async def _limit(client: Client) -> int:
     """How long an argument may be, in bytes; where a server does not tell, the usual."""
     try:
         found = await client.config_get("proto-max-bulk-len")
-        return int(found["proto-max-bulk-len"] or _LARGEST)
+        return int(found.get("proto-max-bulk-len") or _LARGEST)
     except exceptions.ResponseError:  # to ask is not everybody's right
         await _ping(client)
         return _LARGEST
