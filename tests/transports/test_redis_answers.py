@@ -209,6 +209,14 @@ async def test_a_server_without_the_replicas_it_wants():
         await fails(streams(lonely), TransportUnavailable, "NOREPLICAS")
 
 
+async def test_a_look_at_the_server_before_it_is_opened(server):
+    assert await streams(server).check() == []
+    with RedisServer() as other:
+        other.kill()
+        (reason,) = await streams(other).check()
+    assert str(other.port) in reason
+
+
 async def test_a_server_that_hangs():
     with RedisServer() as server:
         transport = stream_from_url(f"redis+stream://127.0.0.1:{server.port}/?timeout=0.5")

@@ -39,6 +39,10 @@ async def look_again(client: RedisCluster, key: bytes | None, error: Exception) 
 
 async def alive(client: RedisCluster) -> bool:
     """Whether any node finds that the cluster works."""
+    try:
+        _ = await client.initialize()
+    except FAILURES:
+        return False
     looks = [asyncio.ensure_future(_works(client, node)) for node in client.get_nodes()]
     if not looks:
         return False

@@ -114,16 +114,17 @@ class RedisTransport(ABC):
         return outcomes
 
     async def check(self) -> Sequence[str]:
-        if self._link is None:
-            return [f"{self!r} is not open"]
-        client = self._link.client
+        found, link = self._link, self._link or self._connect()
         try:
-            if not isinstance(client, RedisCluster):
-                await _ping(client)
-            elif not await alive(client):
+            if not isinstance(link.client, RedisCluster):
+                await _ping(link.client)
+            elif not await alive(link.client):
                 return [f"{self._shown}: the cluster is down"]
         except FAILURES as error:
             return [str(translated(error, self._shown))]
+        finally:
+            if found is None:
+                await link.close()
         # A server that answers, and takes nothing, is none whose connection a message has broken.
         return [self._trouble] if self._trouble else []
 
@@ -146,7 +147,7 @@ class RedisTransport(ABC):
         """One outcome each."""
         losses, turns = self._losses, self._turns
         await turns.acquire()
-        # A command that is cancelled half-way leaves a connection whose next answer is another's.
+        # A command that is cancelled half-way costs its connection, which others may need.
         exchange = asyncio.create_task(self._exchanged(commands, losses, turns))
         self._exchanges.add(exchange)
         exchange.add_done_callback(self._exchanges.discard)
