@@ -20,9 +20,10 @@ _LOOKING: Final = 2.0  # seconds
 async def by_node(client: RedisCluster, keys: Sequence[bytes | None]) -> list[list[int]]:
     """The places of the keys, those together that one node serves; None is for any node."""
     _ = await client.initialize()
-    shares: defaultdict[ClusterNode | None, list[int]] = defaultdict(list)
+    shares: defaultdict[str | None, list[int]] = defaultdict(list)
     for place, key in enumerate(keys):
-        shares[_node(client, key)].append(place)
+        node = _node(client, key)
+        shares[node.name if node else None].append(place)
     return list(shares.values())
 
 

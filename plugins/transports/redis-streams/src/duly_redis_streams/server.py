@@ -28,7 +28,7 @@ class Link:
     """A client, and what else is to be closed with it; a user's own client is left open."""
 
     client: Client
-    owned: Sequence[Client | Sentinel] = ()
+    owned: Sequence[Client] = ()
 
     async def close(self) -> None:
         """Hang up; what is in flight fails."""
@@ -109,7 +109,7 @@ class Server:
                 **settings,
             )
             client = sentinel.master_for(self.master or "")
-            return Link(client, [client, sentinel])
+            return Link(client, [client, *sentinel.sentinels])
         ((host, port),) = addresses
         client = Redis(host=host, port=port, db=self.database, **login, **settings)
         return Link(client, [client])
