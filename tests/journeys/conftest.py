@@ -20,5 +20,11 @@ async def journey(tmp_path: Path) -> AsyncIterator[Journey]:
 
 
 @pytest.fixture
+def empty_redis_streams(empty_redis: str) -> str:
+    """The same server as the stream transport's."""
+    return empty_redis.replace("redis://", "redis+stream://")
+
+
+@pytest.fixture
 def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path / "gate")

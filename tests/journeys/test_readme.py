@@ -18,7 +18,11 @@ from markdown_it.token import Token
 ROOT = Path(__file__).parents[2]
 PROGRAM = "program.py"
 # By the address that documents use: the fixture that yields that of an empty server.
-SERVERS = {"localhost:4222": "empty_nats", "redis://localhost": "empty_redis"}
+SERVERS = {
+    "localhost:4222": "empty_nats",
+    "redis://localhost": "empty_redis",
+    "redis+stream://localhost": "empty_redis_streams",
+}
 DOCUMENTS = sorted(
     {
         *ROOT.glob("*.md"),

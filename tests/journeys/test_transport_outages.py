@@ -11,6 +11,11 @@ from typing import Any, Final
 import pytest
 from tests.journeys.brokers import Broker
 from tests.journeys.brokers.nats import JetStreamBroker, NatsBroker
+from tests.journeys.brokers.redis_streams import (
+    ChannelBroker,
+    DeduplicatingStreamBroker,
+    StreamBroker,
+)
 from tests.journeys.brokers.webhook import WebhookBroker
 from tests.journeys.kit import Journey, Worker, batch, ids_of, until
 
@@ -19,6 +24,9 @@ from duly import Message, after
 BROKERS: Final[list[type[Broker]]] = [
     JetStreamBroker,
     NatsBroker,
+    StreamBroker,
+    DeduplicatingStreamBroker,
+    ChannelBroker,
     WebhookBroker,
 ]
 MESSAGES: Final = 1000

@@ -66,6 +66,11 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -108,7 +113,7 @@ class Server:
 
     def close(self) -> None:
         """End it, however it is doing, and forget what it kept."""
-        if self._process is not None and self._process.poll() is None:
+        if self.alive:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
