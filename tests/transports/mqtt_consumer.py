@@ -1,0 +1,101 @@
+"""A consumer of MQTT for tests: aiomqtt, which comes back by itself and notes what it gets."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiomqtt
+import attrs
+
+from duly.testing.transports import Received
+
+
+@attrs.frozen
+class Arrival:
+    """A message as it came, and what is to be told of it."""
+
+    topic: str
+    content_type: str | None
+    retained: bool
+    qos: int
+    user: Sequence[tuple[str, str]]
+    expiry: int | None
+    told: Received
+
+
+class Consumer:
+    """Subscribes to all topics below a word; ``session`` keeps what comes while it is away.
+
+    The event name is the last word of the topic, or the property of that name.
+    """
+
+    def __init__(self, url: str, namespace: str, *, old: bool = False, **more: Any) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 1883
+        self._filter = f"{namespace}/#"
+        self._prefix = f"{namespace}/"
+        self._more = more
+        if not old:
+            self._more["protocol"] = aiomqtt.ProtocolVersion.V5
+        self.arrivals: list[Arrival] = []
+        self._subscribed = threading.Event()
+        self._task: asyncio.Task[None] | None = None
+        # Apart from the event loop of the test, whose tasks are counted.
+        self._thread = threading.Thread(
+            target=asyncio.run, args=[self._until_stopped()], daemon=True
+        )
+
+    async def start(self) -> None:
+        self._thread.start()
+        await self.subscribed()
+
+    async def subscribed(self) -> None:
+        """Return when it is there, also for a second time."""
+        assert await asyncio.to_thread(self._subscribed.wait, 20)
+
+    def gone(self) -> None:
+        """Its broker is about to be taken away."""
+        self._subscribed.clear()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+        await asyncio.to_thread(self._thread.join)
+
+    async def wait_for(self, number: int) -> Sequence[Arrival]:
+        while len(self.arrivals) < number:  # noqa: ASYNC110  # they come from another thread
+            await asyncio.sleep(0.005)
+        return list(self.arrivals)
+
+    async def _until_stopped(self) -> None:
+        self._task = asyncio.current_task()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._run()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with aiomqtt.Client(self._host, self._port, **self._more) as client:
+                    await client.subscribe(self._filter, qos=2)
+                    self._subscribed.set()
+                    async for message in client.messages:
+                        self._note(message)
+            except aiomqtt.MqttError:
+                await asyncio.sleep(0.02)
+
+    def _note(self, message: aiomqtt.Message) -> None:
+        properties = message.properties
+        user = getattr(properties, "UserProperty", [])
+        headers = {unquote(name): unquote(value) for name, value in user}
+        topic = str(message.topic)
+        name = headers.pop("event_name", unquote(topic.removeprefix(self._prefix)))
+        payload = message.payload
+        assert isinstance(payload, bytes | bytearray)
+        told = Received(event_name=name, payload=bytes(payload), headers=headers)
+        self.arrivals.append(Arrival(
+            topic, getattr(properties, "ContentType", None), message.retain, message.qos, user,
+            getattr(properties, "MessageExpiryInterval", None), told,
+        ))  # fmt: skip
