@@ -23,7 +23,7 @@ PERSISTENT: Final = (
 class Mosquitto(Server):
     """A Mosquitto of the tests' own that keeps nothing, unless its settings say otherwise.
 
-    ``settings`` are lines of its configuration file; where TLS is among them, clients need it.
+    ``settings`` are lines of its configuration file, in which ``{folder}`` is its own.
     """
 
     def __init__(self, *settings: str, port: int | None = None) -> None:
@@ -39,7 +39,7 @@ class Mosquitto(Server):
 
     def command(self) -> Sequence[str | Path]:
         configuration = self.folder / "mosquitto.conf"
-        known = "\n".join(self._settings)
+        known = "\n".join(self._settings).replace("{folder}", str(self.folder))
         anonymous = "" if "allow_anonymous" in known else "allow_anonymous true"
         configuration.write_text(
             f"listener {self.port} 127.0.0.1\n{anonymous}\nuser root\n"

@@ -24,6 +24,10 @@ class Kind(IntEnum):
     DISCONNECT = 14
 
 
+# By the first byte, in which nothing but the kind is told.
+_KINDS: Final = {kind << 4: kind for kind in Kind}
+
+
 class Answer(NamedTuple):
     """What a broker says: a reason code of MQTT 5, 0 where it says none, and a text of its own."""
 
@@ -56,22 +60,19 @@ class Splitter:
             MalformedPacketError: no packet, or none that a publisher gets.
         """
         self._data += data
-        while (lengths := self._lengths()) is not None:
-            head, size = lengths
-            if len(self._data) < head + size:
+        while self._data:
+            kind = _KINDS.get(self._data[0])
+            if kind is None:
+                raise MalformedPacketError(f"{self._data[0]:#04x}, which starts no answer")
+            head, size = self._lengths()
+            if not head or len(self._data) < head + size:
                 return
-            try:
-                kind = Kind(self._data[0] >> 4)
-            except ValueError:
-                raise MalformedPacketError(
-                    f"a packet of kind {self._data[0] >> 4}, which nobody asked for"
-                ) from None
             content = bytes(self._data[head : head + size])
             del self._data[: head + size]
             yield kind, content
 
-    def _lengths(self) -> tuple[int, int] | None:
-        """The length of the head and of the content; None while the head is not whole."""
+    def _lengths(self) -> tuple[int, int]:
+        """The length of the head, 0 while it is not whole, and of the content."""
         size = 0
         for place, digit in enumerate(self._data[1:5]):
             size |= (digit & 127) << (7 * place)
@@ -81,7 +82,7 @@ class Splitter:
                 return place + 2, size
         else:
             if len(self._data) < 5:  # the first byte and four of the length
-                return None
+                return 0, 0
         raise MalformedPacketError("a packet that is too large")
 
 
@@ -94,7 +95,9 @@ def welcome_of(content: bytes, version: Version) -> Welcome:
     if len(content) < _SHORTEST:
         raise MalformedPacketError("a CONNACK that ends too early")
     present, code = bool(content[0] & 1), content[1]
-    if len(content) == _SHORTEST:  # that of 3.1.1, which also refuses MQTT 5
+    if len(content) == _SHORTEST:  # that of 3.1.1
+        if version == "5" and not code:  # a broker that has not noticed what it was asked for
+            code = _REFUSED_VERSION
         return Welcome(Answer(_OLD_CODES.get(code, 0x80)), present)
     if version != "5":
         raise MalformedPacketError("a CONNACK of MQTT 5, which nobody asked for")
@@ -142,4 +145,5 @@ def _text(told: Mapping[int, Any]) -> str:
 
 
 # Of 3.1.1, in the words of MQTT 5.
+_REFUSED_VERSION: Final = 1
 _OLD_CODES: Final = {0: 0x00, 1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}

@@ -9,7 +9,7 @@ from duly.errors import InvalidArgument
 from duly.tls import TLS
 from duly_mqtt.packets import Version
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "check_seconds", "shown"]
 
 _PORT: Final = 1883
 _PORT_OF_TLS: Final = 8883
@@ -52,8 +52,8 @@ class Broker:
             raise InvalidArgument("inflight: it is from 1 to 65535")
         if self.timeout <= timedelta(0):
             raise InvalidArgument("timeout: it has to be above 0")
-        _check_seconds("keepalive", self.keepalive, bits=16)
-        _check_seconds("session", self.session, bits=32)
+        check_seconds("keepalive", self.keepalive, bits=16)
+        check_seconds("session", self.session, bits=32)
         if self.session and self.version == "3.1.1":
             raise InvalidArgument("session: it takes MQTT 5")
         for name in ("client_id", "username", "password"):
@@ -69,10 +69,20 @@ class Broker:
 
     def __str__(self) -> str:
         scheme = "mqtt" if self.tls is None else "mqtts"
-        return f"{scheme}://" + ",".join(f"{host}:{port}" for host, port in self.places)
+        return f"{scheme}://" + ",".join(shown(*place) for place in self.places)
 
 
-def _check_seconds(name: str, value: timedelta, *, bits: int) -> None:
+def shown(host: str, port: int) -> str:
+    """A host and a port as one word."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_seconds(name: str, value: timedelta, *, bits: int) -> None:
+    """See whether a time can be told in whole seconds and so many bits.
+
+    Raises:
+        InvalidArgument: it cannot.
+    """
     if value % timedelta(seconds=1) or not 0 <= value.total_seconds() < 2**bits:
         raise InvalidArgument(f"{name}: whole seconds from 0 to {2**bits - 1}")
 

@@ -12,9 +12,12 @@ from duly_mqtt.flights import Flights, Outcome
 from duly_mqtt.packets import PING, QoS, Version, connect, disconnect, publish, pubrel
 from duly_mqtt.properties import MalformedPacketError
 
-__all__ = ["Connection"]
+__all__ = ["CLOSED", "Connection"]
+
+CLOSED: Final = "the transport was closed"
 
 _LEAVING: Final = 2.0  # seconds for what is still to be sent when it closes
+_LOOKS: Final = 3  # at a silent broker, half a keep-alive apart
 _SUCCESS: Final = Answer(0)
 
 
@@ -48,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._ended = asyncio.Event()
         self._limits = Welcome(_SUCCESS)
         self._keepalive = broker.keepalive.total_seconds()
-        self._heard = 0.0
+        self._silence = 0
         self._timer: asyncio.TimerHandle | None = None
         self._why = ""
         self._closing = self._stands = self._is_over = False
@@ -119,7 +122,7 @@ class Connection(asyncio.Protocol):
         if self.alive:
             self._write(disconnect(self.version, session=self._session))
         self._closing = True
-        self._why = self._why or "the transport was closed"
+        self._why = self._why or CLOSED
         self._transport.close()
         try:
             async with asyncio.timeout(_LEAVING):
@@ -152,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = asyncio.get_running_loop().time()
+        self._silence = 0
         try:
             for kind, content in self._splitter.feed(data):
                 self._take(kind, content)
@@ -200,13 +203,14 @@ class Connection(asyncio.Protocol):
         """Ask a silent broker whether it is there, and give up one that stays silent."""
         if not self._keepalive:
             return
-        loop = asyncio.get_running_loop()
-        silence = loop.time() - self._heard
-        if silence >= self._keepalive * 1.5:
-            self.abort(f"the broker has been silent for {silence:.1f} s")
+        # Counted in looks, not in seconds: what came while this process was busy is read first.
+        if self._silence == _LOOKS:
+            self.abort(f"the broker has been silent for {self._keepalive * 1.5:g} s")
             return
-        if silence >= self._keepalive / 2:
+        if self._silence:
             self._write(PING)
+        self._silence += 1
+        loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._keepalive / 2, self._watch)
 
     def _write(self, packet: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from duly.errors import TransportError, TransportUnavailable
 from duly.transport import Envelope
 from duly_mqtt.answers import Welcome
-from duly_mqtt.broker import Broker
+from duly_mqtt.broker import Broker, shown
 from duly_mqtt.connection import Connection
 from duly_mqtt.errors import UNSUPPORTED_VERSION, away, refusal
 from duly_mqtt.flights import Flights, Outcome
@@ -71,7 +71,7 @@ class Dialer:
         self._clean = True
 
     async def _try(self, host: str, port: int) -> Connection:
-        version, place = self._broker.version, f"{host}:{port}"
+        version, place = self._broker.version, shown(host, port)
         connection = await self._dial(host, port, version or "5")
         welcome = connection.welcome.result()
         if version is None and welcome.answer.code == UNSUPPORTED_VERSION:
@@ -108,7 +108,7 @@ class Dialer:
                 await connection.welcome
         except (OSError, UnicodeError) as error:  # TimeoutError and ssl.SSLError are among them
             connection.abort()
-            raise away(error, f"{host}:{port}") from error
+            raise away(error, shown(host, port)) from error
         except BaseException:
             connection.abort()
             raise

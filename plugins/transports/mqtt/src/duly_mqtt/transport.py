@@ -1,7 +1,6 @@
 """The transport: one PUBLISH for each message, accepted when the broker acknowledges it."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,8 +8,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.transport import Envelope
-from duly_mqtt.broker import Broker
-from duly_mqtt.connection import Connection
+from duly_mqtt.broker import Broker, check_seconds
+from duly_mqtt.connection import CLOSED, Connection
 from duly_mqtt.content import properties_of, topic_template
 from duly_mqtt.dialing import Dialer
 from duly_mqtt.errors import verdict
@@ -24,7 +23,6 @@ Unmatched: TypeAlias = Literal["fail", "accept"]
 
 log = logging.getLogger("duly.mqtt")
 
-_LONGEST_EXPIRY: Final = 2**32 - 1  # seconds
 _NOTHING_ACKNOWLEDGES: Final = (
     "%s: with QoS 0 nothing acknowledges a message: what the broker does not get is lost"
 )
@@ -59,8 +57,8 @@ class MqttTransport:
             raise InvalidArgument(f"qos: it is 0, 1 or 2, not {qos!r}")
         if unmatched not in ("fail", "accept"):
             raise InvalidArgument(f"unmatched: it is fail or accept, not {unmatched!r}")
-        if expiry is not None and not 1 <= expiry.total_seconds() <= _LONGEST_EXPIRY:
-            raise InvalidArgument(f"expiry: it is from 1 second to {_LONGEST_EXPIRY}")
+        if expiry is not None:
+            check_seconds("expiry", expiry, bits=32)
         self._broker = broker
         self._topic = topic_template(topic)
         self._qos = qos
@@ -86,8 +84,7 @@ class MqttTransport:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel()
-            with contextlib.suppress(asyncio.CancelledError, TransportError):
-                await attempt
+            await asyncio.wait([attempt])
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -170,10 +167,15 @@ class MqttTransport:
         if self._attempt is None:
             self._attempt = asyncio.create_task(self._connect())
             self._attempt.add_done_callback(self._attempted)
+        attempt = self._attempt
         try:
-            return await asyncio.shield(self._attempt)
+            return await asyncio.shield(attempt)
         except TransportError as error:  # each waiter raises one of its own
             raise type(error)(str(error)) from error
+        except asyncio.CancelledError:
+            if attempt.cancelled() and not _cancelled():
+                raise TransportUnavailable(f"{self._broker}: {CLOSED}") from None
+            raise
 
     async def _connect(self) -> Connection:
         self._connection = await self._dialer.connect()
@@ -184,3 +186,9 @@ class MqttTransport:
             self._attempt = None
         if not attempt.cancelled():
             attempt.exception()  # nobody may be left who waits for it
+
+
+def _cancelled() -> bool:
+    """Whether the present task is asked to end, and not only what it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
