@@ -15,6 +15,7 @@ class Listener:
     def __init__(self) -> None:
         self.port = 0
         self.connections = 0
+        self.connected = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -46,6 +47,7 @@ class Listener:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections += 1
+        self.connected.set()
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self.serve(reader, writer)
@@ -107,6 +109,8 @@ class Scripted(Listener):
         self.unanswered = 0
         self.most = 0
         """The most messages that were ever on their way at the same time."""
+        self.asked = asyncio.Event()
+        """Set when the client wanted to know whether anybody is there."""
         self.some_came = asyncio.Event()
         """Set when there were two at the same time."""
 
@@ -118,6 +122,8 @@ class Scripted(Listener):
             kind, packet = await packet_of(reader)
             if kind != PUBLISH:
                 self.others.append(kind)
+                if kind == PING:
+                    self.asked.set()
                 continue
             self.publishes.append(packet)
             self.unanswered += 1

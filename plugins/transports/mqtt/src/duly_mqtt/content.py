@@ -16,9 +16,10 @@ __all__ = ["properties_of", "topic_template"]
 _EVENT_NAME: Final = "event_name"
 _PREFIX: Final = "metadata-"
 _CONTENT_TYPE: Final = "content-type"
-# What MQTT gives a broker leave to break the connection for (section 1.5.4): control characters,
-# and code points that stand for no character. And the percent sign, that these are written with.
-_NO_CHARACTERS: Final = "\ufdd0-\ufdef" + "".join(
+# What MQTT gives others leave to break the connection for (section 1.5.4): control characters, and
+# code points that stand for no character; and the byte order mark, for which paho breaks it. And
+# the percent sign, that these are written with.
+_NO_CHARACTERS: Final = "\ufeff\ufdd0-\ufdef" + "".join(
     chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
 )
 _UNFIT: Final = re.compile(f"[\x00-\x1f\x7f-\x9f{_NO_CHARACTERS}]")
