@@ -17,12 +17,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
+import aiomqtt
 from aiohttp import web
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 import duly
 from duly.transport import Envelope, SupportsBatches, Transport
+from duly_mqtt.plugin import transport_from_url as mqtt_from_url
 from duly_webhook.plugin import transport_from_url as webhook_from_url
 
 BATCH = 100  # what a scheduler gives to publish_many at a time
@@ -92,8 +97,31 @@ def receive(port: Connection) -> None:
     asyncio.run(serve())
 
 
+@contextlib.asynccontextmanager
+async def mqtt(url: str) -> AsyncIterator[Rivals]:
+    """A broker of MQTT 5 with QoS 1, beside aiomqtt; nobody subscribes."""
+    topic, place = "duly-benchmark", urlsplit(url)
+    rival = aiomqtt.Client(
+        place.hostname or "", place.port or 1883, protocol=aiomqtt.ProtocolVersion.V5
+    )
+    rival.pending_calls_threshold = BATCH  # above which it warns
+
+    async def one(envelope: Envelope) -> None:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # has no types
+        properties.UserProperty = list(envelope.headers.items())
+        await rival.publish(topic, envelope.payload, qos=1, properties=properties)
+
+    async def many(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.gather(*map(one, envelopes))
+
+    transport = mqtt_from_url(f"{url}?topic={topic}&unmatched=accept")
+    async with opened(transport), rival:
+        yield Rivals(transport, one, many)
+
+
 # By name: what yields the rivals, and the place where it is looked for.
 TRANSPORTS: dict[str, tuple[Callable[[str], AbstractAsyncContextManager[Rivals]], str]] = {
+    "mqtt": (mqtt, "mqtt://127.0.0.1:1883"),
     "webhook": (webhook, ""),
 }
 

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 import attrs
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from duly.testing.transports import Received
 
@@ -21,25 +24,47 @@ class Arrival:
     content_type: str | None
     retained: bool
     qos: int
+    repeated: bool  # by the broker, which may have sent it to this subscriber before
     user: Sequence[tuple[str, str]]
     expiry: int | None
     told: Received
 
 
+class _Client(aiomqtt.Client):
+    """Takes down the mark of a repeat as well, of which messages do not tell."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.repeated = deque[bool]()  # of the messages that wait
+
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        self.repeated.append(message.dup)
+        super()._on_message(client, userdata, message)
+
+
 class Consumer:
-    """Subscribes to all topics below a word; ``session`` keeps what comes while it is away.
+    """Subscribes to all topics below a word.
+
+    ``session``: the broker keeps what comes while it is away, for so many seconds. With QoS 1,
+    because its client forgets what it had of a message with QoS 2 when a connection is lost.
 
     The event name is the last word of the topic, or the property of that name.
     """
 
-    def __init__(self, url: str, namespace: str, *, old: bool = False, **more: Any) -> None:
+    def __init__(self, url: str, namespace: str, *, old: bool = False, session: int = 0) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 1883
         self._filter = f"{namespace}/#"
         self._prefix = f"{namespace}/"
-        self._more = more
+        self._qos = 1 if session else 2
+        self._more: dict[str, Any] = {}
         if not old:
-            self._more["protocol"] = aiomqtt.ProtocolVersion.V5
+            kept = Properties(PacketTypes.CONNECT)
+            kept.SessionExpiryInterval = session
+            self._more = {
+                "protocol": aiomqtt.ProtocolVersion.V5, "identifier": f"consumer-{namespace}-{id(self)}",
+                "clean_start": not session, "properties": kept,
+            }  # fmt: skip
         self.arrivals: list[Arrival] = []
         self._subscribed = threading.Event()
         self._task: asyncio.Task[None] | None = None
@@ -78,15 +103,15 @@ class Consumer:
     async def _run(self) -> None:
         while True:
             try:
-                async with aiomqtt.Client(self._host, self._port, **self._more) as client:
-                    await client.subscribe(self._filter, qos=2)
+                async with _Client(self._host, self._port, **self._more) as client:
+                    await client.subscribe(self._filter, qos=self._qos)
                     self._subscribed.set()
                     async for message in client.messages:
-                        self._note(message)
+                        self._note(message, repeated=client.repeated.popleft())
             except aiomqtt.MqttError:
                 await asyncio.sleep(0.02)
 
-    def _note(self, message: aiomqtt.Message) -> None:
+    def _note(self, message: aiomqtt.Message, *, repeated: bool) -> None:
         properties = message.properties
         user = getattr(properties, "UserProperty", [])
         headers = {unquote(name): unquote(value) for name, value in user}
@@ -96,6 +121,7 @@ class Consumer:
         assert isinstance(payload, bytes | bytearray)
         told = Received(event_name=name, payload=bytes(payload), headers=headers)
         self.arrivals.append(Arrival(
-            topic, getattr(properties, "ContentType", None), message.retain, message.qos, user,
+            topic, getattr(properties, "ContentType", None), message.retain, message.qos,
+            repeated, user,
             getattr(properties, "MessageExpiryInterval", None), told,
         ))  # fmt: skip

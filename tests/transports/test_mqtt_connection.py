@@ -132,8 +132,8 @@ class TestLiveness:
             connection = transport._connection
             assert connection is not None
             await asyncio.sleep(0.6)  # it has asked by now
-            connection._watch()
-            connection._watch()  # as if time had leapt
+            connection._keepalive.look()
+            connection._keepalive.look()  # as if time had leapt
             await asyncio.sleep(0.1)
             assert connection.alive
 

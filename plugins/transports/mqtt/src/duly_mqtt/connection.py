@@ -9,7 +9,9 @@ from duly_mqtt.answers import Answer, Kind, Splitter, Welcome, answer_of, goodby
 from duly_mqtt.broker import Broker
 from duly_mqtt.errors import told
 from duly_mqtt.flights import Flights, Outcome
+from duly_mqtt.keepalive import KeepAlive
 from duly_mqtt.packets import PING, QoS, Version, connect, disconnect, publish, pubrel
+from duly_mqtt.promptness import acknowledge_at_once
 from duly_mqtt.properties import MalformedPacketError
 
 __all__ = ["CLOSED", "Connection"]
@@ -17,7 +19,6 @@ __all__ = ["CLOSED", "Connection"]
 CLOSED: Final = "the transport was closed"
 
 _LEAVING: Final = 2.0  # seconds for what is still to be sent when it closes
-_LOOKS: Final = 3  # at a silent broker, half a keep-alive apart
 _SUCCESS: Final = Answer(0)
 
 
@@ -50,9 +51,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._ended = asyncio.Event()
         self._limits = Welcome(_SUCCESS)
-        self._keepalive = broker.keepalive.total_seconds()
-        self._silence = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._keepalive = KeepAlive(lambda: self._write(PING), self.abort)
         self._why = ""
         self._closing = self._stands = self._is_over = False
 
@@ -155,7 +154,9 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self._silence = 0
+        self._keepalive.heard()
+        if self._transport is not None:
+            acknowledge_at_once(self._transport)
         try:
             for kind, content in self._splitter.feed(data):
                 self._take(kind, content)
@@ -184,8 +185,6 @@ class Connection(asyncio.Protocol):
     def _welcomed(self, welcome: Welcome) -> None:
         """The connection stands, or the broker refuses it, which is then for others to judge."""
         self._limits = welcome
-        if welcome.keepalive is not None:
-            self._keepalive = float(welcome.keepalive)
         if welcome.answer.code == _SUCCESS.code:
             if not welcome.session_present:
                 self._flights.forget()
@@ -196,22 +195,10 @@ class Connection(asyncio.Protocol):
                 most = min(most, welcome.receive_maximum)
             self._free = asyncio.Semaphore(max(0, most - len(self._flights)))
             self._stands = True
-            self._watch()
+            theirs = welcome.keepalive  # which is what counts
+            ours = self._broker.keepalive.total_seconds()
+            self._keepalive.start(ours if theirs is None else theirs)
         self.welcome.set_result(welcome)
-
-    def _watch(self) -> None:
-        """Ask a silent broker whether it is there, and give up one that stays silent."""
-        if not self._keepalive:
-            return
-        # Counted in looks, not in seconds: what came while this process was busy is read first.
-        if self._silence == _LOOKS:
-            self.abort(f"the broker has been silent for {self._keepalive * 1.5:g} s")
-            return
-        if self._silence:
-            self._write(PING)
-        self._silence += 1
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._keepalive / 2, self._watch)
 
     def _write(self, packet: bytes) -> None:
         if self._transport is not None:
@@ -223,8 +210,7 @@ class Connection(asyncio.Protocol):
             return
         self._is_over = True
         self._why = self._why or why
-        if self._timer is not None:
-            self._timer.cancel()
+        self._keepalive.stop()
         if not self.welcome.done():
             self.welcome.set_exception(ConnectionResetError(self._why))
             self.welcome.exception()  # nobody may be left who would look
