@@ -6,7 +6,7 @@ A broker is one small class in tests/journeys/brokers, and one line here.
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.journeys.brokers import Broker
@@ -83,7 +83,12 @@ async def test_a_scheduler_killed_in_mid_delivery(
     """What it had published without telling the store comes again, unless the broker drops it."""
     messages = made()
     async with kind(tmp_path) as broker:
-        options = {"transport": broker.url, "slots": SLOTS, "batch": SLOTS, "lease": 1}
+        options: dict[str, Any] = {
+            "transport": broker.url,
+            "slots": SLOTS,
+            "batch": SLOTS,
+            "lease": 1,
+        }
         first = await journey.start(**options)
         await journey.client.schedule_many(messages)
         await first.noted("settled", MESSAGES // 5)
