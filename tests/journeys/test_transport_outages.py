@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from tests.journeys.brokers import Broker
 from tests.journeys.brokers.mqtt import (
+    CrashingMqttBroker,
     ExactlyOnceMqttBroker,
     MqttBroker,
     UnacknowledgedMqttBroker,
@@ -21,6 +22,7 @@ from tests.journeys.kit import Journey, Worker, batch, ids_of, until
 from duly import Message, after
 
 BROKERS: Final[list[type[Broker]]] = [
+    CrashingMqttBroker,
     ExactlyOnceMqttBroker,
     MqttBroker,
     UnacknowledgedMqttBroker,

@@ -24,7 +24,6 @@ class Arrival:
     content_type: str | None
     retained: bool
     qos: int
-    repeated: bool  # by the broker, which may have sent it to this subscriber before
     user: Sequence[tuple[str, str]]
     expiry: int | None
     told: Received
@@ -46,7 +45,8 @@ class Consumer:
     """Subscribes to all topics below a word.
 
     ``session``: the broker keeps what comes while it is away, for so many seconds. With QoS 1,
-    because its client forgets what it had of a message with QoS 2 when a connection is lost.
+    because its client forgets what it had of a message with QoS 2 when a connection is lost. What
+    the broker repeats because it forgot, when it died, that this subscriber had it is left out.
 
     The event name is the last word of the topic, or the property of that name.
     """
@@ -120,8 +120,9 @@ class Consumer:
         payload = message.payload
         assert isinstance(payload, bytes | bytearray)
         told = Received(event_name=name, payload=bytes(payload), headers=headers)
-        self.arrivals.append(Arrival(
-            topic, getattr(properties, "ContentType", None), message.retain, message.qos,
-            repeated, user,
+        arrival = Arrival(
+            topic, getattr(properties, "ContentType", None), message.retain, message.qos, user,
             getattr(properties, "MessageExpiryInterval", None), told,
-        ))  # fmt: skip
+        )  # fmt: skip
+        if not (repeated and arrival in self.arrivals):
+            self.arrivals.append(arrival)

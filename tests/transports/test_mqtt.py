@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import pytest
-from tests.servers.mqtt import Mosquitto, mqtt_url, old_mqtt
+from tests.servers.mqtt import PERSISTENT, Mosquitto, mqtt_url, old_mqtt
 from tests.transports.mqtt_consumer import Consumer
 
 from duly.testing.transports import (
     BatchCases,
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
     HeaderCases,
-    OutageCases,
     Received,
     TransportHarness,
     TransportSuite,
@@ -55,7 +56,7 @@ class MqttHarness(TransportHarness):
         return [each.told for each in await self.consumer.wait_for(number)]
 
 
-class TestMqtt(MqttHarness, HeaderCases, BatchCases, TransportSuite):
+class TestMqtt(MqttHarness, BatchHeaderCases, TransportSuite):
     """MQTT 5 with QoS 1."""
 
 
@@ -97,24 +98,28 @@ class TestOldBroker(MqttHarness, TransportSuite):
         await self.consumer.start()
 
 
-class TestOutages(MqttHarness, OutageCases, BatchRefusalCases):
-    """A Mosquitto that is killed and comes back, and takes no packet above a size."""
+class TestOutages(MqttHarness, BatchOutageCases, BatchRefusalCases):
+    """A Mosquitto that is ended and comes back, and takes no packet above a size."""
 
     scale = 0.3
     largest = 100_000
 
     @pytest.fixture(autouse=True)
     def broker(self) -> Iterator[None]:
-        with Mosquitto("max_packet_size 110000", "max_inflight_messages 0") as self.server:
+        with Mosquitto("max_packet_size 110000", *PERSISTENT) as self.server:
             self.url = self.server.url
             yield
+
+    async def listen(self) -> None:
+        self.consumer = Consumer(self.url, self.namespace, session=60)
+        await self.consumer.start()
 
     def unacceptable(self, desk: Bench) -> Envelope:
         return desk.envelope(bytes(110_000))
 
     async def break_connection(self) -> None:
         self.consumer.gone()
-        await asyncio.to_thread(self.server.kill)
+        await asyncio.to_thread(self.server.stop)
 
     async def restore_connection(self) -> None:
         await asyncio.to_thread(self.server.start)
@@ -123,3 +128,17 @@ class TestOutages(MqttHarness, OutageCases, BatchRefusalCases):
 
 class TestOutagesOfSessions(TestOutages):
     options = "&qos=2&session=60"
+
+
+class TestCrashes(TestOutages):
+    """What it had acknowledged a moment before and not written down yet is gone then."""
+
+    keeps = False
+
+    async def break_connection(self) -> None:
+        self.consumer.gone()
+        await asyncio.to_thread(self.server.kill)
+
+
+class TestCrashesAtMostOnce(TestCrashes):
+    options = "&qos=0"

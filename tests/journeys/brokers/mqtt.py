@@ -1,5 +1,6 @@
-"""MQTT: Mosquitto, which writes down what it has accepted as soon as it comes to it."""
+"""MQTT: Mosquitto, which keeps on disk what it had when it was told to end."""
 
+import asyncio
 from collections.abc import Sequence
 
 from tests.journeys.brokers import Arrival, Broker
@@ -25,26 +26,37 @@ class MqttBroker(Broker):
         await self.consumer.start()
 
     async def arrivals(self) -> Sequence[Arrival]:
-        """Without what the broker repeats because it forgot that its subscriber had it already."""
-        found: list[Arrival] = []
-        for arrival in list(self.consumer.arrivals):
-            headers = arrival.told.headers
-            each = Arrival(
-                headers["duly-message-id"], headers["duly-delivery-id"],
-                int(headers["duly-attempt"]), arrival.told.payload,
-            )  # fmt: skip
-            if not (arrival.repeated and each in found):
-                found.append(each)
-        return found
+        found = [each.told for each in list(self.consumer.arrivals)]
+        return [
+            Arrival(
+                each.headers["duly-message-id"], each.headers["duly-delivery-id"],
+                int(each.headers["duly-attempt"]), each.payload,
+            )
+            for each in found
+        ]  # fmt: skip
 
     async def leave(self) -> None:
         await self.consumer.stop()
+
+    async def kill(self) -> None:
+        """Tell it to end: it writes down what it has, as it does now and then while it runs."""
+        await asyncio.to_thread(self.server.stop)
 
 
 class ExactlyOnceMqttBroker(MqttBroker):
     options = "&qos=2&session=3600"
 
 
-class UnacknowledgedMqttBroker(MqttBroker):
+class CrashingMqttBroker(MqttBroker):
+    """Ended without warning: what it had acknowledged and not written down yet may be gone."""
+
     acknowledges = False
+
+    async def kill(self) -> None:
+        await asyncio.to_thread(self.server.kill)
+
+
+class UnacknowledgedMqttBroker(CrashingMqttBroker):
+    """QoS 0, with which it may also be gone if it never came to the broker."""
+
     options = "&qos=0"
