@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,11 @@ class Mosquitto(Server):
 
 class Amqtt(Server):
     """An amqtt of the tests' own: pure Python, from its wheel."""
+
+    def __init__(self) -> None:
+        if find_spec("amqtt") is None:
+            missing("mqtt", "install amqtt")
+        super().__init__()
 
     @property
     def url(self) -> str:

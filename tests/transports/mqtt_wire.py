@@ -104,6 +104,7 @@ class Scripted(Listener):
         super().__init__()
         self._welcome = welcome
         self._answers = list(answers)
+        self.hellos: list[bytes] = []
         self.publishes: list[bytes] = []
         self.others: list[int] = []
         self.unanswered = 0
@@ -115,8 +116,9 @@ class Scripted(Listener):
         """Set when there were two at the same time."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await packet_of(reader)
-        writer.write(self._welcome)
+        _, hello = await packet_of(reader)
+        self.hellos.append(hello)
+        writer.write(self.greet(hello))
         self.unanswered = 0
         while True:
             kind, packet = await packet_of(reader)
@@ -131,6 +133,9 @@ class Scripted(Listener):
             if self.most > 1:
                 self.some_came.set()
             await self.answer(writer, id_of(packet))
+
+    def greet(self, hello: bytes) -> bytes:
+        return self._welcome
 
     async def answer(self, writer: asyncio.StreamWriter, id: bytes) -> None:
         answer = self._answers.pop(0) if self._answers else b"\x40\x02??"

@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
         self._qos = qos
         self._hello = connect(
             version, client_id=client_id, username=broker.username, password=broker.password,
-            keepalive=int(broker.keepalive.total_seconds()), clean=clean,
+            keepalive=int(broker.keepalive.total_seconds()), clean=clean or version != "5",
             session=int(broker.session.total_seconds()),
         )  # fmt: skip
         self._session = version == "5" and bool(broker.session)
