@@ -171,6 +171,26 @@ class TestLoudness:
             assert not caplog.records
 
 
+async def test_nothing_is_left_of_broken_connections(mqtt_url: str):
+    port = int(mqtt_url.rpartition(":")[2])
+    async with Wire(port) as wire, opened(wire.url, "unmatched=accept") as transport:
+
+        async def used() -> tuple[int, int]:
+            """Files and tasks, once the wire has noticed what was cut."""
+            await transport.publish(envelope())
+            while wire.open > 1:  # noqa: ASYNC110  # its connections end one by one
+                await asyncio.sleep(0.005)
+            return len(os.listdir("/dev/fd")), len(asyncio.all_tasks())  # noqa: PTH208  # blocks not
+
+        before = await used()
+        for _ in range(20):
+            wire.cut()
+            await asyncio.sleep(0.005)
+            await used()
+        assert await used() == before
+        assert wire.connections > 15
+
+
 async def test_closing_while_it_connects():
     async with Scripted(welcome=b"") as broker:
         transport = transport_from_url(broker.url)
