@@ -180,7 +180,7 @@ async def test_nothing_is_left_of_broken_connections(mqtt_url: str):
             await transport.publish(envelope())
             while wire.open > 1:  # noqa: ASYNC110  # its connections end one by one
                 await asyncio.sleep(0.005)
-            return len(os.listdir("/dev/fd")), len(asyncio.all_tasks())  # noqa: PTH208  # blocks not
+            return len(os.listdir("/dev/fd")), len(asyncio.all_tasks())  # noqa: PTH208  # a Path is said to block
 
         before = await used()
         for _ in range(20):

@@ -8,11 +8,12 @@ import pytest
 from tests.servers.mqtt import Mosquitto
 from tests.transports.envelopes import envelope
 from tests.transports.mqtt_consumer import Consumer
-from tests.transports.mqtt_wire import PUBACK, PUBCOMP, PUBREC, Wire
+from tests.transports.mqtt_wire import PUBACK, PUBCOMP, PUBREC, Scripted, Wire
 from tests.transports.test_mqtt_answers import opened
 
-from duly import TransportUnavailable
+from duly import Backoff, Filter, Message, Scheduler, State, TransportUnavailable, after
 from duly.transport import Envelope
+from duly_mqtt.plugin import transport_from_url
 
 
 class TestSessions:
@@ -123,3 +124,29 @@ class TestSessions:
                 (arrival,) = await consumer.wait_for(1)
                 assert arrival.told.payload == b"new"
                 await consumer.stop()
+
+
+async def test_what_breaks_the_connection_ends_as_a_dead_letter():
+    """And nothing else does, although it was on its way at the same time."""
+
+    class Fragile(Scripted):
+        async def answer(self, writer: asyncio.StreamWriter, id: bytes) -> None:
+            if self.publishes[-1].endswith(b"poison"):
+                writer.transport.abort()
+                raise ConnectionAbortedError
+            await super().answer(writer, id)
+
+    backoff = Backoff(max_retries=0)
+    async with (
+        Fragile() as broker,
+        Scheduler("memory://", transport_from_url(broker.url), recovery=backoff) as scheduler,
+    ):
+        payloads = [b"good"] * 10 + [b"poison"] + [b"good"] * 10
+        due = after(seconds=-1)
+        await scheduler.schedule_many([Message("a", each, scheduled_at=due) for each in payloads])
+        async with scheduler.running(), asyncio.timeout(20):
+            while (stats := await scheduler.stats()).scheduled or stats.claimed:  # noqa: ASYNC110  # a client asks
+                await asyncio.sleep(0.02)
+        (dead,) = await scheduler.list(Filter(state=State.DEAD))
+        assert dead.payload == b"poison"
+        assert "the connection was lost" in str(dead.last_error)
