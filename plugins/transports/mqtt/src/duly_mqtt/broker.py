@@ -21,8 +21,9 @@ class Broker:
     """A broker, or several hosts that stand for one, of which the first that answers is taken.
 
     ``version`` None is MQTT 5, and 3.1.1 with a broker that refuses 5. ``client_id`` None is a
-    random one; each client of a broker needs its own. After ``keepalive`` of silence the broker
-    is asked whether it is there, after three halves of it the connection is given up; 0 is never.
+    random one; each client of a broker needs its own. A broker that was silent for half of
+    ``keepalive`` is asked whether it is there, after three halves the connection is given up; 0 is
+    never.
     ``session`` is how long the broker keeps what is on its way when the connection is lost, with
     MQTT 5: 0 is not at all. ``inflight`` is how many messages may wait for their acknowledgement
     at the same time, fewer where the broker says so. ``timeout`` is how long a connection may
