@@ -6,11 +6,20 @@ from pathlib import Path
 import pytest
 from tests.journeys.kit import Journey
 from tests.journeys.props import Gate
+from tests.servers.mqtt import empty_mqtt
 from tests.servers.nats import empty_nats, empty_nats_url
 from tests.servers.redis import empty_redis, redis_url
 
 # Fixtures are found by their names.
-__all__ = ["empty_nats", "empty_nats_url", "empty_redis", "gate", "journey", "redis_url"]
+__all__ = [
+    "empty_mqtt",
+    "empty_nats",
+    "empty_nats_url",
+    "empty_redis",
+    "gate",
+    "journey",
+    "redis_url",
+]
 
 
 @pytest.fixture

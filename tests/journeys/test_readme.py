@@ -20,6 +20,7 @@ PROGRAM = "program.py"
 # By the address that documents use: the fixture that yields that of an empty server.
 SERVERS = {
     "localhost:4222": "empty_nats",
+    "mqtt://localhost": "empty_mqtt",
     "redis://localhost": "empty_redis",
     "redis+stream://localhost": "empty_redis_streams",
 }

@@ -10,6 +10,12 @@ from typing import Any, Final
 
 import pytest
 from tests.journeys.brokers import Broker
+from tests.journeys.brokers.mqtt import (
+    CrashingMqttBroker,
+    ExactlyOnceMqttBroker,
+    MqttBroker,
+    UnacknowledgedMqttBroker,
+)
 from tests.journeys.brokers.nats import JetStreamBroker, NatsBroker
 from tests.journeys.brokers.redis_streams import (
     ChannelBroker,
@@ -27,6 +33,10 @@ BROKERS: Final[list[type[Broker]]] = [
     StreamBroker,
     DeduplicatingStreamBroker,
     ChannelBroker,
+    MqttBroker,
+    ExactlyOnceMqttBroker,
+    CrashingMqttBroker,
+    UnacknowledgedMqttBroker,
     WebhookBroker,
 ]
 MESSAGES: Final = 1000
