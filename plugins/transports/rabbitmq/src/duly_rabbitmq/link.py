@@ -1,0 +1,191 @@
+"""One connection and one channel to the broker, made anew when they are lost."""
+
+import asyncio
+import contextlib
+from typing import Final, NamedTuple, cast
+
+import aiormq
+import aiormq.abc
+import attrs
+from aio_pika import Connection
+from aio_pika.exceptions import ChannelClosed
+from yarl import URL
+
+from duly.errors import TransportUnavailable
+from duly_rabbitmq.errors import DRIVER_ERRORS, limit_told_by, translating
+from duly_rabbitmq.exchange import Exchange
+from duly_rabbitmq.limits import Limits, limits_of
+from duly_rabbitmq.server import Server
+from duly_rabbitmq.shared import Shared
+
+__all__ = ["Link"]
+
+_CONNECTING: Final = 10.0  # seconds, for one node
+_ANSWERING: Final = 5.0
+_CLOSING: Final = 2.0
+
+
+class _Line(NamedTuple):
+    """A connection, and the driver's own beneath it, which knows more."""
+
+    connection: Connection
+    driver: aiormq.abc.AbstractConnection
+
+
+class Link:
+    """What messages are published on: a channel with publisher confirms.
+
+    ``largest`` is the limit for payloads, in bytes, where it is not the default of the broker.
+
+    Raises:
+        InvalidArgument: a file for TLS that is missing, or that holds something else.
+    """
+
+    def __init__(self, server: Server, exchange: Exchange, largest: int | None = None) -> None:
+        self.shown = str(server)
+        self.limits = Limits()
+        """What the broker that was connected to last has room for."""
+        self._server = server
+        self._exchange = exchange
+        self._largest = largest
+        self._tls = server.context()
+        self._open = False
+        self._line: _Line | None = None
+        self._channel: aiormq.Channel | None = None
+        self._connect = Shared(self._make_channel)
+        self._ask = Shared(self._look)
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect, unless it is connected; see :meth:`channel`."""
+        self._open = True
+        await self.channel()
+
+    async def close(self) -> None:
+        """Hang up; those who wait for the broker learn that it is gone."""
+        self._open = False
+        await self._connect.cancel()
+        await self._ask.cancel()
+        await self._hang_up()
+
+    async def channel(self) -> aiormq.Channel:
+        """The channel, opened anew where the broker has closed it, with the connection too.
+
+        Raises:
+            TransportUnavailable: the broker is away, lets us not in, or takes no messages for now.
+            TransportError: the exchange cannot be declared.
+        """
+        channel = self._channel
+        if channel is None or channel.is_closed or not channel.connection.is_opened:
+            if not self._open:
+                raise TransportUnavailable(f"the transport to {self.shown} is not open")
+            with translating(self.shown):
+                channel = await self._connect()
+        self.check_blocked()
+        return channel
+
+    async def ask(self) -> None:
+        """See whether the broker answers and has the exchange; a silent one is hung up on.
+
+        Raises:
+            TransportUnavailable: it does not answer.
+            TransportError: it has no such exchange.
+        """
+        with translating(self.shown):
+            await self._ask()
+
+    def learn_from(self, error: ChannelClosed) -> None:
+        """Take note of a limit that the broker told when it closed the channel."""
+        if (largest := limit_told_by(error)) is not None:
+            self.limits = attrs.evolve(self.limits, payload=largest)
+
+    def check_blocked(self) -> None:
+        """Return unless the broker has asked for silence.
+
+        Raises:
+            TransportUnavailable: it has.
+        """
+        if self._line is None:
+            return
+        # The driver tells it by a coroutine that waits while the broker blocks us, and that ends
+        # at its first step where it does not.
+        first_step = self._line.driver.ready().__await__()
+        try:
+            next(first_step)
+        except StopIteration:
+            return
+        finally:
+            first_step.close()
+        raise TransportUnavailable(
+            f"{self.shown} takes no messages for now: it is short of memory or disk"
+        )
+
+    async def _make_channel(self) -> aiormq.Channel:
+        line = self._line
+        if line is None or not line.driver.is_opened:
+            await self._hang_up()
+            self._line = line = await self._reach()
+            self.limits = limits_of(line.driver, self._largest)
+        self._channel = None
+        async with asyncio.timeout(_ANSWERING):
+            channel = line.connection.channel(on_return_raises=True)
+            await channel.initialize()
+            await self._exchange.declare(channel)
+            # Its own publish() waits for the socket after each message; the driver need not.
+            self._channel = cast(aiormq.Channel, await channel.get_underlay_channel())
+        return self._channel
+
+    async def _reach(self) -> "_Line":
+        """A connection to the first node that lets us in."""
+        *others, last = self._server.urls()
+        for url in others:
+            with contextlib.suppress(*DRIVER_ERRORS):
+                return await self._connect_to(url)
+        return await self._connect_to(last)
+
+    async def _connect_to(self, url: URL) -> "_Line":
+        connection = Connection(url, ssl_context=self._tls)
+        try:
+            await connection.connect(timeout=_CONNECTING)
+        except BaseException:
+            await connection.close()  # or it would do so when it is collected
+            raise
+        if connection.transport is None:  # it closed in this moment
+            raise ConnectionError("the connection is lost")
+        driver = connection.transport.connection
+
+        def let_go(_: object) -> None:
+            # Nobody writes any more; who waits for room in the queue would wait for ever.
+            while not driver.write_queue.empty():
+                driver.write_queue.get_nowait()
+
+        driver.closing.add_done_callback(let_go)
+        return _Line(connection, driver)
+
+    async def _look(self) -> None:
+        line = self._line
+        if line is None or not line.driver.is_opened:
+            raise ConnectionError("the connection is lost")
+        try:
+            async with asyncio.timeout(_ANSWERING):
+                # On a channel of its own, which the broker closes where there is no exchange.
+                async with line.connection.channel(publisher_confirms=False) as channel:
+                    await self._exchange.look(channel)
+        except TimeoutError:
+            await self._hang_up()
+            raise
+
+    async def _hang_up(self) -> None:
+        line, self._line, self._channel = self._line, None, None
+        if line is None:
+            return
+        closing = asyncio.get_running_loop().create_task(line.connection.close())
+        self._leaving.add(closing)
+        closing.add_done_callback(self._left)
+        # A broker that is silent is not waited for; the driver gives it up by itself.
+        await asyncio.wait({closing}, timeout=_CLOSING)
+
+    def _left(self, closing: asyncio.Task[None]) -> None:
+        self._leaving.discard(closing)
+        if not closing.cancelled():
+            closing.exception()  # it is gone, however it went
