@@ -11,7 +11,7 @@ from aio_pika import Connection
 from aio_pika.exceptions import ChannelClosed
 from yarl import URL
 
-from duly.errors import TransportUnavailable
+from duly.errors import TransportError, TransportUnavailable
 from duly_rabbitmq.errors import DRIVER_ERRORS, limit_told_by, translating
 from duly_rabbitmq.exchange import Exchange
 from duly_rabbitmq.limits import Limits, limits_of
@@ -23,6 +23,8 @@ __all__ = ["Link"]
 _CONNECTING: Final = 10.0  # seconds, for one node
 _ANSWERING: Final = 5.0
 _CLOSING: Final = 2.0
+_WRITING: Final = 5  # messages for the driver to write; it has room for ten, answers included
+_LOOKING: Final = 100  # the number of a channel that no other has
 
 
 class _Line(NamedTuple):
@@ -52,14 +54,22 @@ class Link:
         self._open = False
         self._line: _Line | None = None
         self._channel: aiormq.Channel | None = None
+        self._turn = asyncio.Lock()
         self._connect = Shared(self._make_channel)
         self._ask = Shared(self._look)
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Connect, unless it is connected; see :meth:`channel`."""
-        self._open = True
-        await self.channel()
+        anew, self._open = not self._open, True
+        try:
+            await self.channel()
+        except TransportUnavailable:
+            raise
+        except TransportError:  # it is not merely away, so nobody may call again
+            if anew:
+                await self.close()
+            raise
 
     async def close(self) -> None:
         """Hang up; those who wait for the broker learn that it is gone."""
@@ -67,22 +77,35 @@ class Link:
         await self._connect.cancel()
         await self._ask.cancel()
         await self._hang_up()
+        if self._leaving:  # from earlier connections
+            await asyncio.wait(self._leaving, timeout=_CLOSING)
 
     async def channel(self) -> aiormq.Channel:
-        """The channel, opened anew where the broker has closed it, with the connection too.
+        """A channel that takes a message now, but no longer when the caller has waited since.
+
+        Where the broker has closed it another one is opened, with the connection if need be.
 
         Raises:
             TransportUnavailable: the broker is away, lets us not in, or takes no messages for now.
             TransportError: the exchange cannot be declared.
         """
-        channel = self._channel
-        if channel is None or channel.is_closed or not channel.connection.is_opened:
+        while True:
             if not self._open:
                 raise TransportUnavailable(f"the transport to {self.shown} is not open")
-            with translating(self.shown):
-                channel = await self._connect()
-        self.check_blocked()
-        return channel
+            channel = self._channel
+            if channel is None or not _takes(channel):
+                with translating(self.shown):
+                    await self._connect()
+                continue
+            # What the driver has no room for it would write later, and to a channel that the
+            # broker may have closed meanwhile: the broker closes the connection for that.
+            async with self._turn:
+                # The driver tells nobody when it has written.
+                while _is_busy(channel):  # noqa: ASYNC110  # there is no event to wait for
+                    await asyncio.sleep(0)
+            if _takes(channel):
+                self.check_blocked()
+                return channel
 
     async def ask(self) -> None:
         """See whether the broker answers and has the exchange; a silent one is hung up on.
@@ -120,20 +143,21 @@ class Link:
             f"{self.shown} takes no messages for now: it is short of memory or disk"
         )
 
-    async def _make_channel(self) -> aiormq.Channel:
-        line = self._line
+    async def _make_channel(self) -> None:
+        line, closed = self._line, self._channel
         if line is None or not line.driver.is_opened:
             await self._hang_up()
             self._line = line = await self._reach()
             self.limits = limits_of(line.driver, self._largest)
-        self._channel = None
+        elif closed is not None:  # its number is used again, so its end must have been answered
+            async with asyncio.timeout(_ANSWERING):
+                await asyncio.wait({closed.closing})
         async with asyncio.timeout(_ANSWERING):
             channel = line.connection.channel(on_return_raises=True)
             await channel.initialize()
             await self._exchange.declare(channel)
             # Its own publish() waits for the socket after each message; the driver need not.
             self._channel = cast(aiormq.Channel, await channel.get_underlay_channel())
-        return self._channel
 
     async def _reach(self) -> "_Line":
         """A connection to the first node that lets us in."""
@@ -152,15 +176,7 @@ class Link:
             raise
         if connection.transport is None:  # it closed in this moment
             raise ConnectionError("the connection is lost")
-        driver = connection.transport.connection
-
-        def let_go(_: object) -> None:
-            # Nobody writes any more; who waits for room in the queue would wait for ever.
-            while not driver.write_queue.empty():
-                driver.write_queue.get_nowait()
-
-        driver.closing.add_done_callback(let_go)
-        return _Line(connection, driver)
+        return _Line(connection, connection.transport.connection)
 
     async def _look(self) -> None:
         line = self._line
@@ -169,7 +185,7 @@ class Link:
         try:
             async with asyncio.timeout(_ANSWERING):
                 # On a channel of its own, which the broker closes where there is no exchange.
-                async with line.connection.channel(publisher_confirms=False) as channel:
+                async with line.connection.channel(_LOOKING, publisher_confirms=False) as channel:
                     await self._exchange.look(channel)
         except TimeoutError:
             await self._hang_up()
@@ -189,3 +205,18 @@ class Link:
         self._leaving.discard(closing)
         if not closing.cancelled():
             closing.exception()  # it is gone, however it went
+
+
+def _takes(channel: aiormq.Channel) -> bool:
+    """Whether the broker has closed neither the channel nor the connection.
+
+    The driver strikes a channel off before it answers the broker; closed it is a little later.
+    """
+    connection = channel.connection
+    known = connection.channels.get(channel.number) is channel
+    return known and connection.is_opened and not channel.is_closed
+
+
+def _is_busy(channel: aiormq.Channel) -> bool:
+    """Whether the driver has enough to write, and will have written it soon."""
+    return channel.connection.write_queue.qsize() >= _WRITING and _takes(channel)

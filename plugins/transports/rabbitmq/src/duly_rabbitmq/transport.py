@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 
 from aio_pika import Message
-from aio_pika.exceptions import ChannelClosed, ChannelInvalidStateError
+from aio_pika.exceptions import ChannelClosed
 
 from duly.errors import InvalidArgument, Rejected, TransportError
 from duly.template import Template
@@ -18,8 +17,6 @@ from duly_rabbitmq.link import Link
 from duly_rabbitmq.server import Server
 
 __all__ = ["RabbitMQTransport"]
-
-_CHANNELS: Final = 3  # that may be closed, one after the other, before a message is written to one
 
 
 class RabbitMQTransport:
@@ -94,26 +91,22 @@ class RabbitMQTransport:
         return []
 
     async def _send(self, message: Message, routing_key: str) -> None:
-        for _ in range(_CHANNELS):
-            channel = await self._link.channel()
-            self._link.limits.check(message)
-            try:
-                await channel.basic_publish(
-                    message.body,
-                    exchange=self._exchange,
-                    routing_key=routing_key,
-                    properties=message.properties,
-                    mandatory=True,
-                    timeout=self._timeout,
-                    wait=False,
-                )
-            except ChannelInvalidStateError:
-                continue  # it was closed while this one waited for its turn: nothing was written
-            except TimeoutError:
-                self._link.check_blocked()
-                await self._link.ask()
-                raise TransportError(
-                    f"{self._link.shown} has not confirmed it in {self._timeout} s"
-                ) from None
-            return
-        raise TransportError(f"{self._link.shown} closes one channel after the other")
+        properties = message.properties
+        channel = await self._link.channel()
+        self._link.limits.check(message)
+        try:
+            await channel.basic_publish(
+                message.body,
+                exchange=self._exchange,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=True,
+                timeout=self._timeout,
+                wait=False,
+            )
+        except TimeoutError:
+            self._link.check_blocked()
+            await self._link.ask()
+            raise TransportError(
+                f"{self._link.shown} has not confirmed it in {self._timeout} s"
+            ) from None
