@@ -18,15 +18,18 @@ from contextlib import AbstractAsyncContextManager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+import aio_pika
 import aiohttp
 from aiohttp import web
 
 import duly
 from duly.transport import Envelope, SupportsBatches, Transport
+from duly_rabbitmq.plugin import transport_from_url as rabbitmq_from_url
 from duly_webhook.plugin import transport_from_url as webhook_from_url
 
 BATCH = 100  # what a scheduler gives to publish_many at a time
 PAYLOAD = bytes(100)
+QUEUE = "duly-benchmark"
 
 Send = Callable[[Sequence[Envelope]], Awaitable[object]]
 
@@ -92,8 +95,40 @@ def receive(port: Connection) -> None:
     asyncio.run(serve())
 
 
+@contextlib.asynccontextmanager
+async def rabbitmq(url: str) -> AsyncIterator[Rivals]:
+    """A durable queue and persistent messages, beside aio-pika and its outstanding confirms."""
+    try:
+        connection = await aio_pika.connect(url)
+    except aio_pika.exceptions.AMQPConnectionError as error:
+        raise Missing(str(error)) from None
+    async with connection:
+        channel = await connection.channel(on_return_raises=True)
+        queue = await channel.declare_queue(QUEUE, durable=True)
+
+        async def one(envelope: Envelope) -> None:
+            message = aio_pika.Message(
+                envelope.payload,
+                headers=dict(envelope.headers),
+                message_id=envelope.delivery_id,
+                type=envelope.event_name,
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            )
+            await channel.default_exchange.publish(message, QUEUE)
+
+        async def many(envelopes: Sequence[Envelope]) -> None:
+            await asyncio.gather(*map(one, envelopes))
+
+        try:
+            async with opened(rabbitmq_from_url(f"{url}?routing_key={QUEUE}")) as transport:
+                yield Rivals(transport, one, many)
+        finally:
+            await queue.delete(if_empty=False, if_unused=False)
+
+
 # By name: what yields the rivals, and the place where it is looked for.
 TRANSPORTS: dict[str, tuple[Callable[[str], AbstractAsyncContextManager[Rivals]], str]] = {
+    "rabbitmq": (rabbitmq, "amqp://guest:guest@127.0.0.1:5672/"),
     "webhook": (webhook, ""),
 }
 

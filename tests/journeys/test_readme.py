@@ -17,8 +17,8 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "program.py"
-# By the address that documents use: the fixture that yields that of an empty server.
-SERVERS = {"redis://localhost": "empty_redis"}
+# By the address that documents use: the fixture that yields that of a server, empty or shared.
+SERVERS = {"redis://localhost": "empty_redis", "amqp://localhost/": "rabbitmq_url"}
 DOCUMENTS = sorted(
     {
         *ROOT.glob("*.md"),
