@@ -203,6 +203,16 @@ async def test_unroutable_ones_among_others(rabbitmq_url, name, channel):
         assert (await queue.declare()).message_count == 50
 
 
+async def test_the_same_delivery_many_times_at_once(rabbitmq_url, name, channel):
+    """As by a scheduler whose lease has lapsed: none is taken for another."""
+    async with opened(rabbitmq_url, routing_key=name) as transport:
+        outcomes = await transport.publish_many([envelope()] * 20)
+        assert {type(each) for each in outcomes} == {Rejected}
+        queue = await channel.declare_queue(name, exclusive=True)
+        assert not any(await transport.publish_many([envelope()] * 20))
+        assert (await queue.declare()).message_count == 20
+
+
 async def test_an_exchange_is_declared_where_that_is_asked_for(rabbitmq_url, name, channel):
     async with opened(rabbitmq_url, exchange=name, declare="topic") as transport:
         exchange = await channel.declare_exchange(name, "topic", durable=True)  # it is the same
@@ -329,6 +339,21 @@ async def test_who_is_not_let_in(rabbitmq_url, path):
     assert "the-wrong-word" not in f"{told.value} {told.value.__cause__} {transport!r}"
     assert "no-such-host" in str(told.value) or "lets us not in" in str(told.value)
     await transport.close()
+
+
+def test_opened_again_in_another_event_loop(rabbitmq_url, name):
+    transport = transport_from_url(rabbitmq_url)
+
+    async def use() -> None:
+        await transport.open()
+        outcomes = await transport.publish_many(
+            [envelope(name, delivery_id=f"a:{number}:0") for number in range(100)]
+        )
+        assert {type(each) for each in outcomes} == {Rejected}
+        await transport.close()
+
+    for _ in range(2):
+        asyncio.run(use())
 
 
 async def test_not_open():

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aio_pika import DeliveryMode, Message
+from aio_pika.abc import HeadersType
 
 from duly.errors import Rejected
 from duly.transport import Envelope
@@ -37,7 +38,7 @@ def message_of(envelope: Envelope, *, persistent: bool) -> Message:
         headers[_EVENT_NAME], event_name = envelope.event_name, None
     return Message(
         envelope.payload,
-        headers={**headers},
+        headers=headers,
         message_id=_short(envelope.delivery_id),
         type=event_name,
         content_type=_content_type(envelope.metadata),
@@ -60,8 +61,8 @@ def fits(text: str) -> bool:
     return len(text) <= SHORT and len(text.encode()) <= SHORT
 
 
-def _headers(envelope: Envelope) -> dict[str, str]:
-    headers = {_header_name(name): value for name, value in envelope.headers.items()}
+def _headers(envelope: Envelope) -> HeadersType:
+    headers: HeadersType = {_header_name(name): value for name, value in envelope.headers.items()}
     if max(map(len, headers)) * _BYTES_OF_A_LETTER > _HEADER_NAME:
         for name in headers:
             if len(name.encode()) > _HEADER_NAME:

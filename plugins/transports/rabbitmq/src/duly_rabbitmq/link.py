@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Final, NamedTuple, cast
 
 import aiormq
@@ -62,6 +63,8 @@ class Link:
     async def open(self) -> None:
         """Connect, unless it is connected; see :meth:`channel`."""
         anew, self._open = not self._open, True
+        if anew:
+            self._turn = asyncio.Lock()  # of this event loop
         try:
             await self.channel()
         except TransportUnavailable:
@@ -150,9 +153,9 @@ class Link:
             self._line = line = await self._reach()
             self.limits = limits_of(line.driver, self._largest)
         elif closed is not None:  # its number is used again, so its end must have been answered
-            async with asyncio.timeout(_ANSWERING):
+            async with self._answering():
                 await asyncio.wait({closed.closing})
-        async with asyncio.timeout(_ANSWERING):
+        async with self._answering():
             channel = line.connection.channel(on_return_raises=True)
             await channel.initialize()
             await self._exchange.declare(channel)
@@ -182,11 +185,17 @@ class Link:
         line = self._line
         if line is None or not line.driver.is_opened:
             raise ConnectionError("the connection is lost")
+        # On a channel of its own, which the broker closes where there is no exchange.
+        own = line.connection.channel(_LOOKING, publisher_confirms=False)
+        async with self._answering(), own as channel:
+            await self._exchange.look(channel)
+
+    @contextlib.asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """Hang up on a broker that does not answer in time."""
         try:
             async with asyncio.timeout(_ANSWERING):
-                # On a channel of its own, which the broker closes where there is no exchange.
-                async with line.connection.channel(_LOOKING, publisher_confirms=False) as channel:
-                    await self._exchange.look(channel)
+                yield
         except TimeoutError:
             await self._hang_up()
             raise

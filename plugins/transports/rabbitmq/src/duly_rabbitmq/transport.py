@@ -53,6 +53,7 @@ class RabbitMQTransport:
             raise InvalidArgument(f"routing_key: it has at most {SHORT} bytes")
         self._persistent = persistent
         self._timeout = timeout.total_seconds()
+        self._under_way: dict[str, asyncio.Future[None]] = {}
         self._link = Link(server, Exchange(exchange, declare), max_message_size)
 
     def __repr__(self) -> str:
@@ -69,14 +70,17 @@ class RabbitMQTransport:
         routing_key = self._routing_key.fill(envelope.event_name)
         if not fits(routing_key):
             raise Rejected(f"its routing key is longer than {SHORT} bytes")
-        with translating(self._link.shown):
-            try:
+        # What is returned the driver knows by its message id alone, so one after the other.
+        id = str(message.message_id)
+        while (earlier := self._under_way.get(id)) is not None:
+            await asyncio.wait({earlier})
+        self._under_way[id] = done = asyncio.get_running_loop().create_future()
+        try:
+            with translating(self._link.shown):
                 await self._send(message, routing_key)
-            except ChannelClosed as error:
-                # If the broker told of a limit, it happens once: the next one is not sent.
-                self._link.learn_from(error)
-                self._link.limits.check(message)
-                raise
+        finally:
+            del self._under_way[id]
+            done.set_result(None)
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
         # All are written before the first is confirmed; the broker confirms many at once.
@@ -104,6 +108,11 @@ class RabbitMQTransport:
                 timeout=self._timeout,
                 wait=False,
             )
+        except ChannelClosed as error:
+            # If the broker told of a limit, it happens once: the next one is not sent.
+            self._link.learn_from(error)
+            self._link.limits.check(message)
+            raise
         except TimeoutError:
             self._link.check_blocked()
             await self._link.ask()
