@@ -26,6 +26,7 @@ SLOTS: Final = 20
 Tell = Callable[[str, object], None]
 
 
+@pytest.mark.timeout(150)  # some take long to start, and they start twice
 @pytest.mark.parametrize("kind", BROKERS)
 async def test_a_broker_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell

@@ -8,9 +8,9 @@ from tests.servers.rabbitmq import port_of, rabbitmq_url
 from tests.transports.rabbitmq_consumer import Consumer, understood
 
 from duly.testing.transports import (
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
-    HeaderCases,
-    OutageCases,
     Received,
     TransportHarness,
     TransportSuite,
@@ -48,12 +48,12 @@ class Exchanges(TransportHarness):
         return [understood(each) for each in await self.consumer.wait_for(number)]
 
 
-class TestRabbitMQ(Exchanges, BatchRefusalCases, HeaderCases, TransportSuite):
+class TestRabbitMQ(Exchanges, BatchRefusalCases, BatchHeaderCases, TransportSuite):
     def unacceptable(self, desk: Bench) -> Envelope:
         return desk.envelope(b"x" * (LIMIT + 1))
 
 
-class TestRabbitMQOutages(Exchanges, OutageCases):
+class TestRabbitMQOutages(Exchanges, BatchOutageCases):
     """The connection is cut, and nobody answers: the consumer has another way to the broker."""
 
     async def listen(self) -> None:
