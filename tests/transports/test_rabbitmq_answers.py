@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -176,6 +177,24 @@ async def test_more_headers_than_find_room_in_a_frame(rabbitmq_url, name):
         assert "headers have" in str(outcomes[1])
         got = await consumer.wait_for(2)
     assert got[0].headers["text"] == few["text"]
+
+
+async def test_headers_that_just_find_room(rabbitmq_url, name):
+    """To the last byte, so that the broker's own limit is met."""
+    async with (
+        Consumer(rabbitmq_url, name) as consumer,
+        opened(rabbitmq_url, exchange=name) as transport,
+    ):
+        text = "ß" * 100_000
+        with pytest.raises(Rejected) as told:
+            await transport.publish(envelope(metadata={"text": text}))
+        size, limit = map(int, re.findall(r"(\d+)", str(told.value)))
+        fitting = "x" * (len(text.encode()) - (size - limit))
+        with pytest.raises(Rejected):
+            await transport.publish(envelope(metadata={"text": fitting + "x"}))
+        await transport.publish(envelope(metadata={"text": fitting}))
+        (got,) = await consumer.wait_for(1)
+    assert got.headers["text"] == fitting
 
 
 # --- where they go

@@ -7,24 +7,22 @@ from contextlib import contextmanager
 from typing import Final
 
 from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
     AMQPChannelError,
-    AMQPError,
     AuthenticationError,
     ChannelClosed,
-    ChannelInvalidStateError,
     DeliveryError,
     ProbableAuthenticationError,
     PublishError,
 )
-from pamqp.exceptions import PAMQPException
 
 from duly.errors import Rejected, TransportError, TransportUnavailable
 from duly.url import mask
 
 __all__ = ["DRIVER_ERRORS", "limit_told_by", "translating"]
 
-DRIVER_ERRORS: Final = (AMQPError, PAMQPException, ChannelInvalidStateError, OSError, RuntimeError)
-"""All that it may raise; TimeoutError is an OSError."""
+DRIVER_ERRORS: Final = CONNECTION_EXCEPTIONS
+"""All that it may raise; OSError, and so TimeoutError, is among it."""
 
 _TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")
 

@@ -5,7 +5,6 @@ from typing import Final
 import aiormq.abc
 import attrs
 from aio_pika import Message
-from pamqp.header import ContentHeader
 
 from duly.errors import Rejected
 from duly_rabbitmq.content import header_bytes_at_most
@@ -15,7 +14,7 @@ __all__ = ["Limits", "limits_of"]
 _MIB: Final = 2**20
 # By the first version that has it by default.
 _LARGEST: Final = (((4,), 16 * _MIB), ((3, 8), 128 * _MIB))
-_AROUND_A_FRAME: Final = 8  # bytes
+_AROUND_PROPERTIES: Final = 20  # bytes: the frame, the class of the content and its size
 
 
 @attrs.frozen(kw_only=True)
@@ -36,8 +35,7 @@ class Limits:
                 f"the payload has {message.body_size} bytes, and the broker takes {self.payload}"
             )
         if self.frame is not None and header_bytes_at_most(message) > self.frame:
-            header = ContentHeader(properties=message.properties, body_size=message.body_size)
-            size = len(header.marshal()) + _AROUND_A_FRAME
+            size = len(message.properties.marshal()) + _AROUND_PROPERTIES
             if size > self.frame:
                 raise Rejected(
                     f"the headers have {size} bytes, and the broker takes {self.frame} in a frame"
