@@ -24,7 +24,7 @@ __all__ = ["Link"]
 _CONNECTING: Final = 10.0  # seconds, for one node
 _ANSWERING: Final = 5.0
 _CLOSING: Final = 2.0
-_WRITING: Final = 5  # messages for the driver to write; it has room for ten, answers included
+_WRITING: Final = 8  # messages for the driver to write; it has room for ten, answers included
 _LOOKING: Final = 100  # the number of a channel that no other has
 
 
