@@ -270,6 +270,44 @@ async def test_an_exchange_that_does_not_exist_yet(rabbitmq_url, name):
             assert len(await consumer.wait_for(1)) == 1
 
 
+async def test_an_exchange_that_goes_and_comes_in_mid_run(rabbitmq_url, name, channel):
+    """The channel is closed with much in flight; the connection stays, and nothing is lost."""
+    queue = await channel.declare_queue(name, exclusive=True)
+
+    async def declare() -> None:
+        await queue.bind(await channel.declare_exchange(name, "fanout"))
+
+    await declare()
+    waiting = {b"%d" % number for number in range(2000)}
+    kinds: set[type] = set()
+    async with opened(rabbitmq_url, exchange=name) as transport:
+
+        async def publish() -> None:
+            while waiting:
+                taken = [waiting.pop() for _ in range(min(50, len(waiting)))]
+                outcomes = await transport.publish_many(
+                    [envelope(payload=each, delivery_id=f"{each.decode()}:1:0") for each in taken]
+                )
+                kinds.update(map(type, outcomes))
+                waiting.update(
+                    each for each, outcome in zip(taken, outcomes, strict=True) if outcome
+                )
+                await asyncio.sleep(0.01 if any(outcomes) else 0)
+
+        publishers = asyncio.gather(*(publish() for _ in range(4)))
+        for _ in range(5):
+            await channel.exchange_delete(name)
+            await asyncio.sleep(0.02)
+            await declare()
+        await publishers
+    assert kinds <= {type(None), TransportError, Rejected}  # between exchange and binding it is
+    found = set()
+    for _ in range((await queue.declare()).message_count):
+        found.add((await queue.get(no_ack=True)).body)
+    assert len(found) == 2000
+    await channel.exchange_delete(name)
+
+
 async def test_a_full_queue_refuses_for_now(rabbitmq_url, name, channel):
     full = {"x-max-length": 1, "x-overflow": "reject-publish"}
     queue = await channel.declare_queue(name, exclusive=True, arguments=full)
