@@ -6,7 +6,7 @@ A broker is one small class in tests/journeys/brokers, and one line here.
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.journeys.brokers import Broker
@@ -67,6 +67,44 @@ async def test_a_broker_killed_in_mid_delivery(
     if kind.acknowledges:
         assert not lost
     explain(worker, twice, {(each.id, each.delivery_id) for each in arrivals})
+    if kind.deduplicates:
+        assert not twice
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("kind", BROKERS)
+async def test_a_scheduler_killed_in_mid_delivery(
+    journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell
+) -> None:
+    """What it had published without telling the store comes again, unless the broker drops it."""
+    messages = made()
+    async with kind(tmp_path) as broker:
+        options: dict[str, Any] = {
+            "transport": broker.url,
+            "slots": SLOTS,
+            "batch": SLOTS,
+            "lease": 1,
+        }
+        first = await journey.start(**options)
+        await journey.client.schedule_many(messages)
+        await first.noted("settled", MESSAGES // 5)
+        await first.kill()
+        held = set(first.ids("claimed")) - set(first.ids("settled"))
+        second = await journey.start(**options)
+        stats = await journey.emptied()
+        assert stats.dead == 0
+        await all_read(journey, broker)
+        await second.stop()
+        arrivals = [each for each in await broker.arrivals() if each.id in ids_of(messages)]
+
+    found = Counter(each.id for each in arrivals)
+    twice = {id for id, number in found.items() if number > 1}
+    told = f"{len(held)} held when it was killed, {len(twice)} came twice"
+    record_property("told", told)
+    print(f"{kind.__name__}: {told}")  # noqa: T201  # shown by -rP
+    assert found.keys() == ids_of(messages)
+    assert twice <= {id for id, number in journey.count("claimed").items() if number > 1}
+    assert len({(each.id, each.delivery_id) for each in arrivals}) == len(found)
     if kind.deduplicates:
         assert not twice
 

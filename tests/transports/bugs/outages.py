@@ -1,7 +1,7 @@
 """Bugs that show when the broker is away."""
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.transports.postbox import PostboxTransport, found_by
 
@@ -76,12 +76,14 @@ class CannotCloseWhenAway(PostboxTransport):
 
 @found_by("test_what_was_accepted_is_there_when_it_is_back")
 class AcceptsWhatItSendsLater(PostboxTransport):
+    _sent_later: ClassVar[list[asyncio.Future[str | None]]] = []
+
     async def publish(self, envelope: Envelope) -> str | None:
         writer = self._writer
 
         def send() -> None:
             if writer is self._writer:  # not so when the connection was lost
-                self._send(envelope)
+                self._sent_later.append(self._send(envelope))
 
         asyncio.get_running_loop().call_later(0.005, send)
         return None

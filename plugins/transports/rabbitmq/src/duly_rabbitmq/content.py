@@ -10,7 +10,7 @@ from aio_pika.abc import HeadersType
 from duly.errors import Rejected
 from duly.transport import Envelope
 
-__all__ = ["SHORT", "header_bytes_at_most", "message_of"]
+__all__ = ["SHORT", "fits", "header_bytes_at_most", "message_of"]
 
 SHORT: Final = 255
 """Bytes of UTF-8 that names and properties may have."""
