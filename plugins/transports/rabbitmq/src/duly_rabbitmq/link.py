@@ -3,36 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import aiormq
-import aiormq.abc
 import attrs
-from aio_pika import Connection
 from aio_pika.exceptions import ChannelClosed
-from yarl import URL
 
 from duly.errors import TransportError, TransportUnavailable
-from duly_rabbitmq.errors import DRIVER_ERRORS, limit_told_by, translating
+from duly_rabbitmq.errors import limit_told_by, translating
 from duly_rabbitmq.exchange import Exchange
 from duly_rabbitmq.limits import Limits, limits_of
+from duly_rabbitmq.line import Line, is_busy, reach, takes
 from duly_rabbitmq.server import Server
 from duly_rabbitmq.shared import Shared
 
 __all__ = ["Link"]
 
-_CONNECTING: Final = 10.0  # seconds, for one node
-_ANSWERING: Final = 5.0
+_ANSWERING: Final = 5.0  # seconds
 _CLOSING: Final = 2.0
-_WRITING: Final = 8  # messages for the driver to write; it has room for ten, answers included
 _LOOKING: Final = 100  # the number of a channel that no other has
-
-
-class _Line(NamedTuple):
-    """A connection, and the driver's own beneath it, which knows more."""
-
-    connection: Connection
-    driver: aiormq.abc.AbstractConnection
 
 
 class Link:
@@ -53,7 +42,7 @@ class Link:
         self._largest = largest
         self._tls = server.context()
         self._open = False
-        self._line: _Line | None = None
+        self._line: Line | None = None
         self._channel: aiormq.Channel | None = None
         self._turn = asyncio.Lock()
         self._connect = Shared(self._make_channel)
@@ -96,7 +85,7 @@ class Link:
             if not self._open:
                 raise TransportUnavailable(f"the transport to {self.shown} is not open")
             channel = self._channel
-            if channel is None or not _takes(channel):
+            if channel is None or not takes(channel):
                 with translating(self.shown):
                     await self._connect()
                 continue
@@ -104,9 +93,9 @@ class Link:
             # broker may have closed meanwhile: the broker closes the connection for that.
             async with self._turn:
                 # The driver tells nobody when it has written.
-                while _is_busy(channel):  # noqa: ASYNC110  # there is no event to wait for
+                while is_busy(channel):  # noqa: ASYNC110  # there is no event to wait for
                     await asyncio.sleep(0)
-            if _takes(channel):
+            if takes(channel):
                 self.check_blocked()
                 return channel
 
@@ -131,26 +120,16 @@ class Link:
         Raises:
             TransportUnavailable: it has.
         """
-        if self._line is None:
-            return
-        # The driver tells it by a coroutine that waits while the broker blocks us, and that ends
-        # at its first step where it does not.
-        first_step = self._line.driver.ready().__await__()
-        try:
-            next(first_step)
-        except StopIteration:
-            return
-        finally:
-            first_step.close()
-        raise TransportUnavailable(
-            f"{self.shown} takes no messages for now: it is short of memory or disk"
-        )
+        if self._line is not None and self._line.is_blocked:
+            raise TransportUnavailable(
+                f"{self.shown} takes no messages for now: it is short of memory or disk"
+            )
 
     async def _make_channel(self) -> None:
         line, closed = self._line, self._channel
         if line is None or not line.driver.is_opened:
             await self._hang_up()
-            self._line = line = await self._reach()
+            self._line = line = await reach(self._server, self._tls)
             self.limits = limits_of(line.driver, self._largest)
         elif closed is not None:  # its number is used again, so its end must have been answered
             async with self._answering():
@@ -161,25 +140,6 @@ class Link:
             await self._exchange.declare(channel)
             # Its own publish() waits for the socket after each message; the driver need not.
             self._channel = cast(aiormq.Channel, await channel.get_underlay_channel())
-
-    async def _reach(self) -> "_Line":
-        """A connection to the first node that lets us in."""
-        *others, last = self._server.urls()
-        for url in others:
-            with contextlib.suppress(*DRIVER_ERRORS):
-                return await self._connect_to(url)
-        return await self._connect_to(last)
-
-    async def _connect_to(self, url: URL) -> "_Line":
-        connection = Connection(url, ssl_context=self._tls)
-        try:
-            await connection.connect(timeout=_CONNECTING)
-        except BaseException:
-            await connection.close()  # or it would do so when it is collected
-            raise
-        if connection.transport is None:  # it closed in this moment
-            raise ConnectionError("the connection is lost")
-        return _Line(connection, connection.transport.connection)
 
     async def _look(self) -> None:
         line = self._line
@@ -214,18 +174,3 @@ class Link:
         self._leaving.discard(closing)
         if not closing.cancelled():
             closing.exception()  # it is gone, however it went
-
-
-def _takes(channel: aiormq.Channel) -> bool:
-    """Whether the broker has closed neither the channel nor the connection.
-
-    The driver strikes a channel off before it answers the broker; closed it is a little later.
-    """
-    connection = channel.connection
-    known = connection.channels.get(channel.number) is channel
-    return known and connection.is_opened and not channel.is_closed
-
-
-def _is_busy(channel: aiormq.Channel) -> bool:
-    """Whether the driver has enough to write, and will have written it soon."""
-    return channel.connection.write_queue.qsize() >= _WRITING and _takes(channel)
