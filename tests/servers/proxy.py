@@ -1,22 +1,24 @@
-"""A wire between a client and a server that can be cut and held up without touching the server."""
+"""A TCP proxy of the tests' own: what goes through it can be cut, also while both ends live on."""
 
 import asyncio
 import contextlib
+from ssl import SSLContext
 from typing import Self
 
 
 class Proxy:
-    """Passes bytes on between those who connect to ``port`` and the server at ``target``.
+    """Passes on what comes at ``port`` to another port of the loopback, in this event loop.
 
-    It is like a network: :meth:`stop` cuts every connection and refuses new ones, :meth:`start`
-    lets them in again at the same port, and :meth:`hold` keeps what is sent until :meth:`let_go`.
+    With a context its own end is encrypted.
     """
 
-    def __init__(self, target: int) -> None:
-        self.port = 0
-        self._target = target
+    def __init__(self, port: int, to: int, *, ssl: SSLContext | None = None) -> None:
+        self.port = port
+        self._to = to
+        self._ssl = ssl
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
 
@@ -25,54 +27,57 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        await self.cut()
 
     async def start(self) -> None:
-        """Accept connections; the port is free at first and the same later."""
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, reuse_address=True
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen, also once more."""
+        if self._server is None:
+            self._server = await asyncio.start_server(
+                self._serve, "127.0.0.1", self.port, ssl=self._ssl
+            )
 
-    async def stop(self) -> None:
-        """Cut all connections, and accept none."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in (tasks := [*self._tasks]):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def cut(self) -> None:
+        """Cut all connections without a word, and listen no more."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self.flow()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
-    def hold(self) -> None:
-        """Pass nothing on, as if the other side had stopped in its tracks."""
+    def freeze(self) -> None:
+        """Pass nothing on any more; connections stay, and new ones are accepted."""
         self._flowing.clear()
 
-    def let_go(self) -> None:
-        """Pass on what was held, and all that follows."""
+    def flow(self) -> None:
+        """Go on after a freeze, with what was held back first."""
         self._flowing.set()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        writers = [writer]
+        self._writers.add(writer)
         try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                there, back = await asyncio.open_connection("127.0.0.1", self._target)
-                writers.append(back)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._pass_on(reader, back))
-                    group.create_task(self._pass_on(there, writer))
-        except* OSError:
-            pass  # one side hung up
+            with contextlib.suppress(OSError):
+                there, back = await asyncio.open_connection("127.0.0.1", self._to)
+                self._writers.add(back)
+                await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+                self._writers.discard(back)
         finally:
-            for each in writers:
-                each.transport.abort()
+            writer.close()
+            self._writers.discard(writer)
             self._tasks.discard(task)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self._flowing.wait()
-            writer.write(data)
-            await writer.drain()
-        raise ConnectionError("one side hung up, and so does the other")
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One way; when it is at its end, so is the other."""
+        try:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65536):
+                    await self._flowing.wait()
+                    writer.write(data)
+                    await writer.drain()
+        finally:
+            writer.close()

@@ -110,3 +110,11 @@ def rabbitmq_url() -> Iterator[str]:
 def port_of(url: str) -> int:
     """The port of a broker's address."""
     return urlsplit(url).port or STANDARD
+
+
+def at_ports(url: str, *ports: int) -> str:
+    """The address of the same broker with the same login, at other ports of the loopback."""
+    parts = urlsplit(url)
+    login, at, _ = parts.netloc.rpartition("@")
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return parts._replace(netloc=f"{login}{at}{hosts}").geturl()

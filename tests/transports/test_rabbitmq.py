@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import pytest
+from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
-from tests.servers.rabbitmq import port_of, rabbitmq_url
+from tests.servers.rabbitmq import at_ports, port_of, rabbitmq_url
 from tests.transports.rabbitmq_consumer import Consumer, understood
 
 from duly.testing.transports import (
@@ -58,20 +59,19 @@ class TestRabbitMQOutages(Exchanges, BatchOutageCases):
 
     async def listen(self) -> None:
         await super().listen()
-        self.proxy = Proxy(port_of(self.url))
+        self.proxy = Proxy(free_port(), port_of(self.url))
         await self.proxy.start()
 
     async def drop(self) -> None:
         await super().drop()
-        await self.proxy.stop()
+        await self.proxy.cut()
 
     async def make_transport(self) -> Transport:
-        return transport_from_url(
-            f"amqp://guest:guest@127.0.0.1:{self.proxy.port}/?exchange={self.namespace}"
-        )
+        url = at_ports(self.url, self.proxy.port)
+        return transport_from_url(f"{url}?exchange={self.namespace}")
 
     async def break_connection(self) -> None:
-        await self.proxy.stop()
+        await self.proxy.cut()
 
     async def restore_connection(self) -> None:
         await self.proxy.start()

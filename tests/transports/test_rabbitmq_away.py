@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
-from tests.servers.rabbitmq import port_of
+from tests.servers.rabbitmq import at_ports, port_of
 from tests.transports.rabbitmq_consumer import Consumer
 from tests.transports.rabbitmq_kit import channel, envelope, name, opened, rabbitmq_url
 
@@ -16,17 +16,21 @@ from duly_rabbitmq.plugin import transport_from_url
 __all__ = ["channel", "name", "rabbitmq_url"]  # fixtures are found by their names
 
 
+def proxy_to(url: str) -> Proxy:
+    return Proxy(free_port(), port_of(url))
+
+
 async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
     monkeypatch.setattr(duly_rabbitmq.link, "_ANSWERING", 0.2)
     monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
-    async with Consumer(rabbitmq_url, name) as consumer, Proxy(port_of(rabbitmq_url)) as proxy:
-        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/"
+    async with Consumer(rabbitmq_url, name) as consumer, proxy_to(rabbitmq_url) as proxy:
+        url = at_ports(rabbitmq_url, proxy.port)
         async with opened(url, exchange=name, timeout="0.2") as transport:
             await transport.publish(envelope())
-            proxy.hold()
+            proxy.freeze()
             with pytest.raises(TransportUnavailable, match="does not answer in time"):
                 await transport.publish(envelope())
-            proxy.let_go()
+            proxy.flow()
             await transport.publish(envelope(payload=b"last"))
             while (await consumer.wait_for(2))[-1].body != b"last":
                 await consumer.wait_for(len(consumer.messages) + 1)
@@ -34,12 +38,12 @@ async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
 
 async def test_closing_while_the_broker_is_silent(rabbitmq_url, monkeypatch):
     monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
-    async with Proxy(port_of(rabbitmq_url)) as proxy:
-        transport = transport_from_url(f"amqp://guest:guest@127.0.0.1:{proxy.port}/")
+    async with proxy_to(rabbitmq_url) as proxy:
+        transport = transport_from_url(at_ports(rabbitmq_url, proxy.port))
         await transport.open()
         publish = asyncio.ensure_future(transport.publish(envelope()))
         await asyncio.sleep(0)
-        proxy.hold()
+        proxy.freeze()
         await transport.close()
         publish.cancel()
         await asyncio.gather(publish, return_exceptions=True)
@@ -55,18 +59,18 @@ async def test_a_message_that_is_not_confirmed_in_time(rabbitmq_url, name, chann
 
 
 async def test_the_next_node_where_the_first_is_away(rabbitmq_url, name):
-    hosts = f"127.0.0.1:{free_port()},127.0.0.1:{port_of(rabbitmq_url)}"
-    async with opened(f"amqp://guest:guest@{hosts}/") as transport:
+    url = at_ports(rabbitmq_url, free_port(), port_of(rabbitmq_url))
+    async with opened(url) as transport:
         with pytest.raises(Rejected):
             await transport.publish(envelope(name))
 
 
 async def test_it_connects_by_itself(rabbitmq_url, name):
-    async with Consumer(rabbitmq_url, name) as consumer, Proxy(port_of(rabbitmq_url)) as proxy:
-        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/"
+    async with Consumer(rabbitmq_url, name) as consumer, proxy_to(rabbitmq_url) as proxy:
+        url = at_ports(rabbitmq_url, proxy.port)
         async with opened(url, exchange=name) as transport:
             for number in range(3):
-                await proxy.stop()
+                await proxy.cut()
                 (reason,) = await transport.check()
                 assert str(proxy.port) in reason
                 with pytest.raises(TransportUnavailable):

@@ -38,6 +38,14 @@ class Line(NamedTuple):
             first_step.close()
         return True
 
+    async def hang_up(self) -> None:
+        """Close both; it may take as long as the broker is silent."""
+        # Left to itself the connection would wait for a call back that does not come when the
+        # event loop ends meanwhile, and with it the program would not.
+        self.connection.transport = None
+        await self.connection.close()
+        await self.driver.close()
+
 
 async def reach(server: Server, tls: ssl.SSLContext | None) -> Line:
     """Connect to the nodes of a broker in turn, until one lets us in.

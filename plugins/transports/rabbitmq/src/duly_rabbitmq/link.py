@@ -164,7 +164,7 @@ class Link:
         line, self._line, self._channel = self._line, None, None
         if line is None:
             return
-        closing = asyncio.get_running_loop().create_task(line.connection.close())
+        closing = asyncio.get_running_loop().create_task(line.hang_up())
         self._leaving.add(closing)
         closing.add_done_callback(self._left)
         # A broker that is silent is not waited for; the driver gives it up by itself.
