@@ -8,6 +8,7 @@ from tests.journeys.kit import Journey
 from tests.journeys.props import Gate
 from tests.servers.mqtt import empty_mqtt
 from tests.servers.nats import empty_nats, empty_nats_url
+from tests.servers.rabbitmq import rabbitmq_url
 from tests.servers.redis import empty_redis, redis_url
 
 # Fixtures are found by their names.
@@ -18,6 +19,7 @@ __all__ = [
     "empty_redis",
     "gate",
     "journey",
+    "rabbitmq_url",
     "redis_url",
 ]
 

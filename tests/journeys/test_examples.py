@@ -25,6 +25,7 @@ SERVED = {"embedded_service.py"}  # they run until they are stopped
 SERVERS = {
     "jetstream.py": "empty_nats_url",
     "mqtt.py": "empty_mqtt",
+    "rabbitmq.py": "rabbitmq_url",
     "redis_streams.py": "empty_redis",
 }
 PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED)

@@ -17,8 +17,9 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "program.py"
-# By the address that documents use: the fixture that yields that of an empty server.
+# By the address that documents use: the fixture that yields that of a server, empty or shared.
 SERVERS = {
+    "amqp://localhost/": "rabbitmq_url",
     "localhost:4222": "empty_nats",
     "mqtt://localhost": "empty_mqtt",
     "redis://localhost": "empty_redis",

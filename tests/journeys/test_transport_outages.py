@@ -17,6 +17,7 @@ from tests.journeys.brokers.mqtt import (
     UnacknowledgedMqttBroker,
 )
 from tests.journeys.brokers.nats import JetStreamBroker, NatsBroker
+from tests.journeys.brokers.rabbitmq import RabbitMQBroker
 from tests.journeys.brokers.redis_streams import (
     ChannelBroker,
     DeduplicatingStreamBroker,
@@ -33,6 +34,7 @@ BROKERS: Final[list[type[Broker]]] = [
     StreamBroker,
     DeduplicatingStreamBroker,
     ChannelBroker,
+    RabbitMQBroker,
     MqttBroker,
     ExactlyOnceMqttBroker,
     CrashingMqttBroker,
@@ -45,6 +47,7 @@ SLOTS: Final = 20
 Tell = Callable[[str, object], None]
 
 
+@pytest.mark.timeout(150)  # some take long to start, and they start twice
 @pytest.mark.parametrize("kind", BROKERS)
 async def test_a_broker_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell
@@ -89,6 +92,7 @@ async def test_a_broker_killed_in_mid_delivery(
         assert not twice
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("kind", BROKERS)
 async def test_a_scheduler_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-PATIENCE: Final = 30.0  # seconds until a server that does not come up is given up
+PATIENCE: Final = 50.0  # seconds until a server that does not come up is given up
 
 
 def free_port() -> int:
