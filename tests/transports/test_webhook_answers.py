@@ -2,16 +2,14 @@
 
 import asyncio
 import socket
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.servers.certificates import Certificates
 from tests.transports.webhook_receiver import Receiver
 
 from duly import InvalidArgument, Rejected, TransportError, TransportUnavailable
@@ -296,27 +294,11 @@ def test_targets_that_are_refused(target):
         WebhookTransport(target)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", cert, "-keyout", key],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return cert, key
-
-
-async def test_tls(certificate):
-    cert, key = certificate
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=cert)
-    context.load_cert_chain(cert, key)
-    context.verify_mode = ssl.CERT_REQUIRED
-    receiver = Receiver(ssl=context)
+async def test_tls(certificates: Certificates):
+    receiver = Receiver(ssl=certificates.server_context(ask=True))
     await receiver.start()
-    url = f"https://127.0.0.1:{receiver.port}/?allow_private=true&tls_ca={cert}"
+    url = f"https://127.0.0.1:{receiver.port}/?allow_private=true&tls_ca={certificates.ca}"
+    cert, key = certificates.client
     try:
         assert await publish(transport_from_url(f"{url}&tls_cert={cert}&tls_key={key}")) == "202"
         with pytest.raises(TransportUnavailable):  # which certificate is asked for, it cannot show
