@@ -10,12 +10,15 @@ from typing import Final
 
 import pytest
 from tests.journeys.brokers import Broker
+from tests.journeys.brokers.kafka import KafkaBroker, MeshBroker
 from tests.journeys.brokers.webhook import WebhookBroker
 from tests.journeys.kit import Journey, Worker, batch, ids_of, until
 
 from duly import Message, after
 
 BROKERS: Final[list[type[Broker]]] = [
+    KafkaBroker,
+    MeshBroker,
     WebhookBroker,
 ]
 MESSAGES: Final = 1000
