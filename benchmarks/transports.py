@@ -20,9 +20,12 @@ from typing import NamedTuple
 
 import aiohttp
 from aiohttp import web
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 import duly
 from duly.transport import Envelope, SupportsBatches, Transport
+from duly_kafka.plugin import transport_from_url as kafka_from_url
 from duly_webhook.plugin import transport_from_url as webhook_from_url
 
 BATCH = 100  # what a scheduler gives to publish_many at a time
@@ -92,8 +95,44 @@ def receive(port: Connection) -> None:
     asyncio.run(serve())
 
 
+@contextlib.asynccontextmanager
+async def kafka(url: str) -> AsyncIterator[Rivals]:
+    """A topic of its own, beside aiokafka's idempotent producer."""
+    topic = f"duly-benchmark-{time.time_ns()}"
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=url.removeprefix("kafka://"))
+    producer = AIOKafkaProducer(
+        bootstrap_servers=url.removeprefix("kafka://"), acks="all", enable_idempotence=True
+    )
+    try:
+        await consumer.start()  # which makes the topic, where topics are made on demand
+        await producer.start()
+    except KafkaError as error:
+        raise Missing(str(error)) from None
+    finally:
+        await consumer.stop()
+
+    def sent(envelope: Envelope) -> Awaitable[Awaitable[object]]:
+        headers = [(name, text.encode()) for name, text in envelope.headers.items()]
+        key = envelope.delivery_id.encode()
+        sending: Awaitable[Awaitable[object]] = producer.send(
+            topic, envelope.payload, key, headers=headers
+        )
+        return sending
+
+    async def one(envelope: Envelope) -> None:
+        await (await sent(envelope))
+
+    async def many(envelopes: Sequence[Envelope]) -> None:
+        await asyncio.gather(*[await sent(envelope) for envelope in envelopes])
+
+    async with opened(kafka_from_url(f"{url}?topic={topic}")) as transport:
+        yield Rivals(transport, one, many)
+    await producer.stop()
+
+
 # By name: what yields the rivals, and the place where it is looked for.
 TRANSPORTS: dict[str, tuple[Callable[[str], AbstractAsyncContextManager[Rivals]], str]] = {
+    "kafka": (kafka, "kafka://localhost:9092"),
     "webhook": (webhook, ""),
 }
 
