@@ -10,9 +10,9 @@ from tests.servers.proxy import Proxy
 from tests.transports.kafka_reader import Reader, understood
 
 from duly.testing.transports import (
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
-    HeaderCases,
-    OutageCases,
     ReceiptCases,
     Received,
     TransportHarness,
@@ -50,7 +50,7 @@ class KafkaHarness(TransportHarness):
         return desk.envelope(bytes(LARGEST))
 
 
-class TestKafka(KafkaHarness, BatchRefusalCases, ReceiptCases, HeaderCases, TransportSuite):
+class TestKafka(KafkaHarness, BatchRefusalCases, BatchHeaderCases, ReceiptCases, TransportSuite):
     """Every case but those of an outage, on whatever Kafka there is."""
 
     @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ class TestKafka(KafkaHarness, BatchRefusalCases, ReceiptCases, HeaderCases, Tran
         self.url = kafka_url
 
 
-class CutOff(KafkaHarness, OutageCases):
+class CutOff(KafkaHarness, BatchOutageCases):
     """A broker that can be reached through a proxy only."""
 
     kind: type[KafkaServer]
@@ -88,7 +88,7 @@ class TestKafkaOutages(CutOff):
     kind = MockKafka
 
 
-class TestMesh(CutOff, BatchRefusalCases, ReceiptCases, HeaderCases, TransportSuite):
+class TestMesh(CutOff, BatchRefusalCases, BatchHeaderCases, ReceiptCases, TransportSuite):
     """All of it once more, on another broker."""
 
     kind = MeshKafka
