@@ -304,6 +304,16 @@ async def test_a_broker_that_hangs():
             assert await transport.check() == []
 
 
+async def test_closed_while_a_topic_is_looked_for():
+    async with behind_proxy() as (url, proxy, _):
+        async with opened(f"{url}?topic={new_topic()}&timeout=60") as transport:
+            proxy.freeze()
+            publish = asyncio.ensure_future(told(transport))
+            await asyncio.sleep(0.05)
+            await transport.close()
+            assert type(await publish) is TransportUnavailable
+
+
 async def test_health_tells_of_a_broker_that_is_gone():
     async with behind_proxy() as (url, proxy, topic):
         async with opened(f"{url}?topic={topic}") as transport:

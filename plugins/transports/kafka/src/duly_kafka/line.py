@@ -10,7 +10,7 @@ from duly_kafka.producer import Producer
 
 __all__ = ["Line"]
 
-_CLOSING: Final = 2.0  # seconds for what is on its way
+_CLOSING: Final = 2.0  # seconds for what is on its way; a scheduler waits for 5
 
 
 class Line:
@@ -45,11 +45,11 @@ class Line:
         self._is_open = False
         if self._starting is not None:
             self._starting.cancel()
-            await asyncio.wait([self._starting])
+            await asyncio.wait([self._starting], timeout=_CLOSING)
         if self._producer is not None:
             self._end(self._producer, _CLOSING)
         if self._ending:  # one that hangs ends by itself, when its requests are over
-            await asyncio.wait(self._ending, timeout=2 * _CLOSING)
+            await asyncio.wait(self._ending, timeout=_CLOSING + 0.5)
 
     async def producer(self) -> Producer:
         """The one that is to be used now.

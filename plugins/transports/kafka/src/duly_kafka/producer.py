@@ -72,7 +72,7 @@ class Producer:
         self._creating = asyncio.Lock()
         self._idempotent = settings["enable_idempotence"]
         self._given_up = given_up
-        self._ended = False
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.usable = False
         """Whether it is started, and neither lost nor spoiled."""
 
@@ -121,12 +121,14 @@ class Producer:
 
     async def answers(self) -> bool:
         """Whether any broker does; when none does it is lost."""
-        if self._ended:
-            return False
         answer = False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._timeout):
-                answer = bool(await self._driver.client.force_metadata_update())
+        if not self._ended.done():
+            update = self._driver.client.force_metadata_update()  # with all that ask meanwhile
+            await asyncio.wait(
+                [update, self._ended], timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            answer = update.done() and bool(update.result())
+            update.cancel()
         if not answer:
             self._lose("no broker answers")
         return answer
@@ -145,7 +147,7 @@ class Producer:
         self.usable = False
         await self._waiting.pass_by(patience)
         self._lose("the producer was closed")
-        self._ended = True
+        self._ended.set_result(None)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
@@ -169,8 +171,7 @@ class Producer:
 
     async def _find(self, topic: str, new: NewTopics | None) -> None:
         """Look for a topic; aiokafka asks for all that there are, and so makes none by asking."""
-        if not await self.answers():
-            raise ProducerClosed if self._ended else self._gone("no broker answers")
+        await self._update()
         if self._knows(topic):
             return
         if new is None:
@@ -179,13 +180,17 @@ class Producer:
             if self._knows(topic):
                 return
             try:
-                await new.create(topic, self._cluster, self._patience)
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self._timeout):
+                    await new.create(topic, self._cluster, self._patience)
                     while not self._knows(topic):
                         await asyncio.sleep(_PAUSE)
-                        await self.answers()
+                        await self._update()
             except FAILURES as error:
                 raise translated(error, f"{topic} could not be created") from error
+
+    async def _update(self) -> None:
+        if not await self.answers():
+            raise ProducerClosed if self._ended.done() else self._gone("no broker answers")
 
     def _send(self, record: Record) -> Any:
         topic, key, value, headers = record
