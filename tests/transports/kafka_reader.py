@@ -1,10 +1,13 @@
 """A consumer of Kafka that reads a topic from its beginning, with aiokafka's own means."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from duly.testing.transports import Received
 
@@ -14,17 +17,17 @@ EVENT_NAME = "duly-event-name"
 class Reader:
     """Asks for a topic, which brokers that make topics on demand then have, and keeps all of it."""
 
-    def __init__(self, url: str, topic: str, **more: Any) -> None:
+    def __init__(self, url: str, topic: str) -> None:
         self.topic = topic
         self.records: list[Any] = []
+        self._servers = url.removeprefix("kafka://")
         self._consumer = AIOKafkaConsumer(
             topic,
-            bootstrap_servers=url.removeprefix("kafka://"),
+            bootstrap_servers=self._servers,
             group_id=None,  # it takes all partitions
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
             max_partition_fetch_bytes=2**24,
-            **more,
         )
 
     async def start(self) -> None:
@@ -36,7 +39,13 @@ class Reader:
                 await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
+        """Hang up, and remove the topic where a broker can do that."""
         await self._consumer.stop()
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        with contextlib.suppress(AttributeError, KafkaError):  # the mock cluster has no controller
+            await admin.start()
+            await admin.delete_topics([self.topic])
+        await admin.close()
 
     async def wait_for(self, number: int) -> Sequence[Any]:
         """All records so far, as soon as there are so many."""

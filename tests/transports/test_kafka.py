@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 import pytest_asyncio
-from tests.servers.kafka import KafkaServer, MeshKafka, MockKafka
+from tests.servers.kafka import KafkaServer, MeshKafka, MockKafka, kafka_url
 from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from tests.transports.kafka_reader import Reader, understood
@@ -22,7 +22,9 @@ from duly.testing.transports.bench import Bench
 from duly.transport import Envelope, Transport
 from duly_kafka.plugin import transport_from_url
 
-LARGEST = 2 * 2**20
+__all__ = ["kafka_url"]  # a fixture is found by its name
+
+LARGEST = 2 * 2**20  # bytes
 
 
 class KafkaHarness(TransportHarness):
@@ -30,6 +32,7 @@ class KafkaHarness(TransportHarness):
 
     url: str
     options = ""
+    largest = 1_000_000  # with its headers this is what brokers take by default
 
     async def listen(self) -> None:
         self.reader = Reader(self.url, self.namespace)

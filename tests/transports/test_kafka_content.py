@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
+from tests.servers.kafka import kafka_url
 from tests.transports.envelopes import envelope
 from tests.transports.kafka_reader import Reader
 
@@ -15,6 +16,8 @@ from duly.transport import Envelope
 from duly_kafka import Cluster, KafkaTransport, NewTopics
 from duly_kafka.plugin import transport_from_url
 from duly_kafka.topics import Topics
+
+__all__ = ["kafka_url"]  # a fixture is found by its name
 
 
 @pytest.fixture

@@ -200,8 +200,13 @@ async def test_a_topic_that_is_not_there(mesh, many):
             assert type(error) is TransportError
             assert f"{topic}: there is no such topic" in str(error)
         assert topic not in await topics(mesh)
-        assert await payloads(mesh.url, topic, 0) == []  # which makes it
+        reader = Reader(mesh.url, topic)
+        await reader.start()  # which makes it
         assert await told(transport) == f"{topic}-0@0"
+        await reader.stop()
+        await transport.check()
+        assert type(await told(transport)) is TransportError  # it is not made anew
+        assert topic not in await topics(mesh)
 
 
 async def test_a_topic_is_created_where_that_is_asked(mesh):
