@@ -99,17 +99,16 @@ def receive(port: Connection) -> None:
 async def kafka(url: str) -> AsyncIterator[Rivals]:
     """A topic of its own, beside aiokafka's idempotent producer."""
     topic = f"duly-benchmark-{time.time_ns()}"
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=url.removeprefix("kafka://"))
-    producer = AIOKafkaProducer(
-        bootstrap_servers=url.removeprefix("kafka://"), acks="all", enable_idempotence=True
-    )
+    servers = url.removeprefix("kafka://")
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers)
     try:
         await consumer.start()  # which makes the topic, where topics are made on demand
-        await producer.start()
     except KafkaError as error:
         raise Missing(str(error)) from None
     finally:
         await consumer.stop()
+    producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
+    await producer.start()
 
     def sent(envelope: Envelope) -> Awaitable[Awaitable[object]]:
         headers = [(name, text.encode()) for name, text in envelope.headers.items()]

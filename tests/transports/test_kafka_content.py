@@ -195,7 +195,8 @@ def test_security(url, protocol, mechanism):
 async def test_more_of_aiokafka_s_own(kafka_url, topic):
     """What no URL can hold."""
     cluster = Cluster(hosts=[("nowhere.invalid", None)], more={
-        "bootstrap_servers": kafka_url.removeprefix("kafka://"), "client_id": "shop"
+        "bootstrap_servers": kafka_url.removeprefix("kafka://"), "client_id": "shop",
+        "request_timeout_ms": 3000,
     })  # fmt: skip
     reader = Reader(kafka_url, topic)
     await reader.start()

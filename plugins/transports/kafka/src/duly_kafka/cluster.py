@@ -18,6 +18,7 @@ MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 Host: TypeAlias = tuple[str, int | None]
 
 _PORT: Final = 9092
+_OF_CONNECTIONS: Final = ("client_id", "sasl_", "security_protocol", "ssl_context")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -43,8 +44,8 @@ class Cluster:
     """Where the cluster is asked for its brokers, by whom, and whether that is encrypted.
 
     ``hosts`` are some of its brokers, a port that is None being 9092. With a ``username`` and a
-    ``password`` SASL is used. ``more`` are arguments of aiokafka's own that win over all others:
-    a provider of OAuth tokens, say.
+    ``password`` SASL is used. ``more`` are arguments of aiokafka's own clients that win over what
+    is told here: a provider of OAuth tokens, say.
 
     Raises:
         InvalidArgument: no host, a mechanism of SASL that needs more than a password, or one of
@@ -80,8 +81,12 @@ class Cluster:
         now; ``patience`` in seconds for each request.
         """
         reason: Exception | None = None
-        milliseconds = max(1, round(patience * 1000))
-        security = {"request_timeout_ms": milliseconds, **self._security(), **self.more}
+        more = {name: self.more[name] for name in self.more if name.startswith(_OF_CONNECTIONS)}
+        security = {
+            **self._security(),
+            **more,
+            "request_timeout_ms": max(1, round(patience * 1000)),
+        }
         for host, port in self.hosts:
             try:
                 connection = await create_conn(host, port or _PORT, **security)

@@ -8,23 +8,22 @@ spoiled is given up for a new one.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
-    MessageSizeTooLargeError,
     ProducerClosed,
 )
-from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import RecordMetadata
 
-from duly.errors import Rejected, TransportError, TransportUnavailable
+from duly.errors import TransportError, TransportUnavailable
 from duly_kafka.cluster import Cluster, address
 from duly_kafka.errors import FAILURES, translated, translated_at_start
 from duly_kafka.records import Record
+from duly_kafka.sending import send, send_alone
 from duly_kafka.topics import NewTopics
 from duly_kafka.waiting import Waiting
 
@@ -34,8 +33,6 @@ _TICK: Final = 0.1  # seconds from look to look while something waits; longer wh
 _LONGEST_TICK: Final = 1.0
 _SILENCE: Final = 0.3  # seconds without an answer until it is asked whether anybody answers
 _PAUSE: Final = 0.05  # seconds between looks for a topic that was created
-
-_partition_of: Final = DefaultPartitioner()
 
 
 class Producer:
@@ -60,12 +57,9 @@ class Producer:
         self._cluster = cluster
         self._timeout = timeout
         self._patience = timeout / 3  # seconds for one request
+        defaults = {"request_timeout_ms": max(1, round(self._patience * 1000))}
         self._driver = AIOKafkaProducer(
-            **settings,
-            **arguments,
-            bootstrap_servers=[*servers, *known],
-            acks="all",
-            request_timeout_ms=max(1, round(self._patience * 1000)),
+            bootstrap_servers=[*servers, *known], **{**defaults, **settings, **arguments}
         )
         self._waiting = Waiting()
         self._watching: asyncio.Task[None] | None = None
@@ -100,6 +94,8 @@ class Producer:
     ) -> asyncio.Future[RecordMetadata]:
         """What is done when the brokers have confirmed the record; ``alone``: in its own batch.
 
+        It has to be given to :meth:`outcomes`, or to :meth:`let_go`.
+
         Raises:
             Rejected: it is larger than a request may be.
             TransportError: there is no such topic, or it could not be created.
@@ -110,14 +106,21 @@ class Producer:
             raise ProducerClosed
         if not self._knows(record.topic):
             await self._find(record.topic, new)
-        try:
-            future = await (self._send_alone(record) if alone else self._send(record))
-        except MessageSizeTooLargeError as error:
-            raise Rejected(f"{record.topic}: {error}") from error
+        future = await (send_alone if alone else send)(self._driver, record)
         self._waiting.add(future)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
         return future
+
+    async def outcomes(
+        self, futures: Collection[asyncio.Future[RecordMetadata]]
+    ) -> Sequence[RecordMetadata | Exception]:
+        """What became of records that were handed over, in order, when all are done."""
+        return await self._waiting.outcomes(futures)
+
+    def let_go(self, futures: Collection[asyncio.Future[RecordMetadata]]) -> None:
+        """Wait no more for these."""
+        self._waiting.let_go(futures)
 
     async def answers(self) -> bool:
         """Whether any broker does; when none does it is lost."""
@@ -191,26 +194,6 @@ class Producer:
     async def _update(self) -> None:
         if not await self.answers():
             raise ProducerClosed if self._ended.done() else self._gone("no broker answers")
-
-    def _send(self, record: Record) -> Any:
-        topic, key, value, headers = record
-        return self._driver.send(topic, value, key, headers=headers)
-
-    async def _send_alone(self, record: Record) -> asyncio.Future[RecordMetadata]:
-        topic, key, value, headers = record
-        known = self._driver.client.cluster
-        partition = _partition_of(
-            key,
-            list(known.partitions_for_topic(topic)),
-            list(known.available_partitions_for_topic(topic)),
-        )
-        batch = self._driver.create_batch()
-        batch.append(timestamp=None, key=key, value=value, headers=headers)
-        batch.close()
-        found: asyncio.Future[RecordMetadata] = await self._driver.send_batch(
-            batch, topic, partition=partition
-        )
-        return found
 
     async def _watch(self) -> None:
         """While something waits, see that somebody answers and that nothing waits too long."""

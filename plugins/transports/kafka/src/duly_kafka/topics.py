@@ -85,8 +85,8 @@ class NewTopics:
         Raises:
             KafkaError: it cannot be.
         """
-        milliseconds = max(1, round(patience * 1000))
-        admin = AIOKafkaAdminClient(**cluster.arguments(), request_timeout_ms=milliseconds)
+        defaults = {"request_timeout_ms": max(1, round(patience * 1000))}
+        admin = AIOKafkaAdminClient(**{**defaults, **cluster.arguments()})
         try:
             await admin.start()
             answer = await admin.create_topics([NewTopic(topic, self.partitions, self.replication)])

@@ -78,6 +78,7 @@ class KafkaTransport:
         self._key_from = key_from
         self._new_topics = new_topics
         settings = {
+            "acks": "all",
             "compression_type": compression,
             "enable_idempotence": idempotence,
             "max_batch_size": min(_BATCH, max_request_size),
@@ -99,32 +100,26 @@ class KafkaTransport:
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
         outcomes: list[Any] = [None] * len(envelopes)
-        sent: dict[int, tuple[Record, asyncio.Future[RecordMetadata]]] = {}
-        failed: dict[int, tuple[Record, Exception]] = {}
+        records: dict[int, Record] = {}
+        sent: dict[int, asyncio.Future[RecordMetadata]] = {}
         producer = await self._line.producer()
         try:
             for number, envelope in enumerate(envelopes):
                 try:
-                    record = record_of(envelope, self._topics, self._key_from)
-                    sent[number] = record, await producer.hand_over(record, self._new_topics)
-                except TransportError as error:
+                    records[number] = record_of(envelope, self._topics, self._key_from)
+                    sent[number] = await producer.hand_over(records[number], self._new_topics)
+                except (TransportError, *FAILURES) as error:
                     outcomes[number] = error
-                except FAILURES as error:
-                    failed[number] = record, error
-            futures = [future for _, future in sent.values()]
-            answers = await asyncio.gather(*futures, return_exceptions=True)
         except BaseException:
-            for _, future in sent.values():
-                future.cancel()
+            producer.let_go(sent.values())
             raise
-        for (number, (record, _)), answer in zip(sent.items(), answers, strict=True):
-            if isinstance(answer, FAILURES):
-                failed[number] = record, answer
-            else:
-                outcomes[number] = answer if isinstance(answer, Exception) else receipt_of(answer)
-        again = (self._deliver(record, producer, error) for record, error in failed.values())
-        found = await asyncio.gather(*again, return_exceptions=True)
-        for number, outcome in zip(failed, found, strict=True):
+        for number, found in zip(sent, await producer.outcomes(sent.values()), strict=True):
+            outcomes[number] = found if isinstance(found, Exception) else receipt_of(found)
+        failed = [number for number, each in enumerate(outcomes) if isinstance(each, FAILURES)]
+        again = (self._deliver(records[each], producer, outcomes[each]) for each in failed)
+        for number, outcome in zip(
+            failed, await asyncio.gather(*again, return_exceptions=True), strict=True
+        ):
             outcomes[number] = outcome
         return outcomes
 
@@ -146,9 +141,15 @@ class KafkaTransport:
             producer = await self._line.producer()
             try:
                 future = await producer.hand_over(record, self._new_topics, alone=alone)
-                return receipt_of(await future)
             except FAILURES as caught:
                 error = caught
+                continue
+            (outcome,) = await producer.outcomes([future])
+            if not isinstance(outcome, Exception):
+                return receipt_of(outcome)
+            if not isinstance(outcome, FAILURES):
+                raise outcome
+            error = outcome
         raise TransportError(f"{record.topic}: others spoil one producer after the other")
 
     async def _alone_next(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from aiokafka.structs import RecordMetadata
 
@@ -21,9 +21,30 @@ class Waiting:
         return len(self._since)
 
     def add(self, future: asyncio.Future[RecordMetadata]) -> None:
-        """Take note of one that was handed over just now, until it is done."""
+        """Take note of one that was handed over just now."""
         self._since[future] = time.monotonic()
-        future.add_done_callback(self._forget)
+
+    async def outcomes(
+        self, futures: Collection[asyncio.Future[RecordMetadata]]
+    ) -> Sequence[RecordMetadata | Exception]:
+        """What became of these, in order, when all are done."""
+        found: list[RecordMetadata | Exception] = []
+        try:
+            for future in futures:  # one after the other is cheapest: a batch is done as a whole
+                try:
+                    found.append(await future)
+                except Exception as error:  # noqa: BLE001  # each has an outcome of its own
+                    found.append(error)
+        finally:
+            self.let_go(futures)
+        return found
+
+    def let_go(self, futures: Collection[asyncio.Future[RecordMetadata]]) -> None:
+        """Nobody waits for these any more, whether they are done or not."""
+        for future in futures:
+            self._since.pop(future, None)
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # or it would be logged as one that nobody saw
 
     def longest(self) -> float:
         """How many seconds the oldest has waited; 0 where none waits."""
@@ -39,8 +60,8 @@ class Waiting:
     async def pass_by(self, patience: float) -> None:
         """Return when none waits any more, or after so many seconds."""
         end = time.monotonic() + patience
-        while self._since and (left := end - time.monotonic()) > 0:
-            await asyncio.wait(list(self._since), timeout=left)
-
-    def _forget(self, future: asyncio.Future[RecordMetadata]) -> None:
-        self._since.pop(future, None)
+        while (left := end - time.monotonic()) > 0:
+            undone = [future for future in self._since if not future.done()]
+            if not undone:
+                return
+            await asyncio.wait(undone, timeout=left)
