@@ -53,6 +53,13 @@ class Reader:
             await self.read_on()
         return self.records
 
+    async def read_all(self) -> Sequence[Any]:
+        """All records that there are now, of all partitions."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        while sum(ends.values()) > len(self.records):  # none was ever removed
+            await self.read_on()
+        return self.records
+
     async def read_on(self) -> Sequence[Any]:
         """All records so far; waits a little for more."""
         for records in (await self._consumer.getmany(timeout_ms=100)).values():

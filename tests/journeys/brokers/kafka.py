@@ -35,7 +35,7 @@ class KafkaBroker(Broker):
         await self.reader.start()
 
     async def arrivals(self) -> Sequence[Arrival]:
-        found = map(understood, await self.reader.read_on())
+        found = map(understood, await self.reader.read_all())
         return [
             Arrival(
                 each.headers["duly-message-id"], each.headers["duly-delivery-id"],

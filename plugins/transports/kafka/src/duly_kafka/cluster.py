@@ -44,8 +44,8 @@ class Cluster:
     """Where the cluster is asked for its brokers, by whom, and whether that is encrypted.
 
     ``hosts`` are some of its brokers, a port that is None being 9092. With a ``username`` and a
-    ``password`` SASL is used. ``more`` are arguments of aiokafka's own clients that win over what
-    is told here: a provider of OAuth tokens, say.
+    ``password`` SASL is used. ``more`` are arguments that all clients of aiokafka take, and win
+    over what is told here: a provider of OAuth tokens, say.
 
     Raises:
         InvalidArgument: no host, a mechanism of SASL that needs more than a password, or one of
