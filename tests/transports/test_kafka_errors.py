@@ -309,6 +309,25 @@ async def test_a_broker_that_hangs():
             assert await transport.check() == []
 
 
+async def test_more_than_finds_room_when_the_broker_goes():
+    """What waits for room in the buffer of aiokafka is answered too, and nothing is lost."""
+    large = [envelope(payload=b"%d" % number + bytes(100_000)) for number in range(40)]
+    async with behind_proxy() as (url, proxy, topic):
+        async with opened(f"{url}?topic={topic}&timeout=3") as transport:
+            assert isinstance(await told(transport), str)
+            proxy.freeze()
+            publishes = [asyncio.ensure_future(transport.publish(each)) for each in large]
+            await asyncio.sleep(0.05)
+            await proxy.cut()
+            async with asyncio.timeout(10):
+                outcomes = await asyncio.gather(*publishes, return_exceptions=True)
+            assert {type(each) for each in outcomes} <= {TransportUnavailable, str}
+            assert TransportUnavailable in {type(each) for each in outcomes}
+            await proxy.start()
+            receipts = await asyncio.gather(*map(transport.publish, large))
+            assert len(set(receipts)) == len(large)
+
+
 async def test_closed_while_a_topic_is_looked_for():
     async with behind_proxy() as (url, proxy, _):
         async with opened(f"{url}?topic={new_topic()}&timeout=60") as transport:

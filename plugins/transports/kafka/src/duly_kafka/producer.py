@@ -107,6 +107,9 @@ class Producer:
         if not self._knows(record.topic):
             await self._find(record.topic, new)
         future = await (send_alone if alone else send)(self._driver, record)
+        if self._ended.done():  # while it waited for room in the buffer, which nobody empties now
+            future.cancel()
+            raise ProducerClosed
         self._waiting.add(future)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
