@@ -99,7 +99,7 @@ def receive(port: Connection) -> None:
 async def kafka(url: str) -> AsyncIterator[Rivals]:
     """A topic of its own, beside aiokafka's idempotent producer.
 
-    Where there is no Kafka, ``python tests/servers/kafka_mock.py 9999 1`` tells the address of one.
+    Where there is no Kafka, ``python tests/servers/kafka_mock.py 1`` tells the address of one.
     """
     topic = f"duly-benchmark-{time.time_ns()}"
     servers = url.removeprefix("kafka://")

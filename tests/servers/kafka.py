@@ -62,16 +62,16 @@ class MockKafka(KafkaServer):
 
     def command(self) -> Sequence[str | Path]:
         advertised = [str(self._advertised)] if self._advertised else []
-        return [sys.executable, PROGRAM, str(self.port), str(self.brokers), *advertised]
+        return [sys.executable, PROGRAM, str(self.brokers), *advertised]
 
     def ready(self) -> bool:
-        return self._address() is not None
+        return self._told() is not None
 
     @property
     def broker(self) -> int:
-        address = self._address()
-        assert address is not None
-        return int(address[1])
+        told = self._told()
+        assert told is not None
+        return int(told[1])
 
     def create(self, topic: str, partitions: int = 4) -> None:
         """Create a topic."""
@@ -97,11 +97,14 @@ class MockKafka(KafkaServer):
         """Forget about errors that were not used up."""
         self._tell("clear")
 
-    def _address(self) -> re.Match[str] | None:
-        return re.search(r"^ADDRESS .*:(\d+)$", (self.folder / "log").read_text(), re.MULTILINE)
+    def _told(self) -> re.Match[str] | None:
+        text = (self.folder / "log").read_text()
+        return re.search(r"^ADDRESS .*:(\d+) CONTROL (\d+)$", text, re.MULTILINE)
 
     def _tell(self, line: str) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as control:
+        told = self._told()
+        assert told is not None
+        with socket.create_connection(("127.0.0.1", int(told[2])), timeout=10) as control:
             control.sendall(line.encode() + b"\n")
             assert control.recv(10) == b"done\n"
 

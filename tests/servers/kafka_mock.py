@@ -1,7 +1,7 @@
-"""librdkafka's mock cluster as a program: ``python kafka_mock.py CONTROL_PORT BROKERS [PORT]``.
+"""librdkafka's mock cluster as a program: ``python kafka_mock.py BROKERS [PORT]``.
 
-With a third argument its one broker tells clients that port of the loopback in place of its own.
-It prints its address, and obeys lines at the control port, each answered by one:
+With a port its one broker tells clients that port of the loopback in place of its own. It prints
+``ADDRESS host:port CONTROL port``, and obeys lines at the control port, each answered by one:
 
 ``topic NAME PARTITIONS``          creates a topic
 ``leader TOPIC PARTITION BROKER``  has another broker lead it; they are counted from 1
@@ -69,7 +69,7 @@ def library() -> Path:
 
 
 def main() -> None:
-    control, brokers, *advertised = sys.argv[1:]
+    brokers, *advertised = sys.argv[1:]
     cluster = Cluster(int(brokers))
     for port in advertised:
         cluster.obey(["advertise", port])
@@ -81,9 +81,9 @@ def main() -> None:
                     cluster.obey(line.decode().split())
                     self.wfile.write(b"done\n")
 
-    socketserver.TCPServer.allow_reuse_address = True
-    with socketserver.TCPServer(("127.0.0.1", int(control)), Control) as server:
-        print(f"ADDRESS {cluster.address}", flush=True)  # noqa: T201  # whoever started it waits for it
+    with socketserver.TCPServer(("127.0.0.1", 0), Control) as server:
+        told = f"ADDRESS {cluster.address} CONTROL {server.server_address[1]}"
+        print(told, flush=True)  # noqa: T201  # whoever started it waits for it
         server.serve_forever()
 
 

@@ -9,12 +9,12 @@ from typing import Self
 class Proxy:
     """Passes on what comes at ``port`` to another port of the loopback, in this event loop.
 
-    With a context its own end is encrypted.
+    Port 0 is one that is free when it starts. With a context its own end is encrypted.
     """
 
-    def __init__(self, port: int, to: int, *, ssl: SSLContext | None = None) -> None:
+    def __init__(self, port: int, to: int = 0, *, ssl: SSLContext | None = None) -> None:
         self.port = port
-        self._to = to
+        self.to = to
         self._ssl = ssl
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -35,6 +35,7 @@ class Proxy:
             self._server = await asyncio.start_server(
                 self._serve, "127.0.0.1", self.port, ssl=self._ssl
             )
+            self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Cut all connections without a word, and listen no more."""
@@ -62,7 +63,7 @@ class Proxy:
         self._writers.add(writer)
         try:
             with contextlib.suppress(OSError):
-                there, back = await asyncio.open_connection("127.0.0.1", self._to)
+                there, back = await asyncio.open_connection("127.0.0.1", self.to)
                 self._writers.add(back)
                 await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
                 self._writers.discard(back)

@@ -282,15 +282,16 @@ async def test_a_host_that_nobody_knows():
 @asynccontextmanager
 async def behind_proxy(**more: Any) -> AsyncIterator[tuple[str, Proxy, str]]:
     """A broker that is reached through a proxy only: its URL, the proxy and a topic."""
-    port, topic = free_port(), new_topic()
-    server = MockKafka(advertised=port)
-    await asyncio.to_thread(server.start)
-    try:
-        server.create(topic, 1)
-        async with Proxy(port, server.broker, **more) as proxy:
+    topic = new_topic()
+    async with Proxy(0, **more) as proxy:
+        server = MockKafka(advertised=proxy.port)
+        await asyncio.to_thread(server.start)
+        try:
+            server.create(topic, 1)
+            proxy.to = server.broker
             yield server.url, proxy, topic
-    finally:
-        server.close()
+        finally:
+            server.close()
 
 
 async def test_a_broker_that_hangs():
