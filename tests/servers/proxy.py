@@ -2,8 +2,19 @@
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Iterator
 from ssl import SSLContext
 from typing import Self
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that nobody else is given meanwhile; a proxy may listen at it again and again."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 class Proxy:
