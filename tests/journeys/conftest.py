@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.journeys.kit import Journey
 from tests.journeys.props import Gate
+from tests.servers.kafka import empty_kafka
 from tests.servers.mqtt import empty_mqtt
 from tests.servers.nats import empty_nats, empty_nats_url
 from tests.servers.rabbitmq import rabbitmq_url
@@ -13,6 +14,7 @@ from tests.servers.redis import empty_redis, redis_url
 
 # Fixtures are found by their names.
 __all__ = [
+    "empty_kafka",
     "empty_mqtt",
     "empty_nats",
     "empty_nats_url",

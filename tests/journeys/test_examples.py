@@ -24,6 +24,7 @@ SERVED = {"embedded_service.py"}  # they run until they are stopped
 # By what takes the URL of a server: the fixture that yields it.
 SERVERS = {
     "jetstream.py": "empty_nats_url",
+    "kafka.py": "empty_kafka",
     "mqtt.py": "empty_mqtt",
     "rabbitmq.py": "rabbitmq_url",
     "redis_streams.py": "empty_redis",

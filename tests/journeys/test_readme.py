@@ -20,6 +20,7 @@ PROGRAM = "program.py"
 # By the address that documents use: the fixture that yields that of a server, empty or shared.
 SERVERS = {
     "amqp://localhost/": "rabbitmq_url",
+    "kafka://localhost": "empty_kafka",
     "localhost:4222": "empty_nats",
     "mqtt://localhost": "empty_mqtt",
     "redis://localhost": "empty_redis",

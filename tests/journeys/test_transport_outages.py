@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 from tests.journeys.brokers import Broker
+from tests.journeys.brokers.kafka import KafkaBroker, MeshBroker
 from tests.journeys.brokers.mqtt import (
     CrashingMqttBroker,
     ExactlyOnceMqttBroker,
@@ -35,6 +36,8 @@ BROKERS: Final[list[type[Broker]]] = [
     DeduplicatingStreamBroker,
     ChannelBroker,
     RabbitMQBroker,
+    KafkaBroker,
+    MeshBroker,
     MqttBroker,
     ExactlyOnceMqttBroker,
     CrashingMqttBroker,

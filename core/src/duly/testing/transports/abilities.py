@@ -123,8 +123,8 @@ class BatchCases(TransportHarness):
         delivery = {"message_id": "a", "delivery_id": "a:1:0"}
         repeats = [desk.envelope(b"once", attempt=attempt, **delivery) for attempt in (1, 2)]
         await self._publish(desk, [*repeats, last := desk.envelope()])
-        got = {*await desk.comes(repeats[0]), *await desk.comes(last)}
-        assert got == {b"once", last.payload}
+        await desk.comes(last)  # before the others, where a broker has several partitions
+        assert set(await desk.comes(repeats[0])) == {b"once", last.payload}
 
     async def test_a_cancelled_batch_does_no_harm(self, desk: Bench) -> None:
         transport = batching(desk)
