@@ -1,184 +1,43 @@
 """Publishes per second of the transports, beside the bare client library doing the same.
 
 Both sides are measured in turn, round by round, and medians given, so that what else the machine
-does weighs on both alike. ``python benchmarks/transports.py`` measures all that it finds;
-``python benchmarks/transports.py webhook jetstream=nats://localhost:4222`` some, at other places.
-A transport is one function that yields what is to be measured, and one line of ``TRANSPORTS``.
+does weighs on both alike. ``python -m benchmarks.transports`` measures all that it finds;
+``python -m benchmarks.transports webhook jetstream=nats://localhost:4222`` some, at other places.
+A transport is one function in :mod:`benchmarks.rivals` and one line of ``TRANSPORTS``.
 """
 
 import argparse
 import asyncio
-import contextlib
-import multiprocessing
 import platform
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from multiprocessing.connection import Connection
-from typing import NamedTuple
-
-import aiohttp
-import nats.errors
-from aiohttp import web
-from nats.aio.client import Client
-from nats.js.api import StorageType
 
 import duly
+from benchmarks.rivals import BATCH, Missing, Rivals, Send
+from benchmarks.rivals.kafka import kafka
+from benchmarks.rivals.mqtt import mqtt
+from benchmarks.rivals.nats import core_nats, jetstream
+from benchmarks.rivals.rabbitmq import rabbitmq
+from benchmarks.rivals.redis import redis_deduplicated, redis_pubsub, redis_streams
+from benchmarks.rivals.webhook import webhook
 from duly.transport import Envelope, SupportsBatches, Transport
-from duly_nats.plugin import jetstream_from_url, nats_from_url
-from duly_webhook.plugin import transport_from_url as webhook_from_url
 
-BATCH = 100  # what a scheduler gives to publish_many at a time
 PAYLOAD = bytes(100)
-SUBJECT = "duly-benchmark"
-
-Send = Callable[[Sequence[Envelope]], Awaitable[object]]
-
-
-class Rivals(NamedTuple):
-    """An open transport, and what its client library does for it by hand, headers included."""
-
-    transport: Transport
-    one: Callable[[Envelope], Awaitable[object]]
-    many: Send
-
-
-class Missing(Exception):
-    """There is nothing to measure at that place."""
-
-
-# --- the transports
-
-
-@contextlib.asynccontextmanager
-async def webhook(url: str) -> AsyncIterator[Rivals]:
-    """A receiver in a process of its own, beside aiohttp with one session."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    receiver = context.Process(target=receive, args=(theirs,), daemon=True)
-    receiver.start()
-    place = f"http://127.0.0.1:{await asyncio.to_thread(ours.recv)}/"
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=BATCH)) as session:
-
-        async def one(envelope: Envelope) -> None:
-            async with session.post(
-                place, data=envelope.payload, headers=dict(envelope.headers)
-            ) as answer:
-                assert answer.status == 204
-                await answer.read()
-
-        async def many(envelopes: Sequence[Envelope]) -> None:
-            await asyncio.gather(*map(one, envelopes))
-
-        async with opened(webhook_from_url(f"{place}?allow_private=true")) as transport:
-            yield Rivals(transport, one, many)
-    receiver.terminate()
-    receiver.join()
-
-
-def receive(port: Connection) -> None:
-    """Accept all, in a process of its own; tells the port that it listens on."""
-
-    async def serve() -> None:
-        async def accept(request: web.Request) -> web.Response:
-            await request.read()
-            return web.Response(status=204)
-
-        app = web.Application()
-        app.router.add_post("/", accept)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
-
-    asyncio.run(serve())
-
-
-@contextlib.asynccontextmanager
-async def jetstream(url: str) -> AsyncIterator[Rivals]:
-    """A stream in memory, made for it, beside nats-py and its outstanding acknowledgements."""
-    async with connected(url) as client:
-        stream = client.jetstream()
-        await stream.add_stream(name=SUBJECT, subjects=[SUBJECT], storage=StorageType.MEMORY)
-
-        def headers(envelope: Envelope) -> dict[str, str]:
-            return {**envelope.headers, "Nats-Msg-Id": envelope.delivery_id}
-
-        async def one(envelope: Envelope) -> None:
-            await stream.publish(SUBJECT, envelope.payload, headers=headers(envelope))
-
-        async def many(envelopes: Sequence[Envelope]) -> None:
-            answers = [
-                await stream.publish_async(SUBJECT, each.payload, headers=headers(each))
-                for each in envelopes
-            ]
-            await asyncio.gather(*answers)
-
-        place = url.replace("nats://", "jetstream://")
-        try:
-            async with opened(jetstream_from_url(f"{place}?subject={SUBJECT}")) as transport:
-                yield Rivals(transport, one, many)
-        finally:
-            await stream.delete_stream(SUBJECT)
-
-
-@contextlib.asynccontextmanager
-async def core_nats(url: str) -> AsyncIterator[Rivals]:
-    """Core NATS, beside nats-py that flushes after each message or batch."""
-    async with connected(url) as client:
-
-        async def one(envelope: Envelope) -> None:
-            await client.publish(SUBJECT, envelope.payload, headers=dict(envelope.headers))
-            await client.flush()
-
-        async def many(envelopes: Sequence[Envelope]) -> None:
-            for each in envelopes:
-                await client.publish(SUBJECT, each.payload, headers=dict(each.headers))
-            await client.flush()
-
-        async with opened(nats_from_url(f"{url}?subject={SUBJECT}")) as transport:
-            yield Rivals(transport, one, many)
-
-
-@contextlib.asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
-    """A client of nats-py."""
-    client = Client()
-    try:
-        await client.connect(url, allow_reconnect=False, max_reconnect_attempts=1)
-    except (OSError, nats.errors.Error) as error:
-        raise Missing(str(error)) from None
-    try:
-        yield client
-    finally:
-        await client.close()
-
 
 # By name: what yields the rivals, and the place where it is looked for.
 TRANSPORTS: dict[str, tuple[Callable[[str], AbstractAsyncContextManager[Rivals]], str]] = {
     "jetstream": (jetstream, "nats://127.0.0.1:4222"),
+    "kafka": (kafka, "kafka://localhost:9092"),
+    "mqtt": (mqtt, "mqtt://127.0.0.1:1883"),
     "nats": (core_nats, "nats://127.0.0.1:4222"),
+    "rabbitmq": (rabbitmq, "amqp://guest:guest@127.0.0.1:5672/"),
+    "redis-pubsub": (redis_pubsub, "redis://127.0.0.1:6379"),
+    "redis-streams": (redis_streams, "redis://127.0.0.1:6379"),
+    "redis-streams, deduplicated": (redis_deduplicated, "redis://127.0.0.1:6379"),
     "webhook": (webhook, ""),
 }
-
-
-# --- measuring
-
-
-@contextlib.asynccontextmanager
-async def opened(transport: Transport) -> AsyncIterator[Transport]:
-    """A transport while it is open."""
-    try:
-        await transport.open()
-    except duly.TransportUnavailable as error:
-        raise Missing(str(error)) from None
-    try:
-        yield transport
-    finally:
-        await transport.close()
 
 
 def envelopes(count: int) -> Sequence[Envelope]:
