@@ -1,0 +1,30 @@
+"""The Redis store is held to the contract, on a real server."""
+
+import pytest
+from tests.servers.redis import redis_url
+from tests.stores.redis_harness import RedisHarness
+
+from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
+from duly.testing.stores import RecordCases, StoreSuite, WakeupCases
+
+__all__ = ["redis_url"]
+
+pytest_plugins = ["duly.testing"]
+
+
+class Harness(RedisHarness):
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_url: str) -> None:
+        self.url = redis_url
+
+
+class TestRedisStore(Harness, WakeupCases, RecordCases, StoreSuite):
+    """All cases, and those for all that it can do beyond the contract."""
+
+
+class TestCrashPoints(Harness, CrashPointCases):
+    """A scheduler is killed at each of its calls."""
+
+
+class TestRandomLives(Harness, RandomLifeCases):
+    """Everything goes wrong."""
