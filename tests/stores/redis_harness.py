@@ -1,6 +1,6 @@
 """How the kit gets Redis stores over a namespace, looks into their keys and clears them away."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
@@ -50,6 +50,10 @@ class RedisHarness(StoreHarness):
         async with self.client() as client:
             for key in await self.keys(namespace):
                 await client.unlink(key)
+
+    async def leftovers(self, namespace: str) -> Collection[str]:
+        always = ("meta", "numbers")
+        return [key for key in await self.keys(namespace) if not key.endswith(always)]
 
     def shard(self, namespace: str, id: str) -> Shard:
         """Where a message is."""

@@ -63,16 +63,21 @@ for each, member in ipairs(members) do
   local _, id = parts(member)
   ids[each] = id
 end
-local first_end = false
-for _, pair in ipairs({ 0, 1 }) do
-  local each = redis.call('ZRANGE', ends, pair, pair, 'WITHSCORES')
-  if each[1] and each[1] ~= token and not first_end then
-    first_end = each[2]
-  end
+local nearest, first_end = redis.call('ZRANGE', ends, 0, 1, 'WITHSCORES'), ''
+if nearest[1] and nearest[1] ~= token then
+  first_end = nearest[2]
+elseif nearest[3] then
+  first_end = nearest[4]
 end
-local ahead = head(due)
-if earliest and ahead and earliest < ahead then
-  earliest = ahead -- it was taken here
+local ahead = { redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or '',
+  redis.call('ZRANGE', suspects, 0, 0, 'WITHSCORES')[2] or '' }
+if earliest then -- some of what was put back may have been taken again
+  earliest = false
+  for _, moment in ipairs(ahead) do
+    if moment ~= '' then
+      stands(tonumber(moment))
+    end
+  end
 end
 wake(args[9])
 return {
@@ -83,7 +88,7 @@ return {
   read('HMGET', messages, ids),
   exists(lapses) and read('HMGET', lapses, members) or {},
   exists(changes) and read('HMGET', changes, members) or {},
-  redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or '',
-  redis.call('ZRANGE', suspects, 0, 0, 'WITHSCORES')[2] or '',
-  first_end or '',
+  ahead[1],
+  ahead[2],
+  first_end,
 }
