@@ -2,7 +2,7 @@
 
 import pytest
 from tests.servers.redis import redis_url
-from tests.stores.redis_harness import RedisHarness
+from tests.stores.redis_harness import RedisURLHarness
 
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import RecordCases, StoreSuite, WakeupCases
@@ -12,7 +12,7 @@ __all__ = ["redis_url"]
 pytest_plugins = ["duly.testing"]
 
 
-class Harness(RedisHarness):
+class Harness(RedisURLHarness):
     @pytest.fixture(autouse=True)
     def _server(self, redis_url: str) -> None:
         self.url = redis_url

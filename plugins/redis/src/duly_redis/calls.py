@@ -8,13 +8,14 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.sentinel import SentinelConnectionPool as SentinelPool
 from redis.exceptions import NoScriptError
 
 from duly import InvalidArgument, StoreUnavailable
 from duly_redis.errors import translated
 from duly_redis.keys import Shard
 
-__all__ = ["Calls", "Client", "Script", "script"]
+__all__ = ["Calls", "Client", "Script", "close_client", "script"]
 
 Client: TypeAlias = Redis | RedisCluster
 
@@ -34,6 +35,14 @@ def script(*names: str) -> Script:
     """The script made of files of the folder ``lua``, behind what all begin with."""
     parts = [_FOLDER.joinpath(f"{name}.lua").read_text("utf-8") for name in ("shard", *names)]
     return Script("\n".join(parts))
+
+
+async def close_client(client: Client) -> None:
+    """Close a client that was made here, and those by which it asks its sentinels."""
+    await client.aclose()
+    if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelPool):
+        for sentinel in client.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 class Calls:
@@ -90,7 +99,7 @@ class Calls:
         client, self._client = self._client, None
         if client is not None and client is not self._given:
             with translated():
-                await client.aclose()
+                await close_client(client)
 
     async def run(self, script: Script, shard: Shard, *args: Any) -> Any:
         """What a script answers, texts as bytes.
