@@ -45,22 +45,32 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except (exceptions.RedisError, OSError) as error:
+    except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
         said = mask(str(error)) or type(error).__name__
-        if isinstance(error, _REFUSED) or _says(error, _REFUSED_CODES):
+        if _is(error, _REFUSED, _REFUSED_CODES):
             raise StoreError(
                 f"Redis refuses user, password or what the user may do: {said}"
             ) from error
-        if isinstance(error, _PASSING) or _says(error, _PASSING_CODES):
+        if "Cluster mode is not enabled" in said:
+            raise StoreError("this Redis is no Cluster: its scheme is redis://") from error
+        if _is(error, _PASSING, _PASSING_CODES):
             raise StoreUnavailable(f"Redis is unavailable: {said}") from error
-        if _says(error, ("WRONGTYPE",)):
+        if _is(error, (), ("WRONGTYPE",)):
             raise StoreError(
                 f"something else uses keys with this prefix: choose another key_prefix ({said})"
             ) from error
         raise StoreError(f"Redis refuses: {said}") from error
 
 
-def _says(error: Exception, codes: tuple[str, ...]) -> bool:
-    """Whether the server gave one of these codes, perhaps out of a script."""
-    words = str(error).split()
-    return any(code in words for code in codes)
+def _is(
+    error: BaseException | None, kinds: tuple[type[Exception], ...], codes: tuple[str, ...]
+) -> bool:
+    """Whether it, or what the driver made it of, is of some kind or has some code of the server.
+
+    Out of a script the code stands somewhere in the text.
+    """
+    while error is not None:
+        if isinstance(error, kinds) or any(code in str(error).split() for code in codes):
+            return True
+        error = error.__cause__
+    return False

@@ -1,11 +1,12 @@
 """The store: every verb of the contract, each a script that Redis carries out in one step."""
 
+import contextlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly import DuplicateMessage, Filter, Message, State, Stats, Unsupported
+from duly import DuplicateMessage, Filter, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
 from duly.store import Batch, Clock, Group, Key, Settle, Token
 from duly_redis import keys
@@ -77,7 +78,8 @@ class RedisStore:
             return
         await self._wakeups.close()
         try:
-            await self._claiming.give_back()
+            with contextlib.suppress(StoreError):  # then it comes back when its lease lapses
+                await self._claiming.give_back()
         finally:
             await self._calls.close()
 

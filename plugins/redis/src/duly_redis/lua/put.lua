@@ -75,8 +75,8 @@ for group = 1, #groups, 2 do
   done = done + count
 end
 
+enter(by_name) -- first: of all keys only one of these may be somebody else's, and then it fails
 write('HSET', messages, records)
 write('ZADD', due, line_up)
-enter(by_name)
 wake('')
 return outcomes

@@ -84,9 +84,12 @@ local function append(by_name, event, ...)
   end
 end
 
--- The event name and the id in a member.
+-- The event name and the id in a member; of what is none, nothing that anything is called.
 local function parts(member)
   local feed = string.find(member, '\n', 14, true)
+  if not feed then
+    return '', ''
+  end
   return string.sub(member, 14, feed - 1), string.sub(member, feed + 1)
 end
 
