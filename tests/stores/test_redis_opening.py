@@ -189,7 +189,7 @@ async def test_clients_of_other_habits(server: RedisServer) -> None:
         {"protocol": 2},
         {"encoding": "latin-1"},
     ):
-        async with Redis(port=server.port, password="right", **more) as client:  # type: ignore[arg-type]
+        async with Redis(port=server.port, password="right", **more) as client:  # type: ignore[arg-type]  # any of its many options
             await client.flushall()
             async with Client(RedisStore(client)) as door:
                 message = Message("event", b"\xff\0", id="\u4e2d", scheduled_at=after(hours=1))
