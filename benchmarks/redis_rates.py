@@ -76,7 +76,8 @@ class Socket:
 
     def script(self, script: Script, *rest: Any) -> bytes:
         """A command, ready to be sent."""
-        return hiredis.pack_command(("EVALSHA", script.sha, 12, *self.shard.keys, *rest))
+        packed: bytes = hiredis.pack_command(("EVALSHA", script.sha, 12, *self.shard.keys, *rest))
+        return packed
 
     def send(self, packed: bytes) -> Any:
         self._socket.sendall(packed)

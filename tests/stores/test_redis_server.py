@@ -20,8 +20,11 @@ from duly import (
     after,
 )
 from duly.store import Group, Settle
+from duly.testing.clock import HandClock
 from duly_redis import RedisStore
 from duly_redis.plugin import store_from_url
+
+pytest_plugins = ["duly.testing"]
 
 MINUTE = timedelta(minutes=1)
 PATIENCE = 20  # seconds
@@ -281,3 +284,42 @@ async def test_an_answer_that_nobody_expects(store: RedisStore, client: Redis) -
     await client.set("scheduler:{scheduler:}leases", "x")
     with pytest.raises(StoreError, match="something else uses keys with this prefix"):
         await store.claim(limit=5, lease=MINUTE, owner="o")
+
+
+class TestGreatLapses:
+    @pytest.mark.parametrize(("batches", "size"), [(12, 1000), (1005, 1)])
+    async def test_they_come_back_in_parts(
+        self, client: Redis, hand_clock: HandClock, batches: int, size: int
+    ) -> None:
+        store = RedisStore(client, clock=hand_clock)
+        await store.open()
+        count = batches * size
+        at = hand_clock() - MINUTE
+        messages = [Message("event", id=str(each), scheduled_at=at) for each in range(count)]
+        for start in range(0, count, 5000):
+            assert list(await store.put([Group(messages[start : start + 5000])])) == [None]
+        for _ in range(batches):
+            await store.claim(limit=size, lease=MINUTE, owner="o")
+        hand_clock.advance(minutes=1)
+        seen: set[str] = set()
+        more = True
+        while more:
+            batch = await store.claim(limit=1000, lease=MINUTE, owner="o")
+            more = batch.more
+            seen |= {claim.message.id for claim in batch.claims}
+            assert {claim.lapses for claim in batch.claims} == {1}
+        assert len(seen) == count
+        await store.close()
+
+
+async def test_leases_that_somebody_deletes(store: RedisStore, client: Redis) -> None:
+    """What was in them is lost to claims, but nobody else suffers."""
+    await store.put([Group(due(2))])
+    batch = await store.claim(limit=1, lease=timedelta(milliseconds=50), owner="o")
+    await client.delete("scheduler:{scheduler:}leases")
+    assert list(await store.renew([batch.token or ""], MINUTE)) == [None]
+    assert list(await store.settle([Settle(batch.token or "")])) == [False]
+    await asyncio.sleep(0.06)
+    batch = await store.claim(limit=5, lease=MINUTE, owner="o")
+    assert [claim.message.id for claim in batch.claims] == ["m1"]
+    assert batch.next_due is None

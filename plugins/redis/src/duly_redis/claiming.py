@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
@@ -70,7 +69,7 @@ class Claiming:
             take(number, limit if number == chosen else 0, settles)
             for number, settles in enumerate(asked)
         ]
-        answers = [await taking[0]] if len(taking) == 1 else await self._all_of(taking)
+        answers = [await taking[0]] if len(taking) == 1 else await self._all_of(taking, lease)
         mine = answers[chosen]
         outcomes = [answers[number].outcomes[at] for number, at in places]
         self._busy = {number for number, each in enumerate(answers) if each.more}
@@ -164,15 +163,16 @@ class Claiming:
         ids = [key.partition(b"\n")[2].decode(errors="replace") for key in mine.unreadable]
         mine.shown = [show(kept) for kept in await self._listing.read(ids) if kept is not None]
 
-    async def _all_of(self, taking: Sequence[Awaitable[Taken]]) -> list[Taken]:
+    async def _all_of(self, taking: Sequence[Awaitable[Taken]], lease: timedelta) -> list[Taken]:
         """The answers of all shards; what was claimed is given back when one does not answer."""
         answers = await asyncio.gather(*taking, return_exceptions=True)
         found = [answer for answer in answers if isinstance(answer, Taken)]
         if len(found) == len(answers):
             return found
+        late = asyncio.get_running_loop().time() + lease.total_seconds()
         for answer in found:
             if answer.claims:
-                self._lost[self._shard_of(answer.token)][answer.token] = math.inf
+                self._lost[self._shard_of(answer.token)][answer.token] = late
         raise next(answer for answer in answers if isinstance(answer, BaseException))
 
     async def _asked(

@@ -17,13 +17,6 @@ __all__ = ["client_of", "take_options"]
 
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
-_SHARED: Final[dict[str, Any]] = {
-    # A script that was sent is sent once: whoever calls tries again, and knows it.
-    "retry": Retry(NoBackoff(), 0),
-    "socket_connect_timeout": 5,
-    "socket_timeout": None,  # the caller's patience decides
-    "socket_keepalive": True,
-}
 
 
 def take_options(url: URL) -> dict[str, Any]:
@@ -49,7 +42,11 @@ def client_of(url: URL, options: dict[str, Any]) -> Callable[[], Client]:
         InvalidArgument: a host, database or primary that is missing or cannot be.
     """
     shared = {
-        **_SHARED,
+        # A script that was sent is sent once: whoever calls tries again, and knows it.
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": 5,
+        "socket_timeout": None,  # the caller's patience decides
+        "socket_keepalive": True,
         **_encrypted(take_tls(options, always=url.scheme.startswith("rediss"))),
         "username": url.username,
         "password": url.password,

@@ -1,29 +1,28 @@
 """The store: every verb of the contract, each a script that Redis carries out in one step."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly import DuplicateMessage, Filter, Message, State, Stats, StoreError, Unsupported
+from duly import Filter, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
 from duly.store import Batch, Clock, Group, Key, Settle, Token
 from duly_redis import keys
-from duly_redis.calls import Calls, Client, script
+from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
 from duly_redis.health import doubts
 from duly_redis.listing import Listing
 from duly_redis.opening import check
-from duly_redis.values import STATES, fields, moved, raw, score, show
+from duly_redis.storing import Storing
+from duly_redis.values import show
 from duly_redis.wakeups import Wakeups
 
 __all__ = ["RedisStore"]
 
-_PUT: Final = script("put")
-_CANCEL: Final = script("cancel")
-_RESCHEDULE: Final = script("reschedule")
-_CANCELS_AT_ONCE: Final = 500  # ids for one script, which holds up the server
+_LAST_WORDS: Final = 1.0  # seconds that closing waits for
 
 
 class RedisStore:
@@ -54,6 +53,7 @@ class RedisStore:
         name, channel = os.urandom(8).hex(), keys.wake_channel(key_prefix)
         self._calls = Calls(client, channel)
         self._listing = Listing(self._calls, self._shards)
+        self._storing = Storing(self._calls, self._shards, self._listing, self._now)
         self._claiming = Claiming(self._calls, self._shards, self._listing, self._now, name)
         self._wakeups = Wakeups(self._calls, channel, name)
 
@@ -78,8 +78,10 @@ class RedisStore:
             return
         await self._wakeups.close()
         try:
-            with contextlib.suppress(StoreError):  # then it comes back when its lease lapses
-                await self._claiming.give_back()
+            # Without an answer it comes back when its lease lapses.
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._claiming.give_back()
         finally:
             await self._calls.close()
 
@@ -88,75 +90,21 @@ class RedisStore:
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all; of a single message with shards."""
         _refuse(within)
-        outcomes: list[Exception | None] = [None] * len(groups)
-        number = len(self._shards)
-        asked: dict[int, tuple[list[Any], list[Any], list[int]]] = {}
-        for at, group in enumerate(groups):
-            if not group.messages:
-                continue
-            if number > 1 and len(group.messages) > 1:
-                outcomes[at] = Unsupported(
-                    "Redis with shards stores no messages together: give atomic=False"
-                )
-                continue
-            shapes, given, places = asked.setdefault(
-                keys.home(group.messages[0].id, number), ([], [], [])
-            )
-            shapes += [group.replace, len(group.messages)]
-            for message in group.messages:
-                given += fields(message)
-            places.append(at)
-        for shard, (shapes, given, places) in asked.items():
-            answer = await self._calls.run(_PUT, self._shards[shard], self._now(), shapes, given)
-            for at, taken in zip(places, answer, strict=True):
-                if taken:
-                    outcomes[at] = DuplicateMessage(
-                        f"a message with the id {taken.decode()!r} is stored already"
-                    )
-        return outcomes
+        return await self._storing.put(groups)
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
         """Remove messages; the state each was found in."""
         _refuse(within)
-        found: dict[str, State] = {}
-        wanted = -1 if of_state is None else STATES.index(of_state)
-        for shard, group in self._listing.by_shard(ids):
-            for start in range(0, len(group), _CANCELS_AT_ONCE):
-                page = group[start : start + _CANCELS_AT_ONCE]
-                states = await self._calls.run(_CANCEL, shard, self._now(), wanted, page)
-                found |= {
-                    id: STATES[state] for id, state in zip(page, states, strict=True) if state >= 0
-                }
-        return [found.get(id) for id in ids]
+        return await self._storing.cancel(ids, of_state)
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
     ) -> State | None:
         """Move a message found in ``of_state``; the state it was found in."""
         _refuse(within)
-        moment = None if at is None else to_microseconds(at)
-        while True:
-            (kept,) = await self._listing.read([id])
-            if kept is None or STATES[kept.state] is not of_state:
-                return None if kept is None else STATES[kept.state]
-            due_at, changes = moved(kept, moment)
-            place = score(due_at)
-            ((shard, _),) = self._listing.by_shard([id])
-            if await self._calls.run(
-                _RESCHEDULE,
-                shard,
-                self._now(),
-                id,
-                raw(kept.line),
-                kept.state,
-                place,
-                place,
-                changes,
-            ):
-                return of_state
-            # It changed since it was read: look again.
+        return await self._storing.reschedule(id, at, of_state)
 
     async def get(self, id: str) -> Message | None:
         """The message of that id, None when there is none."""

@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from duly import StoreError
 from duly_redis.calls import Calls
+from duly_redis.errors import translated
 
 __all__ = ["Wakeups"]
 
@@ -25,7 +25,7 @@ class Wakeups:
     def __init__(self, calls: Calls, channel: str, name: str) -> None:
         self._calls = calls
         self._channel = channel
-        self._name = name.encode()
+        self._own = (name, name.encode())  # a client may decode
         self._listening: asyncio.Task[None] | None = None
         self._rings = 0
         self._heard = 0  # by whoever heard last
@@ -45,6 +45,7 @@ class Wakeups:
         if self._listening is None or self._listening.done():
             self._rung = asyncio.Event()
             self._listening = asyncio.create_task(self._listen(), name="duly-redis-wakeups")
+            self._listening.add_done_callback(lambda _: self._ring())  # nobody waits in vain
         task = asyncio.current_task()
         assert task is not None, "coroutines run in tasks"  # noqa: S101  # for the type checker
         heard = self._heard_by.get(task, self._heard)
@@ -69,16 +70,14 @@ class Wakeups:
         """Listen until cancelled; no trouble of the server ends it."""
         pause, longest = _PAUSES
         while True:
-            try:
+            with contextlib.suppress(StoreError), translated():  # other calls tell what is wrong
                 async with contextlib.aclosing(await self._subscribed()) as pubsub:
                     while (said := await self._next(pubsub)) is not None:
                         pause = _PAUSES[0]
                         if said["type"] == "subscribe" or (
-                            said["type"] == "message" and said["data"] != self._name
+                            said["type"] == "message" and said["data"] not in self._own
                         ):
                             self._ring()
-            except (RedisError, OSError, StoreError):
-                pass  # the loop's own calls tell what is wrong
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 

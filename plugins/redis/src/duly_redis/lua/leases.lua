@@ -17,7 +17,7 @@ end
 
 local function is_valid(token)
   local moment = redis.call('ZSCORE', ends, token)
-  return moment and tonumber(moment) > now
+  return moment and tonumber(moment) > now and redis.call('HEXISTS', leases, token) == 1
 end
 
 -- Those of some members that were cancelled or replaced while they were claimed, as a set.
@@ -45,6 +45,10 @@ end
 -- Puts what is left in a lease back at its place, with so many lapses more.
 local function give_back(token, more)
   local lease = lease_of(token)
+  if not lease then -- somebody else deleted it
+    end_lease(token)
+    return 0
+  end
   local members, scores = lease[2], cmsgpack.unpack(lease[3])
   local gone = gone_among(members)
   local counts = exists(lapses) and read('HMGET', lapses, members) or {}
@@ -77,12 +81,8 @@ local function deliver(members)
   for each, member in ipairs(members) do
     local event, id = parts(member)
     ids[each] = id
-    local list = by_name[event]
-    if list then
-      list[#list + 1] = id
-    else
-      by_name[event] = { id }
-    end
+    local list = list_of(by_name, event)
+    list[#list + 1] = id
   end
   write('HDEL', messages, ids)
   leave(by_name)

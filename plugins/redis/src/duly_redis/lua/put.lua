@@ -66,7 +66,9 @@ for group = 1, #groups, 2 do
         records[#records + 1] = line .. '\n' .. creation_line .. '\n' .. given[at + 6]
         line_up[#line_up + 1] = given[at + 3]
         line_up[#line_up + 1] = line .. '\n' .. id
-        append(by_name, string.sub(given[at + 2], 2), given[at + 4], id)
+        local list = list_of(by_name, string.sub(given[at + 2], 2))
+        list[#list + 1] = given[at + 4]
+        list[#list + 1] = id
         stands(given[at + 3])
       end
     end

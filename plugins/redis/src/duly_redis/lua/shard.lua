@@ -73,15 +73,14 @@ local function leave(by_name)
   end
 end
 
-local function append(by_name, event, ...)
+-- The list of an event name among others, made if need be.
+local function list_of(by_name, event)
   local list = by_name[event]
   if not list then
     list = {}
     by_name[event] = list
   end
-  for _, each in ipairs({ ... }) do
-    list[#list + 1] = each
-  end
+  return list
 end
 
 -- The event name and the id in a member; of what is none, nothing that anything is called.
