@@ -257,11 +257,16 @@ async def test_what_idleness_costs(server: RedisServer, client: Redis) -> None:
 async def test_a_message_that_somebody_deletes(store: RedisStore, client: Redis) -> None:
     await store.put([Group(due(3))])
     await client.hdel("scheduler:{scheduler:}messages", "m1")
-    batch = await store.claim(limit=5, lease=MINUTE, owner="o")
+    await store.put([Group([Message("later", id="alone", scheduled_at=after(seconds=-30))])])
+    await client.hdel("scheduler:{scheduler:}messages", "alone")
+    batch = await store.claim(limit=3, lease=MINUTE, owner="o")
     assert [claim.message.id for claim in batch.claims] == ["m0", "m2"]
     assert batch.token
     assert list(await store.settle([Settle(batch.token)])) == [True]
-    assert not [key async for key in client.scan_iter("*name:*")]
+    batch = await store.claim(limit=5, lease=MINUTE, owner="o")
+    assert (batch.token, batch.next_due) == (None, None)
+    kept = {key async for key in client.scan_iter("*")}
+    assert kept == {b"scheduler:{scheduler:}meta", b"scheduler:{scheduler:}numbers"}
 
 
 async def test_a_message_that_is_no_message(store: RedisStore, client: Redis) -> None:

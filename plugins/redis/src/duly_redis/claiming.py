@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from duly import Message, State
+from duly import Message, State, StoreUnavailable
 from duly.moment import from_microseconds
 from duly.record import UnreadableRecord
 from duly.store import Batch, Key, Settle, Token
@@ -73,10 +73,11 @@ class Claiming:
         mine = answers[chosen]
         outcomes = [answers[number].outcomes[at] for number, at in places]
         self._busy = {number for number, each in enumerate(answers) if each.more}
-        if self._busy and not (mine.claims or mine.unreadable or mine.newer or mine.more):
+        if self._busy and mine.is_empty and not mine.more:
             chosen = min(self._busy, key=lambda number: answers[number].next_due or 0)
-            mine = answers[chosen] = await take(chosen, limit)
-            self._busy = {number for number, each in enumerate(answers) if each.more}
+            with contextlib.suppress(StoreUnavailable):  # else nobody is told what was settled
+                mine = answers[chosen] = await take(chosen, limit)
+                self._busy = {number for number, each in enumerate(answers) if each.more}
         moments = [each.next_due for each in answers if each.next_due is not None]
         return Batch(
             token=mine.token if mine.claims else None,
@@ -132,13 +133,10 @@ class Claiming:
         suspects: bool,
     ) -> Taken:
         """Claim from one shard; with ``limit`` 0 only settle and look."""
-        shard, lost, time = (
-            self._shards[number],
-            self._lost[number],
-            asyncio.get_running_loop().time,
-        )
-        token, late = f"{number}-{os.urandom(16).hex()}", time() + lease.total_seconds()
-        for each in [each for each, until in lost.items() if until < time()]:
+        shard, now = self._shards[number], asyncio.get_running_loop().time()
+        token, late = f"{number}-{os.urandom(16).hex()}", now + lease.total_seconds()
+        lost = self._lost[number]
+        for each in [each for each, until in lost.items() if until < now]:
             del lost[each]
         try:
             answer = await self._calls.run(
@@ -148,7 +146,7 @@ class Claiming:
             mine = taken(token, answer, suspects=suspects)
             for each in mine.found:
                 lost.pop(each, None)
-            if mine.unreadable or mine.newer:
+            if mine.odd:
                 await self._set_aside(shard, mine)
         except BaseException:
             # It may have been carried out, now or when the server thaws: nobody has its messages.

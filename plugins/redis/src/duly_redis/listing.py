@@ -1,5 +1,6 @@
 """What callers look at: one message, pages of them, counts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -60,8 +61,9 @@ class Listing:
         scheduled = claimed = dead = 0
         oldest: list[int] = []
         coming: list[int] = []
-        for shard in self._shards:
-            now, kept, in_line, buried, *moments = await self._calls.run(_STATS, shard, clock)
+        for now, kept, in_line, buried, *moments in await asyncio.gather(
+            *(self._calls.run(_STATS, shard, clock) for shard in self._shards)
+        ):
             scheduled, dead = scheduled + in_line, dead + buried
             claimed += kept - in_line - buried
             firsts = [moment(each) for each in moments[:2] if each]
@@ -87,7 +89,9 @@ class Listing:
     ) -> AsyncIterator[Message]:
         """What may match, in order."""
         if filter.state is State.CLAIMED:
-            held = [await self._calls.run(_HELD, shard, 0) for shard in self._shards]
+            held = await asyncio.gather(
+                *(self._calls.run(_HELD, shard, 0) for shard in self._shards)
+            )
             claimed = [member.partition(b"\n")[2].decode() for each in held for member in each]
             for message in sorted(await self._shown(claimed), key=_place):
                 yield message

@@ -21,8 +21,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Taken:
     """What one shard gave: claims, what could not be read by its key, and what is ahead.
 
-    Moments are microseconds; ``ahead`` has the due times of what waits, ``first_end`` is the end
-    of a lease of others. ``shown`` is how the unreadable ones are listed.
+    Moments are microseconds: ``due`` is the first due time of what waits, ``first_end`` the end of
+    a lease of others. ``missing`` are keys of what somebody else deleted. ``shown`` is how the
+    unreadable ones are listed.
     """
 
     token: Token
@@ -32,9 +33,20 @@ class Taken:
     claims: list[Claim]
     unreadable: dict[bytes, str]
     newer: list[bytes]
+    missing: list[bytes]
     due: int | None
     first_end: int | None
     shown: Sequence[Message] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it held nothing at all."""
+        return not (self.claims or self.odd)
+
+    @property
+    def odd(self) -> bool:
+        """Whether there is something to set aside."""
+        return bool(self.unreadable or self.newer or self.missing)
 
     @property
     def more(self) -> bool:
@@ -52,12 +64,13 @@ class Taken:
     def aside(self) -> Settle:
         """What becomes of what could not be read: dead letters, or back in line for a while.
 
-        When nothing else was claimed the lease ends with it.
+        What is missing is cleared away. When nothing was claimed besides, the lease ends with it.
         """
         later = from_microseconds(self.now) + NEWER_PAUSE
         exceptions: dict[Any, Any] = {key: Bury(why) for key, why in self.unreadable.items()}
         exceptions |= dict.fromkeys(self.newer, Release(later))
-        return Settle(self.token, exceptions, list(exceptions) if self.claims else None)
+        only = [*exceptions, *self.missing] if self.claims else None
+        return Settle(self.token, exceptions, only)
 
 
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
@@ -66,8 +79,10 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
     claims: list[Claim] = []
     unreadable: dict[bytes, str] = {}
     newer: list[bytes] = []
+    missing: list[bytes] = []
     for number, (member, value) in enumerate(zip(members, values, strict=True)):
-        if value is None:  # somebody else deleted it
+        if value is None:
+            missing.append(member)
             continue
         try:
             message = load(
@@ -91,6 +106,7 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
         claims=claims,
         unreadable=unreadable,
         newer=newer,
+        missing=missing,
         due=min(waiting, default=None),
         first_end=moment(first_end) if first_end else None,
     )

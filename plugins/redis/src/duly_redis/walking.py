@@ -1,5 +1,6 @@
 """Walking along the indexes of all shards at once, in order of ``(scheduled_at, id)``."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -73,10 +74,9 @@ async def _places(
     count = max(_FEWEST, size if where else size // 10)
     found: list[Place] = []
     ends: list[Place] = []
-    for shard in shards:
-        for index in await calls.run(
-            _WALK, shard, 0, where, at, False if behind is None else behind, count
-        ):
+    asked = (0, where, at, False if behind is None else behind, count)
+    for answer in await asyncio.gather(*(calls.run(_WALK, shard, *asked) for shard in shards)):
+        for index in answer:
             found += [
                 (moment(time), id.decode())
                 for id, time in zip(index[::2], index[1::2], strict=True)
