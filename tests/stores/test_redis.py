@@ -23,7 +23,9 @@ class TestRedisStore(Harness, WakeupCases, RecordCases, StoreSuite):
 
 
 class TestCrashPoints(Harness, CrashPointCases):
-    """A scheduler is killed at each of its calls."""
+    """A scheduler is killed at every other of its calls."""
+
+    scale = 0.5
 
 
 class TestRandomLives(Harness, RandomLifeCases):

@@ -1,11 +1,11 @@
-"""The Redis store in a Redis Cluster of three primaries, in one slot and spread over several."""
+"""The Redis store in a Redis Cluster of three primaries, in one slot of it."""
 
 import pytest
 from tests.servers.redis_cluster import redis_cluster_url
 from tests.stores.redis_harness import RedisHarness
 
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import RecordCases, StoreSuite, WakeupCases
+from duly.testing.stores import ClaimingCases, RecordCases, StoreSuite, WakeupCases
 
 __all__ = ["redis_cluster_url"]
 
@@ -20,13 +20,20 @@ class Harness(RedisHarness):
         self.url = redis_cluster_url
 
 
-class TestRedisCluster(Harness, WakeupCases, RecordCases, StoreSuite):
-    """All cases, and those for all that it can do beyond the contract."""
+class TestRedisCluster(Harness, WakeupCases, RecordCases, ClaimingCases):
+    """What schedulers rely on; see also the crash points of the store in shards."""
 
 
+@pytest.mark.slow
+class TestAllInACluster(Harness, StoreSuite):
+    """All cases."""
+
+
+@pytest.mark.slow
 class TestCrashPoints(Harness, CrashPointCases):
     """A scheduler is killed at each of its calls."""
 
 
+@pytest.mark.slow
 class TestRandomLives(Harness, RandomLifeCases):
     """Everything goes wrong."""

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -255,3 +258,66 @@ def test_its_name() -> None:
         == "RedisStore(key_prefix='scheduler:', shards=2)"
     )
     assert repr(RedisStore(Redis())) == "RedisStore(key_prefix='scheduler:')"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost", "-out", cert, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+@pytest.fixture(scope="module")
+def encrypted(certificate: tuple[Path, Path]) -> Iterator[RedisServer]:
+    """A server that speaks TLS alone, to those who show a certificate."""
+    cert, key = certificate
+    port = free_port()
+    server = RedisServer(
+        "--port", "0", "--tls-port", str(port), "--tls-cert-file", str(cert),
+        "--tls-key-file", str(key), "--tls-ca-cert-file", str(cert),
+        port=port,
+    )  # fmt: skip
+    try:
+        server.start()
+    except AssertionError:
+        server.close()
+        pytest.skip("this server was built without TLS")
+    yield server
+    server.close()
+
+
+async def test_encrypted(encrypted: RedisServer, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    files = f"tls_ca={cert}&tls_cert={cert}&tls_key={key}"
+    for url in (
+        f"rediss://localhost:{encrypted.port}/0?{files}",
+        f"redis://localhost:{encrypted.port}/0?tls=true&{files}",
+    ):
+        async with Client(url) as door:
+            message = Message("event", scheduled_at=after(hours=1))
+            await door.schedule(message)
+            assert await door.get(message.id) == message
+            store = door._calls.store
+            assert isinstance(store, RedisStore)
+            await store.wait_for_change()  # the channel is joined
+
+
+async def test_encrypted_and_not_to_be_trusted(
+    encrypted: RedisServer, certificate: tuple[Path, Path]
+) -> None:
+    cert, key = certificate
+    for host, options in (
+        ("localhost", ""),  # nobody vouches for it
+        ("127.0.0.1", f"&tls_ca={cert}&tls_cert={cert}&tls_key={key}"),  # it is for another name
+    ):
+        url = f"redis://{host}:{encrypted.port}/0?tls=true{options}"
+        assert "certificate" in await refusal(url, StoreUnavailable)
