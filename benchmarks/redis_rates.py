@@ -1,8 +1,10 @@
 """What the Redis store does in a second, beside its bare scripts in the same run.
 
 It starts a redis-server of its own without persistence. Rounds are interleaved and medians given,
-so that what else the machine does weighs on both sides alike. ``python benchmarks/redis_rates.py``;
-``--messages``, ``--rounds`` and ``--future`` make it longer or shorter, ``--rows`` picks some.
+so that what else the machine does weighs on both sides alike. A busy machine blurs rates all the
+same; the processor time of this process and of the server, for each message, much less.
+``python benchmarks/redis_rates.py``; ``--messages``, ``--rounds`` and ``--future`` make it longer
+or shorter, ``--rows`` picks some.
 
 The bare loops send the scripts of the store (the index by event name included), packed before,
 through a plain socket, and look at no answer further than it takes to find its end.
@@ -22,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import msgspec
@@ -31,6 +33,7 @@ import duly
 from duly_redis.calls import Script, script
 from duly_redis.keys import Shard, shards, wake_channel
 from duly_redis.values import fields
+from redis.asyncio import Redis
 
 LEASE = timedelta(minutes=5)
 BATCH = 500
@@ -39,16 +42,48 @@ PUT, CLAIM = script("put"), script("leases", "claim")
 
 # A message at a time, as a poller with a list of what is in work does it.
 TAKE_ONE = Script("""\
-local id = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, 1)[1]
+local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
 if not id then return false end
-redis.call('ZREM', KEYS[2], id)
-redis.call('ZADD', KEYS[3], ARGV[3], id)
-return {id, redis.call('HGET', KEYS[1], id)}""")
+redis.call('ZREM', KEYS[1], id)
+redis.call('ZADD', KEYS[2], ARGV[1], id)
+return {id, redis.call('HGET', KEYS[3], id)}""")
 END_ONE = Script("""\
-redis.call('ZREM', KEYS[3], ARGV[3])
-return redis.call('HDEL', KEYS[1], ARGV[3])""")
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('HDEL', KEYS[3], ARGV[1])""")
 
-Measure = Callable[[int, int], Coroutine[None, None, float]]
+
+class Cost(NamedTuple):
+    """What each message took."""
+
+    rate: float  # messages per second
+    ours: float  # microseconds of processor time of this process
+    servers: float  # of the server
+
+
+class Watch:
+    """Runs from when it is made."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        gc.collect()
+        self._servers = self._server_time()
+        self._ours, self._start = time.process_time(), time.perf_counter()
+
+    def each(self, count: int) -> Cost:
+        """What each of so many messages took."""
+        wall, ours = time.perf_counter() - self._start, time.process_time() - self._ours
+        servers = self._server_time() - self._servers
+        return Cost(count / wall, ours / count * 1e6, servers / count * 1e6)
+
+    def _server_time(self) -> float:
+        bare = Socket(self._port)
+        facts = bare.ask("INFO", "cpu").decode().splitlines()
+        bare.close()
+        names = ("used_cpu_user:", "used_cpu_sys:")
+        return sum(float(line.partition(":")[2]) for line in facts if line.startswith(names))
+
+
+Measure = Callable[[int, int], Coroutine[None, None, Cost]]
 
 
 class NoTransport:
@@ -154,26 +189,25 @@ def flush(port: int) -> None:
 def drain(batch: int = BATCH) -> Measure:
     """Messages per second from the store through a scheduler."""
 
-    async def measure(port: int, count: int) -> float:
+    async def measure(port: int, count: int) -> Cost:
         fill(port, count)
         async with duly.Scheduler(url(port), NoTransport(), batch_size=batch) as scheduler:
             before = (await scheduler.stats()).scheduled - count
-            gc.collect()
-            start = time.perf_counter()
+            watch = Watch(port)
             async with scheduler.running():
                 while (stats := await scheduler.stats()).scheduled > before or stats.claimed:  # noqa: ASYNC110  # there is nothing to wait for
                     await asyncio.sleep(0.01)
-                return count / (time.perf_counter() - start)
+                return watch.each(count)
 
     return measure
 
 
 def bare_drain(batch: int = BATCH) -> Measure:
-    async def measure(port: int, count: int) -> float:
+    async def measure(port: int, count: int) -> Cost:
         fill(port, count)
         bare = Socket(port)
         settles: list[Any] = []
-        start = time.perf_counter()
+        watch = Watch(port)
         taken = 0
         while True:
             token = secrets.token_hex(16)
@@ -185,40 +219,56 @@ def bare_drain(batch: int = BATCH) -> Measure:
             taken += len(answer[3])
             if not answer[3]:
                 break
-        rate = taken / (time.perf_counter() - start)
+        cost = watch.each(taken)
         bare.close()
-        return rate
+        return cost
 
     return measure
 
 
-async def one_at_a_time(port: int, count: int) -> float:
+async def one_at_a_time(port: int, count: int) -> Cost:
     count //= 10
     bare = Socket(port)
     for each in range(count):
-        bare.ask("HSET", bare.shard.keys[0], each, bytes(100))
-        bare.ask("ZADD", bare.shard.keys[1], each, each)
-    start = time.perf_counter()
+        bare.ask("HSET", bare.shard.key("messages"), each, bytes(100))
+        bare.ask("ZADD", bare.shard.key("due"), each, each)
+    watch = Watch(port)
     while True:
-        answer = bare.send(bare.script(TAKE_ONE, "", "", count))
+        answer = bare.send(bare.script(TAKE_ONE, count))
         if answer is None:
             break
-        bare.send(bare.script(END_ONE, "", "", answer[0]))
-    rate = count / (time.perf_counter() - start)
+        bare.send(bare.script(END_ONE, answer[0]))
+    cost = watch.each(count)
     bare.close()
-    return rate
+    return cost
 
 
-async def schedule_bulk(port: int, count: int) -> float:
+async def one_at_a_time_by_client(port: int, count: int) -> Cost:
+    """The same through redis.asyncio, as a scheduler in Python would do it."""
+    count //= 10
+    shard = shards(PREFIX, 1)[0]
+    async with Redis(port=port) as client:
+        for each in range(count):
+            await client.hset(shard.key("messages"), str(each), bytes(100))
+            await client.zadd(shard.key("due"), {str(each): each})
+        take, end = (client.register_script(each.text) for each in (TAKE_ONE, END_ONE))
+        keys = [shard.keys[number] for number in range(3)]
+        watch = Watch(port)
+        while (answer := await take(keys, [count])) is not None:
+            await end(keys, [answer[0]])
+        return watch.each(count)
+
+
+async def schedule_bulk(port: int, count: int) -> Cost:
     given = messages(count, 3600)
     async with duly.Client(url(port)) as client:
-        start = time.perf_counter()
+        watch = Watch(port)
         for first in range(0, count, BATCH):
             await client.schedule_many(given[first : first + BATCH])
-        return count / (time.perf_counter() - start)
+        return watch.each(count)
 
 
-async def schedule_together(port: int, count: int) -> float:
+async def schedule_together(port: int, count: int) -> Cost:
     given = iter(messages(count, 3600))
     async with duly.Client(url(port)) as client:
 
@@ -226,29 +276,29 @@ async def schedule_together(port: int, count: int) -> float:
             for message in given:
                 await client.schedule(message)
 
-        start = time.perf_counter()
+        watch = Watch(port)
         await asyncio.gather(*[caller() for _ in range(200)])
-        return count / (time.perf_counter() - start)
+        return watch.each(count)
 
 
-async def schedule_singly(port: int, count: int) -> float:
+async def schedule_singly(port: int, count: int) -> Cost:
     given = messages(count // 10, 3600)
     async with duly.Client(url(port)) as client:
-        start = time.perf_counter()
+        watch = Watch(port)
         for message in given:
             await client.schedule(message)
-        return len(given) / (time.perf_counter() - start)
+        return watch.each(len(given))
 
 
-async def bare_bulk(port: int, count: int) -> float:
+async def bare_bulk(port: int, count: int) -> Cost:
     bare = Socket(port)
     commands = puts(bare, messages(count, 3600))
-    start = time.perf_counter()
+    watch = Watch(port)
     for command in commands:
         bare.send(command)
-    rate = count / (time.perf_counter() - start)
+    cost = watch.each(count)
     bare.close()
-    return rate
+    return cost
 
 
 ROWS: Sequence[tuple[str, Measure, str, Measure | None]] = (
@@ -256,6 +306,7 @@ ROWS: Sequence[tuple[str, Measure, str, Measure | None]] = (
     ("drain, batch 500", drain(500), "bare scripts, batch 500", bare_drain(500)),
     ("drain, batch 1000", drain(1000), "bare scripts, batch 1000", bare_drain(1000)),
     ("drain, batch 500", drain(500), "Lua, one at a time", one_at_a_time),
+    ("drain, batch 500", drain(500), "Lua, one at a time, asyncio", one_at_a_time_by_client),
     ("schedule, bulk 500", schedule_bulk, "bare script, bulk 500", bare_bulk),
     ("schedule, 200 at a time", schedule_together, "bare script, bulk 500", bare_bulk),
     ("schedule, one by one", schedule_singly, "", None),
@@ -266,19 +317,29 @@ def rates(
     port: int, wanted: argparse.Namespace, row: tuple[str, Measure, str, Measure | None]
 ) -> None:
     name, ours, other_name, other = row
-    found: tuple[list[float], list[float]] = [], []
+    found: tuple[list[Cost], list[Cost]] = [], []
     for _ in range(wanted.rounds):
-        for measure, rates in zip((ours, other), found, strict=True):
+        for measure, costs in zip((ours, other), found, strict=True):
             if measure is not None:
                 flush(port)
-                rates.append(asyncio.run(measure(port, wanted.messages)))
-    rate = statistics.median(found[0])
-    cells = [name, f"{rate:,.0f}", f"{1e6 / rate:.1f}", other_name, "", ""]
+                costs.append(asyncio.run(measure(port, wanted.messages)))
+    mine = median(found[0])
+    cells = [name, f"{mine.rate:,.0f}", f"{mine.ours:.1f} + {mine.servers:.1f}", "", "", "", ""]
     if other is not None:
-        median = statistics.median(found[1])
-        share = rate / median
-        cells[4:] = [f"{median:,.0f}", f"{share:.0%}" if share < 2 else f"{share:.1f} x"]
+        theirs = median(found[1])
+        cells[3:] = [
+            other_name, f"{theirs.rate:,.0f}", f"{theirs.ours:.1f} + {theirs.servers:.1f}",
+            share(mine.rate / theirs.rate),
+        ]  # fmt: skip
     print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))
+
+
+def share(ratio: float) -> str:
+    return f"{ratio:.0%}" if ratio < 2 else f"{ratio:.1f} x"
 
 
 async def lateness(port: int, seconds: int) -> None:
@@ -338,10 +399,11 @@ def future(port: int, count: int, wanted: argparse.Namespace) -> None:
     flush(port)
     fill(port, 10_000, 1e6)
     few = [asyncio.run(drain()(port, wanted.messages)) for _ in range(wanted.rounds)]
-    many_rate, few_rate = statistics.median(many), statistics.median(few)
+    beside_many, beside_few = median(many), median(few)
     print(
-        f"drain beside {count:,} that wait: {many_rate:,.0f} messages/s, beside 10,000: "
-        f"{few_rate:,.0f}: {many_rate / few_rate:.0%}"
+        f"drain beside {count:,} that wait: {beside_many.rate:,.0f} messages/s, beside 10,000: "
+        f"{beside_few.rate:,.0f}: {beside_many.rate / beside_few.rate:.0%}; CPU us of the server "
+        f"{beside_many.servers:.1f} and {beside_few.servers:.1f}"
     )
 
 
@@ -360,8 +422,8 @@ def main() -> None:
             f"Python {platform.python_version()}, Redis {version}, no persistence; "
             f"{wanted.messages} messages, {wanted.rounds} rounds, medians\n"
         )
-        print("| what | messages/s | us each | beside | messages/s | share |")
-        print("|---|---|---|---|---|---|")
+        print("| what | messages/s | CPU us | beside | messages/s | CPU us | share |")
+        print("|---|---|---|---|---|---|---|")
         for row in ROWS:
             if row[0].startswith(wanted.rows):
                 rates(port, wanted, row)
