@@ -97,5 +97,9 @@ class Wakeups:
             pool = ConnectionPool(connection_class=node.connection_class, **node.connection_kwargs)
             client = Redis.from_pool(pool)
         pubsub = client.pubsub()
-        await pubsub.subscribe(self._channel)
+        try:
+            await pubsub.subscribe(self._channel)
+        except BaseException:
+            await pubsub.aclose()
+            raise
         return pubsub
