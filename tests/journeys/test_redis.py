@@ -103,6 +103,7 @@ async def insist(client: Client, message: Message) -> None:
     await until(stored)
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("servers", [cluster, sentinel])
 async def test_the_primary_is_killed_under_load(
     servers: Callable[[], AbstractAsyncContextManager[Failover]], tmp_path: Path
@@ -124,6 +125,7 @@ async def test_the_primary_is_killed_under_load(
         assert (await journey.client.stats()).dead == 0
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seconds", [2, pytest.param(15, marks=pytest.mark.slow)])
 async def test_a_server_that_hangs(tmp_path: Path, gate: Gate, seconds: int) -> None:
     with RedisServer() as server:
@@ -170,14 +172,14 @@ async def test_a_restart_with_an_append_only_file(tmp_path: Path, gate: Gate) ->
 
 async def test_fair_shares(server: RedisServer, tmp_path: Path) -> None:
     async with journey_on(server, tmp_path) as journey:
-        workers = [await journey.start(batch=10, slots=20) for _ in range(2)]
-        messages = slow(1000, 0.02, due=-1)
+        workers = [await journey.start(batch=4, slots=4) for _ in range(2)]
+        messages = slow(300, 0.1, due=-1)
         await journey.client.schedule_many(messages)
         await journey.emptied()
         for worker in workers:
             await worker.stop()
         assert journey.count("done") == dict.fromkeys(ids_of(messages), 1)
-        assert min(len(worker.notes("done")) for worker in workers) > 250
+        assert min(len(worker.notes("done")) for worker in workers) > 60
 
 
 @pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
