@@ -21,6 +21,8 @@ class Harness(RedisURLHarness):
 class TestRedisStore(Harness, WakeupCases, RecordCases, StoreSuite):
     """All cases, and those for all that it can do beyond the contract."""
 
+    scale = 0.5
+
 
 class TestCrashPoints(Harness, CrashPointCases):
     """A scheduler is killed at every other of its calls."""
