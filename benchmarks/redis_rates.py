@@ -28,12 +28,12 @@ from typing import Any, NamedTuple
 
 import hiredis
 import msgspec
+from redis.asyncio import Redis
 
 import duly
 from duly_redis.calls import Script, script
 from duly_redis.keys import Shard, shards, wake_channel
 from duly_redis.values import fields
-from redis.asyncio import Redis
 
 LEASE = timedelta(minutes=5)
 BATCH = 500

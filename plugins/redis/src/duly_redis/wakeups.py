@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -71,7 +72,7 @@ class Wakeups:
         pause, longest = _PAUSES
         while True:
             with contextlib.suppress(StoreError), translated():  # other calls tell what is wrong
-                async with contextlib.aclosing(await self._subscribed()) as pubsub:
+                async with self._subscribed() as pubsub:
                     while (said := await self._next(pubsub)) is not None:
                         pause = _PAUSES[0]
                         if said["type"] == "subscribe" or (
@@ -89,17 +90,14 @@ class Wakeups:
             said = await pubsub.get_message(timeout=_ANSWER)
         return said
 
-    async def _subscribed(self) -> PubSub:
+    @contextlib.asynccontextmanager
+    async def _subscribed(self) -> AsyncIterator[PubSub]:
         client = self._calls.client
         if isinstance(client, RedisCluster):  # any of its nodes will do
             _ = await client.initialize()  # it gives itself
             node = client.get_random_node()
             pool = ConnectionPool(connection_class=node.connection_class, **node.connection_kwargs)
             client = Redis.from_pool(pool)
-        pubsub = client.pubsub()
-        try:
+        async with contextlib.aclosing(client.pubsub()) as pubsub:
             await pubsub.subscribe(self._channel)
-        except BaseException:
-            await pubsub.aclose()
-            raise
-        return pubsub
+            yield pubsub
