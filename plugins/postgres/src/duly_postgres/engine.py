@@ -1,0 +1,73 @@
+"""From a URL to an engine."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from duly import InvalidArgument
+from duly.tls import take_tls, tls_options
+from duly.url import URL, boolean, parse
+from sqlalchemy import NullPool
+from sqlalchemy import URL as EngineURL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+__all__ = ["engine_for", "take_apart"]
+
+_PORT: Final = 5432
+_PATIENCE: Final = 10  # seconds for the driver to connect
+
+
+def take_apart(text: str) -> tuple[URL, dict[str, Any]]:
+    """A URL, and the options of the store in it; ``tls`` is None or a context.
+
+    Raises:
+        InvalidArgument: an unknown option, one that cannot be used, or more than one part of a path.
+    """
+    url = parse(text)
+    options = url.take_options(table=str, schema=str, auto_migrate=boolean, **tls_options())
+    tls = take_tls(options)
+    options["tls"] = None if tls is None else tls.context()
+    if "/" in url.path.removeprefix("/"):
+        raise InvalidArgument(f"{url}: the path is the name of one database")
+    return url, options
+
+
+def engine_for(url: URL, tls: Any) -> AsyncEngine:
+    """An engine that keeps no connections: the store keeps what it needs by itself."""
+    connect: dict[str, Any] = {
+        "timeout": _PATIENCE,
+        "server_settings": {"application_name": "duly"},
+        # Nothing prepared is left behind, so that this goes through a pooler as well; what the
+        # store asks again and again it prepares by itself where it can.
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": _nameless,
+    }
+    if url.hosts:
+        connect |= _hosts(url.hosts)
+    if tls is not None:
+        connect["ssl"] = tls
+    return create_async_engine(
+        EngineURL.create(
+            "postgresql+asyncpg",
+            username=url.username,
+            password=url.password,
+            database=url.path.removeprefix("/") or None,
+        ),
+        poolclass=NullPool,
+        connect_args=connect,
+    )
+
+
+def _hosts(hosts: Sequence[tuple[str, int | None]]) -> dict[str, Any]:
+    if len(hosts) == 1:
+        ((host, port),) = hosts
+        return {"host": host, "port": port or _PORT}
+    return {
+        "host": [host for host, _ in hosts],
+        "port": [port or _PORT for _, port in hosts],
+        "target_session_attrs": "read-write",  # whichever is the primary at present
+    }
+
+
+def _nameless() -> str:
+    return ""
