@@ -20,7 +20,6 @@ from duly.testing.stores import (
 )
 from duly_postgres import PostgresStore
 
-
 _free: list[str] = []  # tables that a case has left empty, for the next one
 
 
@@ -45,7 +44,9 @@ class OnPostgres(StoreHarness):
 
     async def drop(self, namespace: str) -> None:
         table = self.table(namespace)
-        await self.execute("; ".join(f"DELETE FROM {table}{end}" for end in ("", "_due", "_leases")))
+        await self.execute(
+            "; ".join(f"DELETE FROM {table}{end}" for end in ("", "_due", "_leases"))
+        )
         _free.append(table)
 
     async def execute(self, statement: str, *arguments: Any) -> None:
@@ -67,7 +68,9 @@ class TestPostgresStore(OnPostgres, WakeupCases, RecordCases, StoreSuite):
     scale = 0.5
 
     async def damage(self, namespace: str, id: str) -> None:
-        await self.execute(f"UPDATE {self.table(namespace)} SET metadata = '\\x80' WHERE id = $1", id)
+        await self.execute(
+            f"UPDATE {self.table(namespace)} SET metadata = '\\x80' WHERE id = $1", id
+        )
 
     async def age(self, namespace: str, id: str) -> None:
         await self.execute(f"UPDATE {self.table(namespace)} SET format = 99 WHERE id = $1", id)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import attrs
+
 from duly import Message, State
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, UnreadableRecord, from_record
@@ -168,9 +169,9 @@ def _sorted(
     """The claims, what cannot be read, by key, and the keys of what a newer duly can read."""
     claims, unreadable, newer = [], {}, []
     for row in rows:
-        key, lapses, *record, _ = row
+        key, record = row[0], row[2:-1]
         try:
-            claims.append(Claim(key, from_record(record, State.CLAIMED), lapses))
+            claims.append(Claim(key, from_record(record, State.CLAIMED), row[1]))
         except NewerRecord:
             newer.append(key)
         except UnreadableRecord:

@@ -5,12 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 import asyncpg
+
 from duly.moment import to_microseconds
 
 __all__ = ["Connection", "Executor", "Row"]
 
 Row = Any
-"""A row: its values by place and by name."""
+"""A row: its values by place; of our own connections by name as well."""
 
 _EPOCH: Final = 946_684_800_000_000
 """Where PostgreSQL counts from, 2000-01-01, in microseconds since 1970."""

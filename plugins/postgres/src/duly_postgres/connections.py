@@ -1,7 +1,7 @@
 """The connections of one kind of callers: few, kept open, each used by one call at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from duly import StoreError
@@ -72,8 +72,8 @@ class Connections:
             self._abandon(task, call, undo)
             raise
 
-    def _start(self, work: Any, call: _Call) -> "asyncio.Task[Any]":
-        task = asyncio.ensure_future(work)
+    def _start(self, work: Coroutine[Any, Any, T], call: _Call) -> "asyncio.Task[T]":
+        task = asyncio.create_task(work)
         self._calls[task] = call
         task.add_done_callback(self._forget)
         return task
@@ -92,7 +92,7 @@ class Connections:
                 task.add_done_callback(lambda _: timer.cancel())
         elif undo is not None and not task.cancelled() and task.exception() is None:
             outcome, undoing = task.result(), _Call()
-            self._start(
+            _ = self._start(
                 self._run(lambda connection: undo(connection, outcome), undoing, None), undoing
             )
 

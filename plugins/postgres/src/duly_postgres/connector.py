@@ -3,19 +3,20 @@
 import asyncio
 from typing import Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from duly import StoreError, StoreUnavailable
 from duly_postgres.connection import Connection
 from duly_postgres.errors import translated
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Connector"]
+__all__ = ["SETTINGS", "Connector"]
 
 _PATIENCE: Final = 10.0  # seconds until a server that does not answer is given up
 _OLDEST: Final = 140000  # of the servers that are served, as server_version_num says it
 
 # Every statement finds its rows by an index and takes them one by one. A plan made while the
 # tables are small must not be kept for when they are large: nothing else is left to the planner.
-_SETTINGS: Final = {
+SETTINGS: Final = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
@@ -32,8 +33,8 @@ SELECT
     current_setting('server_encoding') AS encoding,
     pg_is_in_recovery() AS standby,
     CASE WHEN pg_backend_pid() = $1 THEN ARRAY[{
-        ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items())
-    }] END"""
+    ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SETTINGS.items())
+}] END"""
 """Settings are made unless someone stands between: they would then be made for others."""
 
 

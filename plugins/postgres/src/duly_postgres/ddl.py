@@ -8,9 +8,7 @@ from duly_postgres.columns import SOON
 
 __all__ = ["STEPS", "VERSION"]
 
-_MOMENT: Final = (
-    "CHECK ({0} >= '0001-01-01 00:00:00+00' AND {0} < '10000-01-01 00:00:00+00')"
-)
+_MOMENT: Final = "CHECK ({0} >= '0001-01-01 00:00:00+00' AND {0} < '10000-01-01 00:00:00+00')"
 """The years 1 to 9999: what can be listed can be sorted and paged."""
 
 # A queue's tables turn over many times a minute; the settings of whole databases are too lazy.
@@ -36,14 +34,14 @@ DECLARE
 BEGIN
     IF event_name IS NULL OR char_length(event_name) NOT BETWEEN 1 AND 255
         OR char_length(new_id) NOT BETWEEN 1 AND 255
-        OR event_name ~ '[\\u0001-\\u001f\\u007f-\\u009f]' OR new_id ~ '[\\u0001-\\u001f\\u007f-\\u009f]'
+        OR event_name || new_id ~ '[\\u0001-\\u001f\\u007f-\\u009f]'
     THEN
-        RAISE EXCEPTION 'id and event name have 1 to 255 characters, none of them control characters'
+        RAISE EXCEPTION 'id and event name have 1 to 255 characters, no control characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF metadata IS NULL OR jsonb_typeof(metadata) <> 'object'
         OR octet_length(metadata::text) > 65536
-        OR EXISTS (SELECT FROM jsonb_each(metadata) AS each WHERE jsonb_typeof(each.value) <> 'string')
+        OR EXISTS (SELECT FROM jsonb_each(metadata) AS e WHERE jsonb_typeof(e.value) <> 'string')
     THEN
         RAISE EXCEPTION 'metadata is an object of texts, at most 64 KiB of it'
             USING ERRCODE = 'invalid_parameter_value';
@@ -83,7 +81,8 @@ CREATE TABLE {{messages}} (
     expires_at timestamptz,
     recurrence text,
     next_attempt_at timestamptz NOT NULL,
-    due_at timestamptz NOT NULL {_MOMENT.format("due_at")}, -- its place in the line, kept while claimed
+    -- its place in the line, kept while it is claimed
+    due_at timestamptz NOT NULL {_MOMENT.format("due_at")},
     retry_count bigint NOT NULL DEFAULT 0,
     occurrence_count bigint NOT NULL DEFAULT 0,
     lapses integer NOT NULL DEFAULT 0,

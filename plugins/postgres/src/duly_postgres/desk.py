@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from duly import StoreError
 from duly_postgres.connection import Connection, Executor
 from duly_postgres.connections import Connections
@@ -13,7 +15,6 @@ from duly_postgres.names import Names
 from duly_postgres.notifying import Listener, Notifier
 from duly_postgres.sql_storing import NOTIFY, NOTIFY_WITHIN
 from duly_postgres.wakeups import Bell
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["Desk"]
 
@@ -107,7 +108,9 @@ class Desk:
         finally:
             await connection.close()
 
-    async def within(self, work: Callable[[Executor], Awaitable[tuple[T, bool]]], db: Executor) -> T:
+    async def within(
+        self, work: Callable[[Executor], Awaitable[tuple[T, bool]]], db: Executor
+    ) -> T:
         """What a caller's verb brings in the caller's transaction; it tells when it commits."""
         with translated(self.place):
             outcome, soon = await _repeated(work, db)

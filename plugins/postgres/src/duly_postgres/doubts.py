@@ -34,7 +34,7 @@ async def doubts(db: Executor, names: Names) -> Sequence[str]:
 def _found(row: Any) -> Sequence[str]:
     found = []
     if row["synchronous_commit"] == "off":
-        found.append("synchronous_commit is off: what was accepted may be lost when the server dies")
+        found.append("synchronous_commit is off: what was accepted may be lost with the server")
     found += [
         f"{name} is off: the database may be damaged when the server dies"
         for name in ("fsync", "full_page_writes")

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from sqlalchemy import NullPool
+from sqlalchemy import engine as sqlalchemy_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
 from duly import InvalidArgument
 from duly.tls import take_tls, tls_options
 from duly.url import URL, boolean, parse
-from sqlalchemy import NullPool
-from sqlalchemy import URL as EngineURL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 __all__ = ["engine_for", "take_apart"]
 
@@ -20,7 +21,7 @@ def take_apart(text: str) -> tuple[URL, dict[str, Any]]:
     """A URL, and the options of the store in it; ``tls`` is None or a context.
 
     Raises:
-        InvalidArgument: an unknown option, one that cannot be used, or more than one part of a path.
+        InvalidArgument: an unknown option, or one that cannot be used; a path of several parts.
     """
     url = parse(text)
     options = url.take_options(table=str, schema=str, auto_migrate=boolean, **tls_options())
@@ -47,7 +48,7 @@ def engine_for(url: URL, tls: Any) -> AsyncEngine:
     if tls is not None:
         connect["ssl"] = tls
     return create_async_engine(
-        EngineURL.create(
+        sqlalchemy_engine.URL.create(
             "postgresql+asyncpg",
             username=url.username,
             password=url.password,

@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 import sqlalchemy.exc
+
 from duly import StoreError, StoreUnavailable
 
 __all__ = ["cause_of", "may_be_repeated", "translated"]

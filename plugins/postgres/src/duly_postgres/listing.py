@@ -1,6 +1,6 @@
 """What callers look at: get, list, stats."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from duly.moment import from_microseconds, to_microseconds
 from duly_postgres.connection import Executor, Row
 from duly_postgres.names import Names
 from duly_postgres.reading import show
-from duly_postgres.sql_storing import LISTED, LISTED_CLAIMED, STATE, STATS
+from duly_postgres.sql_storing import IN_LEASES, LISTED, STATE, STATS
 from duly_postgres.storing import STATES, storable
 
 __all__ = ["get", "list_", "statement_for", "stats"]
@@ -41,38 +41,48 @@ def statement_for(
     filter: Filter, from_key: tuple[datetime, str] | None = None
 ) -> tuple[str, Sequence[Any]]:
     """The statement that lists, and its arguments."""
-    conditions: list[str] = []
     arguments: list[Any] = []
 
     def given(value: Any) -> str:
         arguments.append(value)
         return f"${len(arguments)}"
 
+    conditions = [*_of_kind(filter, given), *_of_time(filter, from_key, given)]
+    paging = f"LIMIT {given(filter.limit)}::bigint OFFSET {given(filter.offset)}::bigint"
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"{LISTED} {where} ORDER BY m.scheduled_at, m.id {paging}", arguments
+
+
+Given = Callable[[Any], str]
+"""Takes an argument of the statement; how it is called there."""
+
+
+def _of_kind(filter: Filter, given: Given) -> Iterator[str]:
+    """The conditions on name and state."""
     if filter.event_name == UNREADABLE:
-        conditions.append("m.dead = 2")
+        yield "m.dead = 2"
     elif filter.event_name is not None:
-        conditions.append(f"m.event_name = {given(filter.event_name)}")
+        yield f"m.event_name = {given(filter.event_name)}"
     if filter.state is State.DEAD or filter.event_name == UNREADABLE:
-        conditions.append("m.dead > 0")  # which has an index of its own
+        yield "m.dead > 0"  # which has an index of its own
+    if filter.state is State.CLAIMED:
+        yield IN_LEASES
     if filter.state is not None:
-        conditions.append(f"{STATE} = {STATES.index(filter.state)}")
-    # Only the later of two places to start from: an index would begin at the other one each time.
+        yield f"{STATE} = {STATES.index(filter.state)}"
+
+
+def _of_time(filter: Filter, from_key: tuple[datetime, str] | None, given: Given) -> Iterator[str]:
+    """The conditions on time.
+
+    Only the later of two places to start from: an index would begin at the other one each time.
+    """
     if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
         moment, id = given(to_microseconds(from_key[0])), given(from_key[1])
-        conditions.append(f"(m.scheduled_at, m.id) > ({moment}::timestamptz, {id}::text)")
+        yield f"(m.scheduled_at, m.id) > ({moment}::timestamptz, {id}::text)"
     elif filter.after is not None:
-        conditions.append(f"m.scheduled_at >= {given(to_microseconds(filter.after))}::timestamptz")
+        yield f"m.scheduled_at >= {given(to_microseconds(filter.after))}::timestamptz"
     if filter.before is not None:
-        conditions.append(f"m.scheduled_at <= {given(to_microseconds(filter.before))}::timestamptz")
-    statement = LISTED
-    if filter.state is State.CLAIMED:
-        statement = LISTED_CLAIMED
-        conditions = [f"AND {' AND '.join(conditions)}"]
-    elif conditions:
-        conditions = [f"WHERE {' AND '.join(conditions)}"]
-    paging = f"LIMIT {given(filter.limit)}::bigint OFFSET {given(filter.offset)}::bigint"
-    ordered = f"ORDER BY m.scheduled_at, m.id {paging}"
-    return " ".join([statement, *conditions, ordered]), arguments
+        yield f"m.scheduled_at <= {given(to_microseconds(filter.before))}::timestamptz"
 
 
 async def stats(db: Executor, names: Names, now: datetime | None) -> Stats:

@@ -1,4 +1,5 @@
 """How a database gets the tables, and how it is found out that it has them."""
+# ruff: noqa: S608  # what is put together are constants of this package, never values
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,7 +20,7 @@ _VERSIONS: Final = "SELECT max(version) AS version, max(usable_from) AS usable_f
 
 _PROBE: Final = f"""\
 SELECT FROM
-    (SELECT key, due_at, lapses, dead, {', '.join(Record._fields)} FROM {{messages}} LIMIT 0) AS m,
+    (SELECT key, due_at, lapses, dead, {", ".join(Record._fields)} FROM {{messages}} LIMIT 0) AS m,
     (SELECT suspect, due_at, key FROM {{due}} LIMIT 0) AS d,
     (SELECT token, expires_at, owner, keys FROM {{leases}} LIMIT 0) AS l"""
 """It succeeds where the tables have the columns that are needed."""

@@ -29,13 +29,13 @@ async def settle(
     One statement; where something is buried, some more in one transaction.
     """
     if not any(isinstance(each, Bury) for each in settle.exceptions.values()):
-        return await _settle(db, names, now, settle, settle.exceptions, {})
+        return await _settle(db, names, now, settle, exceptions=settle.exceptions, buried={})
     async with db.transaction():
         held = await db.fetch(names(HOLD), now, settle.token)
         if not held:
             return False, False
         exceptions, buried = await _bury(db, names, settle, held[0]["keys"])
-        return await _settle(db, names, now, settle, exceptions, buried)
+        return await _settle(db, names, now, settle, exceptions=exceptions, buried=buried)
 
 
 async def _settle(
@@ -43,6 +43,7 @@ async def _settle(
     names: Names,
     now: datetime | None,
     settle: Settle,
+    *,
     exceptions: Mapping[Key, Settlement],
     buried: Mapping[Key, str],
 ) -> tuple[bool, bool]:

@@ -13,8 +13,8 @@ from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON
 __all__ = [
     "FIND",
     "GIVEN_COLUMNS",
+    "IN_LEASES",
     "LISTED",
-    "LISTED_CLAIMED",
     "MOVE",
     "NOTIFY",
     "NOTIFY_WITHIN",
@@ -44,20 +44,26 @@ _TYPES: Final = {
 
 _TEXT_NOW: Final = "coalesce($1::text::timestamptz, statement_timestamp())"
 
-_GIVEN: Final = ", ".join(f"${n + 3}::{_TYPES.get(c, 'text')}[]" for n, c in enumerate(GIVEN_COLUMNS))
+_GIVEN: Final = ", ".join(
+    f"${n + 3}::{_TYPES.get(c, 'text')}[]" for n, c in enumerate(GIVEN_COLUMNS)
+)
 
 _FROM_ARRAYS: Final = f"""\
 SELECT * FROM unnest($2::integer[], {_GIVEN})
 WITH ORDINALITY AS given (group_number, {", ".join(GIVEN_COLUMNS)}, place)"""
 
 _FROM_JSON: Final = f"""\
-SELECT group_number, {", ".join(
-    f"decode({name}, 'base64') AS {name}" if _TYPES.get(name) == "bytea" else name
-    for name in GIVEN_COLUMNS
-)}, place
-FROM json_to_recordset($2::text::json) AS given (group_number integer, place integer, {", ".join(
-    f"{name} {_TYPES.get(name, 'text').replace('bytea', 'text')}" for name in GIVEN_COLUMNS
-)})"""
+SELECT group_number, {
+    ", ".join(
+        f"decode({name}, 'base64') AS {name}" if _TYPES.get(name) == "bytea" else name
+        for name in GIVEN_COLUMNS
+    )
+}, place
+FROM json_to_recordset($2::text::json) AS given (group_number integer, place integer, {
+    ", ".join(
+        f"{name} {_TYPES.get(name, 'text').replace('bytea', 'text')}" for name in GIVEN_COLUMNS
+    )
+})"""
 
 
 def _put(given: str, now: str) -> str:
@@ -134,8 +140,7 @@ LISTED: Final = f"""\
 SELECT m.key, {STATE} AS state, {COLUMNS}
 FROM {{messages}} AS m LEFT JOIN {{due}} AS d ON {IN_LINE}"""
 
-LISTED_CLAIMED: Final = f"""\
-{LISTED} WHERE m.key = ANY (ARRAY(SELECT unnest(keys) FROM {{leases}})) AND m.dead = 0"""
+IN_LEASES: Final = "m.key = ANY (ARRAY(SELECT unnest(keys) FROM {leases}))"
 
 STATS: Final = f"""\
 SELECT

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from duly import Filter, InvalidArgument, Message, State, Stats
 from duly.store import Batch, Clock, Group, Key, Settle, Token
 from duly_postgres import claiming, listing, schema, settling, storing
@@ -12,7 +14,6 @@ from duly_postgres.desk import Desk
 from duly_postgres.doubts import POOLED, doubts
 from duly_postgres.names import Names
 from duly_postgres.within import accepts, executor
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["PostgresStore"]
 
@@ -56,7 +57,7 @@ class PostgresStore:
         return f"PostgresStore({self._desk.place!s})"
 
     async def open(self) -> None:
-        """Connect, and see that the tables are there; make them, unless ``auto_migrate`` is false."""
+        """Connect, and see that the tables are there; make them if ``auto_migrate`` is true."""
         await self._desk.open(
             lambda db, names: schema.prepare(db, names, auto_migrate=self._auto_migrate)
         )
@@ -71,9 +72,7 @@ class PostgresStore:
         """Store groups of messages, each whole or not at all."""
         self._mark.came_in(message for group in groups for message in group.messages)
         put = storing.put if within is None else storing.put_within
-        return await self._change(
-            lambda db: put(db, self._desk.names, self._now(), groups), within
-        )
+        return await self._change(lambda db: put(db, self._desk.names, self._now(), groups), within)
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
@@ -91,7 +90,9 @@ class PostgresStore:
         """Move a message found in ``of_state``; the state it was found in."""
         self._mark.forget()
         return await self._change(
-            lambda db: storing.reschedule(db, self._desk.names, self._now(), id, at, of_state),
+            lambda db: storing.reschedule(
+                db, self._desk.names, self._now(), id=id, at=at, of_state=of_state
+            ),
             within,
         )
 
@@ -186,14 +187,12 @@ class PostgresStore:
         await self._desk.bell.wait()
 
     def accepts(self, within: object) -> bool:
-        """Whether ``within`` is a session or connection of SQLAlchemy, or a connection of asyncpg."""
+        """Whether ``within`` is a session or connection of SQLAlchemy, or one of asyncpg."""
         return accepts(within)
 
     async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
         """The statements that bring the schema up to date; run, unless ``dry_run``."""
-        return await self._desk.apart(
-            lambda db, names: schema.migrate(db, names, dry_run=dry_run)
-        )
+        return await self._desk.apart(lambda db, names: schema.migrate(db, names, dry_run=dry_run))
 
     async def check(self) -> Sequence[str]:
         """What about the database and the way to it is less than safe, one sentence each."""
@@ -207,9 +206,7 @@ class PostgresStore:
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()
 
-    async def _settle(
-        self, db: Executor, settles: Sequence[Settle]
-    ) -> tuple[Sequence[bool], bool]:
+    async def _settle(self, db: Executor, settles: Sequence[Settle]) -> tuple[Sequence[bool], bool]:
         outcomes = [await settling.settle(db, self._desk.names, self._now(), e) for e in settles]
         soon = any(soon for _, soon in outcomes)
         if soon:

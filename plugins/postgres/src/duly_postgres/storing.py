@@ -68,10 +68,10 @@ async def put_within(
         objects = [
             _as_object(place, number, message) for place, (number, message) in enumerate(messages)
         ]
-        (row,) = await db.fetch(
+        ((refused, soon),) = await db.fetch(
             names(PUT_WITHIN), _text(now), json.dumps(objects, ensure_ascii=False)
         )
-    return _outcomes(groups, row["refused"]), row["soon"]
+    return _outcomes(groups, refused), soon
 
 
 async def _put(
@@ -84,8 +84,8 @@ async def _put(
     numbers = [number for number, _ in messages]
     columns = list(zip(*[to_record(message) for _, message in messages], strict=True))
     given = [columns[place] for place in _PLACES] if columns else [()] * len(_PLACES)
-    (row,) = await db.fetch(names(PUT), now, numbers, *given)
-    return _outcomes(groups, row["refused"]), row["soon"]
+    ((refused, soon),) = await db.fetch(names(PUT), now, numbers, *given)
+    return _outcomes(groups, refused), soon
 
 
 def _numbered(groups: Sequence[Group]) -> Grouped:
@@ -141,11 +141,12 @@ async def reschedule(
     db: Executor,
     names: Names,
     now: datetime | None,
+    *,
     id: str,
     at: datetime | None,
     of_state: State,
 ) -> tuple[State | None, bool]:
-    """Move a message found in ``of_state``; the state it was found in, and whether it is due soon."""
+    """Move a message found in ``of_state``; the state found, and whether it is due soon."""
     async with db.transaction():
         found = await _find(db, names, [id])
         if not found:
@@ -154,8 +155,8 @@ async def reschedule(
         state = _state(found[0], await _waiting(db, names, [key]))
         if state is not of_state:
             return state, False
-        (row,) = await db.fetch(names(MOVE), _text(now), key, _text(at))
-    return state, row["soon"]
+        ((soon,),) = await db.fetch(names(MOVE), _text(now), key, _text(at))
+    return state, soon
 
 
 def storable(text: str) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+
 from duly import InvalidArgument
 from duly_postgres.connection import Executor, Row
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 __all__ = ["accepts", "executor"]
 
