@@ -76,15 +76,11 @@ class PostgresServer(Server):
         super().start()
 
     def ready(self) -> bool:
-        async def ask() -> bool:
-            connection = await asyncpg.connect(self.url, timeout=5)
-            await connection.close()
-            return True
-
         try:
-            return super().ready() and asyncio.run(ask())
-        except (OSError, asyncpg.PostgresError, TimeoutError):
+            self._run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
+        except subprocess.CalledProcessError:
             return False
+        return True
 
     def stop(self) -> None:
         """End it well, without waiting for its clients."""

@@ -2,7 +2,13 @@
 
 In statements ``{messages}``, ``{due}`` and ``{leases}`` stand for the tables: see
 :class:`duly_postgres.names.Names`. ``due`` is called the line here.
+
+Plans are kept, and may have been made when the tables were small, or looked so: a queue that was
+emptied has no rows as far as the planner knows. So rows are found in ways that leave it no choice:
+by ``ANY (ARRAY(...))``, by ``LATERAL (... LIMIT 1)`` and by subqueries for single values, each with
+one index that serves it, and never by joins, for which it might read a whole table.
 """
+# ruff: noqa: S608  # what is put together are constants of this package, never values
 
 from typing import Final
 
@@ -22,5 +28,9 @@ SOON: Final = "interval '5 seconds'"
 
 SUSPECT: Final = f"m.lapses >= {SUSPECT_LAPSES}"
 
-IN_LINE: Final = f"d.suspect = ({SUSPECT}) AND d.due_at = m.due_at AND d.key = m.key"
-"""Joins a message with its place in the line."""
+IN_LINE: Final = f"""\
+LATERAL (
+    SELECT d.ctid, d.key FROM {{due}} AS d
+    WHERE d.suspect = ({SUSPECT}) AND d.due_at = m.due_at AND d.key = m.key LIMIT 1
+) AS d"""
+"""The place of a message in the line, where it has one."""

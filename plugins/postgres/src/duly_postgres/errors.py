@@ -1,6 +1,5 @@
 """What PostgreSQL and its driver raise, in duly's words; the one place that translates."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Final
@@ -35,20 +34,23 @@ _LASTING: Final = {
     "42883": "a function is missing: await client.migrate(), and look at table and schema",
 }
 
+_RAISED: Final = (
+    sqlalchemy.exc.SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    EOFError,
+)
+"""What the driver and SQLAlchemy raise; an error of ours is none of these."""
+
 _REPEATED: Final = ("40001", "40P01", "23505")
 
 
 def cause_of(error: BaseException) -> BaseException:
     """What lies beneath SQLAlchemy's wrappings, which is the driver's own exception."""
-    while isinstance(error, sqlalchemy.exc.DBAPIError) or (
-        isinstance(error, Exception)
-        and type(error).__module__.startswith("sqlalchemy.")
-        and error.__cause__ is not None
-    ):
-        beneath = error.__cause__ or getattr(error, "orig", None)
-        if beneath is None:
-            break
-        error = beneath
+    while type(error).__module__.startswith("sqlalchemy.") and error.__cause__ is not None:
+        error = error.__cause__
     return error
 
 
@@ -67,18 +69,11 @@ def translated(place: object) -> Iterator[None]:
     """
     try:
         yield
-    except StoreError:
+    except Exception as error:
+        cause = cause_of(error)
+        if isinstance(cause, _RAISED):
+            raise _translation(place, cause) from error
         raise
-    except (
-        sqlalchemy.exc.SQLAlchemyError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        EOFError,
-        asyncio.IncompleteReadError,
-    ) as error:
-        raise _translation(place, cause_of(error)) from error
 
 
 def _translation(place: object, error: BaseException) -> StoreError:

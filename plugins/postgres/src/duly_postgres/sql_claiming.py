@@ -1,7 +1,6 @@
 """The statements of claims and leases.
 
-Each is a single statement, and so a transaction of its own. Rows are found by ``ARRAY(SELECT ...)``
-and not by joins: for a join the planner may read a whole table, whose size it can only guess.
+Each is a single statement, and so a transaction of its own.
 """
 # ruff: noqa: S608  # what is put together are constants of this package, never values
 
@@ -17,7 +16,9 @@ _FROM_SUSPECT: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
-    SELECT lapsed, suspect_first, CASE WHEN lapsed OR suspect_first THEN 0 ELSE $3::bigint END AS room
+    SELECT
+        lapsed, suspect_first,
+        CASE WHEN lapsed OR suspect_first THEN 0 ELSE $3::bigint END AS room
     FROM (
         SELECT
             EXISTS (
@@ -36,7 +37,8 @@ _FROM_ORDINARY: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE NOT suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
-    SELECT false AS lapsed, false AS suspect_first, $3::bigint AS room WHERE $5::timestamptz IS NOT NULL
+    SELECT false AS lapsed, false AS suspect_first, $3::bigint AS room
+    WHERE $5::timestamptz IS NOT NULL
 )"""
 
 
@@ -103,7 +105,7 @@ WITH ended AS (
             SELECT count(*) FROM (
                 SELECT FROM {{due}}
                 WHERE {lane} AND due_at <= {NOW} AND due_at >= $4::timestamptz
-                LIMIT coalesce((SELECT number FROM last), 0) + 1
+                ORDER BY due_at, key LIMIT coalesce((SELECT number FROM last), 0) + 1
             ) AS due
         ) > coalesce((SELECT number FROM last), 0) ELSE false END
     ) FROM turn, ahead
@@ -136,7 +138,7 @@ UPDATE {{leases}} SET expires_at = {NOW} + $2::interval
 WHERE token = ANY ($3::text[]) AND expires_at > {NOW}
 RETURNING token, ARRAY(
     SELECT held FROM unnest(keys) AS held
-    WHERE NOT EXISTS (SELECT FROM {{messages}} AS m WHERE m.key = held)
+    WHERE (SELECT m.key FROM {{messages}} AS m WHERE m.key = held) IS NULL
 ) AS gone"""
 """Lets leases last; their keys whose messages are gone. A lease that is lost is left out."""
 

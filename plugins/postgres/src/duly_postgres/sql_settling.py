@@ -27,28 +27,25 @@ WITH held AS MATERIALIZED (
         SELECT key FROM settled WHERE key <> ALL ($4::bigint[])
     ))
 ), released AS MATERIALIZED (
-    SELECT m.key, r.at, {SUSPECT} AS suspect
-    FROM unnest($5::bigint[], $6::timestamptz[]) AS r (key, at)
-        JOIN {{messages}} AS m ON m.key = r.key
-    WHERE r.key = ANY (ARRAY(SELECT key FROM settled)) FOR UPDATE OF m
+    SELECT m.key, ($6::timestamptz[])[array_position($5, m.key)] AS at, {SUSPECT} AS suspect
+    FROM {{messages}} AS m
+    WHERE m.key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($5::bigint[]))) FOR UPDATE
 ), moved AS (
-    UPDATE {{messages}} AS m SET due_at = r.at
-    FROM released AS r WHERE m.key = r.key AND m.due_at <> r.at
+    UPDATE {{messages}} SET due_at = ($6)[array_position($5, key)]
+    WHERE key = ANY (ARRAY(SELECT key FROM released)) AND due_at <> ($6)[array_position($5, key)]
 ), put_back AS (
-    UPDATE {{messages}} AS m SET
-        due_at = r.at, next_attempt_at = r.at, scheduled_at = r.scheduled_at,
-        retry_count = r.retry_count, occurrence_count = r.occurrence_count,
-        last_error = r.last_error, lapses = 0
-    FROM unnest(
-        $7::bigint[], $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[],
-        $12::text[]
-    ) AS r (key, at, scheduled_at, retry_count, occurrence_count, last_error)
-    WHERE m.key = r.key AND r.key = ANY (ARRAY(SELECT key FROM settled))
+    UPDATE {{messages}} AS m SET lapses = 0, (
+        due_at, next_attempt_at, scheduled_at, retry_count, occurrence_count, last_error
+    ) = (
+        SELECT ($8::timestamptz[])[p], ($8)[p], ($9::timestamptz[])[p], ($10::bigint[])[p],
+            ($11::bigint[])[p], ($12::text[])[p]
+        FROM array_position($7, m.key) AS p
+    )
+    WHERE m.key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($7::bigint[])))
     RETURNING m.key, m.due_at
 ), buried AS (
-    UPDATE {{messages}} AS m SET dead = 1, last_error = r.reason
-    FROM unnest($13::bigint[], $14::text[]) AS r (key, reason)
-    WHERE m.key = r.key AND r.key = ANY (ARRAY(SELECT key FROM settled))
+    UPDATE {{messages}} SET dead = 1, last_error = ($14::text[])[array_position($13, key)]
+    WHERE key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($13::bigint[])))
 ), lined_up AS (
     INSERT INTO {{due}} (suspect, due_at, key)
     SELECT suspect, at, key FROM released UNION ALL SELECT false, due_at, key FROM put_back

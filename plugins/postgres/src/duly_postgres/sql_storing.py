@@ -73,7 +73,9 @@ WITH given AS MATERIALIZED (
     {given}
 ), stored AS MATERIALIZED (
     SELECT given.place, given.group_number, m.created_at = given.created_at AS is_repeat
-    FROM given JOIN {{messages}} AS m ON m.id = given.id
+    FROM given CROSS JOIN LATERAL (
+        SELECT created_at FROM {{messages}} WHERE id = given.id LIMIT 1
+    ) AS m
 ), added AS (
     INSERT INTO {{messages}} (due_at, {", ".join(GIVEN_COLUMNS)})
     SELECT next_attempt_at, {", ".join(GIVEN_COLUMNS)} FROM given
@@ -95,17 +97,28 @@ PUT: Final = _put(_FROM_ARRAYS, NOW)
 PUT_WITHIN: Final = _put(_FROM_JSON, _TEXT_NOW)
 """Takes an array of objects as JSON, which any connection passes on."""
 
-# In one order, so that two who hold some messages each do not wait for each other.
+# In one order, so that two who hold some messages each do not wait for each other; not in that of
+# an index, which might then be read from end to end.
 FIND: Final = """\
 SELECT key, id, dead > 0 AS dead, (extract(epoch FROM created_at) * 1000000)::bigint AS created_at
-FROM {messages} WHERE id = ANY ($1::text[]) ORDER BY key FOR UPDATE"""
+FROM {messages} WHERE id = ANY ($1::text[]) ORDER BY key + 0 FOR UPDATE"""
 
+# Places in the line are made and removed, never altered, so that each stays where it is.
 WAITING: Final = f"""\
-SELECT d.key FROM {{messages}} AS m JOIN {{due}} AS d ON {IN_LINE}
-WHERE m.key = ANY ($1::bigint[]) FOR UPDATE OF d"""
+SELECT key FROM {{due}} WHERE ctid = ANY (ARRAY(
+    SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = ANY ($1::bigint[])
+)) FOR UPDATE"""
 """Which of some messages, held by FIND, are in the line; they are held there too."""
 
 REMOVE: Final = f"""\
+WITH left_line AS (
+    DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
+        SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = ANY ($1::bigint[])
+    ))
+)
+DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
+
+MOVE: Final = f"""\
 WITH left_line AS (
     DELETE FROM {{due}} AS d USING {{messages}} AS m WHERE m.key = ANY ($1::bigint[]) AND {IN_LINE}
 )
@@ -113,7 +126,9 @@ DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
 
 MOVE: Final = f"""\
 WITH left_line AS (
-    DELETE FROM {{due}} AS d USING {{messages}} AS m WHERE m.key = $2::bigint AND {IN_LINE}
+    DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
+        SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = $2::bigint
+    ))
 ), moved AS (
     UPDATE {{messages}} SET
         key = DEFAULT,
@@ -138,7 +153,7 @@ STATE: Final = "CASE WHEN m.dead > 0 THEN 2 WHEN d.key IS NOT NULL THEN 0 ELSE 1
 
 LISTED: Final = f"""\
 SELECT m.key, {STATE} AS state, {COLUMNS}
-FROM {{messages}} AS m LEFT JOIN {{due}} AS d ON {IN_LINE}"""
+FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true"""
 
 IN_LEASES: Final = "m.key = ANY (ARRAY(SELECT unnest(keys) FROM {leases}))"
 
@@ -147,7 +162,7 @@ SELECT
     (SELECT count(*) FROM {{due}}) AS scheduled,
     (
         SELECT count(*) FROM {{leases}}, unnest(keys) AS held
-        WHERE EXISTS (SELECT FROM {{messages}} AS m WHERE m.key = held)
+        WHERE (SELECT m.key FROM {{messages}} AS m WHERE m.key = held) IS NOT NULL
     ) AS claimed,
     (SELECT count(*) FROM {{messages}} WHERE dead > 0) AS dead,
     ARRAY(
