@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from tests.journeys.kit import Journey
 from tests.journeys.props import Gate
+from tests.servers.postgres import postgres_url, shop_database
 from tests.servers.redis import empty_redis, redis_url
 
-__all__ = ["empty_redis", "gate", "journey", "redis_url"]  # fixtures are found by their names
+# Fixtures are found by their names.
+__all__ = ["empty_redis", "gate", "journey", "postgres_url", "redis_url", "shop_database"]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class PostgresServer(Server):
         return next(name for name in USERS if name in names)
 
     def command(self) -> Sequence[str | Path]:
-        settings = ("fsync=off", "unix_socket_directories=", *self._settings)
+        settings = ("unix_socket_directories=", *self._settings)
         return [
             self._programs / "postgres", "-D", self._data, "-p", str(self.port),
             "-h", "127.0.0.1", *[part for each in settings for part in ("-c", each)],

@@ -43,7 +43,8 @@ def engine_for(url: URL, tls: Any) -> AsyncEngine:
         "prepared_statement_cache_size": 0,
         "prepared_statement_name_func": _nameless,
     }
-    if url.hosts:
+    host, port = url.hosts[0] if url.hosts else (None, None)
+    if len(url.hosts) > 1:
         connect |= _hosts(url.hosts)
     if tls is not None:
         connect["ssl"] = tls
@@ -52,6 +53,8 @@ def engine_for(url: URL, tls: Any) -> AsyncEngine:
             "postgresql+asyncpg",
             username=url.username,
             password=url.password,
+            host=host,
+            port=port,
             database=url.path.removeprefix("/") or None,
         ),
         poolclass=NullPool,
@@ -60,9 +63,6 @@ def engine_for(url: URL, tls: Any) -> AsyncEngine:
 
 
 def _hosts(hosts: Sequence[tuple[str, int | None]]) -> dict[str, Any]:
-    if len(hosts) == 1:
-        ((host, port),) = hosts
-        return {"host": host, "port": port or _PORT}
     return {
         "host": [host for host, _ in hosts],
         "port": [port or _PORT for _, port in hosts],
