@@ -15,7 +15,7 @@ import multiprocessing
 import platform
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -35,7 +35,9 @@ NAMES = Names("scheduled_messages", "public")
 DATABASE = "duly_bench"
 LEASE = timedelta(minutes=5)
 YEAR_1, YEAR_10000 = "0001-01-01 00:00:00+00", "10000-01-01 00:00:00+00"
-Measure = Callable[[str, int, int], Awaitable[float]]
+Measure = Callable[[str, int, int], Coroutine[Any, Any, float]]
+Work = Callable[[], Coroutine[Any, Any, Any]]
+BATCH = 500
 
 
 class NoTransport:
@@ -143,17 +145,25 @@ async def bare_drain(url: str, count: int, batch: int) -> float:
             number += 1
             if len(rows) == 1:
                 return count / (time.perf_counter() - start)
-            if number % 20 == 0:
-                since = YEAR_1
-            else:
-                since = rows[-1]["about"][4].isoformat()
+            since = YEAR_1 if number % 20 == 0 else rows[-1]["about"][4].isoformat()
 
 
 async def both_drain(url: str, count: int, batch: int, *, measure: Measure) -> float:
-    """The rate of two processes on one backlog."""
+    """The rate of two processes on one backlog, their start included."""
     start = time.perf_counter()
     await asyncio.to_thread(in_processes, [functools.partial(measure, url, count, batch)] * 2)
     return count / (time.perf_counter() - start)
+
+
+async def ours_both_drain(url: str, count: int, batch: int) -> float:
+    """Run a scheduler until the store is empty."""
+    async with (
+        duly.Scheduler(url, NoTransport(), batch_size=batch) as scheduler,
+        scheduler.running(),
+    ):
+        while (stats := await scheduler.stats()).scheduled or stats.claimed:  # noqa: ASYNC110  # another process empties it too
+            await asyncio.sleep(0.05)
+    return 0
 
 
 def in_processes(works: Sequence[Callable[[], Any]]) -> None:
@@ -225,14 +235,16 @@ async def lateness(url: str, count: int) -> tuple[float, float]:
         def duly_delivered(self, deliveries: Sequence[duly.Delivery]) -> None:
             late.extend(each.lateness.total_seconds() * 1000 for each in deliveries)
 
-    async with duly.Scheduler(url, NoTransport(), plugins=[Watch()]) as scheduler:
-        async with scheduler.running():
-            for _ in range(count):
-                moment = duly.after(milliseconds=300)
-                await scheduler.schedule(duly.Message("event", scheduled_at=moment))
-                await asyncio.sleep(0.02)
-            while len(late) < count:  # noqa: ASYNC110  # there is nothing to wait for
-                await asyncio.sleep(0.05)
+    async with (
+        duly.Scheduler(url, NoTransport(), plugins=[Watch()]) as scheduler,
+        scheduler.running(),
+    ):
+        for _ in range(count):
+            moment = duly.after(milliseconds=300)
+            await scheduler.schedule(duly.Message("event", scheduled_at=moment))
+            await asyncio.sleep(0.02)
+        while len(late) < count:  # noqa: ASYNC110  # there is nothing to wait for
+            await asyncio.sleep(0.05)
     return statistics.median(late), statistics.quantiles(late, n=100)[98]
 
 
@@ -241,14 +253,11 @@ async def idle(url: str, seconds: float) -> float:
     await fill(url, 1, days=1)
     async with duly.Scheduler(url, NoTransport()) as scheduler, scheduler.running():
         await asyncio.sleep(1)
-        ask = (
-            "SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database "
-            f"WHERE datname = '{DATABASE}'"
-        )
+        ask = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1"
         async with bare(with_database(url, "postgres")) as connection:
-            before = await connection.fetchval(ask)
+            before = await connection.fetchval(ask, DATABASE)
             await asyncio.sleep(seconds)
-            after = await connection.fetchval(ask)
+            after = await connection.fetchval(ask, DATABASE)
     return float(after - before) / seconds
 
 
@@ -283,30 +292,76 @@ async def emptied(url: str) -> None:
         )
 
 
-def beside(
-    what: str,
-    url: str,
-    rounds: int,
-    ours: Callable[[], Awaitable[float]],
-    theirs: Callable[[], Awaitable[float]],
-    prepare: Callable[[], Awaitable[None]],
-) -> None:
-    rates: tuple[list[float], list[float]] = [], []
-    for _ in range(rounds):
-        for measure, found in zip((ours, theirs), rates, strict=True):
-            asyncio.run(_after(prepare, lambda: emptied(url)))
-            found.append(asyncio.run(_value(measure)))
-    mine, other = map(statistics.median, rates)
-    print(f"| {what} | {mine:,.0f} | {other:,.0f} | {mine / other:.0%} |", flush=True)
+class Bench:
+    """Measures one figure after the other, and prints them."""
 
+    def __init__(self, url: str, count: int, rounds: int) -> None:
+        self.url = url
+        self.count = count
+        self._rounds = rounds
 
-async def _after(work: Callable[[], Awaitable[None]], first: Callable[[], Awaitable[None]]) -> None:
-    await first()
-    await work()
+    def drain(self, batch: int) -> None:
+        self._drain(f"drain, batches of {batch}", batch, ours_drain, bare_drain)
 
+    def drain_by_two(self, batch: int) -> None:
+        self._drain(
+            f"drain, batches of {batch}, two processes",
+            batch,
+            functools.partial(both_drain, measure=ours_both_drain),
+            functools.partial(both_drain, measure=bare_drain),
+        )
 
-async def _value(measure: Callable[[], Awaitable[float]]) -> float:
-    return await measure()
+    def schedule(self) -> None:
+        few = self.count // 10
+        for what, count, ours, size, bare_size in (
+            ("one by one", few, ours_together, 1, 1),
+            ("200 at a time (bare: bulk of 500)", self.count, ours_together, 200, 500),
+            ("bulk of 500", self.count, ours_bulk, 500, 500),
+        ):
+            self._beside(
+                f"schedule, {what}",
+                functools.partial(ours, self.url, count, size),
+                functools.partial(bare_bulk, self.url, count, bare_size),
+                functools.partial(calm, self.url),
+            )
+
+    def million(self) -> None:
+        for future in (10_000, 1_000_000):
+            asyncio.run(emptied(self.url))
+            asyncio.run(fill(self.url, future, days=1))
+            rates = []
+            for _ in range(self._rounds):
+                asyncio.run(fill(self.url, self.count))
+                rates.append(asyncio.run(ours_drain(self.url, self.count, BATCH)))
+            print(f"\ndrain beside {future:,} future ones: {statistics.median(rates):,.0f}/s")
+            print(f"MB: {asyncio.run(sizes(self.url))}", flush=True)
+
+    def latenesses(self) -> None:
+        asyncio.run(emptied(self.url))
+        median, late = asyncio.run(lateness(self.url, 500))
+        print(f"\nlateness at 50/s: p50 {median:.1f} ms, p99 {late:.1f} ms", flush=True)
+
+    def idle(self) -> None:
+        asyncio.run(emptied(self.url))
+        print(f"\nidle: {asyncio.run(idle(self.url, 20)):.2f} transactions/s", flush=True)
+
+    def _drain(self, what: str, batch: int, ours: Measure, theirs: Measure) -> None:
+        self._beside(
+            what,
+            functools.partial(ours, self.url, self.count, batch),
+            functools.partial(theirs, self.url, self.count, batch),
+            functools.partial(fill, self.url, self.count),
+        )
+
+    def _beside(self, what: str, ours: Work, theirs: Work, prepare: Work) -> None:
+        rates: tuple[list[float], list[float]] = [], []
+        for _ in range(self._rounds):
+            for measure, found in zip((ours, theirs), rates, strict=True):
+                asyncio.run(emptied(self.url))
+                asyncio.run(prepare())
+                found.append(asyncio.run(measure()))
+        mine, other = map(statistics.median, rates)
+        print(f"| {what} | {mine:,.0f} | {other:,.0f} | {mine / other:.0%} |", flush=True)
 
 
 def main() -> None:
@@ -315,59 +370,24 @@ def main() -> None:
     parser.add_argument("--url", default="postgresql://postgres@127.0.0.1/postgres")
     parser.add_argument("--messages", type=int, default=30_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="drain,two,schedule,lateness,idle,million")
+    parser.add_argument("--only", default="drain,drain_by_two,schedule,million,latenesses,idle")
     asked = parser.parse_args()
-    only, count, rounds = asked.only.split(","), asked.messages, asked.rounds
+    only = asked.only.split(",")
     asyncio.run(recreate(asked.url))
-    url = with_database(asked.url, DATABASE)
-    asyncio.run(fill(url, 1))
-    partial = functools.partial
+    bench = Bench(with_database(asked.url, DATABASE), asked.messages, asked.rounds)
     try:
-        print(f"Python {platform.python_version()}, {count} messages, {rounds} rounds, medians\n")
-        print("| what | messages/s | bare asyncpg | share |\n|---|---|---|---|")
-        for batch in (100, 500, 1000):
-            if "drain" in only:
-                beside(
-                    f"drain, batches of {batch}", url, rounds,
-                    partial(ours_drain, url, count, batch), partial(bare_drain, url, count, batch),
-                    partial(fill, url, count),
-                )  # fmt: skip
-            if "two" in only:
-                beside(
-                    f"drain, batches of {batch}, two processes", url, rounds,
-                    partial(both_drain, url, count, batch, measure=ours_drain),
-                    partial(both_drain, url, count, batch, measure=bare_drain),
-                    partial(fill, url, count),
-                )  # fmt: skip
-        if "schedule" in only:
-            few = count // 10
-            for what, ours, theirs in (
-                ("one by one", partial(ours_together, url, few, 1), partial(bare_bulk, url, few, 1)),
-                (
-                    "200 at a time (bare: bulk of 500)",
-                    partial(ours_together, url, count, 200), partial(bare_bulk, url, count, 500),
-                ),
-                ("bulk of 500", partial(ours_bulk, url, count, 500), partial(bare_bulk, url, count, 500)),
-            ):  # fmt: skip
-                beside(f"schedule, {what}", url, rounds, ours, theirs, partial(calm, url))
-        if "million" in only:
-            for future in (10_000, 1_000_000):
-                asyncio.run(emptied(url))
-                asyncio.run(fill(url, future, days=1))
-                rates = []
-                for _ in range(rounds):
-                    asyncio.run(fill(url, count))
-                    rates.append(asyncio.run(ours_drain(url, count, 500)))
-                print(
-                    f"\ndrain beside {future:,} future ones: {statistics.median(rates):,.0f}/s; "
-                    f"MB: {asyncio.run(sizes(url))}"
-                )
-        asyncio.run(emptied(url))
-        if "lateness" in only:
-            median, late = asyncio.run(lateness(url, 500))
-            print(f"\nlateness at 50/s: p50 {median:.1f} ms, p99 {late:.1f} ms")
-        if "idle" in only:
-            print(f"\nidle: {asyncio.run(idle(url, 20)):.2f} transactions/s")
+        asyncio.run(fill(bench.url, 1))
+        print(
+            f"Python {platform.python_version()}, {asked.messages} messages, {asked.rounds} rounds"
+        )
+        print("\n| what | messages/s | bare asyncpg | share |\n|---|---|---|---|", flush=True)
+        for name in ("drain", "drain_by_two"):
+            if name in only:
+                for batch in (100, 500, 1000):
+                    getattr(bench, name)(batch)
+        for name in ("schedule", "million", "latenesses", "idle"):
+            if name in only:
+                getattr(bench, name)()
     finally:
         asyncio.run(recreate(asked.url, drop=True))
 

@@ -118,7 +118,7 @@ async def test_frozen_beyond_its_lease(journey: Journey, gate: Gate) -> None:
 
 async def scheduling(journey: Journey, stop: asyncio.Event) -> list[Message]:
     """Schedule until told to stop, whatever happens; what was stored, each try again and again."""
-    stored = []
+    stored: list[Message] = []
     for number in itertools.count():
         if stop.is_set():
             return stored

@@ -1,19 +1,23 @@
 """A table of a test's own, and stores over it."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from string import ascii_lowercase
 from typing import Any
 
 import asyncpg
 import pytest
 
-from duly.store import Clock
+from duly import Filter, Message, StoreError, after
+from duly.store import Clock, Group
 from duly_postgres import PostgresStore
 from duly_postgres.names import Names
 from duly_postgres.plugin import store_from_url
 
+START = datetime(2030, 1, 1, 12, 30, 0, 123457, tzinfo=UTC)
 ENDS = ("", "_due", "_leases", "_version")
 
 
@@ -69,6 +73,50 @@ class Place:
             f"DROP TABLE IF EXISTS {', '.join(self.tables)}",
             f"DROP FUNCTION IF EXISTS {self.table}_schedule",
         )
+
+
+async def refusal(url: str, kind: type[StoreError] = StoreError) -> str:
+    """What is said on opening the store of a URL."""
+    with pytest.raises(StoreError) as caught:
+        await store_from_url(url).open()
+    assert type(caught.value) is kind
+    assert caught.value.__cause__ is None or not isinstance(caught.value.__cause__, StoreError)
+    return str(caught.value)
+
+
+def group(*ids: str, replace: bool = False, at: datetime = START) -> Group:
+    """Messages of these ids."""
+    return Group([Message("event", id=id, scheduled_at=at) for id in ids], replace)
+
+
+async def ids(store: PostgresStore) -> list[str]:
+    """Of all that is stored."""
+    return [message.id for message in await store.list(Filter())]
+
+
+def due(*ids: str) -> Group:
+    """Messages of these ids that are due."""
+    return group(*ids, at=after(seconds=-1))
+
+
+async def cut(place: Place) -> int:
+    """End all connections of stores; how many there were."""
+    ended = await place.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'duly' "
+        "AND datname = current_database()"
+    )
+    return len(ended)
+
+
+async def until_listening(place: Place) -> None:
+    for _ in range(500):
+        if await place.fetch(
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%' "
+            "AND datname = current_database()"
+        ):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("nobody listens")
 
 
 @pytest.fixture

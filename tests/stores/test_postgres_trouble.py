@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
-from tests.stores.postgres_kit import Place, place
+from tests.stores.postgres_kit import Place, cut, due, place, until_listening
 
-from duly import Filter, Message, State, StoreError, StoreUnavailable, after
-from duly.store import Bury, Group, Settle
+from duly import Filter, State, StoreError, StoreUnavailable
+from duly.store import Bury, Settle
 from duly_postgres import PostgresStore
 from duly_postgres.errors import translated
 
@@ -20,102 +19,10 @@ __all__ = ["place"]
 MINUTE = timedelta(minutes=1)
 
 
-def group(*ids: str, **more: Any) -> Group:
-    return Group([Message("event", id=id, scheduled_at=after(seconds=-1), **more) for id in ids])
-
-
 @pytest.fixture
 async def store(place: Place) -> AsyncIterator[PostgresStore]:
     async with place.opened() as store:
         yield store
-
-
-async def cut(place: Place, *, but: str = "false") -> int:
-    """End all connections of stores; how many there were."""
-    ended = await place.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'duly' "
-        f"AND datname = current_database() AND NOT {but}"
-    )
-    return len(ended)
-
-
-async def until_listening(place: Place) -> None:
-    for _ in range(500):
-        if await place.fetch(
-            "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%' "
-            "AND datname = current_database()"
-        ):
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail("nobody listens")
-
-
-class TestWakeups:
-    async def test_the_listener_comes_back(self, store: PostgresStore, place: Place) -> None:
-        async def heard() -> None:
-            await asyncio.wait_for(store.wait_for_change(), 10)
-
-        waiting = asyncio.create_task(heard())
-        await until_listening(place)
-        await waiting  # it began to listen, and something may have come in before
-        await cut(place)
-        await heard()  # it listens again, and something may have come in meanwhile
-        await asyncio.sleep(0.1)
-        waiting = asyncio.create_task(heard())
-        async with place.opened() as other:
-            await other.put([group("a")])
-            await waiting
-
-    async def test_that_nobody_listens_is_told(self, store: PostgresStore, place: Place) -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(store.wait_for_change(), 0.01)
-        await until_listening(place)
-        assert store._desk._listener is not None
-        store._desk._listener.trouble = StoreUnavailable("cut")
-        assert "schedulers are not woken at present (cut)" in await store.check()
-
-    async def test_what_is_far_off_wakes_nobody(self, store: PostgresStore, place: Place) -> None:
-        async with place.connection() as connection:
-            notes: list[Any] = []
-            await connection.add_listener(
-                store._desk.names.channel, lambda *note: notes.append(note)
-            )
-            far = [Message("event", id=f"far-{n}", scheduled_at=after(days=1)) for n in range(5)]
-            await store.put([Group(far)])
-            await store.reschedule("far-1", after(days=2), of_state=State.SCHEDULED)
-            await connection.execute("SELECT 1")
-            assert notes == []
-            await store.put([group("near")])
-            for _ in range(500):
-                await connection.execute("SELECT 1")
-                if notes:
-                    break
-                await asyncio.sleep(0.02)
-            assert len(notes) == 1
-
-    async def test_many_notes_become_few(self, store: PostgresStore, place: Place) -> None:
-        async with place.connection() as connection:
-            notes: list[Any] = []
-            await connection.add_listener(
-                store._desk.names.channel, lambda *note: notes.append(note)
-            )
-            for number in range(200):
-                await store.put([group(f"m{number}")])
-            await store.close()  # sends what is still to be told
-            await connection.execute("SELECT 1")
-        assert 0 < len(notes) < 190
-
-    async def test_a_client_does_not_listen(self, store: PostgresStore, place: Place) -> None:
-        await store.put([group("a")])
-        assert (
-            len(
-                await place.fetch(
-                    "SELECT FROM pg_stat_activity WHERE application_name = 'duly' "
-                    "AND datname = current_database()"
-                )
-            )
-            <= 2
-        )  # a second one tells that something came in
 
 
 class TestConnections:
@@ -125,26 +32,26 @@ class TestConnections:
         await store.claim(limit=1, lease=MINUTE, owner="me")
         assert await cut(place) >= 2
         await asyncio.sleep(0.1)  # let it be noticed
-        assert await store.put([group("a")]) == [None]
+        assert await store.put([due("a")]) == [None]
         assert len((await store.claim(limit=1, lease=MINUTE, owner="me")).claims) == 1
 
     async def test_cut_in_the_middle(self, store: PostgresStore, place: Place) -> None:
         async with place.connection() as connection:
             async with connection.transaction():
                 await connection.execute(f"LOCK TABLE {place.table} IN EXCLUSIVE MODE")
-                storing = asyncio.create_task(store.put([group("a")]))
+                storing = asyncio.create_task(store.put([due("a")]))
                 await blocked(place)
                 await cut(place)
                 with pytest.raises(StoreUnavailable, match=r"connection|stopped"):
                     await storing
-        assert await store.put([group("a")]) == [None]
+        assert await store.put([due("a")]) == [None]
 
     async def test_at_most_six(self, store: PostgresStore, place: Place) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(store.wait_for_change(), 0.01)
         await until_listening(place)
         await asyncio.gather(
-            *(store.put([group(f"m{number}")]) for number in range(50)),
+            *(store.put([due(f"m{number}")]) for number in range(50)),
             *(store.claim(limit=1, lease=MINUTE, owner="me") for _ in range(50)),
         )
         rows = await place.fetch(
@@ -162,9 +69,9 @@ class TestConnections:
         store = PostgresStore(engine, table=place.table)
         await store.open()
         async with engine.connect() as connection:
-            assert await store.put([group("a")]) == [None]
+            assert await store.put([due("a")]) == [None]
             assert connection.sync_connection is not None
-        await asyncio.gather(*(store.put([group(f"m{n}")]) for n in range(9)))
+        await asyncio.gather(*(store.put([due(f"m{n}")]) for n in range(9)))
         async with engine.connect() as connection:
             assert (await connection.exec_driver_sql("SHOW enable_seqscan")).scalar() == "on"
         await store.close()
@@ -197,7 +104,7 @@ class TestAbandoned:
     async def test_a_claim_that_nobody_waits_for_is_given_back(
         self, store: PostgresStore, place: Place
     ) -> None:
-        await store.put([group("a", "b")])
+        await store.put([due("a", "b")])
         async with place.connection() as connection:
             async with connection.transaction():
                 await connection.execute(f"LOCK TABLE {place.table}_leases IN EXCLUSIVE MODE")
@@ -221,7 +128,7 @@ class TestAbandoned:
                 lists = [asyncio.create_task(store.list(Filter())) for _ in range(3)]
                 await blocked(place)
                 await asyncio.sleep(0.05)
-                storing = asyncio.create_task(store.put([group("a")]))
+                storing = asyncio.create_task(store.put([due("a")]))
                 await asyncio.sleep(0.05)
                 storing.cancel()
                 with pytest.raises(asyncio.CancelledError):
@@ -231,7 +138,7 @@ class TestAbandoned:
 
     async def test_closing_waits_for_what_is_under_way(self, place: Place) -> None:
         async with place.opened() as store:
-            storing = asyncio.create_task(store.put([group("a")]))
+            storing = asyncio.create_task(store.put([due("a")]))
             await asyncio.sleep(0)
         assert await storing == [None]
 
@@ -241,7 +148,7 @@ class TestRaces:
         async with place.opened() as other:
             for number in range(20):
                 outcomes = await asyncio.gather(
-                    *(each.put([group(f"m{number}")]) for each in (store, other, store))
+                    *(each.put([due(f"m{number}")]) for each in (store, other, store))
                 )
                 assert sum(outcome == [None] for outcome in outcomes) == 1
         assert (await store.stats()).scheduled == 20
@@ -253,7 +160,7 @@ class TestRaces:
         ids = [f"m{number:03}" for number in range(300)]
         async with place.opened() as other:
             for _ in range(5):
-                await store.put([group(*ids)])
+                await store.put([due(*ids)])
                 batch = await store.claim(limit=300, lease=MINUTE, owner="me")
                 assert batch.token is not None
                 states, settled = await asyncio.gather(
@@ -265,7 +172,7 @@ class TestRaces:
         assert (await store.stats()).scheduled == 0
 
     async def test_text_that_postgresql_cannot_hold(self, store: PostgresStore) -> None:
-        await store.put([group("a")])
+        await store.put([due("a")])
         batch = await store.claim(limit=1, lease=MINUTE, owner="me")
         assert batch.token is not None
         key = batch.claims[0].key

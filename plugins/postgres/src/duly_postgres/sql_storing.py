@@ -120,12 +120,6 @@ DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
 
 MOVE: Final = f"""\
 WITH left_line AS (
-    DELETE FROM {{due}} AS d USING {{messages}} AS m WHERE m.key = ANY ($1::bigint[]) AND {IN_LINE}
-)
-DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
-
-MOVE: Final = f"""\
-WITH left_line AS (
     DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
         SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = $2::bigint
     ))
