@@ -66,7 +66,11 @@ class Connection:
         prepared = self._prepared.get(statement)
         if prepared is None:
             prepared = self._prepared[statement] = await self.driver.prepare(statement)
-        rows: Sequence[Row] = await prepared.fetch(*arguments)
+        try:
+            rows: Sequence[Row] = await prepared.fetch(*arguments)
+        except asyncpg.InvalidCachedStatementError:  # a table was altered
+            del self._prepared[statement]
+            raise
         return rows
 
     async def _fetch_pooled(self, statement: str, arguments: Sequence[Any]) -> Sequence[Row]:

@@ -12,7 +12,9 @@ from duly_postgres.columns import COLUMNS, NOW, SUSPECT
 
 __all__ = ["GIVE_BACK", "PUT_ASIDE", "RECOVER", "RENEW", "TAKE", "TAKE_SUSPECT"]
 
-_FROM_SUSPECT: Final = """\
+# How many are to be taken from a lane: none, where something else comes first. ``first_other`` is the
+# head of the lane that is not taken from.
+_ORDINARY_TURN: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
@@ -33,7 +35,7 @@ first_other AS MATERIALIZED (
     ) AS looked
 )"""
 
-_FROM_ORDINARY: Final = """\
+_SUSPECT_TURN: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE NOT suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
@@ -112,10 +114,10 @@ WITH ended AS (
 )"""
 
 
-TAKE: Final = _take("NOT suspect", _FROM_SUSPECT)
+TAKE: Final = _take("NOT suspect", _ORDINARY_TURN)
 """Takes ordinary messages, unless a lapsed lease or a suspect comes before them."""
 
-TAKE_SUSPECT: Final = _take("suspect", _FROM_ORDINARY)
+TAKE_SUSPECT: Final = _take("suspect", _SUSPECT_TURN)
 """Takes suspects, whatever else there is."""
 
 RECOVER: Final = f"""\
