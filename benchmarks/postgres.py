@@ -11,8 +11,10 @@ import asyncio
 import contextlib
 import functools
 import gc
+import itertools
 import multiprocessing
 import platform
+import secrets
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -96,40 +98,57 @@ async def bare(url: str, *, planned: bool = False) -> AsyncIterator[Any]:
 # --- drain
 
 
+class Pace:
+    """The rate from the end of the first batches on, when all is connected and prepared."""
+
+    def __init__(self, count: int) -> None:
+        self.done = asyncio.Event()
+        self._left = count
+        self._warm = count - count // 10
+        self._counted = 0
+        self._start = self._end = 0.0
+
+    def note(self, delivered: int) -> None:
+        self._left -= delivered
+        self._end = time.perf_counter()
+        if not self._start and self._left <= self._warm:
+            self._start, self._counted = self._end, self._left
+        if self._left <= 0:
+            self.done.set()
+
+    @duly.hookimpl
+    def duly_delivered(self, deliveries: Sequence[duly.Delivery]) -> None:
+        self.note(len(deliveries))
+
+    @property
+    def rate(self) -> float:
+        return self._counted / max(self._end - self._start, 1e-9)
+
+
 async def ours_drain(url: str, count: int, batch: int) -> float:
     """Messages per second through a scheduler that finds them stored, and what is not due yet."""
-    gone, left = asyncio.Event(), count
-
-    class Watch:
-        @duly.hookimpl
-        def duly_delivered(self, deliveries: Sequence[duly.Delivery]) -> None:
-            nonlocal left
-            left -= len(deliveries)
-            if left <= 0:
-                gone.set()
-
-    async with duly.Scheduler(url, NoTransport(), batch_size=batch, plugins=[Watch()]) as scheduler:
-        await scheduler.health()
-        start = time.perf_counter()
-        async with scheduler.running():
-            await gone.wait()
-            return count / (time.perf_counter() - start)
+    pace = Pace(count)
+    async with (
+        duly.Scheduler(url, NoTransport(), batch_size=batch, plugins=[pace]) as scheduler,
+        scheduler.running(),
+    ):
+        await pace.done.wait()
+    return pace.rate
 
 
 async def bare_drain(url: str, count: int, batch: int) -> float:
     """The statement of claims in a loop, rows left as they come; each settles the batch before."""
+    pace = Pace(count)
     async with bare(url, planned=True) as connection:
         take = await connection.prepare(
             NAMES(TAKE)
             .replace("$4::timestamptz", "$4::text::timestamptz")
             .replace("> $5", "> $5::text::timestamptz")
         )
-        start = time.perf_counter()
         tokens: list[str] = []
-        since = YEAR_1
-        number = 0
-        while True:
-            token = f"{start}-{number}"
+        since, claimed = YEAR_1, 0
+        for number in itertools.count():
+            token = secrets.token_hex(16)
             rows = await take.fetch(
                 None,
                 tokens,
@@ -141,11 +160,13 @@ async def bare_drain(url: str, count: int, batch: int) -> float:
                 "bench",
                 True,  # an argument of SQL
             )
-            tokens = [token]
-            number += 1
-            if len(rows) == 1:
-                return count / (time.perf_counter() - start)
+            if number:
+                pace.note(claimed)
+            tokens, claimed = [token], len(rows) - 1
+            if not claimed:
+                return pace.rate
             since = YEAR_1 if number % 20 == 0 else rows[-1]["about"][4].isoformat()
+    raise AssertionError("unreachable")
 
 
 async def both_drain(url: str, count: int, batch: int, *, measure: Measure) -> float:
@@ -153,6 +174,11 @@ async def both_drain(url: str, count: int, batch: int, *, measure: Measure) -> f
     start = time.perf_counter()
     await asyncio.to_thread(in_processes, [functools.partial(measure, url, count, batch)] * 2)
     return count / (time.perf_counter() - start)
+
+
+async def bare_drain_all(url: str, count: int, batch: int) -> float:
+    """The bare loop, which ends when nothing is left whoever took it."""
+    return await bare_drain(url, batch, batch)
 
 
 async def ours_both_drain(url: str, count: int, batch: int) -> float:
@@ -308,7 +334,7 @@ class Bench:
             f"drain, batches of {batch}, two processes",
             batch,
             functools.partial(both_drain, measure=ours_both_drain),
-            functools.partial(both_drain, measure=bare_drain),
+            functools.partial(both_drain, measure=bare_drain_all),
         )
 
     def schedule(self) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
-from tests.stores.postgres_kit import Place, cut, due, place, until_listening
+from tests.stores.postgres_kit import START, Place, cut, due, group, place, until_listening
 
 from duly import Filter, State, StoreError, StoreUnavailable
 from duly.store import Bury, Settle
@@ -234,3 +234,11 @@ def test_what_the_driver_raises(error: Exception, kind: type[StoreError]) -> Non
 def test_other_errors_come_through() -> None:
     with pytest.raises(KeyError), translated("here"):
         raise KeyError("x")
+
+
+async def test_a_page_behind_an_id_that_nobody_can_have(store: PostgresStore) -> None:
+    ids = ["a", "aa", "b", "\ud7ff", "\ue000"]
+    await store.put([group(*ids, at=START)])
+    for start, left in (("a\0b", ids[1:]), ("\ud800", ids[4:]), ("\0", ids), ("b", ids[3:])):
+        found = await store.list(Filter(), from_key=(START, start))
+        assert [message.id for message in found] == left

@@ -30,11 +30,20 @@ async def list_(
     """The messages that match, by ``(scheduled_at, id)``."""
     if filter.event_name is not None and not storable(filter.event_name):
         return ()
-    if from_key is not None and not storable(from_key[1]):  # sorts behind all that can be stored
-        raw = from_key[1].encode("utf-8", "surrogatepass")
-        from_key = from_key[0], raw.partition(b"\0")[0].decode("utf-8", "replace")
+    if from_key is not None:
+        from_key = from_key[0], _storable_before(from_key[1])
     statement, arguments = statement_for(filter, from_key)
     return [_shown(row) for row in await db.fetch(names(statement), *arguments)]
+
+
+def _storable_before(id: str) -> str:
+    """The id, or where it would stand among those that PostgreSQL can hold."""
+    for place, character in enumerate(id):
+        if character == "\0":
+            return id[:place]
+        if "\ud800" <= character <= "\udfff":
+            return f"{id[:place]}\ud7ff\U0010ffff"
+    return id
 
 
 def statement_for(

@@ -12,8 +12,8 @@ from duly_postgres.columns import COLUMNS, NOW, SUSPECT
 
 __all__ = ["GIVE_BACK", "PUT_ASIDE", "RECOVER", "RENEW", "TAKE", "TAKE_SUSPECT"]
 
-# How many are to be taken from a lane: none, where something else comes first. ``first_other`` is the
-# head of the lane that is not taken from.
+# How many are to be taken from a lane: none, where something else comes first. ``first_other`` is
+# the head of the lane that is not taken from.
 _ORDINARY_TURN: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE suspect AND $9::boolean ORDER BY due_at, key LIMIT 1

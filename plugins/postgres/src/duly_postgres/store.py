@@ -70,9 +70,12 @@ class PostgresStore:
         self, groups: Sequence[Group], *, within: Any = None
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all."""
-        self._mark.came_in(message for group in groups for message in group.messages)
         put = storing.put if within is None else storing.put_within
-        return await self._change(lambda db: put(db, self._desk.names, self._now(), groups), within)
+        outcomes = await self._change(
+            lambda db: put(db, self._desk.names, self._now(), groups), within
+        )
+        self._mark.came_in(message for group in groups for message in group.messages)
+        return outcomes
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
@@ -88,13 +91,14 @@ class PostgresStore:
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
     ) -> State | None:
         """Move a message found in ``of_state``; the state it was found in."""
-        self._mark.forget()
-        return await self._change(
+        found = await self._change(
             lambda db: storing.reschedule(
                 db, self._desk.names, self._now(), id=id, at=at, of_state=of_state
             ),
             within,
         )
+        self._mark.forget()
+        return found
 
     async def get(self, id: str) -> Message | None:
         """The message of that id, None when there is none."""
