@@ -9,6 +9,7 @@ from tests.journeys.props import Gate
 from tests.servers.kafka import empty_kafka
 from tests.servers.mqtt import empty_mqtt
 from tests.servers.nats import empty_nats, empty_nats_url
+from tests.servers.postgres import postgres_url, shop_database
 from tests.servers.rabbitmq import rabbitmq_url
 from tests.servers.redis import empty_redis, redis_url
 
@@ -21,8 +22,10 @@ __all__ = [
     "empty_redis",
     "gate",
     "journey",
+    "postgres_url",
     "rabbitmq_url",
     "redis_url",
+    "shop_database",
 ]
 
 

@@ -25,6 +25,7 @@ SERVERS = {
     "mqtt://localhost": "empty_mqtt",
     "redis://localhost": "empty_redis",
     "redis+stream://localhost": "empty_redis_streams",
+    "//localhost/shop": "shop_database",  # behind all that begin with another scheme
 }
 DOCUMENTS = sorted(
     {
