@@ -1,0 +1,175 @@
+"""Claiming: look, write a lease, mark what is due with its token, read it back by the token."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from bson.int64 import Int64
+
+from duly import Message
+from duly.moment import from_microseconds
+from duly.store import NEWER_PAUSE, Batch, Key, Settle, Token
+from duly_mongo.aside import set_aside
+from duly_mongo.leases import MICROSECOND, give_back, orphans, recover
+from duly_mongo.looking import View, look
+from duly_mongo.namespace import Namespace
+from duly_mongo.places import KEY_LENGTH, moment_of, new_keys
+from duly_mongo.settling import settle_all
+from duly_mongo.sorting import Found, sort_out
+from duly_mongo.statuses import CLAIMED, SUSPECT
+
+__all__ = ["Claimer"]
+
+_SWEEP: Final = 60 * 10**6  # microseconds between looks for what is in hand without a lease
+_FURTHEST: Final = 8  # batches that a claim skips at most where others crowd
+_TRIES: Final = 10  # to fill a batch that others were quicker at
+
+Waiting = Mapping[str, Any]
+"""What is known of a message before it is claimed: its id and its place in line."""
+
+
+class Claimer:
+    """Claims, and remembers what that taught: how crowded it is, and which claims failed."""
+
+    def __init__(self, space: Namespace) -> None:
+        self._space = space
+        self._skips = 0  # of so many batches at most, because others were quicker
+        self._failed: set[Token] = set()  # claims that broke off: they may have taken something
+        self._swept: int | None = None
+
+    async def claim(
+        self, limit: int, lease: timedelta, owner: str, settle: Sequence[Settle], *, suspects: bool
+    ) -> Batch:
+        """First the settles, then up to ``limit`` due messages for ``lease``."""
+        await self.give_back_failed()
+        settled = await settle_all(self._space, settle)
+        view = await self._view(limit, suspects=suspects)
+        taken = view.taken(limit)
+        odd = [each for each in taken if moment_of(each.get("due")) is None]
+        if odd or not taken:
+            return _batch(view, taken, Found(unreadable=await self._set_aside(odd)), settled)
+        token, end = new_keys(1)[0], view.now + lease // MICROSECOND
+        try:
+            await self._space.leases.insert_one(
+                {"_id": token, "expires_at": Int64(end), "owner": owner, "keys": _keys(taken)}
+            )
+            view, documents = await self._gather(view, taken, limit, token, end)
+            found = await sort_out(self._space, documents, view.now)
+            await self._keep(token, _keys(taken), [each.key for each in found.claims])
+        except BaseException:
+            self._failed.add(token)
+            raise
+        return _batch(view, documents, found, settled, token)
+
+    async def give_back_failed(self) -> None:
+        """Put back what claims took that came to no good end."""
+        if self._failed:
+            failed = [*self._failed]
+            await give_back(self._space, failed)
+            self._failed.difference_update(failed)
+
+    async def give_back_unwanted(self, claim: "asyncio.Task[Batch]") -> None:
+        """Wait for a claim that nobody waits for any more, and put back what it brings."""
+        with contextlib.suppress(Exception):  # it broke off: then the next claim sees to it
+            if (token := (await claim).token) is not None:
+                self._failed.add(token)
+                await self.give_back_failed()
+
+    async def _view(self, limit: int, *, suspects: bool) -> View:
+        """What there is to claim, when all that lapsed is back in line."""
+        skip = random.randint(0, self._skips) * limit  # noqa: S311  # spreads, keeps no secret
+        view = await look(self._space, limit, suspects=suspects, skip=skip)
+        lapsed = {*view.lapsed}
+        if self._swept is None or not 0 <= view.now - self._swept < _SWEEP:
+            lapsed.update(await orphans(self._space))
+            self._swept = view.now
+        if lapsed:
+            await recover(self._space, [*lapsed])
+        if lapsed or (skip and not view.taken(limit)):
+            view = await look(self._space, limit, suspects=suspects)
+        return view
+
+    async def _set_aside(self, odd: Sequence[Waiting]) -> Sequence[Message]:
+        """What waits, as it says, and has no place in line: it comes first, and alone."""
+        if not odd:
+            return ()
+        ids = {"_id": {"$in": [each["_id"] for each in odd]}}
+        return [await set_aside(self._space, each) for each in await self._space.find(ids)]
+
+    async def _gather(
+        self, view: View, wanted: Sequence[Waiting], limit: int, token: Token, end: int
+    ) -> tuple[View, Sequence[dict[str, Any]]]:
+        """Take what is wanted, and other messages for those at which somebody was quicker."""
+        documents: Sequence[dict[str, Any]] = ()
+        for _ in range(_TRIES):
+            already = len(documents)
+            documents = await self._take(wanted, token, end)
+            lost = already + len(wanted) - len(documents)
+            self._skips = min(self._skips + 1, _FURTHEST) if 2 * lost > len(wanted) else 0
+            if not lost:
+                break
+            view = await look(self._space, limit, suspects=view.with_suspects)
+            wanted = view.taken(limit - len(documents))
+            if (
+                not wanted
+                or moment_of(wanted[0].get("due")) is None
+                or (documents and wanted[0]["status"] == SUSPECT)  # that one goes alone
+            ):
+                break
+        return view, documents
+
+    async def _take(
+        self, wanted: Sequence[Waiting], token: Token, end: int
+    ) -> Sequence[dict[str, Any]]:
+        """Mark what is still there as ours; all that has our token by now, in order."""
+        await self._space.messages.update_many(
+            {
+                "_id": {"$in": [each["_id"] for each in wanted]},
+                "status": wanted[0]["status"],
+                "due": {"$in": [each["due"] for each in wanted]},
+                "$expr": {"$lt": [self._space.now(), Int64(end)]},  # should we have slept since
+            },
+            {"$set": {"status": CLAIMED, "token": token}},
+        )
+        documents = await self._space.find({"token": token}, batch_size=len(wanted) + 1)
+        return sorted(documents, key=lambda each: str(each["due"]))
+
+    async def _keep(self, token: Token, noted: Sequence[str], keys: Sequence[Key]) -> None:
+        """Let the lease be of what was really claimed."""
+        if not keys:
+            await self._space.leases.delete_one({"_id": token})
+        elif keys != noted:
+            await self._space.leases.update_one({"_id": token}, {"$set": {"keys": [*keys]}})
+
+
+def _keys(waiting: Sequence[Waiting]) -> list[str]:
+    return [f"{each['due'][-KEY_LENGTH:]}{each['_id']}" for each in waiting]
+
+
+def _batch(
+    view: View,
+    taken: Sequence[Mapping[str, Any]],
+    found: Found,
+    settled: Sequence[bool],
+    token: Token | None = None,
+) -> Batch:
+    """What a claim brought, and when to look again."""
+    left = view.left(taken)
+    coming = [moment_of(each.get("due")) for each in left]
+    coming.append(view.first_lapse(but=token))
+    if found.newer:
+        coming.append(view.now + NEWER_PAUSE // MICROSECOND)
+    moments = [moment for moment in coming if moment is not None]
+    return Batch(
+        token=token if found.claims else None,
+        claims=found.claims,
+        now=from_microseconds(view.now),
+        next_due=from_microseconds(min(moments)) if moments else None,
+        more=any(view.due(each) for each in left) or bool(view.lapsed),
+        settled=settled,
+        unreadable=found.unreadable,
+        newer=found.newer,
+    )

@@ -1,0 +1,94 @@
+"""What a claim looks at first, in one round trip: the clock, all leases, the heads of the line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from duly_mongo.namespace import Namespace
+from duly_mongo.places import moment_of
+from duly_mongo.schema import SETTINGS_ID, prepare
+from duly_mongo.statuses import SCHEDULED, SUSPECT
+
+__all__ = ["View", "look"]
+
+_LEASES = 1000  # looked at, those that end first
+
+
+@attrs.frozen
+class View:
+    """The store at one moment, ``now`` in microseconds; documents have ``_id`` and ``due``."""
+
+    now: int
+    leases: Sequence[Mapping[str, Any]]
+    ordinary: Sequence[Mapping[str, Any]]
+    suspects: Sequence[Mapping[str, Any]]
+    with_suspects: bool
+
+    @property
+    def lapsed(self) -> list[str]:
+        """The tokens of leases that are over and that nobody is about to settle."""
+        return [lease["_id"] for lease in self.leases if _end(lease) <= self.now]
+
+    def first_lapse(self, but: str | None = None) -> int | None:
+        """When the first lease will be over, if there is one beside this."""
+        return min((_end(each) for each in self.leases if each["_id"] != but), default=None)
+
+    def due(self, document: Mapping[str, Any]) -> bool:
+        """Whether it is to be claimed; what has no place in line is, so that it is seen."""
+        moment = moment_of(document.get("due"))
+        return moment is None or moment <= self.now
+
+    def taken(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """What a claim takes: the earliest if that is a suspect, else the earliest others."""
+        ordinary = [each for each in self.ordinary[:limit] if self.due(each)]
+        suspect = next(iter(self.suspects), None)
+        if suspect is None or not self.due(suspect):
+            return ordinary
+        first = not ordinary or str(suspect.get("due")) < str(ordinary[0].get("due"))
+        return [suspect] if first else ordinary
+
+    def left(self, taken: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The heads of the lines behind what is taken."""
+        ids = {each["_id"] for each in taken}
+        lines = (self.ordinary, self.suspects)
+        heads = (next((each for each in line if each["_id"] not in ids), None) for line in lines)
+        return [head for head in heads if head is not None]
+
+
+async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -> View:
+    """The present view; of those that wait one more than ``limit``, behind ``skip`` of them."""
+    messages = space.messages.name
+    pipeline: list[dict[str, Any]] = [
+        {"$sort": {"expires_at": 1}},
+        {"$limit": _LEASES},
+        {"$project": {"expires_at": 1, "held_until": 1, "owner": 1, "now": space.now()}},
+        {"$unionWith": {"coll": messages, "pipeline": _head(SCHEDULED, limit + 1, skip)}},
+    ]
+    if suspects:
+        pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(SUSPECT, 2, 0)}}]
+    found = await space.aggregate(space.leases, pipeline, expected=limit + _LEASES + 3)
+    leases = [each for each in found if "now" in each]
+    now = max((int(each["now"]) for each in leases), default=None)
+    if now is None:
+        await prepare(space)  # somebody has emptied the collection
+        return await look(space, limit, suspects=suspects, skip=skip)
+    return View(
+        now=now,
+        leases=[each for each in leases if each["_id"] != SETTINGS_ID],
+        ordinary=[each for each in found if each.get("status") == SCHEDULED],
+        suspects=[each for each in found if each.get("status") == SUSPECT],
+        with_suspects=suspects,
+    )
+
+
+def _head(status: str, limit: int, skip: int) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = [{"$match": {"status": status}}, {"$sort": {"due": 1}}]
+    if skip:
+        stages += [{"$skip": skip}]
+    return [*stages, {"$limit": limit}, {"$project": {"due": 1, "status": 1}}]
+
+
+def _end(lease: Mapping[str, Any]) -> int:
+    """When it is over: at its end, or later while somebody settles it."""
+    return max(int(lease.get("expires_at", 0)), int(lease.get("held_until", 0)))
