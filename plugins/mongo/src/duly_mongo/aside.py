@@ -9,7 +9,7 @@ from bson.binary import Binary
 from pymongo import UpdateOne
 
 from duly import Message
-from duly.store import NEWER_PAUSE
+from duly.store import NEWER_PAUSE, Token
 from duly_mongo.documents import id_of, show
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
@@ -19,17 +19,17 @@ __all__ = ["postpone", "set_aside"]
 
 
 async def set_aside(
-    space: Namespace, document: Mapping[str, Any], *, session: Any = None
+    space: Namespace, document: Mapping[str, Any], token: Token | None, *, session: Any = None
 ) -> Message:
     """Make a dead letter of a document that cannot be read; how it is listed from now on.
 
-    One whose id is not text is put away whole, as bytes, under an id that is.
+    ``token`` is that of the lease it is in, None for one that still waits. One whose id is not text is put away whole, as bytes, under an id that is.
     """
     moment = moment_of(document.get("place")) or 0
     id = id_of(document)
     marks = {"status": DEAD, "place": place(moment, id), "unreadable": True}
     marks["dead"] = marks["place"]
-    itself = {"_id": document["_id"], "token": document.get("token")}
+    itself = {"_id": document["_id"], "token": token}
     if isinstance(document["_id"], str):
         await space.messages.update_one(
             itself, {"$set": marks, "$unset": {"token": ""}}, session=session
@@ -41,7 +41,9 @@ async def set_aside(
     return show(copy)
 
 
-async def postpone(space: Namespace, documents: Sequence[Mapping[str, Any]], now: int) -> None:
+async def postpone(
+    space: Namespace, documents: Sequence[Mapping[str, Any]], token: Token, now: int
+) -> None:
     """Put documents of a newer format back, for a reader that knows it."""
     if not documents:
         return
@@ -49,7 +51,7 @@ async def postpone(space: Namespace, documents: Sequence[Mapping[str, Any]], now
     await space.messages.bulk_write(
         [
             UpdateOne(
-                {"_id": each["_id"], "token": each["token"]},
+                {"_id": each["_id"], "token": token},
                 {
                     "$set": {
                         "status": waiting_status(each.get("lapses", 0)),

@@ -1,17 +1,22 @@
 """What callers do to messages that are stored: cancel and reschedule."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+from pymongo import UpdateOne
 
 from duly import State
 from duly.moment import to_microseconds
 from duly_mongo.documents import moments
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
-from duly_mongo.statuses import SCHEDULED, state_of, statuses_of
+from duly_mongo.statuses import CLAIMED, SCHEDULED, state_of, statuses_of
 
 __all__ = ["cancel", "reschedule", "storable"]
+
+_FIELDS: Final = ("key", "status", "token")
 
 States = Sequence[State | None]
 
@@ -34,29 +39,56 @@ async def cancel(
 
 async def _remove(space: Namespace, id: str, of_state: State | None) -> State | None:
     """In one step: what it is found as and what is removed are the same."""
-    query: dict[str, Any] = {"_id": id}
-    if of_state is not None:
-        query["status"] = {"$in": [*statuses_of(of_state)]}
     while True:
-        removed = await space.messages.find_one_and_delete(query, projection=["status"])
-        if removed is None and of_state is not None:
-            removed = await space.messages.find_one({"_id": id}, ["status"])
-            if removed is not None and state_of(removed.get("status")) is of_state:
-                continue  # it came to that state in between
-        return None if removed is None else state_of(removed.get("status"))
+        if of_state is not State.CLAIMED:
+            status: Any = {"$ne": CLAIMED} if of_state is None else {"$in": [*statuses_of(of_state)]}
+            query = {"_id": id, "status": status}
+            removed = await space.messages.find_one_and_delete(query, projection=["status"])
+            if removed is not None:
+                return state_of(removed.get("status"))
+        found = await space.messages.find_one({"_id": id}, _FIELDS)
+        if found is None:
+            return None
+        state = state_of(found.get("status"))
+        if of_state not in (None, state):
+            return state
+        if state is State.CLAIMED:
+            await _tell_leases(space, [found], None)
+            mine = {"_id": id, "key": found.get("key"), "token": found.get("token")}
+            if (await space.messages.delete_one(mine)).deleted_count:
+                return state
 
 
 async def _remove_all(
     space: Namespace, ids: Sequence[str], of_state: State | None, session: Any
 ) -> dict[str, State | None]:
-    documents = await space.find({"_id": {"$in": [*ids]}}, ["status"], session=session)
-    found: dict[str, State | None] = {
-        each["_id"]: state_of(each.get("status")) for each in documents
-    }
-    removed = [id for id, state in found.items() if of_state in (None, state)]
+    found = await space.find({"_id": {"$in": [*ids]}}, _FIELDS, session=session)
+    states: dict[str, State | None] = {each["_id"]: state_of(each.get("status")) for each in found}
+    removed = [each for each in found if of_state in (None, states[each["_id"]])]
     if removed:
-        await space.messages.delete_many({"_id": {"$in": removed}}, session=session)
-    return found
+        await _tell_leases(space, removed, session)
+        gone = {"_id": {"$in": [each["_id"] for each in removed]}}
+        await space.messages.delete_many(gone, session=session)
+    return states
+
+
+async def _tell_leases(
+    space: Namespace, documents: Sequence[Mapping[str, Any]], session: Any
+) -> None:
+    """Note with the leases of those in hand that they are withdrawn, before they are gone.
+
+    A claim that is under way learns by it that they were in its hands.
+    """
+    keys = defaultdict[Any, list[str]](list)
+    for each in documents:
+        if each.get("status") == CLAIMED:
+            keys[each.get("token")].append(f"{each.get('key')}{each['_id']}")
+    if keys:
+        push = [
+            UpdateOne({"_id": token}, {"$push": {"withdrawn": {"$each": some}}})
+            for token, some in keys.items()
+        ]
+        await space.leases.bulk_write(push, ordered=False, session=session)
 
 
 async def reschedule(

@@ -1,10 +1,15 @@
-"""Claiming: look, write a lease, mark what is due with its token, read it back by the token."""
+"""Claiming: look at what is due, write a lease, mark the messages with its token.
+
+Messages that somebody else marked or moved meanwhile stay theirs. Only then it takes more than
+these three round trips: to read back which ones were left for us, and to look for others.
+"""
 
 import asyncio
 import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 from bson.int64 import Int64
@@ -52,17 +57,18 @@ class Claimer:
         if odd or not taken:
             return _batch(view, taken, Found(unreadable=await self._set_aside(odd)), settled)
         token, end = new_keys(1)[0], view.now + lease // MICROSECOND
+        noted = _keys(taken)
         try:
             await self._space.leases.insert_one(
-                {"_id": token, "expires_at": Int64(end), "owner": owner, "keys": _keys(taken)}
+                {"_id": token, "expires_at": Int64(end), "owner": owner, "keys": noted}
             )
-            view, documents = await self._gather(view, taken, limit, token, end)
-            found = await sort_out(self._space, documents, view.now)
-            await self._keep(token, _keys(taken), [each.key for each in found.claims])
+            view, taken = await self._gather(view, taken, limit, token, end)
+            found = await sort_out(self._space, [each["whole"] for each in taken], token, view.now)
+            await self._keep(token, noted, [each.key for each in found.claims])
         except BaseException:
             self._failed.add(token)
             raise
-        return _batch(view, documents, found, settled, token)
+        return _batch(view, taken, found, settled, token)
 
     async def give_back_failed(self) -> None:
         """Put back what claims took that came to no good end."""
@@ -97,45 +103,53 @@ class Claimer:
         if not odd:
             return ()
         ids = {"_id": {"$in": [each["_id"] for each in odd]}}
-        return [await set_aside(self._space, each) for each in await self._space.find(ids)]
+        return [await set_aside(self._space, each, None) for each in await self._space.find(ids)]
 
     async def _gather(
         self, view: View, wanted: Sequence[Waiting], limit: int, token: Token, end: int
-    ) -> tuple[View, Sequence[dict[str, Any]]]:
+    ) -> tuple[View, Sequence[Waiting]]:
         """Take what is wanted, and other messages for those at which somebody was quicker."""
-        documents: Sequence[dict[str, Any]] = ()
+        taken: list[Waiting] = []
         for _ in range(_TRIES):
-            already = len(documents)
-            documents = await self._take(wanted, token, end)
-            lost = already + len(wanted) - len(documents)
-            self._skips = min(self._skips + 1, _FURTHEST) if 2 * lost > len(wanted) else 0
-            if not lost:
+            mine = await self._take(wanted, token, end)
+            taken += mine
+            crowded = 2 * len(mine) < len(wanted)
+            self._skips = min(self._skips + 1, _FURTHEST) if crowded else 0
+            if len(mine) == len(wanted):
                 break
-            view = await look(self._space, limit, suspects=view.with_suspects)
-            wanted = view.taken(limit - len(documents))
+            view = await look(self._space, limit - len(taken), suspects=view.with_suspects)
+            wanted = view.taken(limit - len(taken))
             if (
                 not wanted
                 or moment_of(wanted[0].get("due")) is None
-                or (documents and wanted[0]["status"] == SUSPECT)  # that one goes alone
+                or (taken and wanted[0]["status"] == SUSPECT)  # that one goes alone
             ):
                 break
-        return view, documents
+        return view, sorted(taken, key=itemgetter("due"))
 
-    async def _take(
-        self, wanted: Sequence[Waiting], token: Token, end: int
-    ) -> Sequence[dict[str, Any]]:
-        """Mark what is still there as ours; all that has our token by now, in order."""
-        await self._space.messages.update_many(
+    async def _take(self, wanted: Sequence[Waiting], token: Token, end: int) -> Sequence[Waiting]:
+        """Mark what is still there with our token; those that were."""
+        space = self._space
+        marked = await space.messages.update_many(
             {
                 "_id": {"$in": [each["_id"] for each in wanted]},
-                "status": wanted[0]["status"],
+                "status": wanted[0]["status"],  # of all, or of a suspect alone
                 "due": {"$in": [each["due"] for each in wanted]},
-                "$expr": {"$lt": [self._space.now(), Int64(end)]},  # should we have slept since
+                "$expr": {"$lt": [space.now(), Int64(end)]},  # should we have slept since
             },
             {"$set": {"status": CLAIMED, "token": token}},
         )
-        documents = await self._space.find({"token": token}, batch_size=len(wanted) + 1)
-        return sorted(documents, key=lambda each: str(each["due"]))
+        if marked.matched_count == len(wanted):
+            return wanted
+        ours = {each["_id"] for each in await space.find({"token": token}, ["_id"])}
+        # Who cancelled one of ours since was told that it is in our hands, so that it must be.
+        lease = await space.leases.find_one({"_id": token}, ["withdrawn"])
+        withdrawn = {*lease.get("withdrawn", ())} if lease is not None else {}
+        return [
+            each
+            for each, key in zip(wanted, _keys(wanted), strict=True)
+            if each["_id"] in ours or key in withdrawn
+        ]
 
     async def _keep(self, token: Token, noted: Sequence[str], keys: Sequence[Key]) -> None:
         """Let the lease be of what was really claimed."""

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from duly_mongo.namespace import Namespace
-from duly_mongo.places import moment_of
+from duly_mongo.places import after_expression, moment_of
 from duly_mongo.schema import SETTINGS_ID, prepare
 from duly_mongo.statuses import SCHEDULED, SUSPECT
 
@@ -17,7 +17,10 @@ _LEASES = 1000  # looked at, those that end first
 
 @attrs.frozen
 class View:
-    """The store at one moment, ``now`` in microseconds; documents have ``_id`` and ``due``."""
+    """The store at one moment, ``now`` in microseconds.
+
+    Of what waits there are ``_id``, ``status`` and ``due``, and ``whole`` if it is due.
+    """
 
     now: int
     leases: Sequence[Mapping[str, Any]]
@@ -63,10 +66,10 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
         {"$sort": {"expires_at": 1}},
         {"$limit": _LEASES},
         {"$project": {"expires_at": 1, "held_until": 1, "owner": 1, "now": space.now()}},
-        {"$unionWith": {"coll": messages, "pipeline": _head(SCHEDULED, limit + 1, skip)}},
+        {"$unionWith": {"coll": messages, "pipeline": _head(space, SCHEDULED, limit + 1, skip)}},
     ]
     if suspects:
-        pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(SUSPECT, 2, 0)}}]
+        pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(space, SUSPECT, 2)}}]
     found = await space.aggregate(space.leases, pipeline, expected=limit + _LEASES + 3)
     leases = [each for each in found if "now" in each]
     now = max((int(each["now"]) for each in leases), default=None)
@@ -82,11 +85,14 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
     )
 
 
-def _head(status: str, limit: int, skip: int) -> list[dict[str, Any]]:
+def _head(space: Namespace, status: str, limit: int, skip: int = 0) -> list[dict[str, Any]]:
+    """The first that wait with that status; of those that are not due only when they are."""
     stages: list[dict[str, Any]] = [{"$match": {"status": status}}, {"$sort": {"due": 1}}]
     if skip:
         stages += [{"$skip": skip}]
-    return [*stages, {"$limit": limit}, {"$project": {"due": 1, "status": 1}}]
+    is_due = {"$lt": ["$due", after_expression(space.now())]}
+    whole = {"$cond": [is_due, "$$ROOT", None]}
+    return [*stages, {"$limit": limit}, {"$project": {"due": 1, "status": 1, "whole": whole}}]
 
 
 def _end(lease: Mapping[str, Any]) -> int:

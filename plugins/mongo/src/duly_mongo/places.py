@@ -7,11 +7,13 @@ key to bring messages in their order: 19 digits, a hyphen, and a key or an id.
 import os
 import time
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from bson.int64 import Int64
 
 from duly.moment import from_microseconds, to_microseconds
 
-__all__ = ["KEY_LENGTH", "after", "as_moment", "moment_of", "new_keys", "place"]
+__all__ = ["KEY_LENGTH", "after", "after_expression", "as_moment", "moment_of", "new_keys", "place"]
 
 _OFFSET: Final = 2 * 10**18  # makes every moment of the years 1 to 9999 a number of 19 digits
 _DIGITS: Final = 19
@@ -51,6 +53,11 @@ def place(microseconds: int, name: str) -> str:
 def after(microseconds: int) -> str:
     """The bound above every place of that moment, below every later one."""
     return str(_OFFSET + microseconds + 1)
+
+
+def after_expression(microseconds: Any) -> Any:
+    """The same bound, worked out by the server from an expression."""
+    return {"$toString": {"$add": [Int64(_OFFSET + 1), microseconds]}}
 
 
 def moment_of(value: object) -> int | None:

@@ -106,7 +106,7 @@ async def _burials(
         try:
             message = read(document, State.CLAIMED)
         except UnreadableRecord:  # since it was claimed
-            await set_aside(space, document, session=session)
+            await set_aside(space, document, token, session=session)
             continue
         if message.recurrence is None:
             writes.append(UpdateOne(_held(token, key), _buried(bury.reason)))

@@ -7,7 +7,7 @@ import attrs
 
 from duly import Message, State
 from duly.record import NewerRecord, UnreadableRecord
-from duly.store import Claim
+from duly.store import Claim, Token
 from duly_mongo.aside import postpone, set_aside
 from duly_mongo.documents import read
 from duly_mongo.namespace import Namespace
@@ -24,7 +24,9 @@ class Found:
     newer: int = 0
 
 
-async def sort_out(space: Namespace, documents: Sequence[dict[str, Any]], now: int) -> Found:
+async def sort_out(
+    space: Namespace, documents: Sequence[dict[str, Any]], token: Token, now: int
+) -> Found:
     """The messages in documents that were claimed; of the rest each goes where it belongs."""
     claims, unreadable, newer = list[Claim](), list[Message](), list[dict[str, Any]]()
     for document in documents:
@@ -33,10 +35,10 @@ async def sort_out(space: Namespace, documents: Sequence[dict[str, Any]], now: i
         except NewerRecord:
             newer.append(document)
         except UnreadableRecord:
-            unreadable.append(await set_aside(space, document))
+            unreadable.append(await set_aside(space, document, token))
         else:
             lapses = document.get("lapses")
             key = f"{document['key']}{message.id}"
             claims.append(Claim(key, message, lapses if isinstance(lapses, int) else 0))
-    await postpone(space, newer, now)
+    await postpone(space, newer, token, now)
     return Found(claims=claims, unreadable=unreadable, newer=len(newer))

@@ -29,7 +29,7 @@ Outcome = Exception | None
 async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequence[Outcome]:
     """Store groups; one outcome for each."""
     keys = iter(new_keys(sum(len(group.messages) for group in groups)))
-    keyed = [[(message, next(keys)) for message in group.messages] for group in groups]
+    keyed = [[(_anew(message), next(keys)) for message in group.messages] for group in groups]
     outcomes: list[Outcome] = [_too_large(group) for group in groups]
     ways: dict[str, list[int]] = {"insert": [], "replace": [], "transact": []}
     for number, group in enumerate(groups):
@@ -51,6 +51,11 @@ async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequen
                                  "messages in one step: give atomic=False") for _ in some]  # fmt: skip
         outcomes = _filled(outcomes, numbers, found)
     return outcomes
+
+
+def _anew(message: Message) -> Message:
+    """As it is first stored: one that was in a store before may have been counted on."""
+    return with_changes(message, retry_count=0, occurrence_count=0, last_error=None)
 
 
 def _way(space: Namespace, group: Group, session: Any) -> str:

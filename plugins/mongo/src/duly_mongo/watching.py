@@ -54,7 +54,8 @@ class Watcher:
             self._task = asyncio.create_task(self._watch(), name="duly-mongo-watch")
         task = asyncio.current_task()
         assert task is not None, "coroutines run in tasks"  # noqa: S101  # for the type checker
-        while self._heard_by.get(task, self._heard) == self._rings:
+        heard = self._heard_by.get(task, self._heard)
+        while heard == self._rings:
             await self._bell.wait()
         self._heard_by[task] = self._heard = self._rings
 
