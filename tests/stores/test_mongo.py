@@ -12,6 +12,7 @@ from pymongo import AsyncMongoClient
 from tests.servers.mongo import lone_mongo_url, mongo_url
 
 from duly.store import Clock
+from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     RecordCases,
     StoreHarness,
@@ -85,3 +86,15 @@ class TestByPyMongo(WithMore, StoreSuite):
     connect = staticmethod(AsyncMongoClient)
     scale = 0.01
     histories = 5
+
+
+class TestCrashPoints(MongoHarness, CrashPointCases):
+    """A scheduler is killed at every call of the store."""
+
+    scale = 0.05
+
+
+class TestRandomLives(MongoHarness, RandomLifeCases):
+    """Random lives of several schedulers."""
+
+    scale = 0.05

@@ -1,13 +1,11 @@
 """From a URL to a store whose client is its own."""
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from duly import InvalidArgument
-from duly.tls import TLS, take_tls, tls_options
+from duly.tls import take_tls, tls_options
 from duly.url import boolean, number, parse
 from duly_mongo.handles import Made
 from duly_mongo.opening import checked_name
@@ -78,8 +76,4 @@ def store_from_url(text: str) -> MongoStore:
     parts = urlsplit(text)  # as the driver is to see it, without what is not its own
     uri = urlunsplit((url.scheme, parts.netloc, parts.path or "/", urlencode(given), ""))
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-    return MongoStore.from_source(Made(uri, database, defaults | _encrypted(tls)), **ours)
-
-
-def _encrypted(tls: TLS | None) -> dict[str, Any]:
-    return {}
+    return MongoStore(Made(uri, database, defaults, tls), **ours)

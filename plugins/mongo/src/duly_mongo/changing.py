@@ -29,9 +29,7 @@ async def cancel(
     if session is not None:
         found = await _remove_all(space, known, of_state, session)
     elif space.transactional and len(known) > 1:
-        found = await space.transact(
-            lambda session: _remove_all(space, known, of_state, session)
-        )
+        found = await space.transact(lambda session: _remove_all(space, known, of_state, session))
     else:
         found = {id: await _remove(space, id, of_state) for id in known}
     return [found.get(id) for id in ids]
@@ -41,7 +39,9 @@ async def _remove(space: Namespace, id: str, of_state: State | None) -> State | 
     """In one step: what it is found as and what is removed are the same."""
     while True:
         if of_state is not State.CLAIMED:
-            status: Any = {"$ne": CLAIMED} if of_state is None else {"$in": [*statuses_of(of_state)]}
+            status: Any = (
+                {"$ne": CLAIMED} if of_state is None else {"$in": [*statuses_of(of_state)]}
+            )
             query = {"_id": id, "status": status}
             removed = await space.messages.find_one_and_delete(query, projection=["status"])
             if removed is not None:

@@ -18,13 +18,10 @@ async def doubts(space: Namespace) -> Sequence[str]:
             "leave it out, then a majority has it"
         )
     if concern.get("j") is False:
-        found.append(
-            "MongoDB: journal=false lets a crash undo what was stored: leave it out"
-        )
+        found.append("MongoDB: journal=false lets a crash undo what was stored: leave it out")
     needed = await missing(space)
     if needed:
         found.append(
-            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: "
-            "run migrate()"
+            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: run migrate()"
         )
     return found

@@ -90,7 +90,7 @@ def _code(error: errors.PyMongoError) -> int | None:
 
 def _who_is_missing(error: errors.ServerSelectionTimeoutError) -> str:
     text = str(error).lower()
-    if "primary" in text and "no replica set members" in text or "no primary" in text:
+    if ("primary" in text and "no replica set members" in text) or "no primary" in text:
         return "no server of the replica set is its primary at the moment"
     return "nobody answers"
 

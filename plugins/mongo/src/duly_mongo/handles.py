@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Protocol
 
 import attrs
@@ -16,6 +18,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from duly import InvalidArgument
+from duly.tls import TLS
 
 __all__ = ["Given", "Made", "Source", "in_session", "is_session", "resolve"]
 
@@ -75,6 +78,7 @@ class Made:
     uri: str = attrs.field(repr=False)
     database: str
     options: Mapping[str, Any] = attrs.field(repr=False)
+    tls: TLS | None = attrs.field(default=None, repr=False)
     _client: Any = attrs.field(default=None, init=False, repr=False)
 
     def __repr__(self) -> str:
@@ -84,7 +88,8 @@ class Made:
         loop = asyncio.get_running_loop()
 
         def make() -> Any:  # reads files of certificates and asks the name service
-            return AsyncIOMotorClient(self.uri, io_loop=loop, **self.options)
+            with encryption(self.tls) as options:
+                return AsyncIOMotorClient(self.uri, io_loop=loop, **self.options, **options)
 
         if self._client is None:
             self._client = await asyncio.to_thread(make)
@@ -94,3 +99,29 @@ class Made:
         client, self._client = self._client, None
         if client is not None:
             await resolve(client.close())
+
+
+@contextmanager
+def encryption(tls: TLS | None) -> Iterator[dict[str, Any]]:
+    """What the driver is told of TLS; it reads the files while the client is made.
+
+    Raises:
+        InvalidArgument: a file that is missing, or that holds something else.
+    """
+    if tls is None:
+        yield {}
+        return
+    tls.context()
+    options: dict[str, Any] = {"tls": True}
+    if tls.ca is not None:
+        options["tlsCAFile"] = tls.ca
+    if tls.cert is None or tls.key in (None, tls.cert):
+        if tls.cert is not None:
+            options["tlsCertificateKeyFile"] = tls.cert
+        yield options
+        return
+    with NamedTemporaryFile(prefix="duly-", suffix=".pem") as both:  # the driver takes one file
+        for file in (tls.cert, tls.key):
+            both.write(Path(file or "").read_bytes() + b"\n")
+        both.flush()
+        yield {**options, "tlsCertificateKeyFile": both.name}

@@ -31,9 +31,7 @@ def still_valid(space: Namespace, tokens: Sequence[Token]) -> dict[str, Any]:
 
 async def recover(space: Namespace, tokens: Sequence[Token]) -> None:
     """Put back all that is left in leases that are over, with a lapse more; then forget them."""
-    await space.messages.update_many(
-        {"token": {"$in": [*tokens]}}, [_COUNT_LAPSE, *PUT_BACK]
-    )
+    await space.messages.update_many({"token": {"$in": [*tokens]}}, [_COUNT_LAPSE, *PUT_BACK])
     await space.leases.delete_many({"_id": {"$in": [*tokens]}})
 
 
@@ -67,6 +65,4 @@ async def renew(
     await space.leases.update_many(valid, [{"$set": {"expires_at": end}}])
     cursor = space.leases.find(still_valid(space, tokens), ["keys"])
     keys = {each["_id"]: each["keys"] for each in await cursor.to_list(None)}
-    return [
-        frozenset(keys[token]) - held[token] if token in keys else None for token in tokens
-    ]
+    return [frozenset(keys[token]) - held[token] if token in keys else None for token in tokens]

@@ -100,8 +100,6 @@ def taken(error: BulkWriteError) -> list[int]:
         BulkWriteError: there was more to it than that.
     """
     failed = error.details["writeErrors"]
-    if error.details.get("writeConcernErrors") or any(
-        each["code"] != DUPLICATE for each in failed
-    ):
+    if error.details.get("writeConcernErrors") or any(each["code"] != DUPLICATE for each in failed):
         raise error
     return [each["index"] for each in failed]

@@ -1,11 +1,8 @@
 """The indexes, and the document that says for which duly a namespace was made."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-
-import json
-
-from pymongo.errors import OperationFailure
 
 from duly import StoreError
 from duly_mongo.namespace import Namespace
@@ -45,8 +42,7 @@ async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
         if there is None:
             needed[name] = index
             continue
-        keys = {field: direction for field, direction in there["key"]}
-        same = keys == dict(index["key"]) and list(keys) == list(index["key"])
+        same = [*map(tuple, there["key"])] == [*index["key"].items()]
         odd = {"unique", "partialFilterExpression", "expireAfterSeconds", "collation"} & {*there}
         if not same or bool(there.get("sparse")) is not bool(index.get("sparse")) or odd:
             raise StoreError(
@@ -59,9 +55,9 @@ async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
 def statement(space: Namespace, name: str) -> str:
     """What makes an index, as the shell takes it."""
     index = INDEXES[name]
-    options = {"name": name, **{k: v for k, v in index.items() if k != "key"}}
-    collection = json.dumps(space.messages.name)
-    return f"db.getCollection({collection}).createIndex({json.dumps(index['key'])}, {json.dumps(options)})"
+    options = json.dumps({"name": name, **{k: v for k, v in index.items() if k != "key"}})
+    collection, keys = json.dumps(space.messages.name), json.dumps(index["key"])
+    return f"db.getCollection({collection}).createIndex({keys}, {options})"
 
 
 async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:

@@ -13,8 +13,8 @@ __all__ = [
     "SCHEDULED",
     "SUSPECT",
     "WAITING",
-    "statuses_of",
     "state_of",
+    "statuses_of",
     "waiting_status",
 ]
 

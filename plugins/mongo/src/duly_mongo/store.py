@@ -12,7 +12,7 @@ from duly_mongo import changing, leases, listing, schema, storing
 from duly_mongo.claiming import Claimer
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
-from duly_mongo.handles import Given, Source, is_session
+from duly_mongo.handles import Given, Made, Source, is_session
 from duly_mongo.namespace import Namespace
 from duly_mongo.opening import checked_name, opened
 from duly_mongo.settling import settle_all
@@ -31,10 +31,10 @@ class MongoStore:
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous
-    client (``AsyncDatabase``), which stays open. Messages are in ``collection``, leases in another
-    one of that name with ``.leases`` behind it. ``auto_migrate`` lets :meth:`open` make the indexes
-    that are missing. ``clock`` None is the server's. :class:`duly.store.Store` tells what each
-    verb does.
+    client (``AsyncDatabase``), which stays open; of a URL it is one that is made when the store is
+    opened. Messages are in ``collection``, leases in another one of that name with ``.leases``
+    behind it. ``auto_migrate`` lets :meth:`open` make the indexes that are missing. ``clock`` None
+    is the server's. :class:`duly.store.Store` tells what each verb does.
 
     Raises:
         InvalidArgument: a handle of another kind, or a name that no collection can have.
@@ -42,56 +42,45 @@ class MongoStore:
 
     def __init__(
         self,
-        database: "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any]",
+        database: "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any] | Made",
         *,
         collection: str = "scheduled_messages",
         auto_migrate: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        self._source: Source = Given(database)
-        self._set_up(collection, auto_migrate=auto_migrate, clock=clock)
-
-    @classmethod
-    def from_source(
-        cls,
-        source: Source,
-        *,
-        collection: str = "scheduled_messages",
-        auto_migrate: bool = True,
-        clock: Clock | None = None,
-    ) -> "MongoStore":
-        """A store whose database is made when it is opened: of a URL."""
-        store = cls.__new__(cls)
-        store._source = source
-        store._set_up(collection, auto_migrate=auto_migrate, clock=clock)
-        return store
-
-    def _set_up(self, collection: str, *, auto_migrate: bool, clock: Clock | None) -> None:
+        self._source: Source = database if isinstance(database, Made) else Given(database)
         self._collection = checked_name(collection)
         self._auto_migrate = auto_migrate
         self._clock = clock
         self._namespace: Namespace | None = None
+        self._opening = asyncio.Lock()
         self._cleaning: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"MongoStore({self._source!r}, collection={self._collection!r})"
 
     async def open(self) -> None:
-        """Connect, see that the server will do, and make what is missing."""
-        if self._namespace is not None:
-            return
+        """Connect, see that the server will do, and make what is missing; again does nothing."""
+        async with self._opening:
+            if self._namespace is None:
+                self._start(await self._open())
+
+    async def _open(self) -> Namespace:
         try:
             with translated():
                 space = await opened(self._source, self._collection, self._clock)
                 if self._auto_migrate:
                     await schema.migrate(space, dry_run=False)
                 await schema.prepare(space)
+                return space
         except BaseException:
             await self._source.close()
             raise
+
+    def _start(self, space: Namespace) -> None:
+        self._namespace = space
         self._claimer = Claimer(space)
         self._watcher = Watcher(space)
-        self._namespace = space
         if space.transactional:  # then there are change streams, and this is SupportsWakeups
             self.wait_for_change = self._watcher.wait
 
@@ -100,6 +89,7 @@ class MongoStore:
         if self._namespace is None:
             return
         self._namespace = None
+        self._opening = asyncio.Lock()  # the next to open it may run in another event loop
         await self._watcher.close()
         if self._cleaning:
             await asyncio.wait(self._cleaning)

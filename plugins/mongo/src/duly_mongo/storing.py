@@ -20,6 +20,11 @@ __all__ = ["put"]
 _LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
 _LARGEST: Final = 16_000_000  # bytes that a message may hold, of the 16 MiB of a document
 
+_ALONE: Final = (
+    "this MongoDB is no replica set and cannot store several messages in one step: "
+    "give atomic=False"
+)
+
 Keyed = tuple[Message, str]
 """A message and the key it is stored under: equal ones are claimed in the order of these."""
 
@@ -34,7 +39,7 @@ async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequen
     ways: dict[str, list[int]] = {"insert": [], "replace": [], "transact": []}
     for number, group in enumerate(groups):
         if outcomes[number] is None and group.messages:
-            ways[_way(space, group, session)].append(number)
+            ways[_way(group, session)].append(number)
     if ways["insert"]:
         found = await _insert(space, [keyed[number][0] for number in ways["insert"]])
         outcomes = _filled(outcomes, ways["insert"], found)
@@ -47,8 +52,7 @@ async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequen
         elif space.transactional:
             found = await space.transact(lambda session: _put_all(space, some, session))
         else:
-            found = [Unsupported("this MongoDB is no replica set and cannot store several "
-                                 "messages in one step: give atomic=False") for _ in some]  # fmt: skip
+            found = [Unsupported(_ALONE) for _ in some]
         outcomes = _filled(outcomes, numbers, found)
     return outcomes
 
@@ -58,7 +62,7 @@ def _anew(message: Message) -> Message:
     return with_changes(message, retry_count=0, occurrence_count=0, last_error=None)
 
 
-def _way(space: Namespace, group: Group, session: Any) -> str:
+def _way(group: Group, session: Any) -> str:
     if session is not None or len(group.messages) > 1:
         return "transact"
     return "replace" if group.replace else "insert"
@@ -170,6 +174,4 @@ def _made_newer(message: Message, replaced: object) -> Message:
     before = from_microseconds(replaced)
     if message.created_at > before or before == _LAST:
         return message
-    return with_changes(
-        message, created_at=before + timedelta(microseconds=1), _delivery_id=None
-    )
+    return with_changes(message, created_at=before + timedelta(microseconds=1), _delivery_id=None)
