@@ -120,7 +120,8 @@ class Claimer:
             view = await look(self._space, limit - len(taken), suspects=view.with_suspects)
             wanted = view.taken(limit - len(taken))
             if (
-                not wanted
+                view.now >= end
+                or not wanted
                 or moment_of(wanted[0].get("due")) is None
                 or (taken and wanted[0]["status"] == SUSPECT)  # that one goes alone
             ):

@@ -70,7 +70,7 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
     ]
     if suspects:
         pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(space, SUSPECT, 2)}}]
-    found = await space.aggregate(space.leases, pipeline, expected=limit + _LEASES + 3)
+    found = await space.aggregate(space.leases, pipeline)
     leases = [each for each in found if "now" in each]
     now = max((int(each["now"]) for each in leases), default=None)
     if now is None:

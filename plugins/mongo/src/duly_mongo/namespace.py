@@ -23,6 +23,7 @@ _CODECS: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS,
     unicode_decode_error_handler="surrogateescape",
 )
+_AT_ONCE: Final = 10_000  # documents of an answer, as long as they are not large
 _TRIES: Final = 20  # of a transaction in which an id was taken by somebody else meanwhile
 
 
@@ -54,10 +55,10 @@ class Namespace:
         return now_expression(self._clock)
 
     async def aggregate(
-        self, collection: Any, pipeline: Sequence[Mapping[str, Any]], *, expected: int = 100
+        self, collection: Any, pipeline: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        """All documents that come out of a pipeline, in one round trip if they are as expected."""
-        cursor = await resolve(collection.aggregate(pipeline, batchSize=expected))
+        """All documents that come out of a pipeline."""
+        cursor = await resolve(collection.aggregate(pipeline, batchSize=_AT_ONCE))
         found: list[dict[str, Any]] = await cursor.to_list(None)
         return found
 
@@ -65,7 +66,7 @@ class Namespace:
         self, query: Mapping[str, Any], fields: Sequence[str] | None = None, **more: Any
     ) -> list[dict[str, Any]]:
         """Messages that match, whole or some fields of them."""
-        cursor = self.messages.find(query, fields, **more)
+        cursor = self.messages.find(query, fields, batch_size=_AT_ONCE, **more)
         found: list[dict[str, Any]] = await cursor.to_list(None)
         return found
 
