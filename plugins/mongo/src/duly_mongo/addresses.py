@@ -1,12 +1,15 @@
 """From a URL to a store whose client is its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from pymongo.errors import ConfigurationError
+from pymongo.uri_parser import split_options
+
 from duly import InvalidArgument
 from duly.tls import take_tls, tls_options
-from duly.url import boolean, number, parse
+from duly.url import URL, boolean, number, parse
 from duly_mongo.handles import Made
 from duly_mongo.opening import checked_name
 from duly_mongo.store import MongoStore
@@ -72,8 +75,21 @@ def store_from_url(text: str) -> MongoStore:
     database = url.path.removeprefix("/") or _DATABASE
     if not database.isprintable() or set(database) & set('/\\. "$*<>:|?'):
         raise InvalidArgument(f"{url}: {database!r} is no name for a database")
-    given = {name: url.options[name] for name in options}
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else url.options[name]
+        for name, value in options.items()
+    }
+    _check(url, given)
     parts = urlsplit(text)  # as the driver is to see it, without what is not its own
     uri = urlunsplit((url.scheme, parts.netloc, parts.path or "/", urlencode(given), ""))
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
     return MongoStore(Made(uri, database, defaults, tls), **ours)
+
+
+def _check(url: URL, given: Mapping[str, str]) -> None:
+    """Let the driver look at its options, of which it would merely warn."""
+    try:
+        if given:
+            split_options(urlencode(given), warn=False)
+    except (ConfigurationError, ValueError) as error:
+        raise InvalidArgument(f"{url}: {error}") from None

@@ -56,7 +56,8 @@ def translated(*, within: bool = False) -> Iterator[None]:
             raise InvalidArgument(f"within cannot be used here: {_text(error)}") from error
         raise StoreError(f"MongoDB: {_text(error)}") from error
     except errors.ConfigurationError as error:
-        raise StoreError(f"MongoDB: {_text(error)}") from error
+        reason = f"{_LASTING[59]} " if "wire version" in str(error) else ""
+        raise StoreError(f"MongoDB: {reason}({_text(error)})") from error
     except errors.PyMongoError as error:
         if not_retried(error) and not (within and _code(error) == DUPLICATE):
             raise StoreError(f"MongoDB: {_reason(error)} ({_text(error)})") from error
