@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import bson
-from bson.binary import Binary
 from pymongo import UpdateOne
 
 from duly import Message
@@ -36,7 +35,7 @@ async def set_aside(
             itself, {"$set": marks, "$unset": {"token": ""}}, session=session
         )
         return show({**document, **marks})
-    copy = {"_id": id, "key": new_keys(1)[0], "payload": Binary(bson.encode(document)), **marks}
+    copy = {"_id": id, "key": new_keys(1)[0], "payload": bson.encode(document), **marks}
     await space.messages.replace_one({"_id": id}, copy, upsert=True, session=session)
     await space.messages.delete_one(itself, session=session)
     return show(copy)

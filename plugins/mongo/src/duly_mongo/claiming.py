@@ -55,7 +55,7 @@ class Claimer:
         taken = view.taken(limit)
         odd = [each for each in taken if moment_of(each.get("due")) is None]
         if odd or not taken:
-            return _batch(view, taken, Found(unreadable=await self._set_aside(odd)), settled)
+            return _batch(view, odd, Found(unreadable=await self._set_aside(odd)), settled)
         token, end = new_keys(1)[0], view.now + lease // MICROSECOND
         noted = _keys(taken)
         try:

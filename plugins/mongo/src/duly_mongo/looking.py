@@ -53,9 +53,9 @@ class View:
 
     def left(self, taken: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The heads of the lines behind what is taken."""
-        ids = {each["_id"] for each in taken}
+        ids = {str(each["_id"]) for each in taken}  # an id that is none of ours may be anything
         lines = (self.ordinary, self.suspects)
-        heads = (next((each for each in line if each["_id"] not in ids), None) for line in lines)
+        heads = (next((e for e in line if str(e["_id"]) not in ids), None) for line in lines)
         return [head for head in heads if head is not None]
 
 
