@@ -4,14 +4,16 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
-from tests.journeys.kit import HOUR, Journey, batch, ids_of, slow, until
+from tests.journeys.kit import Journey, batch, ids_of, slow
 from tests.journeys.props import Gate
 from tests.servers.mongo import MongoServer, mongo_url
 
-from duly import Cancellation, Message, MessageNotFound, StoreUnavailable, after
+from duly import Cancellation, Client, Message, MessageNotFound, StoreUnavailable, after
+from duly_mongo import MongoStore
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
 
@@ -23,7 +25,7 @@ async def journey(tmp_path: Path, mongo_url: str) -> AsyncIterator[Journey]:
     collection = f"messages_{uuid.uuid4().hex[:8]}"
     async with Journey(tmp_path, f"{mongo_url}/{DATABASE}?collection={collection}") as journey:
         yield journey
-    client = AsyncIOMotorClient(mongo_url)
+    client: Any = AsyncIOMotorClient(mongo_url)
     await client.drop_database(DATABASE)
     client.close()
 
@@ -105,13 +107,10 @@ async def test_cancelled_and_replaced_in_flight(journey: Journey, gate: Gate) ->
 
 
 async def test_within_a_transaction(journey: Journey, mongo_url: str) -> None:
-    client = AsyncIOMotorClient(mongo_url)
+    client: Any = AsyncIOMotorClient(mongo_url)
     orders = client[DATABASE]["orders"]
     await orders.insert_one({"_id": 0})
     collection = journey.store.rpartition("=")[2]
-    from duly import Client
-    from duly_mongo import MongoStore
-
     worker = await journey.start()
     store = MongoStore(client[DATABASE], collection=collection)
     async with Client(store) as mine, await client.start_session() as session:

@@ -16,7 +16,6 @@ _MESSAGE, _QUERY, _REPLY = 2013, 2004, 1
 @asynccontextmanager
 async def impostor(**hello: Any) -> AsyncIterator[str]:
     """The address of one whose answer to hello has these fields."""
-
     serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

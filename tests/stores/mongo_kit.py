@@ -1,19 +1,52 @@
 """What the tests of the MongoDB store share: a client of their own, and what it was asked."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandListener
 
+from duly.store import Clock
 from duly.testing.clock import HandClock
+from duly.testing.stores import StoreHarness
 from duly_mongo import MongoStore
+from duly_mongo.handles import resolve
 
-DATABASE = "duly_test_of_mongo"
+DATABASE = f"duly_test_{uuid.uuid4().hex[:12]}"
 COLLECTION = "messages"
 
 _UNASKED = {"hello", "isMaster", "ping", "endSessions", "killCursors", "saslStart", "saslContinue"}
+
+
+class MongoHarness(StoreHarness):
+    """Stores over one client, of the kind that ``connect`` makes."""
+
+    scale = 0.1
+    patience = 4.0
+    histories = 50
+    connect: Any = staticmethod(AsyncIOMotorClient)
+
+    @pytest.fixture(autouse=True)
+    def _server(self, mongo_url: str) -> None:
+        self.url = mongo_url
+        self.clients: dict[str, Any] = {}
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> MongoStore:
+        if namespace not in self.clients:  # each is of the event loop that its namespace is used on
+            self.clients[namespace] = self.connect(self.url)
+        return MongoStore(self.database(namespace), collection=namespace, clock=clock)
+
+    def database(self, namespace: str) -> Any:
+        return self.clients[namespace][DATABASE]
+
+    async def drop(self, namespace: str) -> None:
+        client = self.clients.pop(namespace)
+        for name in (namespace, f"{namespace}.leases"):
+            await client[DATABASE].drop_collection(name)
+        await resolve(client.close())
 
 
 class Asked(CommandListener):

@@ -1,59 +1,24 @@
 """The MongoDB store is held to the contract on a real server, by handles of both kinds."""
 
 import contextlib
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from bson.binary import Binary
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
-from tests.servers.mongo import lone_mongo_url, mongo_url
+from tests.servers.mongo import mongo_url
+from tests.stores.mongo_kit import MongoHarness
 
-from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     RecordCases,
-    StoreHarness,
     StoreSuite,
     TransactionCases,
     WakeupCases,
 )
-from duly_mongo import MongoStore
 from duly_mongo.handles import in_session, resolve
 
-__all__ = ["lone_mongo_url", "mongo_url"]  # fixtures are found by their names
-
-DATABASE = f"duly_test_{uuid.uuid4().hex[:12]}"
-
-
-class MongoHarness(StoreHarness):
-    """Stores over one client, of the kind that ``connect`` makes."""
-
-    scale = 0.1
-    patience = 4.0
-    histories = 50
-    connect: Any = staticmethod(AsyncIOMotorClient)
-
-    @pytest.fixture(autouse=True)
-    def _server(self, mongo_url: str) -> None:
-        self.url = mongo_url
-        self.clients: dict[str, Any] = {}
-
-    async def make_store(self, namespace: str, clock: Clock | None) -> MongoStore:
-        if namespace not in self.clients:  # each is of the event loop that its namespace is used on
-            self.clients[namespace] = self.connect(self.url)
-        return MongoStore(self.database(namespace), collection=namespace, clock=clock)
-
-    def database(self, namespace: str) -> Any:
-        return self.clients[namespace][DATABASE]
-
-    async def drop(self, namespace: str) -> None:
-        client = self.clients.pop(namespace)
-        for name in (namespace, f"{namespace}.leases"):
-            await client[DATABASE].drop_collection(name)
-        await resolve(client.close())
+__all__ = ["mongo_url"]  # fixtures are found by their names
 
 
 class WithMore(MongoHarness, TransactionCases, WakeupCases, RecordCases):

@@ -8,17 +8,12 @@ from typing import Any
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from tests.servers.mongo import lone_mongo_url
-from tests.stores.mongo_kit import Shop, opened
-from tests.stores.test_mongo import MongoHarness
+from tests.stores.mongo_kit import MongoHarness, Shop, opened
 
 import duly
 from duly import Every, Message, Unsupported, after
-from duly.store import (
-    Clock,
-    Group,
-    SupportsWakeups,
-)
-from duly.testing.stores import ClaimingCases, RecurringCases, SettlingCases
+from duly.store import Clock, Group
+from duly.testing.stores import RecurringCases, SettlingCases
 from duly_mongo import MongoStore
 
 __all__ = ["lone_mongo_url"]  # fixtures are found by their names
@@ -38,7 +33,7 @@ class OneByOne(MongoStore):
         ]
 
 
-class TestAlone(MongoHarness, ClaimingCases, SettlingCases, RecurringCases):
+class TestAlone(MongoHarness, SettlingCases, RecurringCases):
     """What a scheduler relies on does without transactions."""
 
     scale = 0.01
@@ -76,11 +71,11 @@ async def test_several_messages_in_one_step(shop: Shop) -> None:
 
 async def test_it_wakes_nobody(shop: Shop) -> None:
     """Schedulers look every ``poll_interval`` instead."""
-    assert not isinstance(shop.store, SupportsWakeups)
-    delivered: list[str] = []
+    assert not hasattr(shop.store, "wait_for_change")
+    delivered = asyncio.Event()
 
-    async def deliver(envelope: duly.Envelope) -> None:
-        delivered.append(envelope.message_id)
+    async def deliver(_: duly.Envelope) -> None:
+        delivered.set()
 
     poll = timedelta(milliseconds=50)
     other = shop.another()
@@ -90,10 +85,8 @@ async def test_it_wakes_nobody(shop: Shop) -> None:
         scheduler.running(),
     ):
         await client.schedule(Message("event", id="a", scheduled_at=after()))
-        while (await client.stats()).scheduled or not delivered:
-            await asyncio.sleep(0.05)
+        await delivered.wait()
     await other.close()
-    assert delivered == ["a"]
 
 
 async def test_a_session_has_no_transaction(shop: Shop) -> None:
@@ -103,15 +96,18 @@ async def test_a_session_has_no_transaction(shop: Shop) -> None:
 
 
 async def test_a_series_with_buried_occurrences(shop: Shop) -> None:
-    async def refuse(_: duly.Envelope) -> None:
+    refused = asyncio.Event()
+
+    async def refuse(envelope: duly.Envelope) -> None:
+        if envelope.occurrence == 2:
+            refused.set()
         raise duly.Rejected("never")
 
     every = Every(timedelta(milliseconds=200), max_occurrences=3)
     async with duly.Scheduler(shop.store, refuse) as scheduler:
         await scheduler.schedule(Message("event", id="a", recurrence=every))
         async with scheduler.running():
-            while (await scheduler.stats()).dead < 3:
-                await asyncio.sleep(0.05)
+            await refused.wait()
         letters = await scheduler.list()
     assert len({each.id for each in letters}) == 3
     assert {each.last_error for each in letters} == {"Rejected: never"}

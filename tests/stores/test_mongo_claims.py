@@ -188,14 +188,38 @@ async def test_cancelled_between_mark_and_reading_back(shop: Shop) -> None:
     await other.cancel(["a"])  # so that there is something to read back for
     second = Paused(shop.store._space, "find")
     first.go.set()
-    while (await other.get("b")).state is not State.CLAIMED:  # type: ignore[union-attr]  # it is there
-        await asyncio.sleep(0.01)
+    await second.reached.wait()
     assert [*await other.cancel(["b"])] == [State.CLAIMED]
     second.go.set()
     batch = await claiming
     assert ids(batch) == ["b", "c"]
     (gone,) = await shop.store.renew([batch.token or ""], LEASE)
     assert gone == {batch.claims[0].key}
+    await other.close()
+
+
+async def test_who_came_too_late_looks_further_back(shop: Shop) -> None:
+    names = [f"m{each}" for each in range(9)]
+    await put(shop, *names)
+    other = shop.another()
+    await other.open()
+    paused = Paused(shop.store._space.messages, "update_many")
+    claiming = asyncio.create_task(claim(shop.store, 3))
+    await paused.reached.wait()
+    assert ids(await claim(other, 3, "host:2:b")) == names[:3]
+    paused.go.set()
+    assert ids(await claiming) == names[3:6]  # what was left, in the same claim
+    shop.store._claimer._skips = 5
+    further = set[str]()
+    while not further:  # it may skip what there is, and then begins at the head after all
+        batch = await claim(shop.store, 1)
+        further = {*ids(batch)} - {names[6]}
+        assert batch.more
+        await shop.store.settle(
+            [Settle(batch.token or "", {batch.claims[0].key: Release(batch.now)})]
+        )
+        shop.store._claimer._skips = 5
+    assert further <= {*names[7:]}
     await other.close()
 
 

@@ -9,7 +9,17 @@ from tests.servers.mongo import mongo_url
 from tests.stores.mongo_kit import Shop, opened, parts
 
 from duly import Every, Filter, Message, State
-from duly.store import Batch, Bury, Counters, Group, Release, Reschedule, Settle
+from duly.store import (
+    Batch,
+    Bury,
+    Counters,
+    Group,
+    Key,
+    Release,
+    Reschedule,
+    Settle,
+    Settlement,
+)  # fmt: skip
 from duly_mongo.schema import INDEXES
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
@@ -123,7 +133,10 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
     await put(shop, 6)
     batch = await claim(shop, 4)
     keys = [each.key for each in batch.claims]
-    outcomes = {keys[0]: again(batch.claims[0].message), keys[1]: Bury("broken")}
+    outcomes: dict[Key, Settlement] = {
+        keys[0]: again(batch.claims[0].message),
+        keys[1]: Bury("broken"),
+    }
     await store.settle([Settle(batch.token or "", outcomes, keys[:3])])
     await store.renew([batch.token or ""], LEASE)
     now = shop.clock()
@@ -138,7 +151,9 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
     shop.clock.advance(hours=1)
     await claim(shop)
     asked = shop.asked.commands
-    assert {"aggregate", "find", "insert", "update", "delete"} <= {next(iter(each)) for each in asked}
+    assert {"aggregate", "find", "insert", "update", "delete"} <= {
+        next(iter(each)) for each in asked
+    }
     assert not [each for each in asked if "$lte" in dict(parts(each))]
     made = await shop.messages.index_information()
     assert {*made} == {"_id_", *INDEXES}

@@ -1,11 +1,9 @@
 """MongoDB servers that refuse, are too old, have no primary, or are told how safe to be."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
 from tests.servers.mongo import MongoServer, mongo_url
 from tests.servers.mongo_impostor import impostor
@@ -161,9 +159,7 @@ class TestConcerns:
             (WriteConcern("majority", j=False), "journal=false lets a crash undo"),
         ],
     )
-    async def test_a_weaker_one_is_told(
-        self, shop: Shop, concern: WriteConcern, said: str
-    ) -> None:
+    async def test_a_weaker_one_is_told(self, shop: Shop, concern: WriteConcern, said: str) -> None:
         weak = shop.database.with_options(write_concern=concern)
         store = MongoStore(weak, collection=COLLECTION)
         async with duly.Client(store) as client:

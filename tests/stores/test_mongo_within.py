@@ -93,7 +93,7 @@ async def test_somebody_else_comes_between(client: duly.Client, session: Any) ->
     """The transaction is lost; a second attempt finds what the other one did."""
     await client.schedule(message("a"))
     session.start_transaction()
-    assert await client.get("a")
+    assert (await client.get("a")).id == "a"
     await client.schedule(message("b"), within=session)
     assert await client.cancel("a")
     with pytest.raises(StoreUnavailable, match="roll back and do it again"):

@@ -53,7 +53,7 @@ async def _remove(space: Namespace, id: str, of_state: State | None) -> State | 
         if of_state not in (None, state):
             return state
         if state is State.CLAIMED:
-            await _tell_leases(space, [found], None)
+            await _tell_leases(space, [found])
             mine = {"_id": id, "key": found.get("key"), "token": found.get("token")}
             if (await space.messages.delete_one(mine)).deleted_count:
                 return state
@@ -66,18 +66,17 @@ async def _remove_all(
     states: dict[str, State | None] = {each["_id"]: state_of(each.get("status")) for each in found}
     removed = [each for each in found if of_state in (None, states[each["_id"]])]
     if removed:
-        await _tell_leases(space, removed, session)
+        await _tell_leases(space, removed)
         gone = {"_id": {"$in": [each["_id"] for each in removed]}}
         await space.messages.delete_many(gone, session=session)
     return states
 
 
-async def _tell_leases(
-    space: Namespace, documents: Sequence[Mapping[str, Any]], session: Any
-) -> None:
+async def _tell_leases(space: Namespace, documents: Sequence[Mapping[str, Any]]) -> None:
     """Note with the leases of those in hand that they are withdrawn, before they are gone.
 
-    A claim that is under way learns by it that they were in its hands.
+    A claim that is under way learns by it that they were in its hands. Not in a transaction, which
+    would hold up whoever renews the lease; it does no harm if that is rolled back.
     """
     keys = defaultdict[Any, list[str]](list)
     for each in documents:
@@ -88,7 +87,7 @@ async def _tell_leases(
             UpdateOne({"_id": token}, {"$push": {"withdrawn": {"$each": some}}})
             for token, some in keys.items()
         ]
-        await space.leases.bulk_write(push, ordered=False, session=session)
+        await space.leases.bulk_write(push, ordered=False)
 
 
 async def reschedule(

@@ -56,13 +56,11 @@ class Claimer:
         odd = [each for each in taken if moment_of(each.get("due")) is None]
         if odd or not taken:
             return _batch(view, odd, Found(unreadable=await self._set_aside(odd)), settled)
-        token, end = new_keys(1)[0], view.now + lease // MICROSECOND
-        noted = _keys(taken)
+        token, end, noted = new_keys(1)[0], view.now + lease // MICROSECOND, _keys(taken)
+        held = {"_id": token, "expires_at": Int64(end), "owner": owner, "keys": noted}
         try:
-            await self._space.leases.insert_one(
-                {"_id": token, "expires_at": Int64(end), "owner": owner, "keys": noted}
-            )
-            view, taken = await self._gather(view, taken, limit, token, end)
+            await self._space.leases.insert_one(held)
+            view, taken = await self._gather(view, taken, limit, held)
             found = await sort_out(self._space, [each["whole"] for each in taken], token, view.now)
             await self._keep(token, noted, [each.key for each in found.claims])
         except BaseException:
@@ -106,21 +104,22 @@ class Claimer:
         return [await set_aside(self._space, each, None) for each in await self._space.find(ids)]
 
     async def _gather(
-        self, view: View, wanted: Sequence[Waiting], limit: int, token: Token, end: int
+        self, view: View, wanted: Sequence[Waiting], limit: int, lease: Mapping[str, Any]
     ) -> tuple[View, Sequence[Waiting]]:
         """Take what is wanted, and other messages for those at which somebody was quicker."""
         taken: list[Waiting] = []
         for _ in range(_TRIES):
-            mine = await self._take(wanted, token, end)
+            mine = await self._take(wanted, lease)
             taken += mine
-            crowded = 2 * len(mine) < len(wanted)
-            self._skips = min(self._skips + 1, _FURTHEST) if crowded else 0
             if len(mine) == len(wanted):
+                self._skips = 0
                 break
             view = await look(self._space, limit - len(taken), suspects=view.with_suspects)
+            crowded = 2 * len(mine) < len(wanted) and view.crowded(lease["owner"])
+            self._skips = min(self._skips + 1, _FURTHEST) if crowded else 0
             wanted = view.taken(limit - len(taken))
             if (
-                view.now >= end
+                view.now >= lease["expires_at"]
                 or not wanted
                 or moment_of(wanted[0].get("due")) is None
                 or (taken and wanted[0]["status"] == SUSPECT)  # that one goes alone
@@ -128,15 +127,15 @@ class Claimer:
                 break
         return view, sorted(taken, key=itemgetter("due"))
 
-    async def _take(self, wanted: Sequence[Waiting], token: Token, end: int) -> Sequence[Waiting]:
+    async def _take(self, wanted: Sequence[Waiting], lease: Mapping[str, Any]) -> Sequence[Waiting]:
         """Mark what is still there with our token; those that were."""
-        space = self._space
+        space, token = self._space, lease["_id"]
         marked = await space.messages.update_many(
             {
                 "_id": {"$in": [each["_id"] for each in wanted]},
                 "status": wanted[0]["status"],  # of all, or of a suspect alone
                 "due": {"$in": [each["due"] for each in wanted]},
-                "$expr": {"$lt": [space.now(), Int64(end)]},  # should we have slept since
+                "$expr": {"$lt": [space.now(), lease["expires_at"]]},  # should we have slept since
             },
             {"$set": {"status": CLAIMED, "token": token}},
         )
@@ -144,8 +143,8 @@ class Claimer:
             return wanted
         ours = {each["_id"] for each in await space.find({"token": token}, ["_id"])}
         # Who cancelled one of ours since was told that it is in our hands, so that it must be.
-        lease = await space.leases.find_one({"_id": token}, ["withdrawn"])
-        withdrawn = {*lease.get("withdrawn", ())} if lease is not None else {}
+        told = await space.leases.find_one({"_id": token}, ["withdrawn"]) or {}
+        withdrawn = {*told.get("withdrawn", ())}
         return [
             each
             for each, key in zip(wanted, _keys(wanted), strict=True)
@@ -183,7 +182,7 @@ def _batch(
         claims=found.claims,
         now=from_microseconds(view.now),
         next_due=from_microseconds(min(moments)) if moments else None,
-        more=any(view.due(each) for each in left) or bool(view.lapsed),
+        more=any(view.due(each) for each in left) or view.more,
         settled=settled,
         unreadable=found.unreadable,
         newer=found.newer,

@@ -98,7 +98,7 @@ class Made:
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await resolve(client.close())
+            await asyncio.to_thread(client.close)  # it may speak to a server that hangs
 
 
 @contextmanager

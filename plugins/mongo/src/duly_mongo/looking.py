@@ -27,6 +27,7 @@ class View:
     ordinary: Sequence[Mapping[str, Any]]
     suspects: Sequence[Mapping[str, Any]]
     with_suspects: bool
+    skipped: int = 0
 
     @property
     def lapsed(self) -> list[str]:
@@ -36,6 +37,10 @@ class View:
     def first_lapse(self, but: str | None = None) -> int | None:
         """When the first lease will be over, if there is one beside this."""
         return min((_end(each) for each in self.leases if each["_id"] != but), default=None)
+
+    def crowded(self, owner: str) -> bool:
+        """Whether others than this owner hold leases."""
+        return any(lease.get("owner") != owner for lease in self.leases)
 
     def due(self, document: Mapping[str, Any]) -> bool:
         """Whether it is to be claimed; what has no place in line is, so that it is seen."""
@@ -51,6 +56,11 @@ class View:
         first = not ordinary or str(suspect.get("due")) < str(ordinary[0].get("due"))
         return [suspect] if first else ordinary
 
+    @property
+    def more(self) -> bool:
+        """Whether something is due of which this view says nothing."""
+        return bool(self.skipped or self.lapsed)
+
     def left(self, taken: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The heads of the lines behind what is taken."""
         ids = {str(each["_id"]) for each in taken}  # an id that is none of ours may be anything
@@ -61,15 +71,15 @@ class View:
 
 async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -> View:
     """The present view; of those that wait one more than ``limit``, behind ``skip`` of them."""
-    messages = space.messages.name
+    messages, clock = space.messages.name, space.now()
     pipeline: list[dict[str, Any]] = [
         {"$sort": {"expires_at": 1}},
         {"$limit": _LEASES},
-        {"$project": {"expires_at": 1, "held_until": 1, "owner": 1, "now": space.now()}},
-        {"$unionWith": {"coll": messages, "pipeline": _head(space, SCHEDULED, limit + 1, skip)}},
+        {"$project": {"expires_at": 1, "held_until": 1, "owner": 1, "now": clock}},
+        {"$unionWith": {"coll": messages, "pipeline": _head(clock, SCHEDULED, limit + 1, skip)}},
     ]
     if suspects:
-        pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(space, SUSPECT, 2)}}]
+        pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(clock, SUSPECT, 2)}}]
     found = await space.aggregate(space.leases, pipeline)
     leases = [each for each in found if "now" in each]
     now = max((int(each["now"]) for each in leases), default=None)
@@ -82,15 +92,16 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
         ordinary=[each for each in found if each.get("status") == SCHEDULED],
         suspects=[each for each in found if each.get("status") == SUSPECT],
         with_suspects=suspects,
+        skipped=skip,
     )
 
 
-def _head(space: Namespace, status: str, limit: int, skip: int = 0) -> list[dict[str, Any]]:
+def _head(clock: Any, status: str, limit: int, skip: int = 0) -> list[dict[str, Any]]:
     """The first that wait with that status; of those that are not due only when they are."""
     stages: list[dict[str, Any]] = [{"$match": {"status": status}}, {"$sort": {"due": 1}}]
     if skip:
         stages += [{"$skip": skip}]
-    is_due = {"$lt": ["$due", after_expression(space.now())]}
+    is_due = {"$lt": ["$due", after_expression(clock)]}
     whole = {"$cond": [is_due, "$$ROOT", None]}
     return [*stages, {"$limit": limit}, {"$project": {"due": 1, "status": 1, "whole": whole}}]
 

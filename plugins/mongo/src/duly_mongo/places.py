@@ -5,6 +5,7 @@ key to bring messages in their order: 19 digits, a hyphen, and a key or an id.
 """
 
 import os
+import threading
 import time
 from datetime import datetime
 from typing import Any, Final
@@ -25,24 +26,34 @@ _EARLIEST, _LATEST = (
 KEY_LENGTH: Final = 24
 """Characters of a key: what the store calls one scheduling."""
 
-_process = os.urandom(4).hex()
-_last = 0
+
+class _Keys:
+    """Makes keys; of one process, whatever thread or event loop asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+        self._process = os.urandom(4).hex()
+
+    def take(self, count: int) -> list[str]:
+        with self._lock:
+            first = max(self._last + 1, time.time_ns() // 1000)
+            self._last = first + count - 1
+        return [f"{number:016x}{self._process}" for number in range(first, first + count)]
+
+    def renew(self) -> None:
+        """A child makes other keys than its parent."""
+        self.__init__()  # type: ignore[misc]  # there is nothing to keep
 
 
-def _forked() -> None:
-    global _process  # noqa: PLW0603  # a child must not make the keys of its parent
-    _process = os.urandom(4).hex()
-
-
-os.register_at_fork(after_in_child=_forked)
+_keys: Final = _Keys()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keys.renew)
 
 
 def new_keys(count: int) -> list[str]:
     """Keys never used before; later ones sort behind, those of other hosts by their clocks."""
-    global _last  # noqa: PLW0603  # of this process, by any number of stores
-    first = max(_last + 1, time.time_ns() // 1000)
-    _last = first + count - 1
-    return [f"{number:016x}{_process}" for number in range(first, first + count)]
+    return _keys.take(count)
 
 
 def place(microseconds: int, name: str) -> str:

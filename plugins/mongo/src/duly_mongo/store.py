@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
 from duly.store import Batch, Clock, Group, Key, Settle, Token
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MongoStore"]
 
-T = TypeVar("T")
+_LAST_WORDS: Final = 5.0  # seconds for what is still under way when a store is closed
 
 
 class MongoStore:
@@ -92,7 +92,7 @@ class MongoStore:
         self._opening = asyncio.Lock()  # the next to open it may run in another event loop
         await self._watcher.close()
         if self._cleaning:
-            await asyncio.wait(self._cleaning)
+            await asyncio.wait(self._cleaning, timeout=_LAST_WORDS)
         with contextlib.suppress(StoreError), translated():
             await self._claimer.give_back_failed()
         await self._source.close()
@@ -141,8 +141,8 @@ class MongoStore:
         settle: Sequence[Settle] = (),
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
-        claimer = self._claimer
         with translated():
+            _, claimer = self._space, self._claimer
             claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
             # Half a claim is worse than one that nobody waits for: that one is given back.
             task = asyncio.ensure_future(claim)

@@ -14,6 +14,7 @@ from duly_mongo.statuses import WAITING
 __all__ = ["Watcher"]
 
 _AWAIT: Final = 1000  # milliseconds that the server waits for a change: a command a second at most
+_LAST_WORDS: Final = 5.0  # seconds to close a stream
 _PAUSE: Final = 1.0  # seconds before a stream that broke off is opened again
 
 # What begins to wait, or waits elsewhere now. A claim and a delivery are no news.
@@ -64,7 +65,7 @@ class Watcher:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=_LAST_WORDS)
 
     def _ring(self) -> None:
         self._rings += 1
