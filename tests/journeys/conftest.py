@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from tests.journeys.kit import Journey
 from tests.journeys.props import Gate
+from tests.servers.mongo import empty_mongo
 from tests.servers.redis import empty_redis, redis_url
 
-__all__ = ["empty_redis", "gate", "journey", "redis_url"]  # fixtures are found by their names
+__all__ = ["empty_mongo", "empty_redis", "gate", "journey", "redis_url"]  # fixtures are found by their names
 
 
 @pytest.fixture

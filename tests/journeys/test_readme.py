@@ -18,7 +18,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).parents[2]
 PROGRAM = "program.py"
 # By the address that documents use: the fixture that yields that of an empty server.
-SERVERS = {"redis://localhost": "empty_redis"}
+SERVERS = {"mongodb://localhost": "empty_mongo", "redis://localhost": "empty_redis"}
 DOCUMENTS = sorted(
     {
         *ROOT.glob("*.md"),
