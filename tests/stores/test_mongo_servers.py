@@ -27,7 +27,7 @@ async def shop(mongo_url: str) -> AsyncIterator[Shop]:
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
     """The host and port of a server that wants to know who is there."""
-    with MongoServer() as server:
+    with MongoServer(alone=True) as server:  # members of sets would need a key as well
         with server.direct() as client:
             for user, role in (("ada", "readWrite"), ("reader", "read")):
                 roles = [{"role": role, "db": "shop"}]

@@ -57,7 +57,7 @@ def test_what_is_ours() -> None:
     assert made("mongodb://h?connectTimeoutMS=7").options == {
         "appName": "duly",
         "serverSelectionTimeoutMS": 5000,
-        "socketTimeoutMS": 30000,
+        "socketTimeoutMS": 20000,
     }
 
 

@@ -56,7 +56,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "appName": "duly",
     "connectTimeoutMS": 5000,
     "serverSelectionTimeoutMS": 5000,
-    "socketTimeoutMS": 30000,
+    "socketTimeoutMS": 20000,
 }
 
 

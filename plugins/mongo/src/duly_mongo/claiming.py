@@ -18,7 +18,7 @@ from duly import Message
 from duly.moment import from_microseconds
 from duly.store import NEWER_PAUSE, Batch, Key, Settle, Token
 from duly_mongo.aside import set_aside
-from duly_mongo.leases import MICROSECOND, give_back, orphans, recover
+from duly_mongo.leases import MICROSECOND, orphans, put_back
 from duly_mongo.looking import View, look
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import KEY_LENGTH, moment_of, new_keys
@@ -72,7 +72,7 @@ class Claimer:
         """Put back what claims took that came to no good end."""
         if self._failed:
             failed = [*self._failed]
-            await give_back(self._space, failed)
+            await put_back(self._space, failed, lapsed=False)
             self._failed.difference_update(failed)
 
     async def give_back_unwanted(self, claim: "asyncio.Task[Batch]") -> None:
@@ -91,7 +91,7 @@ class Claimer:
             lapsed.update(await orphans(self._space))
             self._swept = view.now
         if lapsed:
-            await recover(self._space, [*lapsed])
+            await put_back(self._space, [*lapsed], lapsed=True)
         if lapsed or (skip and not view.taken(limit)):
             view = await look(self._space, limit, suspects=suspects)
         return view

@@ -27,10 +27,16 @@ _LASTING: Final = {
 """The codes of what trying again does not cure."""
 
 _PASSING: Final = frozenset({
-    43, 50, 64, 112, 202, 225, 237, 238, 244, 246, 251, 262, 10107, 11600, 11602, 13388, 13435,
-    13436, 14031, 91, 189, 290, 6, 7, 89, 9001, 24, 46, 90, 133, 134,
+    6, 7, 89, 9001,  # the network
+    24, 46, 50, 202, 262,  # no time left
+    43, 237,  # a cursor that is gone
+    64,  # a majority that did not answer
+    91, 189, 10107, 11600, 11602, 13388, 13435, 13436,  # elections, shutdowns, moved chunks
+    112, 225, 246, 251, 290,  # transactions that others ended
+    133, 134,  # nobody to read from
+    14031,  # a full disk
 })  # fmt: skip
-"""The codes of what may be over when it is tried again: elections, shutdowns, conflicts, disks."""
+"""The codes of what may be over when it is tried again."""
 
 _LABELS: Final = ("TransientTransactionError", "RetryableWriteError", "RetryableError",
                   "UnknownTransactionCommitResult")  # fmt: skip

@@ -15,7 +15,7 @@ from duly.store import Key, Token
 from duly_mongo.namespace import Namespace
 from duly_mongo.statuses import PUT_BACK
 
-__all__ = ["MICROSECOND", "give_back", "orphans", "recover", "renew", "still_valid"]
+__all__ = ["MICROSECOND", "orphans", "put_back", "renew", "still_valid"]
 
 MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -29,15 +29,13 @@ def still_valid(space: Namespace, tokens: Sequence[Token]) -> dict[str, Any]:
     return {"_id": {"$in": [*tokens]}, "$expr": {"$gt": ["$expires_at", space.now()]}}
 
 
-async def recover(space: Namespace, tokens: Sequence[Token]) -> None:
-    """Put back all that is left in leases that are over, with a lapse more; then forget them."""
-    await space.messages.update_many({"token": {"$in": [*tokens]}}, [_COUNT_LAPSE, *PUT_BACK])
-    await space.leases.delete_many({"_id": {"$in": [*tokens]}})
+async def put_back(space: Namespace, tokens: Sequence[Token], *, lapsed: bool) -> None:
+    """Let all that is left in leases wait again at its old place; then forget the leases.
 
-
-async def give_back(space: Namespace, tokens: Sequence[Token]) -> None:
-    """Put back, uncounted, what was claimed for somebody who is not there any more."""
-    await space.messages.update_many({"token": {"$in": [*tokens]}}, [*PUT_BACK])
+    A lapse is counted of those that are over, none of those nobody knows of.
+    """
+    stages = [_COUNT_LAPSE, *PUT_BACK] if lapsed else [*PUT_BACK]
+    await space.messages.update_many({"token": {"$in": [*tokens]}}, stages)
     await space.leases.delete_many({"_id": {"$in": [*tokens]}})
 
 
@@ -64,5 +62,5 @@ async def renew(
     valid = still_valid(space, tokens)
     await space.leases.update_many(valid, [{"$set": {"expires_at": end}}])
     cursor = space.leases.find(still_valid(space, tokens), ["keys"])
-    keys = {each["_id"]: each["keys"] for each in await cursor.to_list(None)}
+    keys = {each["_id"]: each.get("keys", ()) for each in await cursor.to_list(None)}
     return [frozenset(keys[token]) - held[token] if token in keys else None for token in tokens]

@@ -7,7 +7,7 @@ import attrs
 
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after_expression, moment_of
-from duly_mongo.schema import SETTINGS_ID, prepare
+from duly_mongo.schema import SETTINGS_ID, mark
 from duly_mongo.statuses import SCHEDULED, SUSPECT
 
 __all__ = ["View", "look"]
@@ -84,7 +84,7 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
     leases = [each for each in found if "now" in each]
     now = max((int(each["now"]) for each in leases), default=None)
     if now is None:
-        await prepare(space)  # somebody has emptied the collection
+        await mark(space)  # somebody has emptied the collection
         return await look(space, limit, suspects=suspects, skip=skip)
     return View(
         now=now,

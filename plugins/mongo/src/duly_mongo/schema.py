@@ -1,13 +1,24 @@
 """The indexes, and the document that says for which duly a namespace was made."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from pymongo.errors import DuplicateKeyError
+
 from duly import StoreError
 from duly_mongo.namespace import Namespace
 
-__all__ = ["INDEXES", "SETTINGS_ID", "VERSION", "missing", "prepare", "statement"]
+__all__ = [
+    "INDEXES",
+    "SETTINGS_ID",
+    "VERSION",
+    "check_collections",
+    "mark",
+    "migrate",
+    "missing",
+]
 
 VERSION: Final = 1
 """Of the layout that this code makes. What is usable from a later one only is refused."""
@@ -25,8 +36,6 @@ INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_token": {"key": {"token": 1}, "sparse": True},
 }
 """By name: what to claim, what to list by name and without one, dead letters, what is in hand."""
-
-_NAMESPACE_EXISTS: Final = 48
 
 
 async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
@@ -52,7 +61,7 @@ async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
     return needed
 
 
-def statement(space: Namespace, name: str) -> str:
+def _statement(space: Namespace, name: str) -> str:
     """What makes an index, as the shell takes it."""
     index = INDEXES[name]
     options = json.dumps({"name": name, **{k: v for k, v in index.items() if k != "key"}})
@@ -62,7 +71,6 @@ def statement(space: Namespace, name: str) -> str:
 
 async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:
     """Make the indexes that are missing; the statements for it."""
-    await check_collection(space)
     needed = await missing(space)
     if needed and not dry_run:
         await space.database.command(
@@ -70,23 +78,20 @@ async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:
             space.messages.name,
             indexes=[{"name": name, **index} for name, index in needed.items()],
         )
-    return [statement(space, name) for name in needed]
+    return [_statement(space, name) for name in needed]
 
 
-async def prepare(space: Namespace) -> None:
-    """See that the namespace is one for this duly, and mark a new one as ours.
+async def mark(space: Namespace) -> None:
+    """Mark a new namespace as one of this duly.
 
     Raises:
-        StoreError: it is not.
+        StoreError: it is one of a later duly.
     """
-    await check_collection(space)
     settings = await space.leases.find_one({"_id": SETTINGS_ID})
     if settings is None:
-        await space.leases.update_one(
-            {"_id": SETTINGS_ID},
-            {"$setOnInsert": {"version": VERSION, "usable_from": VERSION}},
-            upsert=True,
-        )
+        settings = {"_id": SETTINGS_ID, "version": VERSION, "usable_from": VERSION}
+        with contextlib.suppress(DuplicateKeyError):  # somebody else was quicker
+            await space.leases.insert_one(settings)
     elif settings.get("usable_from", 0) > VERSION:
         raise StoreError(
             f"MongoDB: {space.messages.name} is usable from version {settings['usable_from']} of "
@@ -94,8 +99,12 @@ async def prepare(space: Namespace) -> None:
         )
 
 
-async def check_collection(space: Namespace) -> None:
-    """Refuse what is no plain collection."""
+async def check_collections(space: Namespace) -> None:
+    """See that what is there by these names will do.
+
+    Raises:
+        StoreError: it is no plain collection.
+    """
     for collection in (space.messages, space.leases):
         answer = await space.database.command("listCollections", filter={"name": collection.name})
         for found in answer["cursor"]["firstBatch"]:

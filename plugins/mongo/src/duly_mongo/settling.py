@@ -59,10 +59,9 @@ async def _work(
 ) -> bool:
     buried = [key for key, each in exceptions.items() if isinstance(each, Bury)]
     writes = [
-        write
-        for key, settlement in exceptions.items()
-        if not isinstance(settlement, Bury)
-        for write in [_put_back(settle.token, key, settlement)]
+        _put_back(settle.token, key, each)
+        for key, each in exceptions.items()
+        if not isinstance(each, Bury)
     ]
     ended = list[Key]()
     if buried:

@@ -69,9 +69,10 @@ class MongoStore:
         try:
             with translated():
                 space = await opened(self._source, self._collection, self._clock)
+                await schema.check_collections(space)
                 if self._auto_migrate:
                     await schema.migrate(space, dry_run=False)
-                await schema.prepare(space)
+                await schema.mark(space)
                 return space
         except BaseException:
             await self._source.close()
@@ -93,8 +94,9 @@ class MongoStore:
         await self._watcher.close()
         if self._cleaning:
             await asyncio.wait(self._cleaning, timeout=_LAST_WORDS)
-        with contextlib.suppress(StoreError), translated():
-            await self._claimer.give_back_failed()
+        with contextlib.suppress(StoreError, TimeoutError), translated():
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._claimer.give_back_failed()
         await self._source.close()
 
     async def put(
