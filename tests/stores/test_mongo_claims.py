@@ -90,6 +90,21 @@ async def test_a_claim_that_broke_off_is_given_back_by_the_next(shop: Shop) -> N
     assert (ids(batch), [each.lapses for each in batch.claims]) == (["a", "b"], [0, 0])
 
 
+async def test_a_transaction_that_nobody_waits_for_comes_to_its_end(shop: Shop) -> None:
+    assert shop.clock is not None
+    group = Group([Message("event", id=id, scheduled_at=shop.clock()) for id in ("a", "b")])
+    paused = Paused(shop.store._space.messages, "bulk_write")
+    putting = asyncio.create_task(shop.store.put([group]))
+    await paused.reached.wait()
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert await shop.messages.count_documents({}) == 0
+    paused.go.set()
+    await shop.store.close()
+    assert await shop.messages.count_documents({}) == 2
+
+
 async def test_a_claim_that_slept_beyond_its_lease_takes_nothing(shop: Shop) -> None:
     assert shop.clock is not None
     await put(shop, "a")

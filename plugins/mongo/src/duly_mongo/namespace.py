@@ -1,5 +1,6 @@
 """A collection of messages, the one of leases beside it, and the transactions over both."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -41,6 +42,7 @@ class Namespace:
         self.database = database
         self.transactional = transactional
         self._clock = clock
+        self._under_way: set[asyncio.Task[Any]] = set()
         options: dict[str, Any] = {
             "codec_options": _CODECS,
             "read_concern": ReadConcern(),
@@ -71,7 +73,27 @@ class Namespace:
         return found
 
     async def transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """What work brings in a transaction of our own; done again when others come between."""
+        """What work brings in a transaction of our own; done again when others come between.
+
+        It goes on to its end even if nobody waits for that any more: a driver whose transaction
+        is cut off would have its callers wait until the server has heard of it.
+        """
+        task = asyncio.ensure_future(self._transact(work))
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait, no longer than that, for transactions that nobody waits for."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen by whoever waited, if anybody did
+
+    async def _transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
         for _ in range(_TRIES):
             try:
                 async with in_session(self.database.client) as session:
@@ -83,8 +105,7 @@ class Namespace:
                     )
                     return done
             except BulkWriteError as error:
-                if not taken(error):
-                    raise
+                taken(error)
         raise StoreUnavailable("MongoDB: others keep taking the same ids: it may work again")
 
 

@@ -89,11 +89,12 @@ class MongoStore:
         """End what runs in the background; a client that was passed in stays open."""
         if self._namespace is None:
             return
-        self._namespace = None
+        space, self._namespace = self._namespace, None
         self._opening = asyncio.Lock()  # the next to open it may run in another event loop
         await self._watcher.close()
         if self._cleaning:
             await asyncio.wait(self._cleaning, timeout=_LAST_WORDS)
+        await space.finish(_LAST_WORDS)
         with contextlib.suppress(StoreError, TimeoutError), translated():
             async with asyncio.timeout(_LAST_WORDS):
                 await self._claimer.give_back_failed()
