@@ -207,6 +207,15 @@ async def test_a_damaged_document_is_set_aside(shop: Shop, damage: dict[str, Any
     assert [*await shop.store.renew([batch.token or ""], LEASE)] == [frozenset()]
 
 
+async def test_a_damaged_one_makes_way(shop: Shop) -> None:
+    await put(shop, due(shop, "a"), due(shop, "b"))
+    await shop.messages.update_one({"_id": "a"}, {"$set": {"created_at_us": 2**62}})
+    await shop.messages.update_one({"_id": "b"}, {"$set": {"created_at_us": "then"}})
+    new = [due(shop, "a"), due(shop, "b")]
+    assert [*await shop.store.put([Group([each], replace=True) for each in new])] == [None, None]
+    assert [*await shop.store.list(Filter())] == new
+
+
 async def test_odd_lapses_do_not_hold_up_a_recovery(shop: Shop) -> None:
     assert shop.clock is not None
     await put(shop, due(shop, "a"), due(shop, "b"))
@@ -226,3 +235,21 @@ async def test_a_message_larger_than_a_document(shop: Shop) -> None:
     (refused, stored) = await shop.store.put([Group([large]), Group([due(shop, "a")])])
     assert isinstance(refused, duly.InvalidMessage)
     assert stored is None
+
+
+async def test_the_largest_message_comes_through(shop: Shop) -> None:
+    assert shop.clock is not None
+    text = {"key": "v" * 65_000}
+    largest = Message(
+        "e" * 255,
+        bytes(16_000_000 - 65_003),
+        id="i" * 255,
+        scheduled_at=shop.clock(),
+        metadata=text,
+    )
+    await put(shop, largest)
+    batch = await claim(shop)
+    assert [each.message.payload for each in batch.claims] == [largest.payload]
+    outcome = {batch.claims[0].key: Bury("x" * 1024)}
+    assert await shop.store.settle([duly.store.Settle(batch.token or "", outcome)])
+    assert (await shop.store.get(largest.id)).state is State.DEAD  # type: ignore[union-attr]  # it is

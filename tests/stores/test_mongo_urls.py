@@ -77,6 +77,10 @@ def test_what_is_ours() -> None:
         ("mongodb://h/a%20b", "no name for a database"),
         ("mongodb://h/shop?tls_ca=ca.pem", "tls_ca is given without tls=true"),
         ("mongodb://h/shop?tls=true&tls_key=key.pem", "tls_key is given without tls_cert"),
+        (
+            "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:x",
+            "does not belong into a URL$|from the environment",
+        ),
         ("mongodb://h/shop?ssl=true", "unknown option 'ssl'; known: .*tls, tls_ca"),
     ],
 )

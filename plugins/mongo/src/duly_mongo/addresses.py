@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
 from pymongo.errors import ConfigurationError
 from pymongo.uri_parser import split_options
@@ -67,6 +67,9 @@ def store_from_url(text: str) -> MongoStore:
         InvalidArgument: no host, an unknown option, a value that an option cannot have.
     """
     url = parse(text)
+    if "AWS_SESSION_TOKEN" in unquote(text):  # which would show in errors
+        raise InvalidArgument("a session token of AWS does not belong into a URL: the driver takes "
+                              "it from the environment")  # fmt: skip
     if not url.hosts:
         raise InvalidArgument(f"{url}: it names no host: write mongodb://localhost/shop")
     options = url.take_options(**_OURS, **_DRIVERS, **tls_options())

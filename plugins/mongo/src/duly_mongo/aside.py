@@ -9,7 +9,7 @@ from pymongo import UpdateOne
 
 from duly import Message
 from duly.store import NEWER_PAUSE, Token
-from duly_mongo.documents import id_of, show
+from duly_mongo.documents import LARGEST, id_of, show
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
 from duly_mongo.statuses import DEAD, waiting_status
@@ -35,7 +35,8 @@ async def set_aside(
             itself, {"$set": marks, "$unset": {"token": ""}}, session=session
         )
         return show({**document, **marks})
-    copy = {"_id": id, "key": new_keys(1)[0], "payload": bson.encode(document), **marks}
+    raw = bson.encode(document)[:LARGEST]
+    copy = {"_id": id, "key": new_keys(1)[0], "payload": raw, **marks}
     await space.messages.replace_one({"_id": id}, copy, upsert=True, session=session)
     await space.messages.delete_one(itself, session=session)
     return show(copy)

@@ -25,7 +25,10 @@ from duly.record import (
 from duly_mongo.places import as_moment, place
 from duly_mongo.statuses import SCHEDULED, state_of
 
-__all__ = ["document_of", "id_of", "moments", "read", "show"]
+__all__ = ["LARGEST", "document_of", "id_of", "moments", "read", "show"]
+
+LARGEST: Final = 16_000_000
+"""Bytes that a message may hold, of the 16 MiB of a document; the rest is for what is beside it."""
 
 _OURS: Final = frozenset({
     "dead", "due", "key", "lapses", "origin", "place", "status", "token", "unreadable",

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
 from duly.store import Batch, Clock, Group, Key, Settle, Token
 from duly_mongo import changing, leases, listing, schema, storing
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["MongoStore"]
 
 _LAST_WORDS: Final = 5.0  # seconds for what is still under way when a store is closed
+
+
+@attrs.frozen
+class _Parts:
+    """What an open store has."""
+
+    space: Namespace
+    claimer: Claimer
+    watcher: Watcher
 
 
 class MongoStore:
@@ -52,7 +63,7 @@ class MongoStore:
         self._collection = checked_name(collection)
         self._auto_migrate = auto_migrate
         self._clock = clock
-        self._namespace: Namespace | None = None
+        self._parts: _Parts | None = None
         self._opening = asyncio.Lock()
         self._cleaning: set[asyncio.Task[None]] = set()
 
@@ -62,7 +73,7 @@ class MongoStore:
     async def open(self) -> None:
         """Connect, see that the server will do, and make what is missing; again does nothing."""
         async with self._opening:
-            if self._namespace is None:
+            if self._parts is None:
                 self._start(await self._open())
 
     async def _open(self) -> Namespace:
@@ -79,25 +90,23 @@ class MongoStore:
             raise
 
     def _start(self, space: Namespace) -> None:
-        self._namespace = space
-        self._claimer = Claimer(space)
-        self._watcher = Watcher(space)
+        self._parts = _Parts(space, Claimer(space), Watcher(space))
         if space.transactional:  # then there are change streams, and this is SupportsWakeups
-            self.wait_for_change = self._watcher.wait
+            self.wait_for_change = self._parts.watcher.wait
 
     async def close(self) -> None:
         """End what runs in the background; a client that was passed in stays open."""
-        if self._namespace is None:
+        parts, self._parts = self._parts, None
+        if parts is None:
             return
-        space, self._namespace = self._namespace, None
         self._opening = asyncio.Lock()  # the next to open it may run in another event loop
-        await self._watcher.close()
+        await parts.watcher.close()
         if self._cleaning:
             await asyncio.wait(self._cleaning, timeout=_LAST_WORDS)
-        await space.finish(_LAST_WORDS)
+        await parts.space.finish(_LAST_WORDS)
         with contextlib.suppress(StoreError, TimeoutError), translated():
             async with asyncio.timeout(_LAST_WORDS):
-                await self._claimer.give_back_failed()
+                await parts.claimer.give_back_failed()
         await self._source.close()
 
     async def put(
@@ -145,7 +154,7 @@ class MongoStore:
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
         with translated():
-            _, claimer = self._space, self._claimer
+            claimer = self._claimer
             claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
             # Half a claim is worse than one that nobody waits for: that one is given back.
             task = asyncio.ensure_future(claim)
@@ -190,9 +199,15 @@ class MongoStore:
 
     @property
     def _space(self) -> Namespace:
-        if self._namespace is None:
+        if self._parts is None:
             raise StoreError("the store is not open")
-        return self._namespace
+        return self._parts.space
+
+    @property
+    def _claimer(self) -> Claimer:
+        if self._parts is None:
+            raise StoreError("the store is not open")
+        return self._parts.claimer
 
     def _session(self, within: Any) -> Any:
         """The caller's session, in which a transaction has begun."""

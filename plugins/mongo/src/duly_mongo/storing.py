@@ -11,14 +11,13 @@ from duly import DuplicateMessage, InvalidMessage, Message, Unsupported
 from duly.message import with_changes
 from duly.moment import from_microseconds, to_microseconds
 from duly.store import Group
-from duly_mongo.documents import document_of
+from duly_mongo.documents import LARGEST, document_of
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import new_keys
 
 __all__ = ["put"]
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
-_LARGEST: Final = 16_000_000  # bytes that a message may hold, of the 16 MiB of a document
 
 _ALONE: Final = (
     "this MongoDB is no replica set and cannot store several messages in one step: "
@@ -78,9 +77,9 @@ def _filled(
 def _too_large(group: Group) -> Outcome:
     for message in group.messages:
         size = len(message.payload) + sum(len(k) + len(v) for k, v in message.metadata.items())
-        if size > _LARGEST:
+        if size > LARGEST:
             return InvalidMessage(
-                f"message {message.id!r} has {size} bytes, MongoDB stores {_LARGEST} at most: "
+                f"message {message.id!r} has {size} bytes, MongoDB stores {LARGEST} at most: "
                 "store a reference to the data"
             )
     return None
@@ -169,9 +168,10 @@ def _replacement(message: Message, key: str, stored: Mapping[str, Mapping[str, A
 
 
 def _made_newer(message: Message, replaced: object) -> Message:
-    if not isinstance(replaced, int):  # what it replaces is none of ours
+    try:
+        before = from_microseconds(replaced)  # type: ignore[arg-type]  # whatever is stored there
+    except (TypeError, OverflowError):  # what it replaces is damaged, or none of ours
         return message
-    before = from_microseconds(replaced)
     if message.created_at > before or before == _LAST:
         return message
     return with_changes(message, created_at=before + timedelta(microseconds=1), _delivery_id=None)

@@ -74,7 +74,7 @@ class Watcher:
 
     async def _watch(self) -> None:
         while True:
-            with contextlib.suppress(PyMongoError):  # claims tell what is wrong
+            with contextlib.suppress(Exception):  # claims tell what is wrong
                 await self._listen()
             self._ring()  # whoever sleeps may have missed something
             await asyncio.sleep(_PAUSE)
