@@ -137,15 +137,26 @@ class TestWakeups:
             await other.close()
             await store.close()
 
-    async def test_a_second_of_silence_costs_one_command(self, mongo_url: str) -> None:
+    async def test_two_seconds_of_silence_cost_one_command(self, mongo_url: str) -> None:
         async with opened(mongo_url) as shop:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.5):
+                async with asyncio.timeout(2.5):
                     while True:
                         await shop.store.wait_for_change()
             waits = [each for each in shop.asked.commands if "getMore" in each]
             assert waits
-            assert {each["maxTimeMS"] for each in waits} == {1000}
+            assert {each["maxTimeMS"] for each in waits} == {2000}
+
+    async def test_an_idle_scheduler_asks_at_most_once_a_second(self, mongo_url: str) -> None:
+        async def deliver(_: duly.Envelope) -> None:
+            pass
+
+        async with opened(mongo_url, by_hand=False) as shop:
+            async with duly.Scheduler(shop.store, deliver) as scheduler, scheduler.running():
+                await asyncio.sleep(1)  # until it has settled down
+                shop.asked.take()
+                await asyncio.sleep(5)
+                assert len(shop.asked.take()) <= 5
 
     async def test_a_claim_and_a_delivery_wake_nobody(self, mongo_url: str) -> None:
         async with opened(mongo_url) as shop:
@@ -154,7 +165,7 @@ class TestWakeups:
             await shop.store.put([Group([message])])
             with contextlib.suppress(TimeoutError):
                 while True:
-                    async with asyncio.timeout(1.5):
+                    async with asyncio.timeout(3):
                         await shop.store.wait_for_change()
             batch = await shop.store.claim(limit=9, lease=timedelta(minutes=1), owner="a")
             await shop.store.settle([Settle(batch.token or "")])

@@ -13,7 +13,7 @@ from duly_mongo.statuses import WAITING
 
 __all__ = ["Watcher"]
 
-_AWAIT: Final = 1000  # milliseconds that the server waits for a change: a command a second at most
+_AWAIT: Final = 2000  # milliseconds that the server waits for a change before it is asked again
 _LAST_WORDS: Final = 5.0  # seconds to close a stream
 _PAUSE: Final = 1.0  # seconds before a stream that broke off is opened again
 
