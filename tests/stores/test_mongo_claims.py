@@ -90,6 +90,29 @@ async def test_a_claim_that_broke_off_is_given_back_by_the_next(shop: Shop) -> N
     assert (ids(batch), [each.lapses for each in batch.claims]) == (["a", "b"], [0, 0])
 
 
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+async def test_what_was_settled_by_a_claim_without_an_answer(shop: Shop, how: str) -> None:
+    """Who asks again is told the truth: it was settled in time, and is not settled twice."""
+    await put(shop, "a", "b")
+    batch = await claim(shop.store, 1)
+    said = [Settle(batch.token or "")]
+    paused = Paused(shop.store._space.messages, "update_many")
+    claiming = asyncio.create_task(claim(shop.store, settle=said))
+    await paused.reached.wait()
+    if how == "cancelled":
+        claiming.cancel()
+    else:
+        paused._method = None  # which cannot be called
+    paused.go.set()
+    with pytest.raises((asyncio.CancelledError, TypeError)):
+        await claiming
+    await asyncio.gather(*shop.store._cleaning)
+    shop.store._space.messages.update_many = shop.messages.update_many
+    again = await claim(shop.store, settle=said)
+    assert (again.settled, ids(again)) == ([True], ["b"])
+    assert (await claim(shop.store, settle=said)).settled == [False]
+
+
 async def test_a_transaction_that_nobody_waits_for_comes_to_its_end(shop: Shop) -> None:
     assert shop.clock is not None
     group = Group([Message("event", id=id, scheduled_at=shop.clock()) for id in ("a", "b")])

@@ -17,12 +17,12 @@ from bson.int64 import Int64
 from duly import Message
 from duly.moment import from_microseconds
 from duly.store import NEWER_PAUSE, Batch, Key, Settle, Token
+from duly_mongo.answering import Settler
 from duly_mongo.aside import set_aside
 from duly_mongo.leases import MICROSECOND, orphans, put_back
 from duly_mongo.looking import View, look
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import KEY_LENGTH, moment_of, new_keys
-from duly_mongo.settling import settle_all
 from duly_mongo.sorting import Found, sort_out
 from duly_mongo.statuses import CLAIMED, SUSPECT
 
@@ -43,14 +43,31 @@ class Claimer:
         self._space = space
         self._skips = 0  # of so many batches at most, because others were quicker
         self._failed: set[Token] = set()  # claims that broke off: they may have taken something
+        self._settler = Settler(space)
         self._swept: int | None = None
 
     async def claim(
-        self, limit: int, lease: timedelta, owner: str, settle: Sequence[Settle], *, suspects: bool
+        self, limit: int, lease: timedelta, owner: str, settles: Sequence[Settle], *, suspects: bool
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
         await self.give_back_failed()
-        settled = await settle_all(self._space, settle)
+        async with self._settler.settling(settles) as settled:
+            return await self._claim(limit, lease, owner, settled, suspects=suspects)
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Do what settles say, in order; False, and nothing, for a token that is not valid."""
+        async with self._settler.settling(settles) as settled:
+            return settled
+
+    async def _claim(
+        self,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        settled: Sequence[bool],
+        *,
+        suspects: bool,
+    ) -> Batch:
         view = await self._view(limit, suspects=suspects)
         taken = view.taken(limit)
         odd = [each for each in taken if moment_of(each.get("due")) is None]
@@ -75,11 +92,15 @@ class Claimer:
             await put_back(self._space, failed, lapsed=False)
             self._failed.difference_update(failed)
 
-    async def give_back_unwanted(self, claim: "asyncio.Task[Batch]") -> None:
+    async def give_back_unwanted(
+        self, claim: "asyncio.Task[Batch]", settles: Sequence[Settle]
+    ) -> None:
         """Wait for a claim that nobody waits for any more, and put back what it brings."""
         with contextlib.suppress(Exception):  # it broke off: then the next claim sees to it
-            if (token := (await claim).token) is not None:
-                self._failed.add(token)
+            batch = await claim
+            self._settler.remember(settles, batch.settled)
+            if batch.token is not None:
+                self._failed.add(batch.token)
                 await self.give_back_failed()
 
     async def _view(self, limit: int, *, suspects: bool) -> View:

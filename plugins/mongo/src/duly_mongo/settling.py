@@ -23,17 +23,13 @@ from duly_mongo.namespace import Namespace
 from duly_mongo.places import KEY_LENGTH, place
 from duly_mongo.statuses import DEAD, PUT_BACK, SCHEDULED
 
-__all__ = ["settle_all"]
+__all__ = ["settle"]
 
 _HOLD: Final = 10 * 10**6  # microseconds that a settle may take before others look after its lease
 
 
-async def settle_all(space: Namespace, settles: Sequence[Settle]) -> Sequence[bool]:
-    """Do what settles say, in order; False, and nothing, for a token that is not valid."""
-    return [await _settle(space, each) for each in settles]
-
-
-async def _settle(space: Namespace, settle: Settle) -> bool:
+async def settle(space: Namespace, settle: Settle) -> bool:
+    """Do what a settle says; False, and nothing, for a token that is not valid."""
     if not await _take_hold(space, settle):
         return False
     exceptions = settle.exceptions

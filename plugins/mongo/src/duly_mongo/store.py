@@ -17,7 +17,6 @@ from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session
 from duly_mongo.namespace import Namespace
 from duly_mongo.opening import checked_name, opened
-from duly_mongo.settling import settle_all
 from duly_mongo.watching import Watcher
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class MongoStore:
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
-                cleaning = asyncio.create_task(claimer.give_back_unwanted(task))
+                cleaning = asyncio.create_task(claimer.give_back_unwanted(task, settle))
                 self._cleaning.add(cleaning)
                 cleaning.add_done_callback(self._cleaning.discard)
                 raise
@@ -176,7 +175,7 @@ class MongoStore:
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
         with translated():
-            return await settle_all(self._space, settles)
+            return await self._claimer.settle(settles)
 
     async def stats(self) -> Stats:
         """How much there is, from an index."""
