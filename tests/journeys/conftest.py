@@ -9,7 +9,13 @@ from tests.journeys.props import Gate
 from tests.servers.mongo import empty_mongo
 from tests.servers.redis import empty_redis, redis_url
 
-__all__ = ["empty_mongo", "empty_redis", "gate", "journey", "redis_url"]  # fixtures are found by their names
+__all__ = [
+    "empty_mongo",
+    "empty_redis",
+    "gate",
+    "journey",
+    "redis_url",
+]  # fixtures are found by their names
 
 
 @pytest.fixture

@@ -83,7 +83,10 @@ class MongoServer(Server):
 
 @pytest.fixture(scope="session")
 def mongo_url() -> Iterator[str]:
-    """A MongoDB to share with others: keep to databases of your own, and clean up behind you."""
+    """A MongoDB to share with others: keep to databases of your own, and clean up behind you.
+
+    A member of a replica set; its address as far as the port.
+    """
     if url := given("mongodb"):
         yield url
     elif served(STANDARD):

@@ -72,7 +72,7 @@ class Story:
         await asyncio.sleep(0.5)
         with suppress(MessageNotFound):  # it was delivered meanwhile
             # A store whose calls take their time may not have handed it out yet.
-            while (await scheduler.get("farewell")).state is State.SCHEDULED:
+            while (await scheduler.get("farewell")).state is State.SCHEDULED:  # noqa: ASYNC110  # nothing tells
                 await asyncio.sleep(0.1)
 
     async def receive(self, envelope: Envelope) -> None:
