@@ -12,7 +12,7 @@ from tests.journeys.kit import Journey, batch, ids_of, slow
 from tests.journeys.props import Gate
 from tests.servers.mongo import MongoServer, mongo_url
 
-from duly import Cancellation, Client, Message, MessageNotFound, StoreUnavailable, after
+from duly import Cancellation, Client, Message, MessageNotFound, Stats, StoreUnavailable, after
 from duly_mongo import MongoStore
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
@@ -37,6 +37,15 @@ def server() -> Iterator[MongoServer]:
         yield server
 
 
+async def settled_down(journey: Journey) -> Stats:
+    """How things stand when the server has carried out what it was last asked for."""
+    before = None
+    while before != (now := await journey.client.stats()):
+        before = now
+        await asyncio.sleep(0.5)
+    return now
+
+
 async def test_a_scheduler_is_killed(journey: Journey, gate: Gate) -> None:
     gated = batch(30, "gated", metadata=gate.metadata)
     messages = [*gated, *batch(40), *batch(10, due=2, prefix="later")]
@@ -45,7 +54,7 @@ async def test_a_scheduler_is_killed(journey: Journey, gate: Gate) -> None:
     await first.noted("settled", 30)
     await first.kill()
     gate.open()
-    held, settled = await journey.client.stats(), set(first.ids("settled"))
+    held, settled = await settled_down(journey), set(first.ids("settled"))
     assert held.claimed > 0
     second = await journey.start(lease=2)
     await journey.emptied()
