@@ -1,6 +1,5 @@
 """What callers look at: get, list, stats."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,9 +9,8 @@ from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
 from duly_mongo.changing import storable
 from duly_mongo.documents import show
-from duly_mongo.looking import look
 from duly_mongo.namespace import Namespace
-from duly_mongo.places import after, moment_of, place
+from duly_mongo.places import after, after_expression, moment_of, place
 from duly_mongo.statuses import CLAIMED, DEAD, WAITING, statuses_of
 
 __all__ = ["get", "list_", "stats"]
@@ -65,31 +63,32 @@ def _bounds(filter: Filter, from_key: tuple[datetime, str] | None) -> dict[str, 
 
 
 async def stats(space: Namespace) -> Stats:
-    """How much there is, from the index on status and due time."""
-    view = await look(space, 1, suspects=True)
-    counts = asyncio.gather(
-        *(
-            space.messages.count_documents({"status": status})
-            for status in (*WAITING, CLAIMED, DEAD)
-        )
+    """How much there is, in one pass over the index on status and due time.
+
+    In one, so that what changes hands meanwhile is not taken for gone.
+    """
+    clock = space.now()
+    is_due = {"$lt": ["$due", after_expression(clock)]}
+    counts = {
+        "_id": "$status",
+        "count": {"$sum": 1},
+        "due": {"$min": {"$cond": [is_due, "$due", None]}},
+        "coming": {"$min": {"$cond": [is_due, None, "$due"]}},
+    }
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"status": {"$in": [*WAITING, CLAIMED, DEAD]}}},
+        {"$group": counts},
+    ]
+    found = {each["_id"]: each for each in await space.aggregate(space.messages, pipeline)}
+    waiting = [found[status] for status in WAITING if status in found]
+    due, coming = (
+        [moment for each in waiting if (moment := moment_of(each[name])) is not None]
+        for name in ("due", "coming")
     )
-    later = asyncio.gather(*(_first_after(space, status, view.now) for status in WAITING))
-    (ordinary, suspects, claimed, dead), coming = await asyncio.gather(counts, later)
-    heads = [moment_of(each.get("due")) for each in (*view.ordinary[:1], *view.suspects[:1])]
-    oldest = [moment for moment in heads if moment is not None and moment <= view.now]
-    future = [moment for moment in coming if moment is not None]
     return Stats(
-        scheduled=ordinary + suspects,
-        claimed=claimed,
-        dead=dead,
-        oldest_due=from_microseconds(min(oldest)) if oldest else None,
-        next_due=from_microseconds(min(future)) if future else None,
+        scheduled=sum(each["count"] for each in waiting),
+        claimed=found.get(CLAIMED, {}).get("count", 0),
+        dead=found.get(DEAD, {}).get("count", 0),
+        oldest_due=from_microseconds(min(due)) if due else None,
+        next_due=from_microseconds(min(coming)) if coming else None,
     )
-
-
-async def _first_after(space: Namespace, status: str, now: int) -> int | None:
-    """The first due time still to come of those with that status."""
-    found = await space.find(
-        {"status": status, "due": {"$gte": after(now)}}, ["due"], sort=[("due", 1)], limit=1
-    )
-    return moment_of(found[0]["due"]) if found else None
