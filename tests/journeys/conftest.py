@@ -7,6 +7,7 @@ import pytest
 from tests.journeys.kit import Journey
 from tests.journeys.props import Gate
 from tests.servers.kafka import empty_kafka
+from tests.servers.mongo import empty_mongo
 from tests.servers.mqtt import empty_mqtt
 from tests.servers.nats import empty_nats, empty_nats_url
 from tests.servers.postgres import postgres_url, shop_database
@@ -16,6 +17,7 @@ from tests.servers.redis import empty_redis, redis_url
 # Fixtures are found by their names.
 __all__ = [
     "empty_kafka",
+    "empty_mongo",
     "empty_mqtt",
     "empty_nats",
     "empty_nats_url",

@@ -22,6 +22,7 @@ SERVERS = {
     "amqp://localhost/": "rabbitmq_url",
     "kafka://localhost": "empty_kafka",
     "localhost:4222": "empty_nats",
+    "mongodb://localhost": "empty_mongo",
     "mqtt://localhost": "empty_mqtt",
     "redis://localhost": "empty_redis",
     "redis+stream://localhost": "empty_redis_streams",
