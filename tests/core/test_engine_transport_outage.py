@@ -89,7 +89,24 @@ class Perplexed(Broken):
         raise ValueError("?")
 
 
-@pytest.mark.parametrize("kind", [Broken, BrokenMany, Looked, Deceived, Perplexed])
+class Reopened(Broken):
+    """Connects when it is opened, and at no other time."""
+
+    connected = False
+
+    async def open(self) -> None:
+        if self.gone:
+            raise TransportUnavailable("nobody there")
+        self.connected = True
+
+    async def _publish_or_not(self, envelope: Envelope) -> None:
+        self.connected = self.connected and not self.gone
+        if not self.connected:
+            raise TransportUnavailable("not connected")
+        await asyncio.sleep(self.takes)
+
+
+@pytest.mark.parametrize("kind", [Broken, BrokenMany, Looked, Deceived, Perplexed, Reopened])
 @run_virtually
 async def test_in_a_minute_of_outage_no_retry_is_counted_and_nothing_is_buried(
     kind: type[Broken],

@@ -22,7 +22,13 @@ import duly
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SERVED = {"embedded_service.py"}  # they run until they are stopped
 # By what takes the URL of a server: the fixture that yields it.
-SERVERS = {"redis_streams.py": "empty_redis"}
+SERVERS = {
+    "jetstream.py": "empty_nats_url",
+    "kafka.py": "empty_kafka",
+    "mqtt.py": "empty_mqtt",
+    "rabbitmq.py": "rabbitmq_url",
+    "redis_streams.py": "empty_redis",
+}
 PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED)
 
 

@@ -17,8 +17,17 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "program.py"
-# By the address that documents use: the fixture that yields that of an empty server.
-SERVERS = {"redis://localhost": "empty_redis"}
+# By the address that documents use: the fixture that yields that of a server, empty or shared.
+SERVERS = {
+    "amqp://localhost/": "rabbitmq_url",
+    "kafka://localhost": "empty_kafka",
+    "localhost:4222": "empty_nats",
+    "mongodb://localhost": "empty_mongo",
+    "mqtt://localhost": "empty_mqtt",
+    "redis://localhost": "empty_redis",
+    "redis+stream://localhost": "empty_redis_streams",
+    "//localhost/shop": "shop_database",  # behind all that begin with another scheme
+}
 DOCUMENTS = sorted(
     {
         *ROOT.glob("*.md"),

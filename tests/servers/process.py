@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-PATIENCE: Final = 30.0  # seconds until a server that does not come up is given up
+PATIENCE: Final = 50.0  # seconds until a server that does not come up is given up
 
 
 def free_port() -> int:
@@ -66,6 +66,11 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -100,6 +105,7 @@ class Server:
     def freeze(self) -> None:
         """Stop it in its tracks, its children too, as a host does that hangs."""
         self._signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)  # until then it may still answer
 
     def thaw(self) -> None:
         """Let it go on as if nothing had happened."""
@@ -107,7 +113,7 @@ class Server:
 
     def close(self) -> None:
         """End it, however it is doing, and forget what it kept."""
-        if self._process is not None and self._process.poll() is None:
+        if self.alive:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from tests.servers.finding import given, missing, served
 from tests.servers.process import Server, program
 
@@ -22,6 +24,22 @@ def redis_program() -> str | None:
     return str(get_binary_path())
 
 
+def ask(port: int, *command: str | int) -> Any:
+    """What a Redis of the loopback answers to one command, as it comes, bytes decoded."""
+    connection = redis.Connection(port=port, protocol=2, decode_responses=True, socket_timeout=5)
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    finally:
+        connection.disconnect()
+
+
+def lines(answer: str) -> dict[str, str]:
+    """The ``name:value`` lines that INFO and CLUSTER INFO answer."""
+    pairs = (line.partition(":") for line in answer.splitlines())
+    return {name: value for name, colon, value in pairs if colon}
+
+
 class RedisServer(Server):
     """A Redis of the tests' own that keeps nothing, unless its settings say otherwise."""
 
@@ -35,6 +53,10 @@ class RedisServer(Server):
     def url(self) -> str:
         """Its address as a client wants it."""
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def ask(self, *command: str | int) -> Any:
+        """What it answers to one command."""
+        return ask(self.port, *command)
 
     def command(self) -> Sequence[str | Path]:
         return [

@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.servers.postgres import postgres_url
 
 from duly.store import Clock, Store
 from duly.testing.stores import StoreSuite
 from duly.testing.stores.model import Model
 from duly.testing.stores.plain import PlainStore
+
+__all__ = ["assert_caught", "postgres_url"]  # fixtures are found by their names
 
 Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]

@@ -6,9 +6,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from duly.memory import MemoryStore
+from duly.store import Clock, Store
 from duly.testing.clock import HandClock
 from duly.testing.stores import (
     PeekingCases,
@@ -76,6 +81,21 @@ def test_sizes_scale() -> None:
 
     Small.__abstractmethods__ = frozenset()
     assert (Small().many(100), Small().many(10_000)) == (5, 100)
+
+
+async def test_what_is_left_behind_is_found() -> None:
+    class Untidy(StoreHarness):
+        async def make_store(self, namespace: str, clock: Clock | None) -> Store:
+            return MemoryStore(clock=clock)
+
+        async def leftovers(self, namespace: str) -> Collection[str]:
+            return ["the index of a name that nothing has"]
+
+    async with Untidy().bench() as bench:
+        await bench.put("a", after=timedelta(hours=1))
+        with pytest.raises(AssertionError):
+            await bench.check_leftovers()
+        assert await bench.counts() == (0, 0, 0)  # it looks when nothing is left
 
 
 def test_in_the_hands_of_a_user(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,13 @@ class TestSQLiteStore(TransactionCases, PeekingCases, WakeupCases, RecordCases, 
         file = self.folder / namespace
         with contextlib.closing(sqlite3.connect(file)) as connection, connection:
             yield connection
+
+    async def leftovers(self, namespace: str) -> Collection[str]:
+        async with self.transaction(namespace) as connection:
+            tables = ("duly_messages", "duly_due", "duly_leases")
+            return [
+                each for each in tables if connection.execute(f"SELECT 1 FROM {each}").fetchone()
+            ]
 
     async def damage(self, namespace: str, id: str) -> None:
         async with self.transaction(namespace) as connection:

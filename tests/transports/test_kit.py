@@ -10,11 +10,11 @@ from tests.transports.bugs import batches, content, headers, lifecycle, outages,
 from tests.transports.postbox import Postbox, PostboxTransport
 
 from duly.testing.transports import (
+    BatchHeaderCases,
+    BatchOutageCases,
     BatchRefusalCases,
     Bench,
-    DeduplicationCases,
-    HeaderCases,
-    OutageCases,
+    DeduplicationOutageCases,
     ReceiptCases,
     Received,
     TransportSuite,
@@ -27,8 +27,9 @@ PASSWORD = "the-password-of-the-box"
 
 
 class PostboxCases(
-    BatchRefusalCases, DeduplicationCases, HeaderCases, OutageCases, ReceiptCases, TransportSuite
-):
+    BatchHeaderCases, BatchRefusalCases, BatchOutageCases, DeduplicationOutageCases, ReceiptCases,
+    TransportSuite,
+):  # fmt: skip
     """Every case there is."""
 
     kind: ClassVar[type[PostboxTransport]] = PostboxTransport

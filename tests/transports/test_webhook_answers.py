@@ -2,16 +2,15 @@
 
 import asyncio
 import socket
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.servers.certificates import Certificates
+from tests.servers.talk import talking
 from tests.transports.webhook_receiver import Receiver
 
 from duly import InvalidArgument, Rejected, TransportError, TransportUnavailable
@@ -130,6 +129,54 @@ async def test_an_answer_that_is_none(said):
             await publish(WebhookTransport(f"http://127.0.0.1:{port}", allow_private=True))
 
 
+async def test_an_answer_before_all_was_read():
+    """As servers do that have a limit: the message is to blame, and not the connection."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readline():
+            writer.write(
+                b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            await writer.drain()
+            writer.write_eof()
+            await reader.read()
+
+    large = Envelope(
+        message_id="a", event_name="b", scheduled_at=ENVELOPE.scheduled_at, payload=bytes(2**23)
+    )
+    async with talking(refuse) as port:
+        with pytest.raises(Rejected, match="413"):
+            await publish(WebhookTransport(f"http://127.0.0.1:{port}", allow_private=True), large)
+
+
+async def test_a_limit_for_each_host(receiver):
+    """One that does not answer keeps nobody from going to another."""
+    other = Receiver()
+    await other.start()
+    transport = WebhookTransport(
+        lambda envelope: f"http://127.0.0.1:{envelope.metadata['port']}/",
+        allow_private=True, connections=2,
+    )  # fmt: skip
+
+    def to(port: int) -> Envelope:
+        return Envelope(
+            message_id="a", event_name="b", scheduled_at=ENVELOPE.scheduled_at,
+            metadata={"port": str(port)},
+        )  # fmt: skip
+
+    await transport.open()
+    receiver.held.clear()
+    held = [asyncio.ensure_future(transport.publish(to(receiver.port))) for _ in range(10)]
+    while receiver.coming < 2:  # noqa: ASYNC110  # it only counts
+        await asyncio.sleep(0.01)
+    assert await asyncio.gather(*(transport.publish(to(other.port)) for _ in range(5)))
+    assert receiver.coming == 2
+    receiver.held.set()
+    assert await asyncio.gather(*held) == ["202"] * 10
+    await transport.close()
+    await other.stop()
+
+
 async def test_limited_connections(receiver):
     transport = hook(receiver, connections=3)
     await transport.open()
@@ -189,7 +236,9 @@ async def test_a_place_that_is_none(place):
      "100.64.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "::1", "::",
      "fe80::1", "fe80::1%1", "fc00::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
      "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::1", "ff02::1", "2001:db8::1", "2130706433",
-     "127.1", "0x7f.1", "0177.0.0.1", "example.com", ""],
+     "127.1", "0x7f.1", "0177.0.0.1", "example.com", "", "fec0::1", "3fff::1", "5f00::1",
+     "192.0.0.8", "192.88.99.1", "198.18.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1",
+     "64:ff9b:1::7f00:1", "2001:0:7f00:1::1", "fd00:ec2::254"],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address):
     assert not is_public(address)
@@ -296,27 +345,11 @@ def test_targets_that_are_refused(target):
         WebhookTransport(target)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", cert, "-keyout", key],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return cert, key
-
-
-async def test_tls(certificate):
-    cert, key = certificate
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=cert)
-    context.load_cert_chain(cert, key)
-    context.verify_mode = ssl.CERT_REQUIRED
-    receiver = Receiver(ssl=context)
+async def test_tls(certificates: Certificates):
+    receiver = Receiver(ssl=certificates.server_context(ask=True))
     await receiver.start()
-    url = f"https://127.0.0.1:{receiver.port}/?allow_private=true&tls_ca={cert}"
+    url = f"https://127.0.0.1:{receiver.port}/?allow_private=true&tls_ca={certificates.ca}"
+    cert, key = certificates.client
     try:
         assert await publish(transport_from_url(f"{url}&tls_cert={cert}&tls_key={key}")) == "202"
         with pytest.raises(TransportUnavailable):  # which certificate is asked for, it cannot show

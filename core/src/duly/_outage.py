@@ -118,14 +118,14 @@ class Outage:
 
     async def ready_to_probe(self) -> bool:
         """Whether a message should be sent to see if the transport is back."""
+        try:  # a transport need not connect anew by itself, and does nothing if it has
+            await _within(_OPENING, self._transport.open())
+        except TransportUnavailable:
+            return False
+        except Exception as error:  # noqa: BLE001  # it was away before, so it still is
+            log.warning("transport_open_failed", error=error_text(error))
+            return False
         if not self._opened:
-            try:
-                await _within(_OPENING, self._transport.open())
-            except TransportUnavailable:
-                return False
-            except Exception as error:  # noqa: BLE001  # it was away before, so it still is
-                log.warning("transport_open_failed", error=error_text(error))
-                return False
             self._opened = True
             self.over()
             return False

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from tests.transports.postbox import PostboxTransport, found_by
 
-from duly.errors import Rejected, TransportError
+from duly.errors import Rejected, TransportError, TransportUnavailable
 from duly.transport import Envelope
 
 
@@ -89,3 +89,64 @@ class TellsOnlyOfWhatPassed(PostboxTransport):
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
         outcomes = await super().publish_many(envelopes)
         return [each for each in outcomes if not isinstance(each, Exception)]
+
+
+@found_by("test_payloads_of_any_bytes_in_a_batch")
+class TakesPayloadsInBatchesForText(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        texts = [each.payload.decode(errors="replace").encode() for each in envelopes]
+        return await super().publish_many(
+            [attrs.evolve(e, payload=text) for e, text in zip(envelopes, texts, strict=True)]
+        )
+
+
+@found_by("test_ids_used_again_in_a_batch")
+class TakesEachIdOnceInABatch(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        once = {envelope.message_id: envelope for envelope in envelopes}
+        receipts = await super().publish_many([*once.values()])
+        told = dict(zip(once, receipts, strict=True))
+        return [told[envelope.message_id] for envelope in envelopes]
+
+
+@found_by("test_a_repeat_in_a_batch_is_no_error")
+class RefusesRepeatsInABatch(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        outcomes = [*await super().publish_many(envelopes)]
+        known: set[str] = set()
+        for place, envelope in enumerate(envelopes):
+            if envelope.delivery_id in known:
+                outcomes[place] = TransportError("had it already")
+            known.add(envelope.delivery_id)
+        return outcomes
+
+
+@found_by("test_headers_in_a_batch")
+class SharesHeadersInABatch(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        headers = envelopes[0].headers
+        return await super().publish_many([attrs.evolve(e, headers=headers) for e in envelopes])
+
+
+@found_by("test_each_has_a_receipt_of_its_own")
+class GivesOneReceiptForABatch(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        receipts = await super().publish_many(envelopes)
+        return [receipts[0] for _ in envelopes]
+
+
+@found_by("test_a_batch_while_it_is_away")
+class CallsABatchAccepted(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        outcomes = await super().publish_many(envelopes)
+        return [None if isinstance(each, TransportUnavailable) else each for each in outcomes]
+
+
+@found_by("test_batches_in_flight_when_it_goes")
+class BlamesABatchInFlight(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        outcomes = await super().publish_many(envelopes)
+        return [
+            TransportError(str(each)) if isinstance(each, TransportUnavailable) else each
+            for each in outcomes
+        ]

@@ -63,6 +63,7 @@ class WantsNamesInMetadata(PostboxTransport):
 
 
 @found_by("test_an_id_used_again_is_not_dropped")
+@found_by("test_what_is_new_under_a_used_id_passes_between_repeats")
 @found_by("test_occurrences_of_a_series")
 class DeduplicatesByMessageId(PostboxTransport):
     def record(self, envelope: Envelope) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Bugs that show when the broker is away."""
 
 import asyncio
+from typing import Any, ClassVar
 
 from tests.transports.postbox import PostboxTransport, found_by
 
@@ -71,3 +72,37 @@ class CannotCloseWhenAway(PostboxTransport):
         if self._writer is None or self._writer.is_closing():
             raise TransportUnavailable("not connected")
         await super().close()
+
+
+@found_by("test_what_was_accepted_is_there_when_it_is_back")
+class AcceptsWhatItSendsLater(PostboxTransport):
+    _sent_later: ClassVar[list[asyncio.Future[str | None]]] = []
+
+    async def publish(self, envelope: Envelope) -> str | None:
+        writer = self._writer
+
+        def send() -> None:
+            if writer is self._writer:  # not so when the connection was lost
+                self._sent_later.append(self._send(envelope))
+
+        asyncio.get_running_loop().call_later(0.005, send)
+        return None
+
+
+@found_by("test_away_and_back_in_mid_run")
+class CallsWhatWasInFlightAccepted(PostboxTransport):
+    def _fail(self, answer: asyncio.Future[str | None], error: Exception) -> None:
+        if not answer.done():
+            answer.set_result(None)
+
+
+@found_by("test_a_repeat_after_the_broker_was_away_arrives_once")
+class DeduplicatesWhileConnected(PostboxTransport):
+    times = 0
+
+    async def open(self) -> None:
+        self.times += self._writer is None
+        await super().open()
+
+    def record(self, envelope: Envelope) -> dict[str, Any]:
+        return {**super().record(envelope), "delivery_id": f"{envelope.delivery_id}-{self.times}"}

@@ -26,6 +26,7 @@ class Scheduling:
         self._in_flight: set[str] = set()  # the processes that are publishing it
         self._adrift: set[str] = set()  # those whose publish nobody can call back
         self._strayed: set[str] = set()  # those whose publish ended only after that
+        self._left_over: set[str] = set()  # those who may begin what was taken away from them
         self._void: set[str] = set()  # tokens under which it was taken away
         self._removed = ""
         self._places: set[Place] = set()  # what it may be found to be
@@ -44,6 +45,8 @@ class Scheduling:
         self._course = Course(message)
         self._adrift |= self._in_flight  # what is left of an earlier life
         self._in_flight.clear()
+        if self._removed and self._token:
+            self._left_over.add(self._holder)
         self._removed = ""
         self._wait(place, fresh=True)
 
@@ -59,6 +62,7 @@ class Scheduling:
         self._in_flight.discard(process)
         if dead:
             self._adrift.discard(process)
+            self._left_over.discard(process)
 
     def is_void(self, token: str) -> bool:
         """Whether it was taken away from who holds that token."""
@@ -143,6 +147,10 @@ class Scheduling:
     # --- what schedulers did
 
     def _begin(self, event: Event) -> Iterator[str]:
+        if event.process in self._left_over and (event.process != self._holder or self._begun):
+            self._left_over.discard(event.process)
+            self._adrift.add(event.process)
+            return  # of an earlier life that ended too late for this holder
         others = self._in_flight - {event.process}
         expires_at = self._message.expires_at
         assert event.moment is not None

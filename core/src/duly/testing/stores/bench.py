@@ -123,6 +123,16 @@ class Bench:
         for message in messages[:: len(messages) // 10 + 1]:
             assert await self.store.get(message.id) == message
 
+    async def check_leftovers(self) -> None:
+        """Whether anything is left when nothing is left; asked where time is turned by hand."""
+        if self.clock is None:
+            return
+        await self.store.cancel(await self.listed())
+        self.clock.advance(days=1000)  # no lease is longer
+        batch = await self.claim()
+        assert not batch.claims
+        assert list(await self._harness.leftovers(self.namespace)) == []
+
     # --- for the scheduler
 
     async def claim(

@@ -1,5 +1,7 @@
 """Counting, without reading every message."""
 
+import asyncio
+
 from duly.message import State
 from duly.store import Bury, Release, Stats
 from duly.testing.stores.bench import LEASE, Bench, Outcomes
@@ -104,3 +106,25 @@ class StatsCases(StoreHarness):
         assert (await desk.store.stats()).next_due == desk.start + HOUR
         await desk.put("b", after=DAY + self.resolution, replace=True)
         assert (await desk.store.stats()).next_due == desk.start + DAY + self.resolution
+
+    async def test_nothing_is_taken_for_gone_while_it_changes_hands(self, timed: Bench) -> None:
+        """Whoever waits until nothing is left relies on it."""
+        number = 3
+        await timed.put(*(f"m{each}" for each in range(number)))
+        other = await timed.another()
+        done = asyncio.Event()
+
+        async def hand_round() -> None:
+            for _ in range(self.many(50)):
+                batch = await timed.claim()
+                back = {claim.message.id: Release(timed.start) for claim in batch.claims}
+                assert await timed.settle(batch, back)
+            done.set()
+
+        async def count() -> None:
+            while not done.is_set():
+                stats = await other.stats()
+                assert stats.scheduled + stats.claimed == number
+                await asyncio.sleep(0)
+
+        await asyncio.gather(hand_round(), count())

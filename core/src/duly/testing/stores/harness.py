@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from string import ascii_lowercase
 from typing import Any, ClassVar
@@ -46,6 +46,14 @@ class StoreHarness(ABC):
     async def drop(self, namespace: str) -> None:  # noqa: B027  # there may be nothing to do
         """Remove what is left of ``namespace``; called after each case, when all is closed."""
 
+    async def leftovers(self, namespace: str) -> Collection[str]:
+        """What the store still keeps of ``namespace``, beyond what is always there.
+
+        Asked at the end of cases, when every message has been removed, every lease has lapsed and
+        somebody has claimed since: anything then named has leaked.
+        """
+        return ()
+
     def many(self, number: int) -> int:
         """So many at scale 1, and never fewer than 5."""
         return max(5, round(number * self.scale))
@@ -67,6 +75,7 @@ class StoreHarness(ABC):
             yield bench
             if request.session.testsfailed == before:
                 await bench.check_books()
+                await bench.check_leftovers()
 
     @pytest_asyncio.fixture(loop_scope="function", name="timed", params=["hand", "own"])
     async def _timed(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
@@ -75,3 +84,4 @@ class StoreHarness(ABC):
             yield bench
             if request.session.testsfailed == before:
                 await bench.check_books()
+                await bench.check_leftovers()

@@ -13,15 +13,17 @@ A transport's own test file needs a dozen lines::
 
 What not every transport can do is in classes of its own, to be added as further bases in front of
 :class:`TransportSuite`: :class:`HeaderCases`, :class:`ReceiptCases`, :class:`DeduplicationCases`,
-:class:`RefusalCases`, :class:`BatchCases`, :class:`BatchRefusalCases` and :class:`OutageCases`.
+:class:`RefusalCases`, :class:`BatchCases` and :class:`OutageCases`; for those that are of two
+kinds :class:`BatchHeaderCases`, :class:`BatchRefusalCases`, :class:`BatchOutageCases` and
+:class:`DeduplicationOutageCases`.
 Sizes are multiplied by ``scale``, for slow brokers.
 """
 
 from duly.testing.transports.abilities import (
     BatchCases,
+    BatchHeaderCases,
     BatchRefusalCases,
     DeduplicationCases,
-    OutageCases,
     ReceiptCases,
     RefusalCases,
 )
@@ -30,13 +32,21 @@ from duly.testing.transports.crowds import CancelCases, CrowdCases
 from duly.testing.transports.harness import Received, TransportHarness
 from duly.testing.transports.headers import HeaderCases
 from duly.testing.transports.lifecycle import LeftoverCases, LifecycleCases
+from duly.testing.transports.outages import (
+    BatchOutageCases,
+    DeduplicationOutageCases,
+    OutageCases,
+)
 from duly.testing.transports.publishing import PublishCases, RepeatCases
 
 __all__ = [
     "BatchCases",
+    "BatchHeaderCases",
+    "BatchOutageCases",
     "BatchRefusalCases",
     "Bench",
     "DeduplicationCases",
+    "DeduplicationOutageCases",
     "HeaderCases",
     "OutageCases",
     "ReceiptCases",

@@ -3,13 +3,14 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from duly.errors import Rejected, TransportUnavailable
+from duly.errors import Rejected
 from duly.testing.transports.bench import Bench
 from duly.testing.transports.harness import TransportHarness
+from duly.testing.transports.headers import HeaderCases
+from duly.testing.transports.publishing import PAYLOADS
 from duly.transport import Envelope, SupportsBatches
 
 
@@ -22,8 +23,10 @@ class ReceiptCases(TransportHarness):
         receipts += await desk.soon(
             asyncio.gather(*map(desk.transport.publish, desk.envelopes(20)))
         )
+        if isinstance(desk.transport, SupportsBatches):
+            receipts += await desk.soon(desk.transport.publish_many(desk.envelopes(20)))
         assert all(isinstance(receipt, str) and receipt for receipt in receipts)
-        assert len(set(receipts)) == 40
+        assert len(set(receipts)) == len(receipts)
 
 
 class DeduplicationCases(TransportHarness):
@@ -44,6 +47,13 @@ class DeduplicationCases(TransportHarness):
         await desk.publish(second, by=await desk.another())
         await desk.publish(last := desk.envelope())
         await desk.arrived(first, last)
+
+    async def test_what_is_new_under_a_used_id_passes_between_repeats(self, desk: Bench) -> None:
+        first, second = (desk.envelope(message_id="a", delivery_id=f"a:{n}:0") for n in (1, 2))
+        for envelope in (first, second, first, second):
+            await desk.publish(envelope)
+        await desk.publish(last := desk.envelope())
+        await desk.arrived(first, second, last)
 
 
 class RefusalCases(TransportHarness):
@@ -98,8 +108,26 @@ class BatchCases(TransportHarness):
         await self._publish(desk, envelopes)
         await desk.arrived(*envelopes)
 
+    async def test_payloads_of_any_bytes_in_a_batch(self, desk: Bench) -> None:
+        envelopes = [desk.envelope(payload) for payload in PAYLOADS.values()]
+        await self._publish(desk, envelopes)
+        await desk.arrived(*envelopes)
+
+    async def test_ids_used_again_in_a_batch(self, desk: Bench) -> None:
+        envelopes = [desk.envelope(b"the same", message_id="a") for _ in range(5)]
+        await self._publish(desk, envelopes)
+        await self._publish(desk, more := [desk.envelope(message_id="a") for _ in range(5)])
+        await desk.arrived(*envelopes, *more)
+
+    async def test_a_repeat_in_a_batch_is_no_error(self, desk: Bench) -> None:
+        delivery = {"message_id": "a", "delivery_id": "a:1:0"}
+        repeats = [desk.envelope(b"once", attempt=attempt, **delivery) for attempt in (1, 2)]
+        await self._publish(desk, [*repeats, last := desk.envelope()])
+        await desk.comes(last)  # before the others, where a broker has several partitions
+        assert set(await desk.comes(repeats[0])) == {b"once", last.payload}
+
     async def test_a_cancelled_batch_does_no_harm(self, desk: Bench) -> None:
-        transport = _batching(desk)
+        transport = batching(desk)
         for steps in range(10):
             batch = desk.envelopes(20)
             publish = asyncio.ensure_future(transport.publish_many(batch))
@@ -114,9 +142,24 @@ class BatchCases(TransportHarness):
         assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
 
     async def _publish(self, desk: Bench, envelopes: Sequence[Envelope]) -> None:
-        outcomes = await desk.soon(_batching(desk).publish_many(envelopes))
+        outcomes = await desk.soon(batching(desk).publish_many(envelopes))
         assert len(outcomes) == len(envelopes)
         assert all(outcome is None or isinstance(outcome, str) for outcome in outcomes)
+
+
+class BatchHeaderCases(BatchCases, HeaderCases):
+    """For transports that take batches and hand headers on."""
+
+    async def test_headers_in_a_batch(self, desk: Bench) -> None:
+        envelopes = [
+            desk.envelope(b"%d" % number, metadata={"number": f"größe {number}"})
+            for number in range(20)
+        ]
+        await self._publish(desk, envelopes)
+        for got in await desk.arrived(*envelopes):
+            assert got.headers.get("number") == f"größe {got.payload.decode()}"
+            delivery_id = envelopes[int(got.payload)].delivery_id
+            assert got.headers.get("duly-delivery-id") == delivery_id
 
 
 class BatchRefusalCases(BatchCases, RefusalCases):
@@ -127,7 +170,7 @@ class BatchRefusalCases(BatchCases, RefusalCases):
         envelopes = list(desk.envelopes(5))
         for place in places:
             envelopes[place] = self.unacceptable(desk)
-        outcomes = await desk.soon(_batching(desk).publish_many(envelopes))
+        outcomes = await desk.soon(batching(desk).publish_many(envelopes))
         assert len(outcomes) == 5
         assert [isinstance(outcome, Rejected) for outcome in outcomes] == [
             place in places for place in range(5)
@@ -137,101 +180,7 @@ class BatchRefusalCases(BatchCases, RefusalCases):
         await desk.arrived(*passed, last)
 
 
-class OutageCases(TransportHarness):
-    """For transports whose broker can be taken away by a test and brought back."""
-
-    @abstractmethod
-    async def break_connection(self) -> None:
-        """Take the broker away: nobody answers any more, and connections are cut."""
-
-    @abstractmethod
-    async def restore_connection(self) -> None:
-        """Bring the broker back at the same address."""
-
-    async def test_opening_while_it_is_away(self, desk: Bench) -> None:
-        transport = await desk.make()
-        await self.break_connection()
-        for _ in range(2):
-            await self._unavailable(desk, transport.open())
-        await self.restore_connection()
-        await desk.soon(transport.open())
-        await desk.publish(envelope := desk.envelope(), by=transport)
-        await desk.arrived(envelope)
-
-    async def test_publishing_while_it_is_away(self, desk: Bench) -> None:
-        await desk.publish(first := desk.envelope())
-        await desk.arrived(first)
-        await self.break_connection()
-        for _ in range(3):
-            await self._unavailable(desk, desk.transport.publish(desk.envelope()))
-        await self.restore_connection()
-        await self._goes_on(desk)
-
-    async def test_many_in_flight_when_it_goes(self, desk: Bench) -> None:
-        envelopes = desk.envelopes(self.many(200))
-        publishes = [asyncio.ensure_future(desk.transport.publish(each)) for each in envelopes]
-        await asyncio.sleep(0)
-        await self.break_connection()
-        outcomes = await desk.soon(asyncio.gather(*publishes, return_exceptions=True))
-        for outcome in outcomes:
-            if not isinstance(outcome, str | None):
-                self._check(outcome)
-        await self.restore_connection()
-        await self._goes_on(desk)
-
-    async def test_again_and_again(self, desk: Bench) -> None:
-        for _ in range(3):
-            await self.break_connection()
-            await self._unavailable(desk, desk.transport.publish(desk.envelope()))
-            await self.restore_connection()
-            await self._goes_on(desk)
-
-    async def test_closing_while_it_is_away(self, desk: Bench) -> None:
-        await desk.publish(desk.envelope())
-        await self.break_connection()
-        await desk.soon(desk.transport.close())
-        await self._unavailable(desk, desk.transport.open())
-        await desk.soon(desk.transport.close())
-        await self.restore_connection()
-        await self._goes_on(desk)
-
-    async def test_cancelling_while_it_is_away(self, desk: Bench) -> None:
-        await self.break_connection()
-        publish = asyncio.ensure_future(desk.transport.publish(desk.envelope()))
-        await asyncio.sleep(0)
-        publish.cancel()
-        await desk.soon(asyncio.gather(publish, return_exceptions=True))
-        await self.restore_connection()
-        await self._goes_on(desk)
-
-    async def _unavailable(self, desk: Bench, work: Any) -> None:
-        with pytest.raises(TransportUnavailable) as told:
-            await desk.soon(work)
-        self._check(told.value)
-
-    def _check(self, error: BaseException) -> None:
-        assert isinstance(error, TransportUnavailable), f"an outage is no {error!r}"
-        assert str(error), "does not tell what is away"
-        assert not any(secret in str(error) for secret in self.secrets)
-
-    async def _goes_on(self, desk: Bench) -> None:
-        """As a scheduler does it: open and try, until it works."""
-        last = desk.envelope()
-
-        async def try_again() -> None:
-            while True:
-                try:
-                    await desk.transport.open()
-                    await desk.transport.publish(last)
-                except TransportUnavailable:
-                    await asyncio.sleep(0.02)
-                else:
-                    return
-
-        await desk.soon(try_again())
-        await desk.comes(last)
-
-
-def _batching(desk: Bench) -> SupportsBatches:
+def batching(desk: Bench) -> SupportsBatches:
+    """The transport, which has to be one that takes batches."""
     assert isinstance(desk.transport, SupportsBatches)
     return desk.transport

@@ -99,8 +99,8 @@ class RepeatCases(TransportHarness):
             )
             await desk.publish(repeat)
         await desk.publish(last)
-        got = [each.payload for each in await desk.received(2)]
-        assert set(got) == {first.payload, last.payload}
+        await desk.comes(last)  # before the others, where a broker has several partitions
+        assert set(await desk.comes(first)) == {first.payload, last.payload}
 
     async def test_an_id_used_again_is_not_dropped(self, desk: Bench) -> None:
         envelopes = [desk.envelope(message_id="a") for _ in range(3)]

@@ -5,12 +5,16 @@ writing an address and no change of a name's meaning gets around it.
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 __all__ = ["PrivateAddressError", "is_public", "public_socket"]
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+# Not routed either, though not every Python knows.
+_NOT_ROUTED: Final = tuple(
+    map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16", "fec0::/10"))
+)
 
 
 class PrivateAddressError(OSError):
@@ -26,7 +30,10 @@ def is_public(text: str) -> bool:
     if isinstance(address, IPv6Address):
         address = _inner(address) or address
     return address.is_global and not (
-        address.is_multicast or address.is_reserved or address.is_unspecified
+        address.is_multicast
+        or address.is_reserved
+        or address.is_unspecified
+        or any(address in network for network in _NOT_ROUTED)
     )
 
 

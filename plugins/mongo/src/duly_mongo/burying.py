@@ -1,0 +1,56 @@
+"""Occurrences of series that are buried alone: dead letters of their own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.errors import BulkWriteError
+
+from duly import Message
+from duly.message import with_changes
+from duly.record import occurrence
+from duly_mongo.documents import document_of
+from duly_mongo.namespace import Namespace, taken
+from duly_mongo.places import new_keys
+from duly_mongo.statuses import DEAD
+
+__all__ = ["bury_occurrences"]
+
+
+async def bury_occurrences(
+    space: Namespace, occurrences: Sequence[tuple[Message, str, str]], session: Any
+) -> None:
+    """Store dead letters, given as series, reason and key of the series.
+
+    One that was stored already, by a settle that died behind it, is not stored again.
+    """
+    keys = new_keys(len(occurrences))
+    letters = [
+        (occurrence(series, reason), f"{series_key}:{series.occurrence_count}", key)
+        for (series, reason, series_key), key in zip(occurrences, keys, strict=True)
+    ]
+    while letters:
+        ids = [letter.id for letter, _, _ in letters]
+        found = await space.find({"_id": {"$in": ids}}, ["origin"], session=session)
+        origins = {each["_id"]: each.get("origin") for each in found}
+        letters = [each for each in letters if origins.get(each[0].id) != each[1]]
+        free = [each for each in letters if each[0].id not in origins]
+        letters = [
+            (with_changes(letter, id=f"{letter.id}+"), origin, key)
+            for letter, origin, key in letters
+            if letter.id in origins
+        ]
+        if free:
+            try:
+                await space.messages.insert_many(
+                    [_document(*each) for each in free], ordered=False, session=session
+                )
+            except BulkWriteError as error:
+                numbers = taken(error)
+                if session is not None:
+                    raise  # the transaction is lost, and is tried again
+                letters += [free[number] for number in numbers]
+
+
+def _document(letter: Message, origin: str, key: str) -> dict[str, Any]:
+    document = document_of(letter, key)
+    return {**document, "status": DEAD, "dead": document["place"], "origin": origin}

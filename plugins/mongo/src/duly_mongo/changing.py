@@ -1,0 +1,140 @@
+"""What callers do to messages that are stored: cancel and reschedule."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import UpdateOne
+
+from duly import State
+from duly.moment import to_microseconds
+from duly_mongo.documents import moments
+from duly_mongo.namespace import Namespace
+from duly_mongo.places import moment_of, new_keys, place
+from duly_mongo.statuses import CLAIMED, SCHEDULED, state_of, statuses_of
+
+__all__ = ["cancel", "reschedule", "storable"]
+
+_FIELDS: Final = ("key", "status", "token")
+
+States = Sequence[State | None]
+
+
+async def cancel(
+    space: Namespace, ids: Sequence[str], of_state: State | None, session: Any
+) -> States:
+    """Remove messages; the state each was found in."""
+    known = [id for id in ids if storable(id)]
+    if session is not None:
+        found = await _remove_all(space, known, of_state, session)
+    elif space.transactional and len(known) > 1:
+        found = await space.transact(lambda session: _remove_all(space, known, of_state, session))
+    else:
+        found = {id: await _remove(space, id, of_state) for id in known}
+    return [found.get(id) for id in ids]
+
+
+async def _remove(space: Namespace, id: str, of_state: State | None) -> State | None:
+    """In one step: what it is found as and what is removed are the same."""
+    while True:
+        if of_state is not State.CLAIMED:
+            status: Any = (
+                {"$ne": CLAIMED} if of_state is None else {"$in": [*statuses_of(of_state)]}
+            )
+            query = {"_id": id, "status": status}
+            removed = await space.messages.find_one_and_delete(query, projection=["status"])
+            if removed is not None:
+                return state_of(removed.get("status"))
+        found = await space.messages.find_one({"_id": id}, _FIELDS)
+        if found is None:
+            return None
+        state = state_of(found.get("status"))
+        if of_state not in (None, state):
+            return state
+        if state is State.CLAIMED:
+            await _tell_leases(space, [found])
+            mine = {"_id": id, "key": found.get("key"), "token": found.get("token")}
+            if (await space.messages.delete_one(mine)).deleted_count:
+                return state
+
+
+async def _remove_all(
+    space: Namespace, ids: Sequence[str], of_state: State | None, session: Any
+) -> dict[str, State | None]:
+    found = await space.find({"_id": {"$in": [*ids]}}, _FIELDS, session=session)
+    states: dict[str, State | None] = {each["_id"]: state_of(each.get("status")) for each in found}
+    removed = [each for each in found if of_state in (None, states[each["_id"]])]
+    if removed:
+        await _tell_leases(space, removed)
+        gone = {"_id": {"$in": [each["_id"] for each in removed]}}
+        await space.messages.delete_many(gone, session=session)
+    return states
+
+
+async def _tell_leases(space: Namespace, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Note with the leases of those in hand that they are withdrawn, before they are gone.
+
+    A claim that is under way learns by it that they were in its hands. Not in a transaction, which
+    would hold up whoever renews the lease; it does no harm if that is rolled back.
+    """
+    keys = defaultdict[Any, list[str]](list)
+    for each in documents:
+        if each.get("status") == CLAIMED:
+            keys[each.get("token")].append(f"{each.get('key')}{each['_id']}")
+    if keys:
+        push = [
+            UpdateOne({"_id": token}, {"$push": {"withdrawn": {"$each": some}}})
+            for token, some in keys.items()
+        ]
+        await space.leases.bulk_write(push, ordered=False)
+
+
+async def reschedule(
+    space: Namespace, id: str, at: datetime | None, of_state: State, session: Any
+) -> State | None:
+    """Move a message found in ``of_state``; the state it was found in."""
+    if not storable(id):
+        return None
+    while True:
+        document = await space.messages.find_one(
+            {"_id": id}, ["key", "status", "place"], session=session
+        )
+        state = None if document is None else state_of(document.get("status"))
+        if document is None or state is not of_state:
+            return state
+        known = moment_of(document.get("place")) or 0
+        due = known if at is None else to_microseconds(at)
+        moved = await space.messages.update_one(
+            {"_id": id, "key": document.get("key"), "status": document.get("status")},
+            _move(id, due),
+            session=session,
+        )
+        if moved.matched_count:
+            return state
+
+
+def _move(id: str, due: int) -> dict[str, Any]:
+    key = new_keys(1)[0]
+    return {
+        "$set": {
+            "key": key,
+            "status": SCHEDULED,
+            "due": place(due, key),
+            "place": place(due, id),
+            "lapses": 0,
+            "retry_count": 0,
+            "last_error": None,
+            **moments(scheduled_at=due, next_attempt_at=due),
+        },
+        "$unset": {"dead": "", "origin": "", "unreadable": ""},
+    }
+
+
+def storable(text: str) -> bool:
+    """Whether a stored message can have this text; BSON is UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

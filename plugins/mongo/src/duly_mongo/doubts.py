@@ -1,0 +1,27 @@
+"""What about a namespace is less than safe, or slow: for ``health()``."""
+
+from collections.abc import Sequence
+
+from duly_mongo.namespace import Namespace
+from duly_mongo.schema import missing
+
+__all__ = ["doubts"]
+
+
+async def doubts(space: Namespace) -> Sequence[str]:
+    """One sentence for each."""
+    found = []
+    concern = space.write_concern.document
+    if concern.get("w", "majority") != "majority" and space.transactional:
+        found.append(
+            f"MongoDB: the write concern w={concern['w']} lets an election undo what was stored: "
+            "leave it out, then a majority has it"
+        )
+    if concern.get("j") is False:
+        found.append("MongoDB: journal=false lets a crash undo what was stored: leave it out")
+    needed = await missing(space)
+    if needed:
+        found.append(
+            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: run migrate()"
+        )
+    return found

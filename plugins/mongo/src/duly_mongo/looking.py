@@ -1,0 +1,111 @@
+"""What a claim looks at first, in one round trip: the clock, all leases, the heads of the line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from duly_mongo.namespace import Namespace
+from duly_mongo.places import after_expression, moment_of
+from duly_mongo.schema import SETTINGS_ID, mark
+from duly_mongo.statuses import SCHEDULED, SUSPECT
+
+__all__ = ["View", "look"]
+
+_LEASES = 1000  # looked at, those that end first
+
+
+@attrs.frozen
+class View:
+    """The store at one moment, ``now`` in microseconds.
+
+    Of what waits there are ``_id``, ``status`` and ``due``, and ``whole`` if it is due.
+    """
+
+    now: int
+    leases: Sequence[Mapping[str, Any]]
+    ordinary: Sequence[Mapping[str, Any]]
+    suspects: Sequence[Mapping[str, Any]]
+    with_suspects: bool
+    skipped: int = 0
+
+    @property
+    def lapsed(self) -> list[str]:
+        """The tokens of leases that are over and that nobody is about to settle."""
+        return [lease["_id"] for lease in self.leases if _end(lease) <= self.now]
+
+    def first_lapse(self, but: str | None = None) -> int | None:
+        """When the first lease will be over, if there is one beside this."""
+        return min((_end(each) for each in self.leases if each["_id"] != but), default=None)
+
+    def crowded(self, owner: str) -> bool:
+        """Whether others than this owner hold leases."""
+        return any(lease.get("owner") != owner for lease in self.leases)
+
+    def due(self, document: Mapping[str, Any]) -> bool:
+        """Whether it is to be claimed; what has no place in line is, so that it is seen."""
+        moment = moment_of(document.get("due"))
+        return moment is None or moment <= self.now
+
+    def taken(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """What a claim takes: the earliest if that is a suspect, else the earliest others."""
+        ordinary = [each for each in self.ordinary[:limit] if self.due(each)]
+        suspect = next(iter(self.suspects), None)
+        if suspect is None or not self.due(suspect):
+            return ordinary
+        first = not ordinary or str(suspect.get("due")) < str(ordinary[0].get("due"))
+        return [suspect] if first else ordinary
+
+    @property
+    def more(self) -> bool:
+        """Whether something is due of which this view says nothing."""
+        return bool(self.skipped or self.lapsed)
+
+    def left(self, taken: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The heads of the lines behind what is taken."""
+        ids = {str(each["_id"]) for each in taken}  # an id that is none of ours may be anything
+        lines = (self.ordinary, self.suspects)
+        heads = (next((e for e in line if str(e["_id"]) not in ids), None) for line in lines)
+        return [head for head in heads if head is not None]
+
+
+async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -> View:
+    """The present view; of those that wait one more than ``limit``, behind ``skip`` of them."""
+    messages, clock = space.messages.name, space.now()
+    pipeline: list[dict[str, Any]] = [
+        {"$sort": {"expires_at": 1}},
+        {"$limit": _LEASES},
+        {"$project": {"expires_at": 1, "held_until": 1, "owner": 1, "now": clock}},
+        {"$unionWith": {"coll": messages, "pipeline": _head(clock, SCHEDULED, limit + 1, skip)}},
+    ]
+    if suspects:
+        pipeline += [{"$unionWith": {"coll": messages, "pipeline": _head(clock, SUSPECT, 2)}}]
+    found = await space.aggregate(space.leases, pipeline)
+    leases = [each for each in found if "now" in each]
+    now = max((int(each["now"]) for each in leases), default=None)
+    if now is None:
+        await mark(space)  # somebody has emptied the collection
+        return await look(space, limit, suspects=suspects, skip=skip)
+    return View(
+        now=now,
+        leases=[each for each in leases if each["_id"] != SETTINGS_ID],
+        ordinary=[each for each in found if each.get("status") == SCHEDULED],
+        suspects=[each for each in found if each.get("status") == SUSPECT],
+        with_suspects=suspects,
+        skipped=skip,
+    )
+
+
+def _head(clock: Any, status: str, limit: int, skip: int = 0) -> list[dict[str, Any]]:
+    """The first that wait with that status; of those that are not due only when they are."""
+    stages: list[dict[str, Any]] = [{"$match": {"status": status}}, {"$sort": {"due": 1}}]
+    if skip:
+        stages += [{"$skip": skip}]
+    is_due = {"$lt": ["$due", after_expression(clock)]}
+    whole = {"$cond": [is_due, "$$ROOT", None]}
+    return [*stages, {"$limit": limit}, {"$project": {"due": 1, "status": 1, "whole": whole}}]
+
+
+def _end(lease: Mapping[str, Any]) -> int:
+    """When it is over: at its end, or later while somebody settles it."""
+    return max(int(lease.get("expires_at", 0)), int(lease.get("held_until", 0)))

@@ -1,0 +1,127 @@
+"""A collection of messages, the one of leases beside it, and the transactions over both."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import ReadPreference, WriteConcern
+from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
+
+from duly import StoreUnavailable
+from duly.store import Clock
+from duly_mongo.clocks import now_expression
+from duly_mongo.errors import DUPLICATE
+from duly_mongo.handles import in_session, resolve
+
+__all__ = ["Namespace"]
+
+T = TypeVar("T")
+
+# What is in a document need not be what duly wrote, and reading one must not fail the others.
+_CODECS: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_MS,
+    unicode_decode_error_handler="surrogateescape",
+)
+_AT_ONCE: Final = 10_000  # documents of an answer, as long as they are not large
+_TRIES: Final = 20  # of a transaction in which an id was taken by somebody else meanwhile
+
+
+class Namespace:
+    """What the verbs of an open store work on.
+
+    ``transactional`` tells whether the server has transactions and change streams: members of
+    replica sets and sharded clusters have.
+    """
+
+    def __init__(
+        self, database: Any, collection: str, clock: Clock | None, *, transactional: bool
+    ) -> None:
+        self.write_concern = concern_of(database)
+        self.database = database
+        self.transactional = transactional
+        self._clock = clock
+        self._under_way: set[asyncio.Task[Any]] = set()
+        options: dict[str, Any] = {
+            "codec_options": _CODECS,
+            "read_concern": ReadConcern(),
+            "read_preference": ReadPreference.PRIMARY,
+            "write_concern": self.write_concern,
+        }
+        self.messages = database.get_collection(collection, **options)
+        self.leases = database.get_collection(f"{collection}.leases", **options)
+
+    def now(self) -> Any:
+        """The present moment in microseconds, as an expression of the server's language."""
+        return now_expression(self._clock)
+
+    async def aggregate(
+        self, collection: Any, pipeline: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """All documents that come out of a pipeline."""
+        cursor = await resolve(collection.aggregate(pipeline, batchSize=_AT_ONCE))
+        found: list[dict[str, Any]] = await cursor.to_list(None)
+        return found
+
+    async def find(
+        self, query: Mapping[str, Any], fields: Sequence[str] | None = None, **more: Any
+    ) -> list[dict[str, Any]]:
+        """Messages that match, whole or some fields of them."""
+        cursor = self.messages.find(query, fields, batch_size=_AT_ONCE, **more)
+        found: list[dict[str, Any]] = await cursor.to_list(None)
+        return found
+
+    async def transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """What work brings in a transaction of our own; done again when others come between.
+
+        It goes on to its end even if nobody waits for that any more: a driver whose transaction
+        is cut off would have its callers wait until the server has heard of it.
+        """
+        task = asyncio.ensure_future(self._transact(work))
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait, no longer than that, for transactions that nobody waits for."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen by whoever waited, if anybody did
+
+    async def _transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        for _ in range(_TRIES):
+            try:
+                async with in_session(self.database.client) as session:
+                    done: T = await session.with_transaction(
+                        work,
+                        read_concern=ReadConcern("snapshot"),
+                        write_concern=self.write_concern,
+                        read_preference=ReadPreference.PRIMARY,
+                    )
+                    return done
+            except BulkWriteError as error:
+                taken(error)
+        raise StoreUnavailable("MongoDB: others keep taking the same ids: it may work again")
+
+
+def concern_of(database: Any) -> WriteConcern:
+    """What a write must have reached: a majority and its journals, unless the user said else."""
+    given: WriteConcern = database.write_concern
+    return given if given.document else WriteConcern("majority", j=True)
+
+
+def taken(error: BulkWriteError) -> list[int]:
+    """The numbers of the writes whose ids were taken; an error of another kind is raised again.
+
+    Raises:
+        BulkWriteError: there was more to it than that.
+    """
+    failed = error.details["writeErrors"]
+    if error.details.get("writeConcernErrors") or any(each["code"] != DUPLICATE for each in failed):
+        raise error
+    return [each["index"] for each in failed]

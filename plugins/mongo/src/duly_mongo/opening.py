@@ -1,0 +1,69 @@
+"""What is looked at when a store is opened: the name of the collection, and the server."""
+
+from typing import Any, Final
+
+from pymongo.errors import OperationFailure
+
+from duly import InvalidArgument, StoreError
+from duly.store import Clock
+from duly_mongo.handles import Source
+from duly_mongo.namespace import Namespace
+
+__all__ = ["checked_name", "opened"]
+
+_OLDEST: Final = 9  # the wire version of MongoDB 4.4, which has $unionWith
+_LONGEST: Final = 180  # bytes, so that database, collection and index have 255 together
+
+
+def checked_name(name: object) -> str:
+    """The name of a collection.
+
+    Raises:
+        InvalidArgument: none that a collection can have.
+    """
+    if not isinstance(name, str):
+        raise InvalidArgument(f"collection must be text, not {type(name).__name__}")
+    if (
+        not name.isprintable()
+        or not name
+        or "$" in name
+        or ".." in name
+        or name.startswith((".", "system."))
+        or name.endswith(".")
+        or len(name.encode(errors="replace")) > _LONGEST
+    ):
+        raise InvalidArgument(
+            f"collection: {name!r:.200} is no name for one: it is 1 to {_LONGEST} bytes long, has "
+            "no $, no control character and no empty part, and does not start with 'system.'"
+        )
+    return name
+
+
+async def opened(source: Source, collection: str, clock: Clock | None) -> Namespace:
+    """The namespace of a server that will do.
+
+    Raises:
+        StoreError: it is too old, or its answers are not to be waited for.
+    """
+    database = await source.open()
+    hello = await _hello(database)
+    if hello.get("maxWireVersion", 0) < _OLDEST:
+        raise StoreError("MongoDB: this server is too old: duly needs MongoDB 4.4 or later")
+    transactional = "setName" in hello or hello.get("msg") == "isdbgrid"
+    space = Namespace(database, collection, clock, transactional=transactional)
+    if not space.write_concern.acknowledged:
+        raise StoreError(
+            "MongoDB: the handle has the write concern w=0, with which nobody knows what is "
+            "stored: leave it out, or give at least w=1"
+        )
+    return space
+
+
+async def _hello(database: Any) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = await database.command("hello")
+    except OperationFailure as error:
+        if error.code == 59:  # no such command: it came with 4.4.2
+            return {}
+        raise
+    return answer

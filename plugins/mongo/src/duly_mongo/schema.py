@@ -1,0 +1,119 @@
+"""The indexes, and the document that says for which duly a namespace was made."""
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pymongo.errors import DuplicateKeyError
+
+from duly import StoreError
+from duly_mongo.namespace import Namespace
+
+__all__ = [
+    "INDEXES",
+    "SETTINGS_ID",
+    "VERSION",
+    "check_collections",
+    "mark",
+    "migrate",
+    "missing",
+]
+
+VERSION: Final = 1
+"""Of the layout that this code makes. What is usable from a later one only is refused."""
+
+SETTINGS_ID: Final = "duly"
+"""The document among the leases that is none: it has the version, and is always there."""
+
+# No index has a second key behind one that is searched by range, and none is partial: that costs
+# nothing on any server, and there are servers that bring wrong answers otherwise.
+INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "duly_due": {"key": {"status": 1, "due": 1}},
+    "duly_by_name": {"key": {"event_name": 1, "place": 1}},
+    "duly_by_time": {"key": {"place": 1}},
+    "duly_dead": {"key": {"dead": 1}, "sparse": True},
+    "duly_token": {"key": {"token": 1}, "sparse": True},
+}
+"""By name: what to claim, what to list by name and without one, dead letters, what is in hand."""
+
+
+async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
+    """The indexes that the collection still needs.
+
+    Raises:
+        StoreError: an index of that name has other keys or options.
+    """
+    found = await space.messages.index_information()
+    needed = {}
+    for name, index in INDEXES.items():
+        there = found.get(name)
+        if there is None:
+            needed[name] = index
+            continue
+        same = [*map(tuple, there["key"])] == [*index["key"].items()]
+        odd = {"unique", "partialFilterExpression", "expireAfterSeconds", "collation"} & {*there}
+        if not same or bool(there.get("sparse")) is not bool(index.get("sparse")) or odd:
+            raise StoreError(
+                f"MongoDB: {space.messages.name} has an index {name} with other keys or options "
+                f"({there['key']}): drop it and open the store again, or choose another collection"
+            )
+    return needed
+
+
+def _statement(space: Namespace, name: str) -> str:
+    """What makes an index, as the shell takes it."""
+    index = INDEXES[name]
+    options = json.dumps({"name": name, **{k: v for k, v in index.items() if k != "key"}})
+    collection, keys = json.dumps(space.messages.name), json.dumps(index["key"])
+    return f"db.getCollection({collection}).createIndex({keys}, {options})"
+
+
+async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:
+    """Make the indexes that are missing; the statements for it."""
+    needed = await missing(space)
+    if needed and not dry_run:
+        await space.database.command(
+            "createIndexes",
+            space.messages.name,
+            indexes=[{"name": name, **index} for name, index in needed.items()],
+        )
+    return [_statement(space, name) for name in needed]
+
+
+async def mark(space: Namespace) -> None:
+    """Mark a new namespace as one of this duly.
+
+    Raises:
+        StoreError: it is one of a later duly.
+    """
+    settings = await space.leases.find_one({"_id": SETTINGS_ID})
+    if settings is None:
+        settings = {"_id": SETTINGS_ID, "version": VERSION, "usable_from": VERSION}
+        with contextlib.suppress(DuplicateKeyError):  # somebody else was quicker
+            await space.leases.insert_one(settings)
+    elif settings.get("usable_from", 0) > VERSION:
+        raise StoreError(
+            f"MongoDB: {space.messages.name} is usable from version {settings['usable_from']} of "
+            f"its layout on, this duly-mongo has version {VERSION}: upgrade it"
+        )
+
+
+async def check_collections(space: Namespace) -> None:
+    """See that what is there by these names will do.
+
+    Raises:
+        StoreError: it is no plain collection.
+    """
+    for collection in (space.messages, space.leases):
+        answer = await space.database.command("listCollections", filter={"name": collection.name})
+        for found in answer["cursor"]["firstBatch"]:
+            options = found.get("options", {})
+            odd = [each for each in ("capped", "collation", "timeseries") if options.get(each)]
+            if found.get("type", "collection") != "collection":
+                odd.append(found["type"])
+            if odd:
+                raise StoreError(
+                    f"MongoDB: {collection.name} is not a plain collection ({', '.join(odd)}): "
+                    "choose another name"
+                )

@@ -1,0 +1,44 @@
+"""What was claimed, sorted: messages for the holder, damaged ones, those for a newer duly."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from duly import Message, State
+from duly.record import NewerRecord, UnreadableRecord
+from duly.store import Claim, Token
+from duly_mongo.aside import postpone, set_aside
+from duly_mongo.documents import read
+from duly_mongo.namespace import Namespace
+
+__all__ = ["Found", "sort_out"]
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """The claims that a holder gets, and what was not for it."""
+
+    claims: Sequence[Claim] = ()
+    unreadable: Sequence[Message] = ()
+    newer: int = 0
+
+
+async def sort_out(
+    space: Namespace, documents: Sequence[dict[str, Any]], token: Token, now: int
+) -> Found:
+    """The messages in documents that were claimed; of the rest each goes where it belongs."""
+    claims, unreadable, newer = list[Claim](), list[Message](), list[dict[str, Any]]()
+    for document in documents:
+        try:
+            message = read(document, State.CLAIMED)
+        except NewerRecord:
+            newer.append(document)
+        except UnreadableRecord:
+            unreadable.append(await set_aside(space, document, token))
+        else:
+            lapses = document.get("lapses")
+            key = f"{document['key']}{message.id}"
+            claims.append(Claim(key, message, lapses if isinstance(lapses, int) else 0))
+    await postpone(space, newer, token, now)
+    return Found(claims=claims, unreadable=unreadable, newer=len(newer))

@@ -1,0 +1,52 @@
+"""What a document's ``status`` says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from duly import State
+from duly.store import SUSPECT_LAPSES
+
+__all__ = [
+    "CLAIMED",
+    "DEAD",
+    "PUT_BACK",
+    "SCHEDULED",
+    "SUSPECT",
+    "WAITING",
+    "state_of",
+    "statuses_of",
+    "waiting_status",
+]
+
+SCHEDULED: Final = "scheduled"
+SUSPECT: Final = "suspect"  # waits too, but is claimed alone
+CLAIMED: Final = "claimed"
+DEAD: Final = "dead"
+WAITING: Final = (SCHEDULED, SUSPECT)
+
+_STATES: Final[Mapping[Any, State]] = {
+    SCHEDULED: State.SCHEDULED,
+    SUSPECT: State.SCHEDULED,
+    CLAIMED: State.CLAIMED,
+}
+
+PUT_BACK: Final[Sequence[Mapping[str, Any]]] = (
+    {"$set": {"status": {"$cond": [{"$gte": ["$lapses", SUSPECT_LAPSES]}, SUSPECT, SCHEDULED]}}},
+    {"$unset": "token"},
+)
+"""The stages of an update that let a claimed message wait again."""
+
+
+def state_of(status: object) -> State:
+    """The state that a status stands for; what is not ours is a dead letter."""
+    return _STATES.get(status, State.DEAD) if isinstance(status, str) else State.DEAD
+
+
+def statuses_of(state: State) -> Sequence[str]:
+    """The statuses that stand for a state."""
+    return WAITING if state is State.SCHEDULED else (state.value,)
+
+
+def waiting_status(lapses: int) -> str:
+    """The status of a message that waits."""
+    return SUSPECT if lapses >= SUSPECT_LAPSES else SCHEDULED

@@ -1,0 +1,224 @@
+"""The store: every verb of the contract, on a namespace that is open."""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
+from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly_mongo import changing, leases, listing, schema, storing
+from duly_mongo.claiming import Claimer
+from duly_mongo.doubts import doubts
+from duly_mongo.errors import translated
+from duly_mongo.handles import Given, Made, Source, is_session
+from duly_mongo.namespace import Namespace
+from duly_mongo.opening import checked_name, opened
+from duly_mongo.watching import Watcher
+
+if TYPE_CHECKING:
+    from motor.motor_asyncio import AsyncIOMotorDatabase
+    from pymongo.asynchronous.database import AsyncDatabase
+
+__all__ = ["MongoStore"]
+
+_LAST_WORDS: Final = 5.0  # seconds for what is still under way when a store is closed
+
+
+@attrs.frozen
+class _Parts:
+    """What an open store has."""
+
+    space: Namespace
+    claimer: Claimer
+    watcher: Watcher
+
+
+class MongoStore:
+    """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
+
+    ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous
+    client (``AsyncDatabase``), which stays open; of a URL it is one that is made when the store is
+    opened. Messages are in ``collection``, leases in another one of that name with ``.leases``
+    behind it. ``auto_migrate`` lets :meth:`open` make the indexes that are missing. ``clock`` None
+    is the server's. :class:`duly.store.Store` tells what each verb does.
+
+    Raises:
+        InvalidArgument: a handle of another kind, or a name that no collection can have.
+    """
+
+    def __init__(
+        self,
+        database: "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any] | Made",
+        *,
+        collection: str = "scheduled_messages",
+        auto_migrate: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self._source: Source = database if isinstance(database, Made) else Given(database)
+        self._collection = checked_name(collection)
+        self._auto_migrate = auto_migrate
+        self._clock = clock
+        self._parts: _Parts | None = None
+        self._opening = asyncio.Lock()
+        self._cleaning: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"MongoStore({self._source!r}, collection={self._collection!r})"
+
+    async def open(self) -> None:
+        """Connect, see that the server will do, and make what is missing; again does nothing."""
+        async with self._opening:
+            if self._parts is None:
+                self._start(await self._open())
+
+    async def _open(self) -> Namespace:
+        try:
+            with translated():
+                space = await opened(self._source, self._collection, self._clock)
+                await schema.check_collections(space)
+                if self._auto_migrate:
+                    await schema.migrate(space, dry_run=False)
+                await schema.mark(space)
+                return space
+        except BaseException:
+            await self._source.close()
+            raise
+
+    def _start(self, space: Namespace) -> None:
+        self._parts = _Parts(space, Claimer(space), Watcher(space))
+        if space.transactional:  # then there are change streams, and this is SupportsWakeups
+            self.wait_for_change = self._parts.watcher.wait
+
+    async def close(self) -> None:
+        """End what runs in the background; a client that was passed in stays open."""
+        parts, self._parts = self._parts, None
+        if parts is None:
+            return
+        self._opening = asyncio.Lock()  # the next to open it may run in another event loop
+        await parts.watcher.close()
+        if self._cleaning:
+            await asyncio.wait(self._cleaning, timeout=_LAST_WORDS)
+        await parts.space.finish(_LAST_WORDS)
+        with contextlib.suppress(StoreError, TimeoutError), translated():
+            async with asyncio.timeout(_LAST_WORDS):
+                await parts.claimer.give_back_failed()
+        await self._source.close()
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """Store groups of messages, each whole or not at all."""
+        with translated(within=within is not None):
+            return await storing.put(self._space, groups, self._session(within))
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        """Remove messages; the state each was found in."""
+        with translated(within=within is not None):
+            return await changing.cancel(self._space, ids, of_state, self._session(within))
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """Move a message found in ``of_state``; the state it was found in."""
+        with translated(within=within is not None):
+            session = self._session(within)
+            return await changing.reschedule(self._space, id, at, of_state, session)
+
+    async def get(self, id: str) -> Message | None:
+        """The message of that id, None when there is none."""
+        with translated():
+            return await listing.get(self._space, id)
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        """The messages that match, by ``(scheduled_at, id)``."""
+        with translated():
+            return await listing.list_(self._space, filter, from_key)
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        """First the settles, then up to ``limit`` due messages for ``lease``."""
+        with translated():
+            claimer = self._claimer
+            claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
+            # Half a claim is worse than one that nobody waits for: that one is given back.
+            task = asyncio.ensure_future(claim)
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                cleaning = asyncio.create_task(claimer.give_back_unwanted(task, settle))
+                self._cleaning.add(cleaning)
+                cleaning.add_done_callback(self._cleaning.discard)
+                raise
+
+    async def renew(
+        self, tokens: Sequence[Token], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
+        with translated():
+            return await leases.renew(self._space, tokens, lease)
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Settle without a claim; False for a token that is not valid."""
+        with translated():
+            return await self._claimer.settle(settles)
+
+    async def stats(self) -> Stats:
+        """How much there is, from an index."""
+        with translated():
+            return await listing.stats(self._space)
+
+    def accepts(self, within: object) -> bool:
+        """Whether ``within`` is a session of Motor's or of PyMongo's asynchronous client."""
+        return is_session(within)
+
+    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
+        """The statements that make the indexes that are missing; run, unless ``dry_run``."""
+        with translated():
+            return await schema.migrate(self._space, dry_run=dry_run)
+
+    async def check(self) -> Sequence[str]:
+        """What about the settings is less than safe or slow, one sentence each."""
+        with translated():
+            return await doubts(self._space)
+
+    @property
+    def _space(self) -> Namespace:
+        if self._parts is None:
+            raise StoreError("the store is not open")
+        return self._parts.space
+
+    @property
+    def _claimer(self) -> Claimer:
+        if self._parts is None:
+            raise StoreError("the store is not open")
+        return self._parts.claimer
+
+    def _session(self, within: Any) -> Any:
+        """The caller's session, in which a transaction has begun."""
+        if within is None:
+            return None
+        if not is_session(within):
+            raise InvalidArgument(
+                "within must be a session of the client that the store works with, not "
+                f"{type(within).__name__}"
+            )
+        if not within.in_transaction:
+            raise InvalidArgument(
+                "within is a session without a transaction: call start_transaction() first"
+            )
+        return within

@@ -1,0 +1,36 @@
+"""What the statements have in common: the columns of a record, and the store's present moment.
+
+In statements ``{messages}``, ``{due}`` and ``{leases}`` stand for the tables: see
+:class:`duly_postgres.names.Names`. ``due`` is called the line here.
+
+Plans are kept, and may have been made when the tables were small, or looked so: a queue that was
+emptied has no rows as far as the planner knows. So rows are found in ways that leave it no choice:
+by ``ANY (ARRAY(...))``, by ``LATERAL (... LIMIT 1)`` and by subqueries for single values, each with
+one index that serves it, and never by joins, for which it might read a whole table.
+"""
+# ruff: noqa: S608  # what is put together are constants of this package, never values
+
+from typing import Final
+
+from duly.record import Record
+from duly.store import SUSPECT_LAPSES
+
+__all__ = ["COLUMNS", "IN_LINE", "NOW", "SOON", "SUSPECT"]
+
+COLUMNS: Final = ", ".join(f"m.{name}" for name in Record._fields)
+"""A record is a row: its fields, in their order, are columns."""
+
+NOW: Final = "coalesce($1::timestamptz, statement_timestamp())"
+"""The time by a clock that was given, or the server's: its argument is always the first."""
+
+SOON: Final = "interval '5 seconds'"
+"""The longest nap of a scheduler: of what is due later than that nobody needs to be told."""
+
+SUSPECT: Final = f"m.lapses >= {SUSPECT_LAPSES}"
+
+IN_LINE: Final = f"""\
+LATERAL (
+    SELECT d.ctid, d.key FROM {{due}} AS d
+    WHERE d.suspect = ({SUSPECT}) AND d.due_at = m.due_at AND d.key = m.key LIMIT 1
+) AS d"""
+"""The place of a message in the line, where it has one."""

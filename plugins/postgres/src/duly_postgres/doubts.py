@@ -1,0 +1,44 @@
+"""What about a database and the way to it is less than safe, or slower than it could be."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from duly_postgres.connection import Executor
+from duly_postgres.names import Names
+
+__all__ = ["POOLED", "doubts"]
+
+POOLED: Final = (
+    "a transaction pooler stands before PostgreSQL: schedulers are not woken by what other "
+    "processes schedule and look every five seconds; give duly the address of the server itself"
+)
+
+_ASK: Final = """\
+SELECT
+    current_setting('synchronous_commit') AS synchronous_commit,
+    current_setting('fsync') AS fsync,
+    current_setting('full_page_writes') AS full_page_writes,
+    ARRAY(
+        SELECT relname::text FROM pg_class WHERE relpersistence = 'u' AND oid = ANY (
+            ARRAY['{messages}'::regclass, '{due}'::regclass, '{leases}'::regclass]::oid[]
+        )
+    ) AS unlogged"""
+
+
+async def doubts(db: Executor, names: Names) -> Sequence[str]:
+    """One sentence each; none when all is well."""
+    (row,) = await db.fetch(names(_ASK))
+    return list(_found(row))
+
+
+def _found(row: Any) -> Sequence[str]:
+    found = []
+    if row["synchronous_commit"] == "off":
+        found.append("synchronous_commit is off: what was accepted may be lost with the server")
+    found += [
+        f"{name} is off: the database may be damaged when the server dies"
+        for name in ("fsync", "full_page_writes")
+        if row[name] == "off"
+    ]
+    found += [f"the table {name} is unlogged: a crash empties it" for name in row["unlogged"]]
+    return found

@@ -1,0 +1,92 @@
+"""What PostgreSQL and its driver raise, in duly's words; the one place that translates."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import asyncpg
+import sqlalchemy.exc
+
+from duly import StoreError, StoreUnavailable
+
+__all__ = ["cause_of", "may_be_repeated", "translated"]
+
+_PASSING: Final = {
+    "08": "the connection was lost",
+    "25006": "it is a standby, which only reads",
+    "40": "others were in the way",
+    "53": "it has run out of resources",
+    "55P03": "another transaction holds a lock",
+    "57": "it stopped the statement or the connection",
+    "0A000": "a table was altered meanwhile",
+    "58": "its system failed",
+    "26000": "a pooler changed servers meanwhile",
+    "42P05": "a pooler changed servers meanwhile",
+}
+"""By SQLSTATE or its class: what may be over when it is tried again."""
+
+_LASTING: Final = {
+    "28": "this user is not let in: look at user, password and pg_hba.conf",
+    "3D000": "the database does not exist: create it",
+    "3F000": "the schema does not exist: create it",
+    "42501": "this user lacks a grant",
+    "42P01": "a table is missing: await client.migrate(), and look at table and schema",
+    "42883": "a function is missing: await client.migrate(), and look at table and schema",
+}
+
+_RAISED: Final = (
+    sqlalchemy.exc.SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    EOFError,
+)
+"""What the driver and SQLAlchemy raise; an error of ours is none of these."""
+
+_REPEATED: Final = ("40001", "40P01", "23505")
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What lies beneath SQLAlchemy's wrappings, which is the driver's own exception."""
+    while type(error).__module__.startswith("sqlalchemy.") and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def may_be_repeated(error: BaseException) -> bool:
+    """Whether the same transaction may succeed at once: somebody else was just a little faster."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
+
+
+@contextlib.contextmanager
+def translated(place: object) -> Iterator[None]:
+    """To be put around all that is asked of the driver.
+
+    Raises:
+        StoreUnavailable: for what trying again may cure.
+        StoreError: for everything else that the driver raises.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = cause_of(error)
+        if isinstance(cause, _RAISED):
+            raise _translation(place, cause) from error
+        raise
+
+
+def _translation(place: object, error: BaseException) -> StoreError:
+    told = f"PostgreSQL, {place}: "
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        for code in (state, state[:2]):
+            if code in _PASSING:
+                return StoreUnavailable(f"{told}{_PASSING[code]} ({error})")
+            if code in _LASTING:
+                return StoreError(f"{told}{_LASTING[code]} ({error})")
+        return StoreError(f"{told}refused ({error})")
+    if isinstance(error, sqlalchemy.exc.ArgumentError | sqlalchemy.exc.InvalidRequestError):
+        return StoreError(f"{told}refused ({error})")
+    reason = str(error) or "it does not answer"
+    return StoreUnavailable(f"{told}it cannot be reached ({reason})")

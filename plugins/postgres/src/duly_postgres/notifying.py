@@ -1,0 +1,116 @@
+"""Telling the schedulers of other processes that something came in, and hearing it from them."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from duly import StoreError
+from duly_postgres.connection import Connection
+from duly_postgres.connector import Connector
+from duly_postgres.errors import translated
+from duly_postgres.wakeups import Bell
+
+__all__ = ["Listener", "Notifier"]
+
+_SPACING: Final = 0.005  # seconds between two notes of one process
+_ALIVE: Final = 30.0  # seconds after which a silent connection is asked whether it is still there
+_PATIENCE: Final = 10.0  # seconds for its answer
+_PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before each new try, the last one for good
+
+
+class Notifier:
+    """Sends notes, one at a time: what comes in while one is under way shares the next.
+
+    Notes are sent after the commit and not in it, for those would make commits wait for each
+    other. One that gets lost costs a nap: no scheduler sleeps for longer than five seconds.
+    """
+
+    def __init__(self, send: Callable[[], Awaitable[object]]) -> None:
+        self._send = send
+        self._wanted = False
+        self._sending: asyncio.Task[None] | None = None
+
+    def tell(self) -> None:
+        """Send a note, soon."""
+        self._wanted = True
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.ensure_future(self._send_all())
+
+    async def close(self) -> None:
+        """Return when all notes are sent that were wanted."""
+        sending, self._sending = self._sending, None
+        if sending is not None and not sending.done():
+            await asyncio.wait([sending])
+
+    async def _send_all(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            with contextlib.suppress(StoreError):
+                await self._send()
+            if self._sending is not None:
+                await asyncio.sleep(_SPACING)
+
+
+class Listener:
+    """Rings a bell for each note, on a connection of its own that is made again when it drops."""
+
+    def __init__(self, connector: Connector, channel: str, bell: Bell) -> None:
+        self._connector = connector
+        self._channel = channel
+        self._bell = bell
+        self._task: asyncio.Task[None] | None = None
+        self.trouble: StoreError | None = None
+        """Why nothing can be heard at present; None when all is well, or nobody listens."""
+
+    def start(self) -> None:
+        """Listen from now on; again does nothing."""
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._listen())
+
+    async def close(self) -> None:
+        """Listen no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _listen(self) -> None:
+        failures = 0
+        while True:
+            try:
+                with translated(self._channel):
+                    connection = await self._connector.connect()
+                    if connection.pooled:  # where notes do not arrive
+                        await connection.close()
+                        return
+                    try:
+                        await self._hear(connection)
+                    finally:
+                        await connection.close()
+            except StoreError as error:
+                failures = 0 if self.trouble is None else failures + 1
+                self.trouble = error
+            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+
+    async def _hear(self, connection: Connection) -> None:
+        """Listen until the connection is lost, which raises."""
+        driver, lost = connection.driver, asyncio.Event()
+
+        def note(*_: Any) -> None:
+            self._bell.ring()
+
+        driver.add_termination_listener(lambda _: lost.set())
+        await driver.add_listener(self._channel, note)
+        self.trouble = None
+        self._bell.ring()  # something may have come in while nobody listened
+        while not lost.is_set():
+            try:
+                await asyncio.wait_for(lost.wait(), _ALIVE)
+            except TimeoutError:
+                try:
+                    await asyncio.wait_for(driver.execute("SELECT 1"), _PATIENCE)
+                except TimeoutError as error:
+                    connection.terminate()
+                    raise StoreError("the connection that listens does not answer") from error
+        raise StoreError("the connection that listened was lost")

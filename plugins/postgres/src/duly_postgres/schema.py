@@ -1,0 +1,108 @@
+"""How a database gets the tables, and how it is found out that it has them."""
+# ruff: noqa: S608  # what is put together are constants of this package, never values
+
+from collections.abc import Sequence
+from typing import Final
+
+from duly import StoreError
+from duly.record import Record
+from duly_postgres.connection import Connection
+from duly_postgres.ddl import STEPS, VERSION
+from duly_postgres.names import Names
+
+__all__ = ["migrate", "prepare"]
+
+_FOUND: Final = """\
+SELECT c.relname FROM pg_class AS c
+WHERE c.relnamespace = to_regnamespace($1) AND c.relname = ANY ($2::text[]) ORDER BY c.relname"""
+
+_VERSIONS: Final = "SELECT max(version) AS version, max(usable_from) AS usable_from FROM {version}"
+
+_PROBE: Final = f"""\
+SELECT FROM
+    (SELECT key, due_at, lapses, dead, {", ".join(Record._fields)} FROM {{messages}} LIMIT 0) AS m,
+    (SELECT suspect, due_at, key FROM {{due}} LIMIT 0) AS d,
+    (SELECT token, expires_at, owner, keys FROM {{leases}} LIMIT 0) AS l"""
+"""It succeeds where the tables have the columns that are needed."""
+
+_LACKING: Final = """\
+SELECT privilege || ' ON ' || name AS lacking
+FROM (VALUES ('{messages}'), ('{due}'), ('{leases}')) AS tables (name),
+    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+WHERE NOT has_table_privilege(name, privilege)
+UNION ALL SELECT 'SELECT ON {version}' WHERE NOT has_table_privilege('{version}', 'SELECT')"""
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock($1::bigint)"
+
+
+async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[str]:
+    """The statements that bring the schema up to date; run, unless ``dry_run``.
+
+    Of several who start at once one runs them, and the others find them done.
+    """
+    if dry_run:
+        return _from(await _version(db, names), names)
+    async with db.transaction():
+        await db.fetch(_LOCK, names.lock)
+        statements = _from(await _version(db, names), names)
+        for statement in statements:
+            await db.fetch(statement)
+    return statements
+
+
+async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> None:
+    """See that the schema is current and that all of it may be used; make it if that is wanted.
+
+    Raises:
+        StoreError: it is not; the text says what to run.
+    """
+    version = await _version(db, names)
+    if version < VERSION:
+        if not auto_migrate:
+            state = f"is of version {version}, not {VERSION}" if version else "is not there"
+            raise StoreError(
+                f"PostgreSQL, {names}: the schema {state}: run what migrate(dry_run=True) lists, "
+                "or await client.migrate(), as a user who may make tables"
+            )
+        await migrate(db, names, dry_run=False)
+    if lacking := [row["lacking"] for row in await db.fetch(names(_LACKING))]:
+        raise StoreError(
+            f"PostgreSQL, {names}: this user may not do all that is needed: "
+            f"GRANT {'; GRANT '.join(lacking)} to it"
+        )
+
+
+def _from(version: int, names: Names) -> Sequence[str]:
+    return [names(statement) for step in STEPS[version:] for statement in step]
+
+
+async def _version(db: Connection, names: Names) -> int:
+    """Of the schema that is there: 0 for none, at most :data:`VERSION`."""
+    tables = [names.table, *(f"{names.table}_{each}" for each in ("due", "leases", "version"))]
+    found = [row["relname"] for row in await db.fetch(_FOUND, f'"{names.schema}"', tables)]
+    if not found:
+        return 0
+    if f"{names.table}_version" not in found:
+        raise _foreign(names, found, "there is no table of versions")
+    try:
+        (row,) = await db.fetch(names(_VERSIONS))
+        version, usable_from = row["version"], row["usable_from"]
+        if isinstance(usable_from, int) and usable_from > VERSION:
+            raise StoreError(
+                f"PostgreSQL, {names}: its schema is usable from version {usable_from} on, this "
+                f"duly-postgres has version {VERSION}: upgrade it"
+            )
+        if version == VERSION:
+            await db.fetch(names(_PROBE))
+    except db.WRONG_TABLE as error:
+        raise _foreign(names, found, str(error)) from error
+    if not isinstance(version, int):
+        raise _foreign(names, found, "it names no version")
+    return min(version, VERSION)
+
+
+def _foreign(names: Names, found: Sequence[str], reason: str) -> StoreError:
+    return StoreError(
+        f"PostgreSQL, {names}: it has tables that are not what duly makes ({', '.join(found)}: "
+        f"{reason}): choose another table or schema, or remove them"
+    )

@@ -1,0 +1,73 @@
+"""The statements that end claims."""
+# ruff: noqa: S608  # what is put together are constants of this package, never values
+
+from typing import Final
+
+from duly.record import Record
+from duly_postgres.columns import COLUMNS, NOW, SOON, SUSPECT
+
+__all__ = ["HOLD", "INSERT_DEAD", "IS_TAKEN", "LOAD", "SETTLE"]
+
+# With FOR UPDATE, here and below: who cancels a message meanwhile goes first or last, so that no
+# place in the line is left of one that is gone.
+SETTLE: Final = f"""\
+WITH held AS MATERIALIZED (
+    SELECT keys FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE
+), settled AS MATERIALIZED (
+    SELECT key FROM held, unnest(held.keys) AS key WHERE $3::bigint[] IS NULL OR key = ANY ($3)
+), narrowed AS (
+    UPDATE {{leases}} SET keys = ARRAY(
+        SELECT key FROM unnest(keys) AS key WHERE key <> ALL ($3)
+    )
+    WHERE token = $2 AND $3 IS NOT NULL AND EXISTS (SELECT FROM settled)
+), ended AS (
+    DELETE FROM {{leases}} WHERE token = $2 AND $3 IS NULL AND EXISTS (SELECT FROM held)
+), delivered AS (
+    DELETE FROM {{messages}} WHERE key = ANY (ARRAY(
+        SELECT key FROM settled WHERE key <> ALL ($4::bigint[])
+    ))
+), released AS MATERIALIZED (
+    SELECT m.key, ($6::timestamptz[])[array_position($5, m.key)] AS at, {SUSPECT} AS suspect
+    FROM {{messages}} AS m
+    WHERE m.key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($5::bigint[]))) FOR UPDATE
+), moved AS (
+    UPDATE {{messages}} SET due_at = ($6)[array_position($5, key)]
+    WHERE key = ANY (ARRAY(SELECT key FROM released)) AND due_at <> ($6)[array_position($5, key)]
+), put_back AS (
+    UPDATE {{messages}} AS m SET lapses = 0, (
+        due_at, next_attempt_at, scheduled_at, retry_count, occurrence_count, last_error
+    ) = (
+        SELECT ($8::timestamptz[])[p], ($8)[p], ($9::timestamptz[])[p], ($10::bigint[])[p],
+            ($11::bigint[])[p], ($12::text[])[p]
+        FROM array_position($7, m.key) AS p
+    )
+    WHERE m.key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($7::bigint[])))
+    RETURNING m.key, m.due_at
+), buried AS (
+    UPDATE {{messages}} SET dead = 1, last_error = ($14::text[])[array_position($13, key)]
+    WHERE key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($13::bigint[])))
+), lined_up AS (
+    INSERT INTO {{due}} (suspect, due_at, key)
+    SELECT suspect, at, key FROM released UNION ALL SELECT false, due_at, key FROM put_back
+    RETURNING due_at
+)
+SELECT
+    EXISTS (SELECT FROM held) AS valid,
+    coalesce((SELECT min(due_at) <= {NOW} + {SOON} FROM lined_up), false) AS soon"""
+"""Settles a lease $2, or just the keys $3 of it.
+
+All but $4 were delivered. $5 and $6 are released, $7 to $12 put back with new counters, $13 and
+$14 buried: parallel arrays, keys first.
+"""
+
+HOLD: Final = f"SELECT keys FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE"
+
+LOAD: Final = f"""\
+SELECT m.key, {COLUMNS} FROM {{messages}} AS m WHERE m.key = ANY ($1::bigint[])
+ORDER BY m.key FOR UPDATE"""
+
+IS_TAKEN: Final = "SELECT FROM {messages} WHERE id = $1"
+
+INSERT_DEAD: Final = f"""\
+INSERT INTO {{messages}} (dead, due_at, {", ".join(Record._fields)})
+VALUES (1, $1, {", ".join(f"${n + 2}" for n in range(len(Record._fields)))})"""

@@ -1,0 +1,169 @@
+"""The statements of callers: put, cancel, reschedule, get, list, stats.
+
+Those that serve a caller's own transaction pass no moments to and fro but as text and as whole
+microseconds, so that it does not matter how that connection shows them.
+"""
+# ruff: noqa: S608  # what is put together are constants of this package, never values
+
+from typing import Final
+
+from duly.record import Record
+from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON
+
+__all__ = [
+    "FIND",
+    "GIVEN_COLUMNS",
+    "IN_LEASES",
+    "LISTED",
+    "MOVE",
+    "NOTIFY",
+    "NOTIFY_WITHIN",
+    "PUT",
+    "PUT_WITHIN",
+    "REMOVE",
+    "STATE",
+    "STATS",
+    "WAITING",
+]
+
+_COUNTERS: Final = ("retry_count", "occurrence_count", "last_error")
+
+GIVEN_COLUMNS: Final = tuple(name for name in Record._fields if name not in _COUNTERS)
+"""What a message brings with it when it is stored; its counters start anew."""
+
+_TYPES: Final = {
+    "format": "smallint",
+    "payload": "bytea",
+    "metadata": "bytea",
+    "scheduled_at": "timestamptz",
+    "created_at": "timestamptz",
+    "expires_at": "timestamptz",
+    "next_attempt_at": "timestamptz",
+    "trace_context": "bytea",
+}
+
+_TEXT_NOW: Final = "coalesce($1::text::timestamptz, statement_timestamp())"
+
+_GIVEN: Final = ", ".join(
+    f"${n + 3}::{_TYPES.get(c, 'text')}[]" for n, c in enumerate(GIVEN_COLUMNS)
+)
+
+_FROM_ARRAYS: Final = f"""\
+SELECT * FROM unnest($2::integer[], {_GIVEN})
+WITH ORDINALITY AS given (group_number, {", ".join(GIVEN_COLUMNS)}, place)"""
+
+_FROM_JSON: Final = f"""\
+SELECT group_number, {
+    ", ".join(
+        f"decode({name}, 'base64') AS {name}" if _TYPES.get(name) == "bytea" else name
+        for name in GIVEN_COLUMNS
+    )
+}, place
+FROM json_to_recordset($2::text::json) AS given (group_number integer, place integer, {
+    ", ".join(
+        f"{name} {_TYPES.get(name, 'text').replace('bytea', 'text')}" for name in GIVEN_COLUMNS
+    )
+})"""
+
+
+def _put(given: str, now: str) -> str:
+    """Store groups of messages, each whole or not at all; which were refused, and if one is due."""
+    return f"""\
+WITH given AS MATERIALIZED (
+    {given}
+), stored AS MATERIALIZED (
+    SELECT given.place, given.group_number, m.created_at = given.created_at AS is_repeat
+    FROM given CROSS JOIN LATERAL (
+        SELECT created_at FROM {{messages}} WHERE id = given.id LIMIT 1
+    ) AS m
+), added AS (
+    INSERT INTO {{messages}} (due_at, {", ".join(GIVEN_COLUMNS)})
+    SELECT next_attempt_at, {", ".join(GIVEN_COLUMNS)} FROM given
+    WHERE place <> ALL (ARRAY(SELECT place FROM stored))
+        AND group_number <> ALL (ARRAY(SELECT group_number FROM stored WHERE NOT is_repeat))
+    ORDER BY place
+    RETURNING due_at, key
+), lined_up AS (
+    INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM added
+)
+SELECT
+    ARRAY(SELECT DISTINCT group_number FROM stored WHERE NOT is_repeat) AS refused,
+    coalesce((SELECT min(due_at) <= {now} + {SOON} FROM added), false) AS soon"""
+
+
+PUT: Final = _put(_FROM_ARRAYS, NOW)
+"""Takes the columns as arrays. A unique violation: somebody else was storing the same id."""
+
+PUT_WITHIN: Final = _put(_FROM_JSON, _TEXT_NOW)
+"""Takes an array of objects as JSON, which any connection passes on."""
+
+# In one order, so that two who hold some messages each do not wait for each other; not in that of
+# an index, which might then be read from end to end.
+FIND: Final = """\
+SELECT key, id, dead > 0 AS dead, (extract(epoch FROM created_at) * 1000000)::bigint AS created_at
+FROM {messages} WHERE id = ANY ($1::text[]) ORDER BY key + 0 FOR UPDATE"""
+
+# Places in the line are made and removed, never altered, so that each stays where it is.
+WAITING: Final = f"""\
+SELECT key FROM {{due}} WHERE ctid = ANY (ARRAY(
+    SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = ANY ($1::bigint[])
+)) FOR UPDATE"""
+"""Which of some messages, held by FIND, are in the line; they are held there too."""
+
+REMOVE: Final = f"""\
+WITH left_line AS (
+    DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
+        SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = ANY ($1::bigint[])
+    ))
+)
+DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
+
+MOVE: Final = f"""\
+WITH left_line AS (
+    DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
+        SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = $2::bigint
+    ))
+), moved AS (
+    UPDATE {{messages}} SET
+        key = DEFAULT,
+        due_at = coalesce($3::text::timestamptz, scheduled_at),
+        scheduled_at = coalesce($3::text::timestamptz, scheduled_at),
+        next_attempt_at = coalesce($3::text::timestamptz, scheduled_at),
+        retry_count = 0, lapses = 0, last_error = NULL, dead = 0
+    WHERE key = $2::bigint RETURNING due_at, key
+)
+INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM moved
+RETURNING due_at <= {_TEXT_NOW} + {SOON} AS soon"""
+"""Moves a message to the moment $3, or to the one it was scheduled for, under a new key."""
+
+# What is told is not worth a wait for the disk.
+NOTIFY: Final = """\
+SELECT set_config('synchronous_commit', 'off', true), pg_notify('{channel}', '')"""
+
+NOTIFY_WITHIN: Final = "SELECT pg_notify('{channel}', '')"
+
+STATE: Final = "CASE WHEN m.dead > 0 THEN 2 WHEN d.key IS NOT NULL THEN 0 ELSE 1 END"
+"""0: scheduled, 2: dead, 1: neither in the line nor dead, so in somebody's hands."""
+
+LISTED: Final = f"""\
+SELECT m.key, {STATE} AS state, {COLUMNS}
+FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true"""
+
+IN_LEASES: Final = "m.key = ANY (ARRAY(SELECT unnest(keys) FROM {leases}))"
+
+STATS: Final = f"""\
+SELECT
+    (SELECT count(*) FROM {{due}}) AS scheduled,
+    (
+        SELECT count(*) FROM {{leases}}, unnest(keys) AS held
+        WHERE (SELECT m.key FROM {{messages}} AS m WHERE m.key = held) IS NOT NULL
+    ) AS claimed,
+    (SELECT count(*) FROM {{messages}} WHERE dead > 0) AS dead,
+    ARRAY(
+        SELECT (SELECT due_at FROM {{due}} WHERE suspect = lane AND due_at <= {NOW}
+            ORDER BY due_at, key LIMIT 1) FROM unnest(ARRAY[false, true]) AS lane
+    ) AS oldest,
+    ARRAY(
+        SELECT (SELECT due_at FROM {{due}} WHERE suspect = lane AND due_at > {NOW}
+            ORDER BY due_at, key LIMIT 1) FROM unnest(ARRAY[false, true]) AS lane
+    ) AS coming"""

@@ -1,0 +1,229 @@
+"""The store: every verb of the contract, each one statement or one transaction."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from duly import Filter, InvalidArgument, Message, State, Stats
+from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly_postgres import claiming, listing, schema, settling, storing
+from duly_postgres.connection import Executor
+from duly_postgres.desk import Desk
+from duly_postgres.doubts import POOLED, doubts
+from duly_postgres.names import Names
+from duly_postgres.within import accepts, executor
+
+__all__ = ["PostgresStore"]
+
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """Keeps messages in tables: ``Scheduler(PostgresStore(engine), transport)``.
+
+    ``engine`` is an :class:`~sqlalchemy.ext.asyncio.AsyncEngine` for ``postgresql+asyncpg``. The
+    store makes connections through it, at most six, which are its own, and leaves it open.
+    ``table`` is the name of the table of messages and the beginning of all others, ``schema``
+    where they are, None for the first of the search path. ``auto_migrate`` false makes nothing:
+    see :meth:`migrate`. ``clock`` None is the server's. :class:`duly.store.Store` tells what each
+    verb does.
+
+    Raises:
+        InvalidArgument: no such engine, or a name that cannot be used.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        table: str = "scheduled_messages",
+        schema: str | None = None,
+        auto_migrate: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        if not isinstance(engine, AsyncEngine) or engine.dialect.driver != "asyncpg":
+            raise InvalidArgument(
+                "a PostgresStore takes an AsyncEngine: "
+                f'create_async_engine("postgresql+asyncpg://..."), not {type(engine).__name__}'
+            )
+        self._clock = clock
+        self._auto_migrate = auto_migrate
+        self._desk = Desk(engine, Names(table, schema))
+        self._mark = claiming.Mark()
+
+    def __repr__(self) -> str:
+        return f"PostgresStore({self._desk.place!s})"
+
+    async def open(self) -> None:
+        """Connect, and see that the tables are there; make them if ``auto_migrate`` is true."""
+        await self._desk.open(
+            lambda db, names: schema.prepare(db, names, auto_migrate=self._auto_migrate)
+        )
+
+    async def close(self) -> None:
+        """Let the calls under way end and close the connections; the engine stays open."""
+        await self._desk.close()
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """Store groups of messages, each whole or not at all."""
+        put = storing.put if within is None else storing.put_within
+        outcomes = await self._change(
+            lambda db: put(db, self._desk.names, self._now(), groups), within
+        )
+        self._mark.came_in(message for group in groups for message in group.messages)
+        return outcomes
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        """Remove messages; the state each was found in."""
+
+        async def cancel(db: Executor) -> tuple[Sequence[State | None], bool]:
+            return await storing.cancel(db, self._desk.names, ids, of_state), False
+
+        return await self._change(cancel, within)
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """Move a message found in ``of_state``; the state it was found in."""
+        found = await self._change(
+            lambda db: storing.reschedule(
+                db, self._desk.names, self._now(), id=id, at=at, of_state=of_state
+            ),
+            within,
+        )
+        self._mark.forget()
+        return found
+
+    async def get(self, id: str) -> Message | None:
+        """The message of that id, None when there is none."""
+        return await self._desk.callers.run(lambda db: listing.get(db, self._desk.names, id))
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        """The messages that match, by ``(scheduled_at, id)``."""
+        return await self._desk.callers.run(
+            lambda db: listing.list_(db, self._desk.names, filter, from_key)
+        )
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        """First the settles, then up to ``limit`` due messages for ``lease``."""
+        names = self._desk.names
+        plain = all(map(settling.is_plain, settle))
+
+        async def claim(db: Executor) -> tuple[Batch, bool]:
+            return await claiming.claim(
+                db,
+                names,
+                self._now(),
+                self._mark,
+                limit=limit,
+                lease=lease,
+                owner=owner,
+                suspects=suspects,
+                delivered=[each.token for each in settle] if plain else (),
+            )
+
+        async def work(db: Executor) -> tuple[Batch, bool]:
+            if plain:
+                return await claim(db)
+            async with db.transaction():
+                settled, soon = await self._settle(db, settle)
+                batch, recovered = await claim(db)
+            return claiming.with_settled(batch, settled), soon or recovered
+
+        async def undo(db: Executor, outcome: tuple[Batch, bool]) -> None:
+            await claiming.give_back(db, names, outcome[0])
+
+        batch, soon = await self._desk.schedulers.run(work, undo=undo)
+        if soon:
+            self._desk.notifier.tell()
+        return batch
+
+    async def renew(
+        self, tokens: Sequence[Token], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
+        return await self._desk.schedulers.run(
+            lambda db: claiming.renew(db, self._desk.names, self._now(), tokens, lease)
+        )
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Settle without a claim; False for a token that is not valid."""
+
+        async def work(db: Executor) -> tuple[Sequence[bool], bool]:
+            if len(settles) <= 1:
+                return await self._settle(db, settles)
+            async with db.transaction():
+                return await self._settle(db, settles)
+
+        settled, soon = await self._desk.schedulers.run(work)
+        if soon:
+            self._desk.notifier.tell()
+        return settled
+
+    async def stats(self) -> Stats:
+        """How much there is, from the narrow tables."""
+        return await self._desk.callers.run(
+            lambda db: listing.stats(db, self._desk.names, self._now())
+        )
+
+    async def wait_for_change(self) -> None:
+        """Return when something came in that may be due earlier, stored by whichever process.
+
+        Behind a transaction pooler only what this object stores is heard of.
+        """
+        self._desk.listen()
+        await self._desk.bell.wait()
+
+    def accepts(self, within: object) -> bool:
+        """Whether ``within`` is a session or connection of SQLAlchemy, or one of asyncpg."""
+        return accepts(within)
+
+    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
+        """The statements that bring the schema up to date; run, unless ``dry_run``."""
+        return await self._desk.apart(lambda db, names: schema.migrate(db, names, dry_run=dry_run))
+
+    async def check(self) -> Sequence[str]:
+        """What about the database and the way to it is less than safe, one sentence each."""
+        found = list(await self._desk.callers.run(lambda db: doubts(db, self._desk.names)))
+        if self._desk.pooled:
+            found.append(POOLED)
+        if self._desk.deaf is not None:
+            found.append(f"schedulers are not woken at present ({self._desk.deaf})")
+        return found
+
+    def _now(self) -> datetime | None:
+        return None if self._clock is None else self._clock()
+
+    async def _settle(self, db: Executor, settles: Sequence[Settle]) -> tuple[Sequence[bool], bool]:
+        outcomes = [await settling.settle(db, self._desk.names, self._now(), e) for e in settles]
+        soon = any(soon for _, soon in outcomes)
+        if soon:
+            self._mark.forget()
+        return [valid for valid, _ in outcomes], soon
+
+    async def _change(
+        self, work: Callable[[Executor], Awaitable[tuple[T, bool]]], within: Any
+    ) -> T:
+        """What a caller's verb brings, having told schedulers if something is due soon."""
+        if within is not None:
+            return await self._desk.within(work, await executor(within))
+        outcome, soon = await self._desk.callers.run(work)
+        if soon:
+            self._desk.notifier.tell()
+        return outcome

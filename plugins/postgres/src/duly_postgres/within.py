@@ -1,0 +1,83 @@
+"""The caller's own transaction: an SQLAlchemy session or connection, or one of asyncpg."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+
+from duly import InvalidArgument
+from duly_postgres.connection import Executor, Row
+
+__all__ = ["accepts", "executor"]
+
+_KINDS = (asyncpg.Connection, PoolConnectionProxy, AsyncConnection, AsyncSession)
+_NAMED = "an AsyncSession or AsyncConnection of SQLAlchemy, or an asyncpg connection"
+
+
+def accepts(within: object) -> bool:
+    """Whether ``within`` is of a kind that :func:`executor` takes."""
+    return isinstance(within, (*_KINDS, async_scoped_session))
+
+
+async def executor(within: Any) -> Executor:
+    """Where statements run in the caller's transaction.
+
+    Raises:
+        InvalidArgument: no connection, one to something else, or one that is closed or in no
+            transaction.
+    """
+    if isinstance(within, asyncpg.Connection | PoolConnectionProxy):
+        if within.is_closed():
+            raise InvalidArgument("within is a connection that is closed")
+        if not within.is_in_transaction():
+            raise InvalidArgument(
+                "within is a connection that is in no transaction: call this inside "
+                "async with connection.transaction()"
+            )
+        return _Driver(within)
+    if isinstance(within, AsyncSession | async_scoped_session):
+        within = await within.connection()
+    if not isinstance(within, AsyncConnection):
+        raise InvalidArgument(f"within must be {_NAMED}, not {type(within).__name__}")
+    if within.closed:
+        raise InvalidArgument("within is a connection that is closed")
+    if within.dialect.driver != "asyncpg":
+        raise InvalidArgument(
+            f"within is a connection by {within.dialect.name}+{within.dialect.driver}; it must be "
+            "by postgresql+asyncpg"
+        )
+    return _Core(within)
+
+
+class _Driver:
+    """A transaction on a connection of asyncpg."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: str, *arguments: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._connection.fetch(
+            statement, *arguments, record_class=asyncpg.Record
+        )
+        return rows
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        savepoint: AbstractAsyncContextManager[Any] = self._connection.transaction()
+        return savepoint
+
+
+class _Core:
+    """A transaction on a connection of SQLAlchemy, begun by it if there is none."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: str, *arguments: Any) -> Sequence[Row]:
+        result = await self._connection.exec_driver_sql(statement, arguments)
+        return result.all() if result.returns_rows else ()
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        return self._connection.begin_nested()

@@ -1,0 +1,122 @@
+"""What callers look at: one message, pages of them, counts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from duly import Filter, Message, State, Stats
+from duly.moment import from_microseconds
+from duly_redis.calls import Calls, script
+from duly_redis.keys import Shard, home
+from duly_redis.values import Kept, moment, show
+from duly_redis.walking import PAGE, storable, walk
+
+__all__ = ["Listing"]
+
+_READ: Final = script("read")
+_HELD: Final = script("held")
+_STATS: Final = script("stats")
+_FIELDS: Final = 5  # that a script reads of each
+
+
+class Listing:
+    """Looks into all shards."""
+
+    def __init__(self, calls: Calls, shards: Sequence[Shard]) -> None:
+        self._calls = calls
+        self._shards = shards
+
+    async def read(self, ids: Sequence[str]) -> Sequence[Kept | None]:
+        """What is kept under each id, None for an unknown one."""
+        found: dict[str, Kept] = {}
+        for shard, group in self.by_shard(ids):
+            for start in range(0, len(group), PAGE):
+                page = group[start : start + PAGE]
+                answer = await self._calls.run(_READ, shard, 0, page)
+                for number, id in enumerate(page):
+                    value, *rest = answer[number * _FIELDS : (number + 1) * _FIELDS]
+                    if value is not None:
+                        found[id] = Kept(id, value, *rest)
+        return [found.get(id) for id in ids]
+
+    async def find(self, filter: Filter, from_key: tuple[datetime, str] | None) -> list[Message]:
+        """The messages that match, in order."""
+        found: list[Message] = []
+        skip, seen = filter.offset, set[str]()
+        async for message in self._all(filter, from_key):
+            if message.id in seen or not _matches(message, filter, from_key):
+                continue
+            seen.add(message.id)
+            if skip:
+                skip -= 1
+                continue
+            found.append(message)
+            if len(found) == filter.limit:
+                break
+        return found
+
+    async def stats(self, clock: int) -> Stats:
+        """Counts and first moments of all shards."""
+        scheduled = claimed = dead = 0
+        oldest: list[int] = []
+        coming: list[int] = []
+        for now, kept, in_line, buried, *moments in await asyncio.gather(
+            *(self._calls.run(_STATS, shard, clock) for shard in self._shards)
+        ):
+            scheduled, dead = scheduled + in_line, dead + buried
+            claimed += kept - in_line - buried
+            firsts = [moment(each) for each in moments[:2] if each]
+            oldest += [each for each in firsts if each <= now]
+            coming += [moment(each) for each in moments[2:] if each]
+        return Stats(
+            scheduled=scheduled,
+            claimed=max(claimed, 0),
+            dead=dead,
+            oldest_due=from_microseconds(min(oldest)) if oldest else None,
+            next_due=from_microseconds(min(coming)) if coming else None,
+        )
+
+    def by_shard(self, ids: Sequence[str]) -> Sequence[tuple[Shard, Sequence[str]]]:
+        """The ids that each shard may have, for those that may have some."""
+        groups: dict[int, list[str]] = {}
+        for id in (id for id in ids if storable(id)):
+            groups.setdefault(home(id, len(self._shards)), []).append(id)
+        return [(self._shards[number], group) for number, group in groups.items()]
+
+    async def _all(
+        self, filter: Filter, from_key: tuple[datetime, str] | None
+    ) -> AsyncIterator[Message]:
+        """What may match, in order."""
+        if filter.state is State.CLAIMED:
+            held = await asyncio.gather(
+                *(self._calls.run(_HELD, shard, 0) for shard in self._shards)
+            )
+            claimed = [member.partition(b"\n")[2].decode() for each in held for member in each]
+            for message in sorted(await self._shown(claimed), key=_place):
+                yield message
+            return
+        size = PAGE
+        if filter.limit is not None and filter.state is None:
+            size = min(PAGE, filter.offset + filter.limit)
+        async for ids in walk(self._calls, self._shards, filter, from_key, size):
+            for message in sorted(await self._shown(ids), key=_place):
+                yield message
+
+    async def _shown(self, ids: Sequence[str]) -> Sequence[Message]:
+        return [show(kept) for kept in await self.read(ids) if kept is not None]
+
+
+def _matches(message: Message, filter: Filter, from_key: tuple[datetime, str] | None) -> bool:
+    """Whether it matches by now, and exactly."""
+    return (
+        (filter.state is None or message.state is filter.state)
+        and (filter.event_name is None or message.event_name == filter.event_name)
+        and (filter.before is None or message.scheduled_at <= filter.before)
+        and (filter.after is None or message.scheduled_at >= filter.after)
+        and (from_key is None or _place(message) > from_key)
+    )
+
+
+def _place(message: Message) -> tuple[datetime, str]:
+    return message.scheduled_at, message.id

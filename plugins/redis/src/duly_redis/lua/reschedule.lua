@@ -1,0 +1,19 @@
+-- Moves a message that was looked at before. args: now, id, the line it had then, the state it
+-- must be in, due time, time for the index, changes. 1, or 0 when it is not as it was.
+
+local id, line, of_state, at, listed, changed = args[2], args[3], args[4], args[5], args[6], args[7]
+local value = redis.call('HGET', messages, id)
+local member = line .. '\n' .. id
+if not value or member_of(id, value) ~= member or state_of(id, member) ~= of_state then
+  return 0
+end
+remove(id, value)
+local event = string.sub(line, 13)
+local moved = line_of(take_numbers(1) + 1, event)
+redis.call('HSET', messages, id, moved .. string.sub(value, #line + 1))
+redis.call('HSET', changes, moved .. '\n' .. id, changed)
+redis.call('ZADD', due, at, moved .. '\n' .. id)
+enter({ [string.sub(event, 2)] = { listed, id } })
+stands(at)
+wake('')
+return 1

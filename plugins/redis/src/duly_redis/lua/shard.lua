@@ -1,0 +1,152 @@
+-- Stands in front of every script: the keys of a shard, its time, and what several scripts do.
+--
+-- A member names one scheduling: twelve hexadecimal digits that count up, "-" or "*" (the latter
+-- for what recurs), the event name, a line feed, the id. A message is kept under its id as the
+-- same line, the line of its creation, and its record, which no script looks into.
+
+local due, suspects, messages, changes, lapses = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local dead, reasons, leases, ends, withdrawn = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local names, numbers = KEYS[11], KEYS[12]
+local base = string.sub(due, 1, -4)
+local args, channel = cmsgpack.unpack(ARGV[1]), ARGV[2]
+
+local SCHEDULED, CLAIMED, DEAD = 0, 1, 2
+local SUSPECT_LAPSES = 2
+local SLICE = 4000 -- arguments that a command may have here; Lua gives up at 8,000
+
+local now = args[1]
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+
+local function write(command, key, list)
+  for first = 1, #list, SLICE do
+    redis.call(command, key, unpack(list, first, math.min(first + SLICE - 1, #list)))
+  end
+end
+
+local function read(command, key, list)
+  if #list <= SLICE then
+    return #list > 0 and redis.call(command, key, unpack(list)) or {}
+  end
+  local found = {}
+  for first = 1, #list, SLICE do
+    local last = math.min(first + SLICE - 1, #list)
+    for _, each in ipairs(redis.call(command, key, unpack(list, first, last))) do
+      found[#found + 1] = each
+    end
+  end
+  return found
+end
+
+local function exists(key)
+  return redis.call('EXISTS', key) == 1
+end
+
+-- The score of the first of a sorted set, false when it is empty.
+local function head(key)
+  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return first[2] and tonumber(first[2])
+end
+
+local function index(event)
+  return base .. 'name:' .. event
+end
+
+-- Adds what lists of scores and ids by event name hold to the indexes.
+local function enter(by_name)
+  for event, list in pairs(by_name) do
+    write('ZADD', index(event), list)
+    redis.call('SADD', names, event)
+  end
+end
+
+-- Takes what lists of ids by event name hold out of the indexes.
+local function leave(by_name)
+  for event, ids in pairs(by_name) do
+    local key = index(event)
+    write('ZREM', key, ids)
+    if not exists(key) then
+      redis.call('SREM', names, event)
+    end
+  end
+end
+
+-- The list of an event name among others, made if need be.
+local function list_of(by_name, event)
+  local list = by_name[event]
+  if not list then
+    list = {}
+    by_name[event] = list
+  end
+  return list
+end
+
+-- The event name and the id in a member; of what is none, nothing that anything is called.
+local function parts(member)
+  local feed = string.find(member, '\n', 14, true)
+  if not feed then
+    return '', ''
+  end
+  return string.sub(member, 14, feed - 1), string.sub(member, feed + 1)
+end
+
+-- The member of what is kept under an id.
+local function member_of(id, value)
+  local feed = string.find(value, '\n', 14, true)
+  return (feed and string.sub(value, 1, feed) or value .. '\n') .. id
+end
+
+local function state_of(id, member)
+  if redis.call('ZSCORE', due, member) or redis.call('ZSCORE', suspects, member) then
+    return SCHEDULED
+  end
+  return redis.call('ZSCORE', dead, id) and DEAD or CLAIMED
+end
+
+-- Removes a message; the state it was in. Of one that is claimed the mark stays for its holder.
+local function remove(id, value)
+  local member = member_of(id, value)
+  local state = state_of(id, member)
+  if state == SCHEDULED then
+    redis.call('ZREM', due, member)
+    redis.call('ZREM', suspects, member)
+  elseif state == DEAD then
+    redis.call('ZREM', dead, id)
+    redis.call('HDEL', reasons, id)
+  else
+    redis.call('SADD', withdrawn, member)
+  end
+  redis.call('HDEL', messages, id)
+  redis.call('HDEL', changes, member)
+  redis.call('HDEL', lapses, member)
+  leave({ [parts(member)] = { id } })
+  return state
+end
+
+-- Numbers for so many schedulings: the last that was given away before.
+local function take_numbers(count)
+  return redis.call('INCRBY', numbers, count) - count
+end
+
+local function line_of(number, event)
+  return string.format('%012x', number) .. event
+end
+
+local earliest = false
+local before = head(due)
+
+-- To be told of everything that was put in line.
+local function stands(moment)
+  if not earliest or moment < earliest then
+    earliest = moment
+  end
+end
+
+-- Wakes who sleeps until the head of the line that was, if there is an earlier one by now.
+local function wake(by)
+  if earliest and (not before or earliest < before) then
+    redis.call('PUBLISH', channel, by)
+  end
+end

@@ -1,0 +1,50 @@
+-- Walks along indexes. args: now, where: the name of an event, false for all events, or true for
+-- the dead; the first time; the id to start behind at that time, or false; how many of each index.
+-- For each index ids and times in turn.
+
+local where, first, from_id, count = args[2], args[3], args[4], args[5]
+
+-- By bytes; Lua's own order follows the locale of the server.
+local function comes_before(one, other)
+  for at = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, at), string.byte(other, at)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return #one < #other
+end
+
+-- The rank of the first that comes behind the start.
+local function start_in(key)
+  local low = redis.call('ZCOUNT', key, '-inf', '(' .. string.format('%.0f', first))
+  if from_id then
+    local high = low + redis.call('ZCOUNT', key, first, first)
+    while low < high do
+      local middle = math.floor((low + high) / 2)
+      if comes_before(from_id, redis.call('ZRANGE', key, middle, middle)[1]) then
+        high = middle
+      else
+        low = middle + 1
+      end
+    end
+  end
+  return low
+end
+
+local keys = {}
+if where == true then
+  keys[1] = dead
+elseif where then
+  keys[1] = index(where)
+else
+  for each, event in ipairs(redis.call('SMEMBERS', names)) do
+    keys[each] = index(event)
+  end
+end
+local answer = {}
+for each, key in ipairs(keys) do
+  local start = start_in(key)
+  answer[each] = redis.call('ZRANGE', key, start, start + count - 1, 'WITHSCORES')
+end
+return answer

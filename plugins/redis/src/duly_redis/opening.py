@@ -1,0 +1,93 @@
+"""What is checked when a store is opened: the server, and whether the keys are ours."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.asyncio import RedisCluster
+
+from duly import StoreError
+from duly_redis.calls import Calls, Script
+from duly_redis.keys import NAMES, Shard, meta_key
+
+__all__ = ["check", "information"]
+
+_OLDEST: Final = (6, 2)  # has ZMSCORE and SMISMEMBER
+_LAYOUT: Final = "1"
+"""How the keys are made up; a version that keeps them otherwise has another."""
+
+_TYPES: Final = Script(
+    "local found = {} "
+    "for each, key in ipairs(KEYS) do found[each] = redis.call('TYPE', key).ok end "
+    "return found"
+)
+_EXPECTED: Final = dict(
+    zip(
+        NAMES,
+        ("zset", "zset", "hash", "hash", "hash", "zset", "hash", "hash", "zset", "set", "set",
+         "string"),
+        strict=True,
+    )
+)  # fmt: skip
+
+
+async def check(calls: Calls, prefix: str, shards: Sequence[Shard]) -> None:
+    """See that the server can be used and that nobody else uses the keys.
+
+    Raises:
+        StoreUnavailable: nobody answers.
+        StoreError: what answers cannot be used; the text says what to do.
+    """
+    for facts in await information(calls, "server"):
+        version = str(facts.get("redis_version", ""))
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if numbers and numbers < _OLDEST:
+            raise StoreError(
+                f"Redis {version} is too old: duly needs {'.'.join(map(str, _OLDEST))} or later"
+            )
+    for shard in shards:
+        found = await calls.run(_TYPES, shard)
+        for name, kind in zip(NAMES, found, strict=True):
+            if kind.decode() not in ("none", _EXPECTED[name]):
+                raise StoreError(
+                    f"the key {shard.base}{name} is a {kind.decode()} and not a "
+                    f"{_EXPECTED[name]}: something else uses keys with this prefix; choose "
+                    "another key_prefix"
+                )
+    await _check_meta(calls, prefix, len(shards))
+
+
+async def information(calls: Calls, *sections: str) -> Sequence[Mapping[str, Any]]:
+    """What INFO says, of the server or of each primary of a Cluster."""
+    facts: dict[str, dict[str, Any]] = {}
+    for section in sections:
+        if isinstance(calls.client, RedisCluster):
+            found = await calls.command("INFO", section, target_nodes=RedisCluster.PRIMARIES)
+            if "redis_version" in found or not all(
+                isinstance(each, dict) for each in found.values()
+            ):
+                found = {"": found}  # there is one primary only
+        else:
+            found = {"": await calls.command("INFO", section)}
+        for node, said in found.items():
+            facts.setdefault(node, {}).update(said)
+    return list(facts.values())
+
+
+async def _check_meta(calls: Calls, prefix: str, shards: int) -> None:
+    key = meta_key(prefix)
+    ours = {"layout": _LAYOUT, "shards": str(shards)}
+    for field, value in ours.items():
+        await calls.command("HSETNX", key, field, value)
+        (found,) = await calls.command("HMGET", key, field)
+        text = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+        if text == value:
+            continue
+        if field == "layout":
+            raise StoreError(
+                f"the keys of {prefix!r} were made by a newer version of duly-redis (layout "
+                f"{text}): upgrade this host"
+            )
+        raise StoreError(
+            f"the messages of {prefix!r} are spread over {text} shards: open them with "
+            f"shards={text}, or, when none is left, delete the key {key}"
+        )

@@ -1,0 +1,163 @@
+"""The store: every verb of the contract, each a script that Redis carries out in one step."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from duly import Filter, Message, State, Stats, StoreError, Unsupported
+from duly.moment import to_microseconds
+from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly_redis import keys
+from duly_redis.calls import Calls, Client
+from duly_redis.claiming import Claiming
+from duly_redis.health import doubts
+from duly_redis.listing import Listing
+from duly_redis.opening import check
+from duly_redis.storing import Storing
+from duly_redis.values import show
+from duly_redis.wakeups import Wakeups
+
+__all__ = ["RedisStore"]
+
+_LAST_WORDS: Final = 1.0  # seconds that closing waits for
+
+
+class RedisStore:
+    """Keeps messages in Redis: ``Scheduler(RedisStore(client), transport)``.
+
+    ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, one that a ``Sentinel``
+    made included, and is left open; or a function that makes one at each opening, which is then
+    closed with the store. All keys begin with ``key_prefix``. ``shards`` spreads the messages over
+    so many slots of a Cluster; it is the same for all who use the prefix. ``clock`` None is the
+    server's. :class:`duly.store.Store` tells what each verb does.
+
+    Raises:
+        InvalidArgument: no client, a prefix with braces or control characters, or a number of
+            shards that cannot be.
+    """
+
+    def __init__(
+        self,
+        client: Client | Callable[[], Client],
+        *,
+        key_prefix: str = "scheduler:",
+        shards: int = 1,
+        clock: Clock | None = None,
+    ) -> None:
+        self._shards = keys.shards(key_prefix, shards)
+        self._prefix = key_prefix
+        self._clock = clock
+        name, channel = os.urandom(8).hex(), keys.wake_channel(key_prefix)
+        self._calls = Calls(client, channel)
+        self._listing = Listing(self._calls, self._shards)
+        self._storing = Storing(self._calls, self._shards, self._listing, self._now)
+        self._claiming = Claiming(self._calls, self._shards, self._listing, self._now, name)
+        self._wakeups = Wakeups(self._calls, channel, name)
+
+    def __repr__(self) -> str:
+        more = f", shards={len(self._shards)}" if len(self._shards) > 1 else ""
+        return f"RedisStore(key_prefix={self._prefix!r}{more})"
+
+    async def open(self) -> None:
+        """Connect, and see that server and keys can be used."""
+        if self._calls.is_open:
+            return
+        self._calls.open()
+        try:
+            await check(self._calls, self._prefix, self._shards)
+        except BaseException:
+            await self._calls.close()
+            raise
+
+    async def close(self) -> None:
+        """Give back what nobody got to know of, and the connections, if they are ours."""
+        if not self._calls.is_open:
+            return
+        await self._wakeups.close()
+        try:
+            # Without an answer it comes back when its lease lapses.
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._claiming.give_back()
+        finally:
+            await self._calls.close()
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """Store groups of messages, each whole or not at all; of a single message with shards."""
+        _refuse(within)
+        return await self._storing.put(groups)
+
+    async def cancel(
+        self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
+    ) -> Sequence[State | None]:
+        """Remove messages; the state each was found in."""
+        _refuse(within)
+        return await self._storing.cancel(ids, of_state)
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """Move a message found in ``of_state``; the state it was found in."""
+        _refuse(within)
+        return await self._storing.reschedule(id, at, of_state)
+
+    async def get(self, id: str) -> Message | None:
+        """The message of that id, None when there is none."""
+        (kept,) = await self._listing.read([id])
+        return None if kept is None else show(kept)
+
+    async def list(
+        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+    ) -> Sequence[Message]:
+        """The messages that match, by ``(scheduled_at, id)``."""
+        return await self._listing.find(filter, from_key)
+
+    async def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta,
+        owner: str,
+        suspects: bool = True,
+        settle: Sequence[Settle] = (),
+    ) -> Batch:
+        """First the settles, then up to ``limit`` due messages, of one shard, for ``lease``."""
+        return await self._claiming.claim(
+            limit=limit, lease=lease, owner=owner, suspects=suspects, settle=settle
+        )
+
+    async def renew(
+        self, tokens: Sequence[Token], lease: timedelta
+    ) -> Sequence[Collection[Key] | None]:
+        """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
+        return await self._claiming.renew(tokens, lease)
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        """Settle without a claim; False for a token that is not valid."""
+        return await self._claiming.settle(settles)
+
+    async def stats(self) -> Stats:
+        """How much there is, from counts that Redis keeps anyway."""
+        return await self._listing.stats(self._now())
+
+    async def wait_for_change(self) -> None:
+        """Return when something came in that is due earlier than all that waited before."""
+        await self._wakeups.wait()
+
+    async def check(self) -> Sequence[str]:
+        """What about the servers' settings is less than safe, one sentence each."""
+        return await doubts(self._calls)
+
+    def _now(self) -> int:
+        """In microseconds; 0 for the time of the server."""
+        return 0 if self._clock is None else to_microseconds(self._clock())
+
+
+def _refuse(within: object) -> None:
+    if within is not None:
+        raise Unsupported("Redis has no transactions to act within: leave within= out")

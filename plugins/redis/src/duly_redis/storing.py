@@ -1,0 +1,126 @@
+"""What callers do to messages: put, cancel, reschedule, each in the shard of its id."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from duly import DuplicateMessage, State, StoreError, Unsupported
+from duly.moment import to_microseconds
+from duly.store import Group
+from duly_redis.calls import Calls, script
+from duly_redis.keys import Shard, home
+from duly_redis.listing import Listing
+from duly_redis.values import STATES, fields, moved, raw, score
+
+__all__ = ["Storing"]
+
+_PUT: Final = script("put")
+_CANCEL: Final = script("cancel")
+_RESCHEDULE: Final = script("reschedule")
+_CANCELS_AT_ONCE: Final = 500  # ids for one script, which holds up the server
+
+Answer = Sequence[bytes]
+"""For each group nothing when it is stored, else the id that is taken."""
+
+
+class Order:
+    """What one shard is to store: replace and size of each group, fields of all messages.
+
+    ``places`` tells which of all groups they are.
+    """
+
+    def __init__(self) -> None:
+        self.shapes: list[Any] = []
+        self.given: list[Any] = []
+        self.places: list[int] = []
+
+    def add(self, place: int, group: Group) -> None:
+        """One more group."""
+        self.places.append(place)
+        self.shapes += [group.replace, len(group.messages)]
+        for message in group.messages:
+            self.given += fields(message)
+
+
+class Storing:
+    """Writes into all shards."""
+
+    def __init__(
+        self, calls: Calls, shards: Sequence[Shard], listing: Listing, clock: Callable[[], int]
+    ) -> None:
+        self._calls = calls
+        self._shards = shards
+        self._listing = listing
+        self._clock = clock
+
+    async def put(self, groups: Sequence[Group]) -> Sequence[Exception | None]:
+        """Store groups; with several shards only those of a single message."""
+        outcomes: list[Exception | None] = [None] * len(groups)
+        orders: dict[int, Order] = {}
+        for place, group in enumerate(groups):
+            if len(self._shards) > 1 and len(group.messages) > 1:
+                outcomes[place] = Unsupported(
+                    "Redis with shards stores no messages together: give atomic=False"
+                )
+            elif group.messages:
+                number = home(group.messages[0].id, len(self._shards))
+                orders.setdefault(number, Order()).add(place, group)
+        for order, answer in zip(orders.values(), await self._sent(orders), strict=True):
+            for place, said in zip(order.places, _each(answer, len(order.places)), strict=True):
+                outcomes[place] = said
+        return outcomes
+
+    async def cancel(self, ids: Sequence[str], of_state: State | None) -> Sequence[State | None]:
+        """Remove messages; the state each was found in."""
+        found: dict[str, State] = {}
+        wanted = -1 if of_state is None else STATES.index(of_state)
+        for shard, group in self._listing.by_shard(ids):
+            for start in range(0, len(group), _CANCELS_AT_ONCE):
+                page = group[start : start + _CANCELS_AT_ONCE]
+                states = await self._calls.run(_CANCEL, shard, self._clock(), wanted, page)
+                found |= {
+                    id: STATES[state] for id, state in zip(page, states, strict=True) if state >= 0
+                }
+        return [found.get(id) for id in ids]
+
+    async def reschedule(self, id: str, at: datetime | None, of_state: State) -> State | None:
+        """Move a message found in ``of_state``; the state it was found in."""
+        moment = None if at is None else to_microseconds(at)
+        shard = self._shards[home(id, len(self._shards))]
+        while True:
+            (kept,) = await self._listing.read([id])
+            if kept is None or STATES[kept.state] is not of_state:
+                return None if kept is None else STATES[kept.state]
+            due_at, changes = moved(kept, moment)
+            before, place = (raw(kept.line), kept.state), score(due_at)
+            if await self._calls.run(
+                _RESCHEDULE, shard, self._clock(), id, *before, place, place, changes
+            ):
+                return of_state
+            # It changed since it was read: look again.
+
+    async def _sent(self, orders: dict[int, Order]) -> Sequence[Answer | BaseException]:
+        """What the shards answer; of several each fails on its own."""
+        sending = [
+            self._calls.run(_PUT, self._shards[number], self._clock(), order.shapes, order.given)
+            for number, order in orders.items()
+        ]
+        if len(sending) == 1:
+            return [await sending[0]]
+        answers: list[Answer | BaseException] = await asyncio.gather(
+            *sending, return_exceptions=True
+        )
+        return answers
+
+
+def _each(answer: Answer | BaseException, count: int) -> Sequence[Exception | None]:
+    """What became of the groups of a shard."""
+    if isinstance(answer, StoreError):
+        return [answer] * count
+    if isinstance(answer, BaseException):
+        raise answer
+    return [
+        DuplicateMessage(f"a message with the id {id.decode()!r} is stored already") if id else None
+        for id in answer
+    ]

@@ -1,0 +1,112 @@
+"""What a claim brings of one shard, from the answer of ``lua/claim.lua``."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import attrs
+
+from duly import Message, State
+from duly.moment import from_microseconds
+from duly.record import NewerRecord, UnreadableRecord
+from duly.store import NEWER_PAUSE, Bury, Claim, Release, Settle, Token
+from duly_redis.values import load, moment
+
+__all__ = ["Taken", "taken"]
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@attrs.define(kw_only=True)
+class Taken:
+    """What one shard gave: claims, what could not be read by its key, and what is ahead.
+
+    Moments are microseconds: ``due`` is the first due time of what waits, ``first_end`` the end of
+    a lease of others. ``missing`` are keys of what somebody else deleted. ``shown`` is how the
+    unreadable ones are listed.
+    """
+
+    token: Token
+    now: int
+    outcomes: Sequence[bool]
+    found: Sequence[Token]
+    claims: list[Claim]
+    unreadable: dict[bytes, str]
+    newer: list[bytes]
+    missing: list[bytes]
+    due: int | None
+    first_end: int | None
+    shown: Sequence[Message] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it held nothing at all."""
+        return not (self.claims or self.odd)
+
+    @property
+    def odd(self) -> bool:
+        """Whether there is something to set aside."""
+        return bool(self.unreadable or self.newer or self.missing)
+
+    @property
+    def more(self) -> bool:
+        """Whether something is due already; all of a great many lapsed leases may not be back."""
+        return any(each is not None and each <= self.now for each in (self.due, self.first_end))
+
+    @property
+    def next_due(self) -> int | None:
+        """When to look again."""
+        moments = [each for each in (self.due, self.first_end) if each is not None]
+        if self.newer:
+            moments.append(self.now + NEWER_PAUSE // _MICROSECOND)
+        return min(moments, default=None)
+
+    def aside(self) -> Settle:
+        """What becomes of what could not be read: dead letters, or back in line for a while.
+
+        What is missing is cleared away. When nothing was claimed besides, the lease ends with it.
+        """
+        later = from_microseconds(self.now) + NEWER_PAUSE
+        exceptions: dict[Any, Any] = {key: Bury(why) for key, why in self.unreadable.items()}
+        exceptions |= dict.fromkeys(self.newer, Release(later))
+        only = [*exceptions, *self.missing] if self.claims else None
+        return Settle(self.token, exceptions, only)
+
+
+def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
+    """Take an answer apart."""
+    now, outcomes, found, members, values, lapses, changes, due, suspect, first_end = answer
+    claims: list[Claim] = []
+    unreadable: dict[bytes, str] = {}
+    newer: list[bytes] = []
+    missing: list[bytes] = []
+    for number, (member, value) in enumerate(zip(members, values, strict=True)):
+        if value is None:
+            missing.append(member)
+            continue
+        try:
+            message = load(
+                member.partition(b"\n")[2].decode(),
+                value,
+                changes[number] if changes else None,
+                State.CLAIMED,
+            )
+        except NewerRecord:
+            newer.append(member)
+        except (UnreadableRecord, UnicodeDecodeError) as error:
+            unreadable[member] = str(error)
+        else:
+            claims.append(Claim(member, message, int(lapses[number] or 0) if lapses else 0))
+    waiting = [moment(each) for each in (due, suspect if suspects else b"") if each]
+    return Taken(
+        token=token,
+        now=now,
+        outcomes=[bool(each) for each in outcomes],
+        found=[token.decode() for token in found],
+        claims=claims,
+        unreadable=unreadable,
+        newer=newer,
+        missing=missing,
+        due=min(waiting, default=None),
+        first_end=moment(first_end) if first_end else None,
+    )

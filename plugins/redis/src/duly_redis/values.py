@@ -1,0 +1,182 @@
+"""What is kept of a message: texts in front for the scripts, the record behind, and back.
+
+``lua/shard.lua`` tells what a message looks like in Redis. What scripts need not know is one
+MessagePack array. Redis counts with doubles, which are exact to the microsecond until the year
+2255; later due times are rounded up.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import msgspec
+
+from duly import Message, State
+from duly.message import with_changes
+from duly.moment import from_microseconds, to_microseconds
+from duly.record import NewerRecord, UnreadableRecord, from_record, to_record, unreadable
+from duly.store import Reschedule
+
+__all__ = [
+    "STATES",
+    "Kept",
+    "changes_of",
+    "fields",
+    "load",
+    "moment",
+    "moved",
+    "raw",
+    "score",
+    "show",
+]
+
+STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
+"""By the number that scripts use."""
+
+_LAST: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
+_EXACT: Final = 2**53
+_LINE: Final = 12  # digits of its number, in front of the kind and the event name
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder().decode
+
+
+class Kept(NamedTuple):
+    """What a script read of one message."""
+
+    id: str
+    value: bytes
+    state: int
+    listed: bytes | None
+    changes: bytes | None
+    reason: bytes | None
+
+    @property
+    def line(self) -> bytes:
+        """The name of its scheduling, but for the id."""
+        return self.value.partition(b"\n")[0]
+
+
+def raw(data: bytes) -> msgspec.Raw:
+    """Bytes among what is packed for a script: Redis knows only the older type of MessagePack."""
+    return msgspec.Raw(b"\xdb" + len(data).to_bytes(4) + data)
+
+
+def score(microseconds: int) -> int:
+    """The moment as Redis keeps it, never an earlier one."""
+    if -_EXACT <= microseconds <= _EXACT:
+        return microseconds
+    near = float(microseconds)
+    return int(near if near >= microseconds else math.nextafter(near, math.inf))
+
+
+def moment(score: bytes) -> int:
+    """The microseconds of what Redis keeps."""
+    return min(int(float(score)), _LAST)
+
+
+def fields(message: Message, *, stored: bool = True) -> tuple[str, str, int, int, str, msgspec.Raw]:
+    """What ``put.lua`` is given: id, kind and event name, two times, creation, record.
+
+    Counters start anew in what is ``stored``; otherwise all is kept as it is.
+    """
+    record = to_record(message)
+    event_name, delivery_id = record.event_name, record.delivery_id
+    counters = (0, 0, None) if stored else record[10:13]
+    packed = _encode(
+        (record.format, record.payload, record.metadata, record.scheduled_at, record.expires_at,
+         record.recurrence, record.next_attempt_at, *counters, record.trace_context)
+    )  # fmt: skip
+    return (
+        record.id,
+        f"-{event_name}" if record.recurrence is None else f"*{event_name}",
+        score(record.next_attempt_at),
+        score(record.scheduled_at),
+        str(record.created_at) if delivery_id is None else f"{record.created_at}\t{delivery_id}",
+        raw(packed),
+    )
+
+
+def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw]:
+    """What scripts are given of one: due time, time for the index, and what changes."""
+    counters = reschedule.counters
+    due_at = to_microseconds(reschedule.next_attempt_at)
+    listed = to_microseconds(counters.scheduled_at)
+    packed = _encode(
+        (due_at, listed, counters.retry_count, counters.occurrence_count, counters.last_error)
+    )
+    return score(due_at), score(listed), raw(packed)
+
+
+def moved(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw]:
+    """The due time, exact, and the changes of a message that is moved; None keeps its time."""
+    due_at, occurrences = at, None
+    if kept.changes is not None:
+        _, listed, _, occurrences, _ = _decode(kept.changes)
+        due_at = listed if at is None else at
+    if due_at is None:
+        try:
+            due_at = to_microseconds(load(kept.id, kept.value).scheduled_at)
+        except UnreadableRecord:
+            due_at = moment(kept.listed or b"0")
+    return due_at, raw(_encode((due_at, due_at, 0, occurrences, None)))
+
+
+def load(
+    id: str,
+    value: bytes,
+    changes: bytes | None = None,
+    state: State = State.SCHEDULED,
+    reason: bytes | None = None,
+) -> Message:
+    """The message of what is kept under an id, with its changes, and why it is dead.
+
+    Raises:
+        NewerRecord: its format is newer than this version reads.
+        UnreadableRecord: it is no record.
+    """
+    try:
+        line, creation, packed = value.split(b"\n", 2)
+        created, tab, delivery_id = creation.partition(b"\t")
+        (
+            version, payload, metadata, scheduled_at, expires_at, recurrence, next_attempt_at,
+            retries, occurrences, last_error, trace_context,
+        ) = _decode(packed)  # fmt: skip
+        event_name, created_at = line[_LINE + 1 :].decode(), int(created)
+        if changes is not None:
+            next_attempt_at, scheduled_at, retries, counted, last_error = _decode(changes)
+            occurrences = occurrences if counted is None else counted
+        if reason is not None:
+            last_error = reason.decode()
+        known_as = delivery_id.decode() if tab else None
+    except (ValueError, TypeError, msgspec.DecodeError) as error:
+        raise _unknown(value, str(error)) from error
+    return from_record(
+        (
+            version, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
+            recurrence, next_attempt_at, retries, occurrences, last_error, known_as, trace_context,
+        ),
+        state,
+    )  # fmt: skip
+
+
+def show(kept: Kept) -> Message:
+    """What is listed for a message, whatever is in it."""
+    state = STATES[kept.state]
+    try:
+        return load(kept.id, kept.value, kept.changes, state, kept.reason)
+    except NewerRecord as error:
+        shown = unreadable(kept.id, kept.value, str(error), state=state)
+    except UnreadableRecord as error:
+        shown = unreadable(kept.id, kept.value, str(error))
+    at = from_microseconds(moment(kept.listed or b"0"))
+    return with_changes(shown, scheduled_at=at, next_attempt_at=at)
+
+
+def _unknown(value: bytes, reason: str) -> UnreadableRecord:
+    """What is wrong with something that does not look like a record of this version."""
+    try:
+        from_record(_decode(value.split(b"\n", 2)[2])[:1], State.SCHEDULED)
+    except NewerRecord as error:
+        return error
+    except (UnreadableRecord, LookupError, TypeError, msgspec.DecodeError):
+        pass
+    return UnreadableRecord(f"record cannot be read: {reason}")

@@ -1,0 +1,6 @@
+"""The MQTT transport of duly: due messages published with MQTT 5 or 3.1.1."""
+
+from duly_mqtt.broker import Broker
+from duly_mqtt.transport import MqttTransport
+
+__all__ = ["Broker", "MqttTransport"]

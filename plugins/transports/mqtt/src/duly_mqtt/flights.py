@@ -1,0 +1,106 @@
+"""What was published and is not acknowledged yet, by the number of its packet.
+
+With a session it outlives the connection: broker and client go on where they were, so that QoS 2
+is exactly once. A message that is to be published again meanwhile joins its own flight.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+import attrs
+
+from duly_mqtt.answers import Answer
+from duly_mqtt.packets import pubrel, repeated
+
+__all__ = ["Flights", "Outcome"]
+
+Outcome: TypeAlias = asyncio.Future[Answer | str]
+"""What the broker says to one message; a text says why it can say nothing any more."""
+
+_IDS: Final = 65535
+_REMEMBERED: Final = 10_000  # outcomes that nobody has asked for yet
+
+
+@attrs.define(eq=False)
+class _Flight:
+    packet: bytes
+    key: str
+    outcome: Outcome
+    received: Answer | None = None
+    """What PUBREC said: from then on the broker has the message, and PUBREL is what is sent."""
+
+
+class Flights:
+    """All that is on its way; ``key`` names a message, the same each time it is published."""
+
+    def __init__(self) -> None:
+        self._flights: dict[int, _Flight] = {}
+        self._resumed: dict[str, Outcome] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def start(self, key: str, make: Callable[[int], bytes]) -> tuple[bytes, Outcome]:
+        """A new flight, whose packet is made for a number that is free."""
+        id = self._last % _IDS + 1
+        while id in self._flights:
+            id = id % _IDS + 1
+        packet = make(id)
+        self._last = id
+        flight = _Flight(packet, key, asyncio.get_running_loop().create_future())
+        self._flights[id] = flight
+        return packet, flight.outcome
+
+    def received(self, id: int, answer: Answer) -> bool:
+        """PUBREC came; whether PUBREL is to follow, which it is not when it is a refusal."""
+        flight = self._flights.get(id)
+        if flight is None:
+            return True
+        if answer.code >= 0x80:  # from there on codes are failures
+            self.land(id, answer)
+            return False
+        flight.received = answer
+        return True
+
+    def land(self, id: int, answer: Answer) -> bool:
+        """PUBACK or PUBCOMP came; whether anything was on its way under that number."""
+        flight = self._flights.pop(id, None)
+        if flight is None:
+            return False
+        # To PUBREL a broker may say that it knows no such packet: it had been there before.
+        _settle(flight.outcome, answer if flight.received is None else flight.received)
+        return True
+
+    def lose(self, why: str, *, keep: bool) -> None:
+        """The connection is gone; ``keep``: what was on its way may go on later."""
+        for flight in self._flights.values():
+            _settle(flight.outcome, why)
+            if keep:
+                flight.outcome = flight.outcome.get_loop().create_future()
+                self._resumed[flight.key] = flight.outcome
+        while len(self._resumed) > _REMEMBERED:
+            del self._resumed[next(iter(self._resumed))]
+        if not keep:
+            self._flights.clear()
+
+    def resume(self) -> Iterator[bytes]:
+        """What is to be sent once more because the broker has kept the session."""
+        for id, flight in self._flights.items():
+            yield repeated(flight.packet) if flight.received is None else pubrel(id)
+
+    def forget(self) -> None:
+        """The broker has kept nothing: whoever is to be published again is published anew."""
+        for flight in self._flights.values():
+            self._resumed.pop(flight.key, None)
+        self._flights.clear()
+
+    def resumed(self, key: str) -> Outcome | None:
+        """The outcome of a flight that goes on, or that ended while nobody waited for it."""
+        return self._resumed.pop(key, None)
+
+
+def _settle(outcome: Outcome, answer: Answer | str) -> None:
+    if not outcome.done():  # its publish may have been cancelled
+        outcome.set_result(answer)

@@ -1,0 +1,76 @@
+"""What nats-py raises and what servers answer, in duly's words: here and nowhere else."""
+
+import asyncio
+import json
+from typing import Final
+
+import nats.errors
+from nats.aio.msg import Msg
+
+from duly.errors import Rejected, TransportError, TransportUnavailable
+from duly.url import mask
+
+__all__ = ["NoAnswerError", "NoStreamError", "at_connecting", "at_sending", "receipt_of"]
+
+_NO_RESPONDERS: Final = "503"
+# JetStream's own numbers for a message that its stream will never take.
+_NEVER: Final = {
+    10054,  # message size exceeds maximum allowed
+    10097,  # header size exceeds maximum allowed of 64k
+}
+_LOGIN: Final = ("authorization violation", "authentication")
+
+
+class NoAnswerError(TransportError):
+    """Nothing was heard of a message in time."""
+
+
+class NoStreamError(TransportError):
+    """Nobody listens on the subject, a stream or anything else."""
+
+
+def at_connecting(error: Exception, place: str) -> TransportError:
+    """What it means that no connection could be made.
+
+    A login that is refused is no outage: somebody has to mend it.
+    """
+    text = f"{place}: {_text(error)}"
+    if isinstance(error, nats.errors.Error) and any(each in text.lower() for each in _LOGIN):
+        return TransportError(f"{text}; look after the user, token or key file")
+    return TransportUnavailable(text)
+
+
+def at_sending(error: Exception, place: str) -> TransportError:
+    """What it means that the client library did not take a message."""
+    if isinstance(error, nats.errors.MaxPayloadError):
+        return Rejected(f"{place}: {_text(error)}")
+    if isinstance(error, nats.errors.BadSubjectError | nats.errors.BadHeaderError):
+        return TransportError(f"{place}: {_text(error)}")
+    return TransportUnavailable(f"{place}: {_text(error)}")
+
+
+def receipt_of(answer: Msg) -> str:
+    """The receipt in a JetStream acknowledgement: ``stream:sequence``.
+
+    Raises:
+        NoStreamError: nobody listens.
+        Rejected: its stream never takes such a message.
+        TransportError: the stream cannot take it now, or the answer is that of somebody else.
+    """
+    if answer.headers and answer.headers.get("Status") == _NO_RESPONDERS:
+        raise NoStreamError("no stream listens on its subject")
+    try:
+        told = json.loads(answer.data)
+        error = told.get("error")
+        if error is None:
+            return f"{told['stream']}:{int(told['seq'])}"
+        text = f"{error.get('description') or 'refused'} ({error.get('err_code', error['code'])})"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise TransportError("what answered on its subject is no stream") from None
+    raise (Rejected if error.get("err_code") in _NEVER else TransportError)(mask(text))
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, asyncio.TimeoutError):
+        return "no answer in time"
+    return mask(str(error).removeprefix("nats: ")) or type(error).__name__

@@ -1,0 +1,6 @@
+"""The RabbitMQ transport of duly: due messages with publisher confirms."""
+
+from duly_rabbitmq.server import Server
+from duly_rabbitmq.transport import RabbitMQTransport
+
+__all__ = ["RabbitMQTransport", "Server"]

@@ -1,0 +1,55 @@
+"""A message as fields of a stream's entry, and as the one text that Pub/Sub carries."""
+
+import json
+from base64 import b64encode
+from typing import Final
+
+from duly.transport import Envelope
+
+__all__ = ["entry_of", "text_of"]
+
+_EVENT_NAME: Final = "event_name"
+_PAYLOAD: Final = "payload"
+_OWN: Final = {_EVENT_NAME, _PAYLOAD}
+_PREFIX: Final = "metadata-"
+
+
+def entry_of(envelope: Envelope) -> list[bytes]:
+    """Names and values in turn: the event name, the payload, and a field for each header."""
+    fields = [_EVENT_NAME, envelope.event_name, _PAYLOAD]
+    parts = [each.encode() for each in fields]
+    parts.append(envelope.payload)
+    for name, value in envelope.headers.items():
+        parts += [each.encode() for each in _field(name, value)]
+    return parts
+
+
+def text_of(envelope: Envelope) -> bytes:
+    """JSON with ``event_name``, ``headers`` and ``payload``.
+
+    A payload that is no UTF-8 is in ``payload_base64`` instead.
+    """
+    content: dict[str, object] = {
+        _EVENT_NAME: envelope.event_name,
+        "headers": dict(envelope.headers),
+    }
+    try:
+        content[_PAYLOAD] = envelope.payload.decode()
+    except UnicodeDecodeError:
+        content["payload_base64"] = b64encode(envelope.payload).decode()
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
+def _field(name: str, value: str) -> tuple[str, str]:
+    """A header as a field.
+
+    One named like a field of ours comes as ``metadata-`` and its name. Fields carry any text, but
+    what reads them may hand them on to where a line end is the end of a header: such a value is
+    percent-encoded, and its name ends in ``*``.
+    """
+    if name in _OWN or name.startswith(_PREFIX):
+        name = f"{_PREFIX}{name}"
+    if "\r" in value or "\n" in value or name.endswith("*"):
+        encoded = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        return f"{name}*", encoded
+    return name, value

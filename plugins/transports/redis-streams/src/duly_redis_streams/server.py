@@ -1,0 +1,138 @@
+"""Where the server is, and how it is reached: one, a cluster, or one that sentinels appoint."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+
+import attrs
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from duly.errors import InvalidArgument
+from duly.tls import TLS
+
+__all__ = ["Client", "Link", "Server"]
+
+Client: TypeAlias = Redis | RedisCluster
+
+_PORT: Final = 6379
+_SENTINEL_PORT: Final = 26379
+_TOPOLOGIES: Final = ("single", "cluster", "sentinel")
+_CONNECTING: Final = 10.0  # seconds, at most
+
+
+@attrs.frozen
+class Link:
+    """A client, and what else is to be closed with it; a user's own client is left open."""
+
+    client: Client
+    owned: Sequence[Client] = ()
+
+    async def close(self) -> None:
+        """Hang up; what is in flight fails."""
+        for each in self.owned:
+            await each.aclose()
+
+
+@attrs.frozen(kw_only=True)
+class Server:
+    """What a URL says of the server; the hosts are those of the sentinels where there are any.
+
+    Raises:
+        InvalidArgument: an unknown topology, or arguments that do not belong to it.
+    """
+
+    hosts: Sequence[tuple[str, int | None]]
+    database: int = 0
+    username: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    tls: TLS | None = None
+    topology: str = "single"
+    master: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = attrs.field(default=None, repr=False)
+    timeout: timedelta = timedelta(seconds=10)
+
+    def __attrs_post_init__(self) -> None:
+        if self.topology not in _TOPOLOGIES:
+            listed = ", ".join(_TOPOLOGIES)
+            raise InvalidArgument(f"topology: it is one of {listed}, not {self.topology!r}")
+        if not self.hosts:
+            raise InvalidArgument("the URL names no host")
+        if self.topology == "single" and len(self.hosts) > 1:
+            raise InvalidArgument("several hosts: say topology=cluster or topology=sentinel")
+        if self.topology == "cluster" and self.database:
+            raise InvalidArgument("a cluster has no databases: leave the path out")
+        if self.topology == "sentinel" and not self.master:
+            raise InvalidArgument("topology=sentinel: name what they watch by master=")
+        if self.topology != "sentinel" and (
+            self.master or self.sentinel_username or self.sentinel_password
+        ):
+            raise InvalidArgument(
+                "master, sentinel_username, sentinel_password: for sentinels only"
+            )
+        if self.timeout <= timedelta(0):
+            raise InvalidArgument("timeout has to be above 0")
+        if self.tls is not None:
+            self.tls.context()  # so that a wrong file is found out at once
+
+    def __str__(self) -> str:
+        shown = ",".join(f"{host}:{port}" for host, port in self._addresses())
+        return f"{self.master} of {shown}" if self.master else shown
+
+    def connect(self) -> Link:
+        """A client of one's own; it connects at its first command, and never tries twice."""
+        settings = self._settings()
+        login: dict[str, Any] = {"username": self.username, "password": self.password}
+        addresses = self._addresses()
+        if self.topology == "cluster":
+            cluster = RedisCluster(
+                startup_nodes=[ClusterNode(host, port) for host, port in addresses],
+                require_full_coverage=False,  # that is for the servers to say
+                max_connections=2**31,  # the transport sees to that
+                **login,
+                **settings,
+            )
+            return Link(cluster, [cluster])
+        if self.topology == "sentinel":
+            sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's own
+                addresses,
+                sentinel_kwargs={
+                    "username": self.sentinel_username,
+                    "password": self.sentinel_password,
+                    **settings,
+                },
+                db=self.database,
+                **login,
+                **settings,
+            )
+            client = sentinel.master_for(self.master or "")
+            return Link(client, [client, *sentinel.sentinels])
+        ((host, port),) = addresses
+        client = Redis(host=host, port=port, db=self.database, **login, **settings)
+        return Link(client, [client])
+
+    def _addresses(self) -> Sequence[tuple[str, int]]:
+        usual = _SENTINEL_PORT if self.topology == "sentinel" else _PORT
+        return [(host, port or usual) for host, port in self.hosts]
+
+    def _settings(self) -> dict[str, Any]:
+        timeout = self.timeout.total_seconds()
+        settings: dict[str, Any] = {
+            "protocol": 2,  # which every server speaks, and nothing here needs more
+            "retry": Retry(NoBackoff(), 0),  # trying again is for duly to decide
+            "socket_timeout": timeout,
+            "socket_connect_timeout": min(timeout, _CONNECTING),
+        }
+        if self.tls is not None:
+            settings |= {
+                "ssl": True,
+                "ssl_ca_certs": self.tls.ca,
+                "ssl_certfile": self.tls.cert,
+                "ssl_keyfile": self.tls.key,
+                "ssl_cert_reqs": "required",
+                "ssl_check_hostname": True,
+            }
+        return settings

@@ -1,0 +1,61 @@
+"""Kafka: the connection is cut by a proxy, because no broker here keeps anything over a restart."""
+
+from collections.abc import Sequence
+
+from tests.journeys.brokers import Arrival, Broker
+from tests.servers.kafka import KafkaServer, MeshKafka, MockKafka
+from tests.servers.process import Server, free_port
+from tests.servers.proxy import Proxy
+from tests.transports.kafka_reader import Reader, understood
+
+TOPIC = "orders"
+
+
+class KafkaBroker(Broker):
+    """librdkafka's mock cluster, known to its clients by the address of the proxy alone.
+
+    What was confirmed by the broker while the answer was cut off is sent again by another producer,
+    so that it comes twice.
+    """
+
+    kind: type[KafkaServer] = MockKafka
+
+    @property
+    def url(self) -> str:
+        return f"{self.kafka.url}?topic={TOPIC}{self.kafka.options}"
+
+    def prepare(self) -> Server:
+        self.kafka = self.kind(advertised=free_port())
+        return self.kafka
+
+    async def listen(self) -> None:
+        self.proxy = Proxy(self.kafka.advertised, self.kafka.broker)
+        await self.proxy.start()
+        self.reader = Reader(self.kafka.url, TOPIC)
+        await self.reader.start()
+
+    async def arrivals(self) -> Sequence[Arrival]:
+        found = map(understood, await self.reader.read_all())
+        return [
+            Arrival(
+                each.headers["duly-message-id"], each.headers["duly-delivery-id"],
+                int(each.headers["duly-attempt"]), each.payload,
+            )
+            for each in found
+        ]  # fmt: skip
+
+    async def leave(self) -> None:
+        await self.reader.stop()
+        await self.proxy.cut()
+
+    async def kill(self) -> None:
+        await self.proxy.cut()
+
+    async def restart(self) -> None:
+        await self.proxy.start()
+
+
+class MeshBroker(KafkaBroker):
+    """The same with another broker, whose producer is not idempotent."""
+
+    kind = MeshKafka

@@ -1,0 +1,72 @@
+"""What the cases need of the Redis transports: streams and channels, wherever the server is."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import pytest
+from redis.asyncio import Redis, RedisCluster
+from tests.transports.redis_consumers import StreamReader, Subscriber
+
+from duly.testing.transports import Received, TransportHarness
+from duly.transport import Transport
+from duly_redis_streams.plugin import pubsub_from_url, stream_from_url
+
+
+class OnRedis(TransportHarness):
+    """On the server that is shared with others."""
+
+    url: str
+    """Of the server, as redis-py takes it."""
+    location: str
+    """Of the transport, behind its scheme, with at least one option."""
+
+    @pytest.fixture(autouse=True)
+    def _where(self, redis_url: str) -> None:
+        self.on(redis_url)
+
+    def on(self, url: str) -> None:
+        """Use a single server."""
+        self.url = url
+        self.location = f"{url.removeprefix('redis')}?timeout=5"
+
+    def client(self) -> Redis | RedisCluster:
+        return Redis.from_url(self.url)
+
+
+class Streams(OnRedis):
+    """Each event name has a stream of its own."""
+
+    options = ""
+
+    async def listen(self) -> None:
+        names = {*self.odd_event_names, self.event_name}
+        self.reader = StreamReader(self.client(), f"{self.namespace}:", sorted(names))
+        await self.reader.start()
+
+    async def drop(self) -> None:
+        await self.reader.stop()
+
+    async def make_transport(self) -> Transport:
+        stream = quote(f"{self.namespace}:{{event_name}}")
+        return stream_from_url(f"redis+stream{self.location}&stream={stream}{self.options}")
+
+    async def received(self, number: int) -> Sequence[Received]:
+        return await self.reader.wait_for(number)
+
+
+class Channels(OnRedis):
+    """Each event name has a channel of its own."""
+
+    async def listen(self) -> None:
+        self.subscriber = Subscriber(self.client(), f"{self.namespace}:")
+        await self.subscriber.start()
+
+    async def drop(self) -> None:
+        await self.subscriber.stop()
+
+    async def make_transport(self) -> Transport:
+        channel = quote(f"{self.namespace}:{{event_name}}")
+        return pubsub_from_url(f"redis+pubsub{self.location}&channel={channel}")
+
+    async def received(self, number: int) -> Sequence[Received]:
+        return await self.subscriber.wait_for(number)

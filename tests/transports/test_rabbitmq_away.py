@@ -1,0 +1,117 @@
+"""A RabbitMQ that is away, or silent, or lets nobody in."""
+
+import asyncio
+
+import pytest
+from tests.servers.process import free_port
+from tests.servers.proxy import Proxy
+from tests.servers.rabbitmq import at_ports, port_of
+from tests.transports.rabbitmq_consumer import Consumer
+from tests.transports.rabbitmq_kit import channel, envelope, name, opened, rabbitmq_url
+
+import duly_rabbitmq.link
+from duly import Rejected, TransportError, TransportUnavailable
+from duly_rabbitmq.plugin import transport_from_url
+
+__all__ = ["channel", "name", "rabbitmq_url"]  # fixtures are found by their names
+
+
+def proxy_to(url: str) -> Proxy:
+    return Proxy(free_port(), port_of(url))
+
+
+async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
+    monkeypatch.setattr(duly_rabbitmq.link, "_ANSWERING", 0.2)
+    monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
+    async with Consumer(rabbitmq_url, name) as consumer, proxy_to(rabbitmq_url) as proxy:
+        url = at_ports(rabbitmq_url, proxy.port)
+        async with opened(url, exchange=name, timeout="0.2") as transport:
+            await transport.publish(envelope())
+            proxy.freeze()
+            with pytest.raises(TransportUnavailable, match="does not answer in time"):
+                await transport.publish(envelope())
+            proxy.flow()
+            await transport.publish(envelope(payload=b"last"))
+            while (await consumer.wait_for(2))[-1].body != b"last":
+                await consumer.wait_for(len(consumer.messages) + 1)
+
+
+async def test_closing_while_the_broker_is_silent(rabbitmq_url, monkeypatch):
+    monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
+    async with proxy_to(rabbitmq_url) as proxy:
+        transport = transport_from_url(at_ports(rabbitmq_url, proxy.port))
+        await transport.open()
+        publish = asyncio.ensure_future(transport.publish(envelope()))
+        await asyncio.sleep(0)
+        proxy.freeze()
+        await transport.close()
+        publish.cancel()
+        await asyncio.gather(publish, return_exceptions=True)
+
+
+async def test_a_message_that_is_not_confirmed_in_time(rabbitmq_url, name, channel):
+    """The broker is there, so it is this message's trouble."""
+    await channel.declare_queue(name, exclusive=True)
+    async with opened(rabbitmq_url, routing_key=name, timeout="0.000001") as transport:
+        with pytest.raises(TransportError, match="has not confirmed it in 1e-06 s") as told:
+            await transport.publish(envelope())
+        assert type(told.value) is TransportError
+
+
+async def test_the_next_node_where_the_first_is_away(rabbitmq_url, name):
+    url = at_ports(rabbitmq_url, free_port(), port_of(rabbitmq_url))
+    async with opened(url) as transport:
+        with pytest.raises(Rejected):
+            await transport.publish(envelope(name))
+
+
+async def test_it_connects_by_itself(rabbitmq_url, name):
+    async with Consumer(rabbitmq_url, name) as consumer, proxy_to(rabbitmq_url) as proxy:
+        url = at_ports(rabbitmq_url, proxy.port)
+        async with opened(url, exchange=name) as transport:
+            for number in range(3):
+                await proxy.cut()
+                (reason,) = await transport.check()
+                assert str(proxy.port) in reason
+                with pytest.raises(TransportUnavailable):
+                    await transport.publish(envelope())
+                await proxy.start()
+                if number:
+                    assert await transport.check() == []
+                await asyncio.gather(*(transport.publish(envelope()) for _ in range(50)))
+            assert len(await consumer.wait_for(150)) == 150
+
+
+@pytest.mark.parametrize("path", ["", "/", "/no-such-host"])
+async def test_who_is_not_let_in(rabbitmq_url, path):
+    login = "guest:the-wrong-word" if path != "/no-such-host" else "guest:guest"
+    transport = transport_from_url(f"amqp://{login}@127.0.0.1:{port_of(rabbitmq_url)}{path}")
+    with pytest.raises(TransportUnavailable) as told:
+        await transport.open()
+    assert "the-wrong-word" not in f"{told.value} {told.value.__cause__} {transport!r}"
+    assert "no-such-host" in str(told.value) or "lets us not in" in str(told.value)
+    await transport.close()
+
+
+def test_opened_again_in_another_event_loop(rabbitmq_url, name):
+    transport = transport_from_url(rabbitmq_url)
+
+    async def use() -> None:
+        await transport.open()
+        outcomes = await transport.publish_many(
+            [envelope(name, delivery_id=f"a:{number}:0") for number in range(100)]
+        )
+        assert {type(each) for each in outcomes} == {Rejected}
+        await transport.close()
+
+    for _ in range(2):
+        asyncio.run(use())
+
+
+async def test_not_open():
+    transport = transport_from_url("amqp://localhost")
+    with pytest.raises(TransportUnavailable, match="not open"):
+        await transport.publish(envelope())
+    (reason,) = await transport.check()
+    assert "not open" in reason
+    await transport.close()
