@@ -138,6 +138,13 @@ def soak(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "--timeout", "1800", *session.posargs)
 
 
+@nox.session(python=FULL)
+def bench(session: nox.Session) -> None:
+    """Rates and lateness beside bare ceilings; with ``-- --full`` beside Python's task queues."""
+    _install(session, "bench", "tests")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
 def _holds(name: str) -> bool:
     """Whether there is any Python in a file or folder."""
     path = ROOT / name

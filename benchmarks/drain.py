@@ -18,6 +18,7 @@ _GOALS: Mapping[str, float] = {"SQLite": 0.5, "Redis": 0.4, "PostgreSQL": 0.65}
 _BULK: Mapping[str, float] = {"Redis": 0.5, "PostgreSQL": 0.6}
 _TOGETHER: Mapping[str, float] = {"Redis": 0.25, "PostgreSQL": 0.3}
 _JUDGED = 500  # messages a batch
+_SINGLE = 20  # times as fast as one at a time
 _CORE = 5.0  # microseconds that the core may take for a message
 
 
@@ -47,6 +48,14 @@ async def drained(
                 ground.name, batch, ours, bare, f"{share:.0%}",
                 store=ground.name, batch=batch, rate=ours.values, bare=bare.values, share=share,
             )  # fmt: skip
+            if batch == _JUDGED and (single := await ground.single_drain(count // 10)):
+                times = ours.median / single
+                section.add(
+                    ground.name, "1 (scripts)", "", f"{single:,.0f}", f"{times:.1f} x",
+                    store=ground.name, batch=1, single=single,
+                )  # fmt: skip
+                if times < _SINGLE:
+                    section.short.append(f"{times:.1f} x one at a time on {ground.name}, goal 20")
             if batch == _JUDGED and ground.name == "memory":
                 core = 1e6 / ours.median - 1e6 / bare.median
                 if core > _CORE:

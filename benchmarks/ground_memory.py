@@ -36,6 +36,9 @@ class Memory:
                 return count / (time.perf_counter() - start)
             settle = [Settle(claimed.token)]
 
+    async def single_drain(self, count: int) -> float | None:
+        return None
+
     async def bare_schedule(self, count: int) -> float:
         store, groups = duly.MemoryStore(), [Group(chunk) for chunk in chunks(due(count))]
         start = time.perf_counter()

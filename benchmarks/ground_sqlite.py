@@ -41,6 +41,9 @@ class SQLite:
             _drain(db, batch)
             return count / (time.perf_counter() - start)
 
+    async def single_drain(self, count: int) -> float | None:
+        return None
+
     async def bare_schedule(self, count: int) -> float:
         with tempfile.TemporaryDirectory() as folder, closing(writer(Path(folder) / "db")) as db:
             return count / _insert(db, due(count))

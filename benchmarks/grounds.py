@@ -37,6 +37,10 @@ class Ground(Protocol):
         """Messages per second: claims and settlements of due messages, nothing made of them."""
         ...
 
+    async def single_drain(self, count: int) -> float | None:
+        """Messages per second by a claim and a settlement for each; None: not measured."""
+        ...
+
     async def bare_schedule(self, count: int) -> float:
         """Messages per second: records made before, stored 500 at a time."""
         ...

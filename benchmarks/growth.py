@@ -36,7 +36,7 @@ async def growth(
                 values = []
                 for _ in range(rounds):
                     await fill(url, due(count))
-                    values.append(await drain(url, count, batch, left=backlog, filled=True))
+                    values.append(await drain(url, count, batch, filled=True))
             rate = Figure(tuple(values))
             first = first or rate
             share = rate.share_of(first)

@@ -26,6 +26,24 @@ class NoTransport:
     async def publish(self, envelope: duly.Envelope) -> None: ...
 
 
+class Paced(NoTransport):
+    """Tells the rate from the tenth part of so many messages on, when all is connected."""
+
+    def __init__(self, count: int) -> None:
+        self.done = asyncio.Event()
+        self._first, self._last, self._count = count // 10, count, 0
+        self._start = 0.0
+        self.rate = 0.0
+
+    async def publish(self, envelope: duly.Envelope) -> None:
+        self._count += 1
+        if self._count == self._first:
+            self._start = time.perf_counter()
+        elif self._count == self._last:
+            self.rate = (self._last - self._first) / (time.perf_counter() - self._start)
+            self.done.set()
+
+
 def due(count: int, *, seconds: float = -10) -> list[duly.Message]:
     """Messages of 100 bytes, due in that many seconds, under ten event names."""
     at = duly.after(seconds=seconds)
@@ -54,19 +72,17 @@ async def emptied(client: duly.Client, but: int = 0) -> None:
         await asyncio.sleep(0.01)
 
 
-async def drain(
-    url: str, count: int, batch: int, *, left: int = 0, filled: bool = False, **options: Any
-) -> float:
-    """Messages per second from a store through a scheduler; ``left`` stay in it."""
-    async with duly.Scheduler(url, NoTransport(), batch_size=batch, **options) as scheduler:
+async def drain(url: str, count: int, batch: int, *, filled: bool = False, **options: Any) -> float:
+    """Messages per second from a store through a scheduler."""
+    paced = Paced(count)
+    async with duly.Scheduler(url, paced, batch_size=batch, **options) as scheduler:
         if not filled:
             for chunk in chunks(due(count)):
                 await scheduler.schedule_many(chunk)
         gc.collect()
-        start = time.perf_counter()
         async with scheduler.running():
-            await emptied(scheduler, left)
-            return count / (time.perf_counter() - start)
+            await paced.done.wait()
+        return paced.rate
 
 
 async def schedule(url: str, count: int, way: str) -> float:

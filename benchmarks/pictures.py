@@ -39,7 +39,7 @@ def draw(folder: Path, sections: Sequence[Section]) -> None:
 
 
 def _drain(axes: Any, data: Sequence[dict[str, Any]]) -> None:
-    rows = [row for row in data if row["batch"] == _BATCH] or data
+    rows = [row for row in data if row["batch"] == _BATCH]
     _pairs(axes, [row["store"] for row in rows], {
         "duly": [_median(row["rate"]) for row in rows],
         "bare loop": [_median(row["bare"]) for row in rows],

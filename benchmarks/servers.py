@@ -10,7 +10,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer
 
-__all__ = ["REDIS_SETTINGS", "Servers", "Unavailable"]
+__all__ = ["POSTGRES_SETTINGS", "REDIS_SETTINGS", "Servers", "Unavailable"]
 
 REDIS_SETTINGS: Final = ("--appendonly", "yes", "--appendfsync", "everysec")
 POSTGRES_SETTINGS: Final = ("fsync=on", "synchronous_commit=on", "shared_buffers=512MB")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+
 from benchmarks.peers.environments import FOLDER
 from benchmarks.peers.programs.journal import LINE
 
