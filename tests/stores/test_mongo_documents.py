@@ -178,6 +178,9 @@ async def test_what_does_not_wait_and_is_none_of_ours_is_left_alone(shop: Shop) 
     assert {each.state for each in listed[:2]} == {State.DEAD}
     assert await shop.messages.find_one({"_id": "x"}) == foreign
     assert (await shop.store.stats()).dead == 0
+    assert [*await shop.store.cancel(["x"], of_state=State.SCHEDULED)] == [State.DEAD]
+    assert [*await shop.store.cancel(["x"], of_state=State.DEAD)] == [State.DEAD]
+    assert await shop.messages.find_one({"_id": "x"}) is None
 
 
 DAMAGE = {

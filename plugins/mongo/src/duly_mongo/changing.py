@@ -12,7 +12,7 @@ from duly.moment import to_microseconds
 from duly_mongo.documents import moments
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
-from duly_mongo.statuses import CLAIMED, SCHEDULED, state_of, statuses_of
+from duly_mongo.statuses import CLAIMED, SCHEDULED, in_state, state_of
 
 __all__ = ["cancel", "reschedule", "storable"]
 
@@ -39,9 +39,7 @@ async def _remove(space: Namespace, id: str, of_state: State | None) -> State | 
     """In one step: what it is found as and what is removed are the same."""
     while True:
         if of_state is not State.CLAIMED:
-            status: Any = (
-                {"$ne": CLAIMED} if of_state is None else {"$in": [*statuses_of(of_state)]}
-            )
+            status = {"$ne": CLAIMED} if of_state is None else in_state(of_state)
             query = {"_id": id, "status": status}
             removed = await space.messages.find_one_and_delete(query, projection=["status"])
             if removed is not None:

@@ -11,7 +11,7 @@ from duly_mongo.changing import storable
 from duly_mongo.documents import show
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after, after_expression, moment_of, place
-from duly_mongo.statuses import CLAIMED, DEAD, WAITING, statuses_of
+from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state
 
 __all__ = ["get", "list_", "stats"]
 
@@ -38,7 +38,7 @@ async def list_(
         order = "dead"  # a place as well, that only dead letters have
         query["dead"] = {"$gt": ""}
     elif filter.state is not None:
-        query["status"] = {"$in": [*statuses_of(filter.state)]}
+        query["status"] = in_state(filter.state)
     if filter.event_name == UNREADABLE:
         query["unreadable"] = True
         if filter.state not in (None, State.DEAD):

@@ -13,8 +13,8 @@ __all__ = [
     "SCHEDULED",
     "SUSPECT",
     "WAITING",
+    "in_state",
     "state_of",
-    "statuses_of",
     "waiting_status",
 ]
 
@@ -42,9 +42,11 @@ def state_of(status: object) -> State:
     return _STATES.get(status, State.DEAD) if isinstance(status, str) else State.DEAD
 
 
-def statuses_of(state: State) -> Sequence[str]:
-    """The statuses that stand for a state."""
-    return WAITING if state is State.SCHEDULED else (state.value,)
+def in_state(state: State) -> dict[str, Any]:
+    """The condition on a status that stands for a state."""
+    if state is State.DEAD:
+        return {"$nin": [*_STATES]}
+    return {"$in": [*WAITING] if state is State.SCHEDULED else [CLAIMED]}
 
 
 def waiting_status(lapses: int) -> str:
