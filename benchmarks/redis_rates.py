@@ -410,7 +410,7 @@ def future(port: int, count: int, wanted: argparse.Namespace) -> None:
 def main() -> None:
     """Print a table and some lines."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=30_000)
+    parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--future", type=int, default=1_000_000)
     parser.add_argument("--rows", default="", help="only those whose names begin with this")
