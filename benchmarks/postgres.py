@@ -158,7 +158,8 @@ async def bare_drain(url: str, count: int, batch: int) -> float:
                 token,
                 LEASE,
                 "bench",
-                True,  # an argument of SQL
+                True,
+                False,  # an argument of SQL
             )
             if number:
                 pace.note(claimed)

@@ -172,7 +172,7 @@ async def claimed(
     """The plan by which a claim was carried out, with what it cost."""
     arguments = (
         f"NULL, '{{}}', {limit}, '{since}', '0001-01-01', gen_random_uuid()::text, '1 minute', "
-        "'test', true"
+        "'test', true, false"
     )
     await connection.execute(f"PREPARE asked AS {place.names(sql_claiming.TAKE)}")
     try:
