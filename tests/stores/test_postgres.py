@@ -65,7 +65,7 @@ class OnPostgres(StoreHarness):
 class TestPostgresStore(OnPostgres, WakeupCases, RecordCases, StoreSuite):
     """All cases, and those for all that it can do beyond the contract but for transactions."""
 
-    scale = 0.5
+    scale = 0.3
 
     async def damage(self, namespace: str, id: str) -> None:
         await self.execute(

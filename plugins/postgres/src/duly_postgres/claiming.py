@@ -86,16 +86,21 @@ async def claim(
     owner: str,
     suspects: bool,
     delivered: Sequence[Token],
+    alone: bool,
 ) -> tuple[Batch, bool]:
     """Settle what was delivered, bring back what lapsed, take what is due.
 
-    Beside the batch: whether something was brought back that others should know of.
+    ``alone`` tells that nothing else is done in the transaction. Beside the batch: whether
+    something was brought back that others should know of.
     """
     token = os.urandom(16).hex()
+    # A claim that a crash of the server undoes is as if the claimant had died: what it published
+    # and could not settle is published again. So it need not be on the disk before it is used.
+    hasty = alone and not delivered
 
     async def take(statement: str, tokens: Sequence[Token], due: int, end: int) -> Sequence[Row]:
         return await db.fetch(
-            names(statement), now, tokens, limit, due, end, token, lease, owner, suspects
+            names(statement), now, tokens, limit, due, end, token, lease, owner, suspects, hasty
         )
 
     due, end = mark.start()
@@ -109,7 +114,7 @@ async def claim(
     if rows[-1]["about"][2]:
         limit = 1
         rows = await take(TAKE_SUSPECT, (), _FIRST, _LAST)
-    moment, _, _, _, last, *ahead, held = rows[-1]["about"]
+    moment, _, _, _, last, *ahead, held, _ = rows[-1]["about"]
     mark.reached(moment, last, full=_FULL <= limit == len(rows) - 1)
     claims, unreadable, newer = _sorted(rows[:-1])
     if unreadable or newer:

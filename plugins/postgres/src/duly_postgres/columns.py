@@ -15,7 +15,7 @@ from typing import Final
 from duly.record import Record
 from duly.store import SUSPECT_LAPSES
 
-__all__ = ["COLUMNS", "IN_LINE", "NOW", "SOON", "SUSPECT"]
+__all__ = ["COLUMNS", "IN_LINE", "NOW", "SOON", "SORTED_ID", "SUSPECT"]
 
 COLUMNS: Final = ", ".join(f"m.{name}" for name in Record._fields)
 """A record is a row: its fields, in their order, are columns."""
@@ -25,6 +25,12 @@ NOW: Final = "coalesce($1::timestamptz, statement_timestamp())"
 
 SOON: Final = "interval '5 seconds'"
 """The longest nap of a scheduler: of what is due later than that nobody needs to be told."""
+
+SORTED_ID: Final = 'id COLLATE "POSIX"'
+"""How lists sort by id: as "C", which the column has, but by a name of its own.
+
+An index that ends with the id would else pass for one by the id, and be read from end to end.
+"""
 
 SUSPECT: Final = f"m.lapses >= {SUSPECT_LAPSES}"
 

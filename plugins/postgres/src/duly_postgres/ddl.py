@@ -4,7 +4,7 @@
 from typing import Final
 
 from duly.record import FORMAT
-from duly_postgres.columns import SOON
+from duly_postgres.columns import SOON, SORTED_ID
 
 __all__ = ["STEPS", "VERSION"]
 
@@ -92,9 +92,10 @@ CREATE TABLE {{messages}} (
     delivery_id text,
     trace_context bytea NOT NULL DEFAULT ''
 ) WITH ({_OFTEN})""",
-    'CREATE INDEX "{table}_event_name_idx" ON {messages} (event_name, scheduled_at, id)',
-    'CREATE INDEX "{table}_time_idx" ON {messages} (scheduled_at, id)',
-    'CREATE INDEX "{table}_dead_idx" ON {messages} (scheduled_at, id) WHERE dead > 0',
+    f"""\
+CREATE INDEX "{{table}}_event_name_idx" ON {{messages}} (event_name, scheduled_at, {SORTED_ID})""",
+    f'CREATE INDEX "{{table}}_time_idx" ON {{messages}} (scheduled_at, {SORTED_ID})',
+    f'CREATE INDEX "{{table}}_dead_idx" ON {{messages}} (scheduled_at, {SORTED_ID}) WHERE dead > 0',
     # What waits: narrow, so that claiming rewrites no payload; suspects stand apart.
     f"""\
 CREATE TABLE {{due}} (

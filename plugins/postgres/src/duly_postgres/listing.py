@@ -7,6 +7,7 @@ from typing import Any
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
+from duly_postgres.columns import SORTED_ID
 from duly_postgres.connection import Executor, Row
 from duly_postgres.names import Names
 from duly_postgres.reading import show
@@ -59,7 +60,7 @@ def statement_for(
     conditions = [*_of_kind(filter, given), *_of_time(filter, from_key, given)]
     paging = f"LIMIT {given(filter.limit)}::bigint OFFSET {given(filter.offset)}::bigint"
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{LISTED} {where} ORDER BY m.scheduled_at, m.id {paging}", arguments
+    return f"{LISTED} {where} ORDER BY m.scheduled_at, m.{SORTED_ID} {paging}", arguments
 
 
 Given = Callable[[Any], str]
@@ -87,7 +88,7 @@ def _of_time(filter: Filter, from_key: tuple[datetime, str] | None, given: Given
     """
     if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
         moment, id = given(to_microseconds(from_key[0])), given(from_key[1])
-        yield f"(m.scheduled_at, m.id) > ({moment}::timestamptz, {id}::text)"
+        yield f"(m.scheduled_at, m.{SORTED_ID}) > ({moment}::timestamptz, {id}::text)"
     elif filter.after is not None:
         yield f"m.scheduled_at >= {given(to_microseconds(filter.after))}::timestamptz"
     if filter.before is not None:

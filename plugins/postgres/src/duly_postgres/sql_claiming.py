@@ -49,7 +49,7 @@ def _take(lane: str, turn: str) -> str:
 
     $1 now, $2 tokens of what was delivered, $3 how many to take, $4 and $5 from where on to look
     at the line and at the ends of leases, $6 to $8 token, duration and owner of the lease, $9
-    whether suspects count.
+    whether suspects count, $10 whether there is no need to wait for the disk.
 
     The last row has no key; it tells about the claim: now, whether a lapsed lease or a suspect
     comes first (then nothing was taken), the tokens that were valid, the last due time taken, what
@@ -109,7 +109,8 @@ WITH ended AS (
                 WHERE {lane} AND due_at <= {NOW} AND due_at >= $4::timestamptz
                 ORDER BY due_at, key LIMIT coalesce((SELECT number FROM last), 0) + 1
             ) AS due
-        ) > coalesce((SELECT number FROM last), 0) ELSE false END
+        ) > coalesce((SELECT number FROM last), 0) ELSE false END,
+        CASE WHEN $10::boolean THEN set_config('synchronous_commit', 'off', true) END
     ) FROM turn, ahead
 )"""
 

@@ -66,7 +66,7 @@ LOAD: Final = f"""\
 SELECT m.key, {COLUMNS} FROM {{messages}} AS m WHERE m.key = ANY ($1::bigint[])
 ORDER BY m.key FOR UPDATE"""
 
-IS_TAKEN: Final = "SELECT FROM {messages} WHERE id = $1"
+IS_TAKEN: Final = "SELECT key FROM {messages} WHERE id = $1"
 
 INSERT_DEAD: Final = f"""\
 INSERT INTO {{messages}} (dead, due_at, {", ".join(Record._fields)})

@@ -136,6 +136,7 @@ class PostgresStore:
                 owner=owner,
                 suspects=suspects,
                 delivered=[each.token for each in settle] if plain else (),
+                alone=plain,
             )
 
         async def work(db: Executor) -> tuple[Batch, bool]:
