@@ -194,7 +194,7 @@ class TestLoading:
             (False, []),
             ([], []),
             (["one"], ["one"]),
-            ({"two", "third"}, ["two", "three"]),
+            pytest.param({"two", "third"}, ["two", "three"], id="a set"),
             (("duly-shop",), ["one", "two"]),
             (["duly_shop"], ["one", "two"]),
             (["DULY.SHOP"], ["one", "two"]),
