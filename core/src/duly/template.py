@@ -37,7 +37,8 @@ class Template:
             parts = list(Formatter().parse(text))
         except ValueError:
             raise InvalidArgument(
-                f"{option}: {mask(text)!r} has a brace without its partner: write {{{{ for one of them"
+                f"{option}: {mask(text)!r} has a brace without its partner: "
+                "write {{ for one of them"
             ) from None
         for _, field, format_spec, conversion in parts:
             if field is not None and (field != _FIELD or format_spec or conversion):
