@@ -325,6 +325,7 @@ async def test_a_bearer_token_and_a_query(receiver):
         ("https://a/?bearer_token=%0A", "authorization: "),
         ("https://u:p@a/?bearer_token=a", "either"),
         ("https://a/{name}", "unknown field"),
+        ("https://a/?query=a%3D1%23x%26b%3D2", "fragment"),
         ("https://a/?tls=false", "means TLS"),
         ("https://a/?tls_ca=/missing.pem", "no file"),
         ("http://a/?tls=true", "https"),
