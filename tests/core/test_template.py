@@ -49,3 +49,12 @@ def test_refused(text):
 
 def test_repr():
     assert repr(Template("a.{event_name}", option="stream")) == "Template('a.{event_name}')"
+
+
+@pytest.mark.parametrize("rest", ["{name}", "{event_name", "{event_name}"])
+def test_a_password_in_it_is_not_told(rest):
+    try:
+        told = repr(Template(f"https://user:hidden@host/{rest}", option="the URL"))
+    except InvalidArgument as error:
+        told = str(error)
+    assert "hidden" not in told

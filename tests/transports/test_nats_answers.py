@@ -364,3 +364,25 @@ async def test_core_nats_says_so_and_loses_what_nobody_listens_to(server, client
     assert await transport.publish(envelope(payload=b"heard")) is None
     assert (await heard.next_msg()).data == b"heard"
     await transport.close()
+
+
+async def test_cancelled_while_it_finds_out_why_nothing_was_answered(caplog):
+    """Nobody looks at what the others of the batch hold, and that is not logged as a mistake."""
+    with NatsServer() as server:
+        transport = JetStreamTransport(
+            [f"127.0.0.1:{server.port}"], timeout=timedelta(milliseconds=300)
+        )
+        await transport.open()
+        server.freeze()
+        batch = [envelope(payload=bytes([number])) for number in range(5)]
+        publish = asyncio.ensure_future(transport.publish_many(batch))
+        while not transport._connection._asked:  # noqa: ASYNC110  # nobody tells when it asks
+            await asyncio.sleep(0.001)
+        publish.cancel()
+        await asyncio.wait([publish])
+        assert publish.cancelled()
+        server.thaw()
+        await transport.close()
+    del publish, transport
+    gc.collect()
+    assert "never retrieved" not in caplog.text

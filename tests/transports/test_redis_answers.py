@@ -377,3 +377,22 @@ async def test_an_answer_that_is_lost(server, redis, options, entries):
         await transport.close()
     assert await redis.xlen("s") == entries
     assert receipt in [id.decode() for id, _ in await redis.xrange("s")]
+
+
+async def test_one_delivery_to_two_streams_of_the_same_slot(server, redis):
+    """A mark is of one stream alone, also where a part of its name decides the slot."""
+    for stream in ("{{s}}.one", "{{s}}.two", "s"):
+        await publish(streams(server, f"stream={stream}&deduplicate=60"), envelope())
+        await publish(streams(server, f"stream={stream}&deduplicate=60"), envelope())
+    assert [await redis.xlen(stream) for stream in ("{s}.one", "{s}.two", "s")] == [1, 1, 1]
+
+
+async def test_a_server_without_the_command_does_not_quote_the_message():
+    with RedisServer("--rename-command", "XADD", "", "--rename-command", "PUBLISH", "") as server:
+        for transport in (streams(server), channels(server), channels(server, "format=payload")):
+            with pytest.raises(TransportError, match="unknown command") as told:
+                await publish(
+                    transport, envelope(payload=b"my payload", metadata={"a": "my metadata"})
+                )
+            assert "my payload" not in str(told.value)
+            assert "my metadata" not in str(told.value)

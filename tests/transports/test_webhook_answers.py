@@ -80,7 +80,8 @@ async def test_not_this_time(receiver, status):
     ("text", "seconds"),
     [("0", 0), ("17", 17), ("86401", 86400), ("9" * 400, 86400), ("-1", None), ("1.5", None),
      ("soon", None), ("", None), ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
-     ("Fri, 31 Dec 9999 23:59:59 GMT", 86400), ("Fri, 99 Dec 9999 23:59:59 GMT", None)],
+     ("Fri, 31 Dec 9999 23:59:59 GMT", 86400), ("Fri, 99 Dec 9999 23:59:59 GMT", None),
+     (f"Fri, {'9' * 20} Dec 2030 23:59:59 GMT", None)],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_pause_that_is_asked_for(receiver, status, text, seconds):
@@ -324,6 +325,7 @@ async def test_a_bearer_token_and_a_query(receiver):
         ("https://a/?bearer_token=%0A", "authorization: "),
         ("https://u:p@a/?bearer_token=a", "either"),
         ("https://a/{name}", "unknown field"),
+        ("https://a/?query=a%3D1%23x%26b%3D2", "fragment"),
         ("https://a/?tls=false", "means TLS"),
         ("https://a/?tls_ca=/missing.pem", "no file"),
         ("http://a/?tls=true", "https"),
@@ -377,3 +379,39 @@ async def test_nobody_listens():
 async def test_not_open():
     with pytest.raises(TransportUnavailable, match="not open"):
         await WebhookTransport("https://example.com").publish(ENVELOPE)
+
+
+# --- names that stand for several addresses
+
+
+def stands_for(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let every name stand for these, of which 127.0.0.1 alone counts as public."""
+
+    async def getaddrinfo(_: Any, __: Any, port: int, **more: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    for module in ("addresses", "target"):
+        monkeypatch.setattr(f"duly_webhook.{module}.is_public", "127.0.0.1".__eq__)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_private_address_beside_a_public_one_that_is_down(receiver, monkeypatch, order):
+    stands_for(monkeypatch, *["127.0.0.1", "127.0.0.2"][::order])
+    url = f"http://both.test:{receiver.port}/"
+    targets = {TransportUnavailable: url, TransportError: lambda _: url}
+    transports = {kind: WebhookTransport(target) for kind, target in targets.items()}
+    for transport in transports.values():
+        await transport.open()
+    await receiver.stop()
+    for kind, transport in transports.items():
+        with pytest.raises(TransportError) as told:
+            await transport.publish(ENVELOPE)
+        await transport.close()
+        assert type(told.value) is kind
+
+
+async def test_several_private_addresses_are_refused_for_good(monkeypatch):
+    stands_for(monkeypatch, "127.0.0.2", "127.0.0.3")
+    with pytest.raises(Rejected, match="private address.*allow_private"):
+        await publish(WebhookTransport(lambda _: "http://both.test:1/"))

@@ -5,6 +5,7 @@ from string import Formatter
 from typing import Final
 
 from duly.errors import InvalidArgument
+from duly.url import mask
 
 __all__ = ["Template"]
 
@@ -36,12 +37,13 @@ class Template:
             parts = list(Formatter().parse(text))
         except ValueError:
             raise InvalidArgument(
-                f"{option}: {text!r} has a brace without its partner: write {{{{ for one of them"
+                f"{option}: {mask(text)!r} has a brace without its partner: "
+                "write {{ for one of them"
             ) from None
         for _, field, format_spec, conversion in parts:
             if field is not None and (field != _FIELD or format_spec or conversion):
                 raise InvalidArgument(
-                    f"{option}: {text!r} has an unknown field; the only one is {{{_FIELD}}}"
+                    f"{option}: {mask(text)!r} has an unknown field; the only one is {{{_FIELD}}}"
                 )
         self.varies = any(field is not None for _, field, _, _ in parts)
         """Whether the event name is part of it."""
@@ -53,4 +55,4 @@ class Template:
         return self._text.format(event_name=event_name)
 
     def __repr__(self) -> str:
-        return f"Template({self._text!r})"
+        return f"Template({mask(self._text)!r})"

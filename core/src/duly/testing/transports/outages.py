@@ -56,11 +56,16 @@ class OutageCases(TransportHarness):
         await asyncio.sleep(0)
         await self.break_connection()
         outcomes = await desk.soon(asyncio.gather(*publishes, return_exceptions=True))
-        for outcome in outcomes:
-            if not isinstance(outcome, str | None):
+        accepted = []
+        for envelope, outcome in zip(envelopes, outcomes, strict=True):
+            if isinstance(outcome, str | None):
+                accepted.append(envelope)
+            else:
                 self._check(outcome)
         await self.restore_connection()
         await self._goes_on(desk)
+        if self.keeps:
+            await self._all_came(desk, accepted)
 
     async def test_again_and_again(self, desk: Bench) -> None:
         for _ in range(3):

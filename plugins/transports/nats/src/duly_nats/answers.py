@@ -90,3 +90,4 @@ def _tell(sent: _Sent, receipt: str | None, error: Exception | None) -> None:
         sent.answer.set_result(receipt)
     else:
         sent.answer.set_exception(error)
+        sent.answer.exception()  # whoever waits may be cancelled before looking: nothing to log

@@ -29,6 +29,7 @@ _NEVER: Final = (
     "invalid bulk length",
     "too many results to unpack",  # of Lua, for thousands of headers
 )
+_QUOTED: Final = ", with args beginning with: "
 _NO_CLUSTER: Final = "Cluster mode is not enabled"
 
 
@@ -67,4 +68,5 @@ def told_by_server(outcome: object) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    return mask(str(error)) or type(error).__name__
+    # What a server says of a command that it does not know quotes the message.
+    return mask(str(error).partition(_QUOTED)[0]) or type(error).__name__

@@ -70,7 +70,7 @@ class StreamTransport(RedisTransport):
         else:
             keys = [key]
             if self._memory:
-                keys.append(f"duly:delivery:{{{self._tag(place)}}}:{envelope.delivery_id}".encode())
+                keys.append(f"{self._mark(place)}:{envelope.delivery_id}".encode())
             numbers = [self._memory, self._age, self._threshold]
             arguments = ["EVAL", ADD, len(keys), *keys, *numbers, *arguments]
         return Command(place, arguments, key, len(envelope.payload))
@@ -79,6 +79,11 @@ class StreamTransport(RedisTransport):
         if answer is None:
             raise TransportError(f"{place}: there is no such stream, and create is false")
         return answer.decode() if isinstance(answer, bytes) else str(answer)
+
+    def _mark(self, stream: str) -> str:
+        """What the marks of a stream begin with; of several under one tag each has its own."""
+        tag = self._tag(stream)
+        return f"duly:delivery:{{{tag}}}" + (f":{stream}" if stream != tag else "")
 
     def _tag(self, stream: str) -> str:
         """What a cluster places a stream by, so that another key may be beside it."""

@@ -8,7 +8,10 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-__all__ = ["PrivateAddressError", "is_public", "public_socket"]
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+__all__ = ["PrivateAddressError", "PublicResolver", "is_public", "public_socket"]
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 # Not routed either, though not every Python knows.
@@ -56,3 +59,17 @@ def public_socket(address_info: tuple[Any, ...]) -> socket.socket:
     if not is_public(address[0]):
         raise PrivateAddressError(f"{address[0]} is a private address")
     return socket.socket(family, kind, protocol)
+
+
+class PublicResolver(ThreadedResolver):
+    """Leaves the private addresses of a name out where it has public ones as well.
+
+    Otherwise the last address alone would tell what it means that none could be reached.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a name; all of them where none is public."""
+        found = await super().resolve(host, port, family)
+        return [each for each in found if is_public(each["host"])] or found

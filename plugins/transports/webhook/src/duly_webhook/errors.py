@@ -67,7 +67,7 @@ def _pause(text: str | None) -> timedelta | None:
     else:
         try:
             moment: datetime = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = max(0.0, moment.timestamp() - time.time())
     return min(timedelta(seconds=min(seconds, 1e9)), _LONGEST_PAUSE)

@@ -46,6 +46,8 @@ class Place:
         parts = urlsplit(text)
         if "{" in parts.netloc:
             raise InvalidArgument(f"{mask(text)!r}: its host cannot vary")
+        if "#" in text:  # what follows is never sent
+            raise InvalidArgument(f"{mask(text)!r} has a fragment: write a # as %23")
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         self._template = Template(text, option="the URL", encode=lambda name: quote(name, safe=""))
         self._allow_private = allow_private

@@ -15,7 +15,7 @@ from duly.errors import InvalidArgument, Rejected, TransportUnavailable
 from duly.tls import TLS
 from duly.transport import Envelope
 from duly.url import mask
-from duly_webhook.addresses import public_socket
+from duly_webhook.addresses import PublicResolver, public_socket
 from duly_webhook.content import MODES, Mode, content_of
 from duly_webhook.errors import check_answer, translated
 from duly_webhook.signing import keys_of, signature_headers
@@ -144,6 +144,7 @@ class WebhookTransport:
                 limit=max(_ALL_CONNECTIONS, self._connections),
                 limit_per_host=self._connections,
                 ssl=self._ssl,
+                resolver=None if self._allow_private else PublicResolver(),
                 socket_factory=None if self._allow_private else public_socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
