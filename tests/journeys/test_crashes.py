@@ -33,7 +33,8 @@ async def test_killed_in_mid_batch_and_started_again(journey: Journey, gate: Gat
     assert set(first.ids("begun")) & ids_of(gated) <= doubled <= first.unsettled()
     assert not settled & set(second.ids("begun"))
     attempts = {note.id: note.attempt for note in second.notes("begun")}
-    assert set(attempts.values()) == {1, 2}
+    assert 2 in attempts.values()  # and 1, unless the first held all that was left
+    assert set(attempts.values()) <= {1, 2}
     assert all(attempts[id] == 2 for id in doubled)
     assert sum(attempt == 2 for attempt in attempts.values()) == held.claimed
     assert (await journey.client.stats()).dead == 0

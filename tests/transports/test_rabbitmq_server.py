@@ -116,6 +116,12 @@ async def test_a_certificate_that_is_none(certificates, tmp_path):
         await publish(f"amqps://localhost/?tls_ca={certificates.ca}&tls_cert={tmp_path}/none.pem")
 
 
+async def test_a_virtual_host_that_is_not_there_is_named(server):
+    url = server.url.rstrip("/") + "/no-such-host"
+    with pytest.raises(TransportUnavailable, match="no-such-host: the virtual host"):
+        await transport_from_url(url).open()
+
+
 async def test_names_and_passwords_with_all_that_urls_give_a_meaning(server):
     """And the broker closes the channel for what this user may not publish: others go on."""
     user, password, host = (quote(each, safe="") for each in (USER, PASSWORD, HOST))

@@ -21,6 +21,7 @@ _TICK: Final = timedelta(microseconds=1)
 _BEGIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # no clock was put before
 _ONE_SECOND: Final = timedelta(seconds=1)  # the least between two fires of a cron expression
 _ONE_MINUTE: Final = timedelta(minutes=1)
+_FIELDS: Final = (5, 6)  # of a cron expression
 _FIRST_WINDOW: Final = timedelta(minutes=2)
 
 
@@ -138,10 +139,13 @@ def _expression(value: str) -> str:
     try:
         CronSim(text, datetime(2024, 1, 1, tzinfo=UTC))
     except (CronSimError, ValueError) as error:
-        raise InvalidArgument(
-            f"cron expression {value!r}: {error}; five fields are expected, "
-            "minute hour day-of-month month day-of-week (a sixth, in front, means seconds)"
-        ) from error
+        hint = (
+            "a number is out of bounds, or no such day ever comes"
+            if len(text.split()) in _FIELDS
+            else "five fields are expected, minute hour day-of-month month day-of-week (a sixth, "
+            "in front, means seconds)"
+        )
+        raise InvalidArgument(f"cron expression {value!r}: {error}; {hint}") from error
     return text
 
 

@@ -18,10 +18,17 @@ goes nearly the same way again.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from duly.errors import Expired, Rejected, TransportError, TransportUnavailable
+from duly.errors import (
+    Expired,
+    Rejected,
+    StoreUnavailable,
+    TransportError,
+    TransportUnavailable,
+)
 from duly.message import Filter, State
 from duly.recovery import Backoff, Discard, Failure, Policy, Verdict
 from duly.store import Clock, Store
@@ -149,11 +156,12 @@ class _World:
             await asyncio.wait([work, *ends], return_when=asyncio.FIRST_COMPLETED)
             for end in (*ends, freezing):
                 end.cancel()
-            if self._over.is_set():
-                await process.run(process.scheduler.stop())
-                await work
-            elif work.done():
-                work.result()
+            with suppress(StoreUnavailable):  # it did not open in time: started once more
+                if self._over.is_set():
+                    await process.run(process.scheduler.stop())
+                    await work
+                elif work.done():
+                    work.result()
             await process.kill()
             dark = self._trouble.happens(self._trouble.odds.dark)
             await asyncio.sleep(self._dice.uniform(2, 5) if dark else self._dice.uniform(0, 1))

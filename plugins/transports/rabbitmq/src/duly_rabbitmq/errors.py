@@ -24,6 +24,8 @@ __all__ = ["DRIVER_ERRORS", "limit_told_by", "translating"]
 DRIVER_ERRORS: Final = CONNECTION_EXCEPTIONS
 """All that it may raise; OSError, and so TimeoutError, is among it."""
 
+_CLOSED: Final = "Expected one of ['Connection.OpenOk'], got"
+_NO_HOST: Final = "the virtual host, the path of the URL, is not there or not for this user"
 _TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")
 
 
@@ -63,7 +65,7 @@ def _translated(error: Exception, place: str) -> TransportError:
             return TransportUnavailable(f"{place} lets us not in: {_text(error)}")
         case TimeoutError():
             return TransportUnavailable(f"{place} does not answer in time")
-    return TransportUnavailable(f"{place}: {_text(error)}")
+    return TransportUnavailable(f"{place}: {_NO_HOST if _CLOSED in str(error) else _text(error)}")
 
 
 def limit_told_by(error: ChannelClosed) -> int | None:
