@@ -132,3 +132,15 @@ class TestNumbers:
         with pytest.raises(MalformedPacketError):
             flights.start("a", make)
         assert len(flights) == 0
+
+
+class TestWelcomes:
+    @pytest.mark.parametrize("told", [b"\x21\x00\x00", b"\x27\x00\x00\x00\x00"])
+    def test_a_limit_of_0_is_no_limit(self, told: bytes):
+        """Nothing could be published, or everything would be too large."""
+        with pytest.raises(MalformedPacketError, match="a limit of 0"):
+            welcome_of(b"\x00\x00" + bytes((len(told),)) + told, "5")
+
+    def test_a_refusal_of_mqtt_5_without_properties(self):
+        assert welcome_of(b"\x00\x84", "5").answer.code == 0x84
+        assert welcome_of(b"\x00\x01", "5").answer.code == 0x84

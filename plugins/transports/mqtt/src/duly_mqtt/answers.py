@@ -98,10 +98,13 @@ def welcome_of(content: bytes, version: Version) -> Welcome:
     if len(content) == _SHORTEST:  # that of 3.1.1
         if version == "5" and not code:  # a broker that has not noticed what it was asked for
             code = _REFUSED_VERSION
-        return Welcome(Answer(_OLD_CODES.get(code, 0x80)), present)
+        # Some say it with a code of MQTT 5, but without the properties that belong to it.
+        return Welcome(Answer(code if code >= 0x80 else _OLD_CODES.get(code, 0x80)), present)
     if version != "5":
         raise MalformedPacketError("a CONNACK of MQTT 5, which nobody asked for")
     told = unpacked(content[2:])
+    if 0 in (told.get(Property.RECEIVE_MAXIMUM), told.get(Property.MAXIMUM_PACKET_SIZE)):
+        raise MalformedPacketError("a limit of 0, which MQTT forbids")
     return Welcome(
         Answer(code, _text(told)),
         present,

@@ -1,6 +1,8 @@
 """One connection to a broker, from CONNECT to its end."""
 
 import asyncio
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final, cast
 
 from duly.errors import Rejected, TransportUnavailable
@@ -47,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._place = str(broker)
         self._free = asyncio.Semaphore(0)
+        self._again: Iterator[bytes] = iter(())
         self._writable = asyncio.Event()
         self._writable.set()
         self._ended = asyncio.Event()
@@ -172,13 +175,13 @@ class Connection(asyncio.Protocol):
             self._welcomed(welcome_of(content, self.version))
         elif kind in (Kind.PUBACK, Kind.PUBCOMP):
             if self._flights.land(*answer_of(content)):
-                self._free.release()
+                self._proceed()
         elif kind == Kind.PUBREC:
             id, answer = answer_of(content)
             if self._flights.received(id, answer):
                 self._write(pubrel(id))
             else:
-                self._free.release()
+                self._proceed()
         elif kind == Kind.DISCONNECT:
             self.abort(f"the broker ended the connection: {told(goodbye_of(content))}")
 
@@ -188,17 +191,25 @@ class Connection(asyncio.Protocol):
         if welcome.answer.code == _SUCCESS.code:
             if not welcome.session_present:
                 self._flights.forget()
-            for packet in self._flights.resume():
-                self._write(packet)
             most = self._broker.inflight
             if self._qos:  # the broker's limit is one of acknowledgements
                 most = min(most, welcome.receive_maximum)
+            self._again = self._flights.resume()
+            for packet in islice(self._again, most):
+                self._write(packet)
             self._free = asyncio.Semaphore(max(0, most - len(self._flights)))
             self._stands = True
             theirs = welcome.keepalive  # which is what counts
             ours = self._broker.keepalive.total_seconds()
             self._keepalive.start(ours if theirs is None else theirs)
         self.welcome.set_result(welcome)
+
+    def _proceed(self) -> None:
+        """One is answered: the next goes on, first of all what the connection before left."""
+        if (packet := next(self._again, None)) is not None:
+            self._write(packet)
+        else:
+            self._free.release()
 
     def _write(self, packet: bytes) -> None:
         if self._transport is not None:

@@ -86,9 +86,13 @@ class Flights:
             self._flights.clear()
 
     def resume(self) -> Iterator[bytes]:
-        """What is to be sent once more because the broker has kept the session."""
-        for id, flight in self._flights.items():
-            yield repeated(flight.packet) if flight.received is None else pubrel(id)
+        """What is to be sent once more because the broker has kept the session.
+
+        To be taken as the broker has room for it; what landed meanwhile is left out.
+        """
+        for id, flight in list(self._flights.items()):
+            if id in self._flights:
+                yield repeated(flight.packet) if flight.received is None else pubrel(id)
 
     def forget(self) -> None:
         """The broker has kept nothing: whoever is to be published again is published anew."""

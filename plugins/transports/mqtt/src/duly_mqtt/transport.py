@@ -129,6 +129,8 @@ class MqttTransport:
         """Send it; its outcome comes later."""
         topic = self._topic.fill(envelope.event_name)
         connection = await self._ready()
+        if not connection.alive:  # what it resumed would wait for the connection after it
+            raise connection.lost()
         if (outcome := self._dialer.resumed(envelope)) is not None:
             return outcome, topic
         properties = b""
