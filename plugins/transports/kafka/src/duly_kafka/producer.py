@@ -153,7 +153,8 @@ class Producer:
         self.usable = False
         await self._waiting.pass_by(patience)
         self._lose("the producer was closed")
-        self._ended.set_result(None)
+        if not self._ended.done():  # it may be given up while it is being closed
+            self._ended.set_result(None)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
