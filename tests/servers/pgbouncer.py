@@ -1,16 +1,15 @@
 """PgBouncer, the pooler that most put before PostgreSQL, in its transaction mode."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
+from tests.servers.finding import lacking
 from tests.servers.postgres import unprivileged
 from tests.servers.process import Server, program
 
-HINT = "pgbouncer: not installed: install Debian's pgbouncer"
+HINT = "not installed: install Debian's pgbouncer"
 
 
 class PgBouncer(Server):
@@ -18,9 +17,7 @@ class PgBouncer(Server):
 
     def __init__(self, database: str, *, size: int = 3) -> None:
         if program("pgbouncer") is None:
-            if "pgbouncer" in os.environ.get("DULY_TEST_REQUIRE", ""):
-                pytest.fail(HINT, pytrace=False)
-            pytest.skip(HINT)
+            lacking("pgbouncer", HINT)
         super().__init__()
         behind = urlsplit(database)
         self._name = behind.path.removeprefix("/")
