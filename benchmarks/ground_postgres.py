@@ -24,7 +24,7 @@ __all__ = ["ground"]
 
 _NAMES: Final = Names("scheduled_messages", "public")
 _YEAR_1: Final = "0001-01-01 00:00:00+00"
-_SUSPECTS: Final = True  # they count
+_FLAGS: Final = (True, False)  # suspects count, the disk is waited for
 _FROM_THE_START: Final = 20  # claims between two looks from the start of the line
 _TABLES: Final = ("scheduled_messages", "scheduled_messages_due", "scheduled_messages_leases")
 _SIZE: Final = " + ".join(f"pg_total_relation_size('{name}')" for name in _TABLES)
@@ -60,7 +60,7 @@ class Postgres:
             for number in itertools.count():
                 token = secrets.token_hex(16)
                 rows = await take.fetch(
-                    None, tokens, batch, since, since, token, LEASE, "bench", _SUSPECTS
+                    None, tokens, batch, since, since, token, LEASE, "bench", *_FLAGS
                 )
                 if len(rows) == 1:
                     return count / (time.perf_counter() - start)
