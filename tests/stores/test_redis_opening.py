@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import redis
 from redis.asyncio import Redis
 from redis.crc import key_slot
+from tests.servers.certificates import Certificates
+from tests.servers.finding import lacking
 from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
 
@@ -261,46 +260,35 @@ def test_its_name() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for localhost that vouches for itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=DNS:localhost", "-out", cert, "-keyout", key],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return cert, key
-
-
-@pytest.fixture(scope="module")
-def encrypted(certificate: tuple[Path, Path]) -> Iterator[RedisServer]:
-    """A server that speaks TLS alone, to those who show a certificate."""
-    cert, key = certificate
-    port = free_port()
+def encrypted(certificates: Certificates) -> Iterator[RedisServer]:
+    """A server that speaks TLS alone, to those who show a certificate, under one name."""
+    own, port = certificates.issue("redis-opening", "localhost"), free_port()
     server = RedisServer(
-        "--port", "0", "--tls-port", str(port), "--tls-cert-file", str(cert),
-        "--tls-key-file", str(key), "--tls-ca-cert-file", str(cert),
+        "--port", "0", "--tls-port", str(port), "--tls-cert-file", str(own.cert),
+        "--tls-key-file", str(own.key), "--tls-ca-cert-file", str(certificates.ca),
         port=port,
     )  # fmt: skip
     try:
         server.start()
-    except AssertionError:
+    except AssertionError as error:
         server.close()
-        pytest.skip("this server was built without TLS")
+        if "tls-" not in str(error):
+            raise
+        lacking("redis", "this server was built without TLS")
     yield server
     server.close()
 
 
-async def test_encrypted(encrypted: RedisServer, certificate: tuple[Path, Path]) -> None:
-    cert, key = certificate
-    files = f"tls_ca={cert}&tls_cert={cert}&tls_key={key}"
+def files(certificates: Certificates) -> str:
+    """The options that name the files of a client."""
+    client = certificates.client
+    return f"tls_ca={certificates.ca}&tls_cert={client.cert}&tls_key={client.key}"
+
+
+async def test_encrypted(encrypted: RedisServer, certificates: Certificates) -> None:
     for url in (
-        f"rediss://localhost:{encrypted.port}/0?{files}",
-        f"redis://localhost:{encrypted.port}/0?tls=true&{files}",
+        f"rediss://localhost:{encrypted.port}/0?{files(certificates)}",
+        f"redis://localhost:{encrypted.port}/0?tls=true&{files(certificates)}",
     ):
         async with Client(url) as door:
             message = Message("event", scheduled_at=after(hours=1))
@@ -312,12 +300,11 @@ async def test_encrypted(encrypted: RedisServer, certificate: tuple[Path, Path])
 
 
 async def test_encrypted_and_not_to_be_trusted(
-    encrypted: RedisServer, certificate: tuple[Path, Path]
+    encrypted: RedisServer, certificates: Certificates
 ) -> None:
-    cert, key = certificate
     for host, options in (
         ("localhost", ""),  # nobody vouches for it
-        ("127.0.0.1", f"&tls_ca={cert}&tls_cert={cert}&tls_key={key}"),  # it is for another name
+        ("127.0.0.1", f"&{files(certificates)}"),  # it is for another name
     ):
         url = f"redis://{host}:{encrypted.port}/0?tls=true{options}"
         assert "certificate" in await refusal(url, StoreUnavailable)

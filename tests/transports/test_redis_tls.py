@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 from tests.servers.certificates import Certificates
+from tests.servers.finding import lacking
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.transports.envelopes import NAME, envelope
@@ -50,7 +51,7 @@ class SecureRedis(RedisServer):
             self.close()
             if "tls-" not in str(error):
                 raise
-            pytest.skip("this Redis was built without TLS")
+            lacking("redis", "this server was built without TLS")
 
 
 class SecureSentinel(SecureRedis):
