@@ -24,6 +24,7 @@ import pytest
 import duly
 import duly.sync
 from duly import Filter, MemoryStore, Message, State
+from duly.sync import _loop_thread
 
 SECOND = timedelta(seconds=1)
 PAIRS = [(duly.Client, duly.sync.Client), (duly.Scheduler, duly.sync.Scheduler)]
@@ -673,6 +674,36 @@ class TestSignals:
             process.send_signal(signal.SIGINT)
             assert process.communicate() == ("cancelled\ninterrupted\n0\n", "")
         assert process.returncode == 0
+
+    @pytest.mark.parametrize("posted", [True, False])
+    def test_a_call_interrupted_while_it_is_being_begun_leaves_nothing_behind(
+        self, monkeypatch, posted
+    ):
+        asked, ended = threading.Event(), []
+
+        class Slow(duly.MemoryStore):
+            async def get(self, id):
+                asked.set()
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    ended.append(id)
+
+        def interrupted(loop, call):
+            if posted:
+                begin(loop, call)
+                asked.wait()
+            raise KeyboardInterrupt
+
+        begin = _loop_thread._begin
+        with duly.sync.Client(Slow()) as client:
+            client.stats()
+            with monkeypatch.context() as patched:
+                patched.setattr(_loop_thread, "_begin", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    client.get("a")
+            assert client.stats().scheduled == 0
+        assert ended == (["a"] if posted else [])
 
 
 class TestExit:

@@ -43,6 +43,13 @@ class Call(Generic[T]):
         """It may go on for a while, to end well, unless it is cancelled again."""
         if self._task is not None:
             self._task.cancel()
+        else:
+            self.never_begins()
+
+    def never_begins(self) -> None:
+        """Nothing is to be waited for."""
+        self._calls.discard(self)
+        self.ended.set()
 
     def outcome(self) -> T:
         """What a call that has ended returned or raised.
@@ -93,7 +100,8 @@ class LoopThread:
         Raises:
             SchedulerStateError: as of :meth:`begin`, or :meth:`end` was called meanwhile.
         """
-        return self.wait(self.begin(function, *args, **kwargs))
+        loop, call = self._prepared(function, *args, **kwargs)
+        return self._seen_through(call, functools.partial(_begin, loop, call))
 
     def begin(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
@@ -103,14 +111,8 @@ class LoopThread:
         Raises:
             SchedulerStateError: after :meth:`end`, in a forked process, or on the loop itself.
         """
-        loop = self._running_loop()
-        call = Call(functools.partial(function, *args, **kwargs), self._calls)
-        self._calls.add(call)
-        try:
-            loop.call_soon_threadsafe(call.begin)
-        except RuntimeError:
-            self._calls.discard(call)
-            raise SchedulerStateError("closed: its event loop has ended") from None
+        loop, call = self._prepared(function, *args, **kwargs)
+        _begin(loop, call)
         return call
 
     def wait(self, call: Call[T]) -> T:
@@ -118,12 +120,7 @@ class LoopThread:
 
         Interrupted again, it cancels again and leaves at once.
         """
-        try:
-            self._wait(call)
-        except BaseException:
-            self._wait(call)
-            raise
-        return call.outcome()
+        return self._seen_through(call)
 
     def end(self, patience: float | None = None) -> None:
         """Cancel what is under way and end the thread; wait for so many seconds at most."""
@@ -143,8 +140,26 @@ class LoopThread:
                 in_time = self.begin(self._give_up).ended.wait(_PATIENCE)
             self.end(_PATIENCE if in_time else 0)
 
-    def _wait(self, call: Call[T]) -> None:
+    def _prepared(
+        self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[asyncio.AbstractEventLoop, Call[T]]:
+        loop = self._running_loop()
+        call = Call(functools.partial(function, *args, **kwargs), self._calls)
+        self._calls.add(call)
+        return loop, call
+
+    def _seen_through(self, call: Call[T], begin: Callable[[], object] | None = None) -> T:
         try:
+            self._wait(call, begin)
+        except BaseException:
+            self._wait(call)
+            raise
+        return call.outcome()
+
+    def _wait(self, call: Call[Any], begin: Callable[[], object] | None = None) -> None:
+        try:
+            if begin is not None:  # an interruption may come while it is being begun, too
+                begin()
             call.ended.wait()
         except BaseException:
             if self._loop is not None:
@@ -188,6 +203,14 @@ def _serve(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, calls: set[Call
     finally:  # whatever ended it, nobody waits for ever
         for call in list(calls):
             call.ended.set()
+
+
+def _begin(loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
+    try:
+        loop.call_soon_threadsafe(call.begin)
+    except RuntimeError:
+        call.never_begins()
+        raise SchedulerStateError("closed: its event loop has ended") from None
 
 
 def _end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
