@@ -7,6 +7,8 @@ Python peers too. ``--only drain,idle`` and ``--stores sqlite,redis`` measure a 
 import argparse
 import asyncio
 import contextlib
+import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from benchmarks.idle import idle
 from benchmarks.lateness import lateness
 from benchmarks.machine import machine
 from benchmarks.mixed import mixed
+from benchmarks.peers.trials import Load
 from benchmarks.section import Section
 from benchmarks.servers import Servers, Unavailable
 from benchmarks.slow import hanging, slow
@@ -40,16 +43,23 @@ class Size:
     seconds: float
     backlogs: Sequence[int]
     growth: Sequence[int]
+    peers: Load
+    mixed: float
 
 
-QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000])
+LONG = ("peers", "mixed")  # measured when asked for by name, or with --full
+QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000],
+             Load(1000, late=50, step=0.1, idle=5, patience=15, limit=60), 30)  # fmt: skip
 FULL = Size(30_000, [100, 500, 1000], 5, [50, 1000], 30, [10_000, 1_000_000],
-            [10_000, 100_000, 1_000_000])  # fmt: skip
+            [10_000, 100_000, 1_000_000],
+            Load(5000, late=200, step=0.05, idle=8, patience=45, limit=120), 150)  # fmt: skip
 
 
-def scenarios(size: Size, servers: Servers, folder: Path, *, full: bool) -> Mapping[str, Scenario]:
+def scenarios(
+    size: Size, servers: Servers, chosen: Sequence[str], folder: Path
+) -> Mapping[str, Scenario]:
     """By name, in the order of the report."""
-    found: dict[str, Scenario] = {
+    return {
         "drain": lambda all_: drained(all_, size.messages, size.batches, size.rounds),
         "processes": lambda all_: drained_by_several(all_, size.messages, 500, size.rounds),
         "schedule": lambda all_: scheduled(all_, size.messages, size.rounds),
@@ -59,47 +69,53 @@ def scenarios(size: Size, servers: Servers, folder: Path, *, full: bool) -> Mapp
         "slow": lambda all_: slow(all_[0], [0.005, 0.05], 200, size.rounds),
         "hanging": lambda all_: hanging(all_[0], 5000, size.seconds),
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
+        "peers": lambda _: peers(servers, chosen, folder / "peers", size.peers),
+        "mixed": lambda all_: mixed(all_, size.mixed),
     }
-    if full:
-        found["peers"] = lambda _: peers(servers, [], folder / "peers")
-        found["mixed"] = lambda all_: mixed(all_, 600)
-    return found
 
 
-async def measure(
-    size: Size, only: Sequence[str], stores: Sequence[str], folder: Path, *, full: bool
-) -> Sequence[str]:
+async def measure(asked: argparse.Namespace) -> Sequence[str]:
     """Measure all that is asked for and write the report; the goals that are missed."""
-    facts, notes, sections = machine(), [], []
+    facts, notes, sections = machine(), list[str](), list[Section]()
+    only, folder = _names(asked.only), asked.folder
     async with contextlib.AsyncExitStack() as stack:
         grounds = []
         servers = await stack.enter_async_context(Servers())
-        for name in stores:
+        for name in _names(asked.stores):
             try:
                 grounds.append(await stack.enter_async_context(ground(name, servers)))
             except Unavailable as error:
                 notes.append(f"{name} was left out: {error}")
         notes += [f"{each.name}: {each.settings}" for each in grounds]
-        for name, scenario in scenarios(size, servers, folder, full=full).items():
-            if name in only or not only:
+        chosen = scenarios(FULL if asked.full else QUICK, servers, _names(asked.peers), folder)
+        for name, scenario in chosen.items():
+            if name in only or (not only and (asked.full or name not in LONG)):
+                start = time.monotonic()
                 print(f"{name} ...", flush=True)
                 sections.append(await scenario(grounds))
+                print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
                 report.write(folder, facts, notes, sections)  # what is known is kept
     pictures.draw(folder, sections)
     print(report.markdown(facts, notes, sections))
     return report.shortfalls(sections)
 
 
+def _names(listed: str) -> list[str]:
+    return [each.strip() for each in listed.split(",") if each.strip()]
+
+
 def main() -> None:
     """Read what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="all of it: more than an hour")
+    parser.add_argument("--full", action="store_true", help="all of it: some 35 minutes")
     parser.add_argument("--only", default="", help="scenarios, with commas between them")
     parser.add_argument("--stores", default=",".join(GROUNDS))
+    parser.add_argument("--peers", default="", help="some of the peers, by their names")
     parser.add_argument("--folder", type=Path, default=Path("build/benchmarks"))
     asked = parser.parse_args()
-    size, only = FULL if asked.full else QUICK, [each for each in asked.only.split(",") if each]
-    asyncio.run(measure(size, only, asked.stores.split(","), asked.folder, full=asked.full))
+    # Told to end, it ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    asyncio.run(measure(asked))
     print(f"written to {asked.folder}")
 
 

@@ -6,155 +6,128 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.lateness import Lateness
-from benchmarks.peers.environments import PEERS, NotInstalled, Peer, python_of
+from benchmarks.peers.environments import OURS, PEERS, NotInstalled, Peer, python_of
 from benchmarks.peers.team import Team
+from benchmarks.peers.trials import TRIALS, Load
 from benchmarks.section import Section
-from benchmarks.servers import Servers
+from benchmarks.servers import Servers, Unavailable
 
 __all__ = ["peers"]
 
-_SCHEDULED: Final = 2000
-_DRAINED: Final = 10_000
-_LATE: Final = 300  # over half a minute
-_STEP: Final = 0.1  # seconds
-_WARM: Final = 6.0  # seconds in which a worker is ready
-_PATIENCE: Final = 180.0
-_IDLE: Final = 10.0
 _GOAL: Final = 5.0  # times the best of the others
-
-OURS: Final = (
-    Peer("duly, Redis", "peer_duly.py", "redis", []),
-    Peer("duly, PostgreSQL", "peer_duly.py", "postgres", []),
-)
+_UNKNOWN: Final = "-"
 
 
-async def peers(servers: Servers, chosen: Sequence[str], folder: Path) -> Section:
-    """Each peer in turn, on a server that nobody else uses."""
+async def peers(servers: Servers, chosen: Sequence[str], folder: Path, load: Load) -> Section:
+    """Each peer in turn, on a server that nobody else uses; all of them when none is chosen."""
     section = Section(
         "Peers",
-        f"Delayed jobs that do nothing but note their run. Schedule: {_SCHEDULED:,}, one by one. "
-        f"Drain: {_DRAINED:,} due at one instant, one worker. Lateness: {_LATE} over 30 s, default "
-        f"polling. Idle: commands or transactions of the server. Crash: `kill -9` of the worker "
-        f"after 2,000 of {_DRAINED:,}, another one at once; jobs lost, run twice, and the seconds "
-        f"until all had run, {_PATIENCE:g} at most.",
-        ["queue", "server", "settings", "schedule/s", "drain/s", "p50 ms", "p99 ms", "early",
-         "idle/s", "lost", "twice", "recovery"],
+        "Delayed jobs that do nothing but note their run, by one worker of each. Schedule: "
+        f"{load.jobs:,}, one by one. Drain: {load.jobs:,} due at one instant, from the first that "
+        f"runs to the last. Lateness: {load.late} jobs, {1 / load.step:g} a second, at the peer's "
+        f"own polling. Idle: commands or transactions of the server in {load.idle:g} s. Crash: "
+        f"`kill -9` of the worker when a fifth of {load.jobs:,} had run, another one started at "
+        f"once: jobs that did not run in the next {load.patience:g} s, that ran twice, and the "
+        "seconds until all had run.",
+        ["queue", "server", "how it runs", "schedule/s", "drain/s", "p50 ms", "p99 ms", "early",
+         "idle/s", "not run", "twice", "recovery", "remarks"],
     )  # fmt: skip
     for peer in (*OURS, *PEERS):
         if chosen and peer.name not in chosen:
             continue
-        print(f"  {peer.name} ...", flush=True)
-        found: Mapping[str, Any]
-        try:
-            found = await _measure(peer, servers, folder)
-        except (NotInstalled, RuntimeError) as error:
-            found = {"trouble": str(error)}
-        section.add(*_row(peer, found), peer=peer.name, **found)
+        start = time.monotonic()
+        found, remarks = await _measured(peer, servers, folder, load)
+        print(f"  {peer.name}: {time.monotonic() - start:.0f} s", flush=True)
+        section.add(*_row(peer, found, remarks, load), peer=peer.name, remarks=remarks, **found)
     _judge(section)
     return section
 
 
-async def _measure(peer: Peer, servers: Servers, folder: Path) -> dict[str, Any]:
-    python = Path(sys.executable) if peer in OURS else await python_of(peer, folder)
+async def _measured(
+    peer: Peer, servers: Servers, folder: Path, load: Load
+) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """What is known of a peer in the end, and why the rest is not."""
     found: dict[str, Any] = {}
-    async with _team(peer, python, servers) as team:
-        found["schedule"] = _SCHEDULED / await team.schedule(_SCHEDULED, time.time() + 3600)
-    async with _team(peer, python, servers) as team:
-        found["drain"] = await _drain(team)
-    async with _team(peer, python, servers) as team:
-        found["late"] = await _late(team)
-        before = await servers.served(peer.server)
-        await asyncio.sleep(_IDLE)
-        found["idle"] = (await servers.served(peer.server) - before) / _IDLE
-    async with _team(peer, python, servers) as team:
-        found |= await _crash(team)
-    return found
+    remarks = list[str]()
+    try:
+        python = Path(sys.executable) if peer in OURS else await python_of(peer, folder)
+    except NotInstalled as error:
+        return found, [f"cannot be installed here: {error}"]
+    for name, trial in TRIALS.items():
+        try:
+            async with asyncio.timeout(load.limit), _team(peer, python, servers) as team:
+                served = partial(servers.served, peer.server)
+                found |= await trial(team, load, found.get("schedule", 0.0), served)
+        except TimeoutError:
+            remarks.append(f"{name}: not within {load.limit:g} s")
+        except RuntimeError as error:
+            remarks.append(f"{name}: {error}")
+        except Unavailable as error:
+            return found, [str(error)]
+        if "schedule" not in found:
+            break
+    return found, remarks
 
 
 @contextlib.asynccontextmanager
 async def _team(peer: Peer, python: Path, servers: Servers) -> AsyncIterator[Team]:
-    """At work on an empty server."""
+    """On an empty server; nothing of it is left afterwards."""
     url = await servers.emptied(peer.server)
     with tempfile.TemporaryDirectory() as folder:
-        team = Team(python, peer.program, url, Path(folder) / "journal")
+        team = Team(python, peer.program, url, Path(folder))
         try:
+            await team.schedule(0)  # which makes the tables that a worker wants to find
             yield team
         finally:
             await team.kill()
+            await servers.emptied(peer.server)
 
 
-async def _filled(team: Team) -> float:
-    """When a load is due that is stored by then, with a worker that waits for it."""
-    pace = await team.schedule(100, time.time() + 86_400) / 100
-    due = time.time() + _WARM + 1.5 * pace * _DRAINED
-    await team.schedule(_DRAINED, due)
-    await asyncio.sleep(max(0.0, due - time.time() - _WARM))
-    await team.work()
-    return due
-
-
-async def _drain(team: Team) -> float | None:
-    due = await _filled(team)
-    if not await team.ran(_DRAINED, within=due - time.time() + _PATIENCE):
-        return None
-    return _DRAINED / (max(run.at for run in team.runs()) - due)
-
-
-async def _late(team: Team) -> Sequence[float]:
-    """Milliseconds, sorted."""
-    await team.work()
-    await asyncio.sleep(_WARM)
-    await team.schedule(_LATE, time.time() + 3, _STEP)
-    await team.ran(_LATE, within=_LATE * _STEP + 60)
-    return sorted(round((run.at - run.due) * 1000, 3) for run in team.runs())
-
-
-async def _crash(team: Team) -> dict[str, Any]:
-    due = await _filled(team)
-    await team.ran(_DRAINED // 5, within=due - time.time() + _PATIENCE)
-    await team.kill()
-    died = time.time()
-    await team.work()
-    whole = await team.ran(_DRAINED, within=_PATIENCE)
-    runs = team.runs()
-    different = {run.number for run in runs}
-    return {
-        "lost": _DRAINED - len(different),
-        "twice": len(runs) - len(different),
-        "recovery": max(run.at for run in runs) - died if whole else None,
-    }
-
-
-def _row(peer: Peer, found: Mapping[str, Any]) -> Sequence[str]:
-    if "trouble" in found:
-        return [peer.name, peer.server, f"not measured: {found['trouble']}", *[""] * 9]
-    late = Lateness(found["late"])
-    drain, recovery = found["drain"], found["recovery"]
-    return [
-        peer.name, peer.server, peer.settings, f"{found['schedule']:,.0f}",
-        "not in time" if drain is None else f"{drain:,.0f}",
-        *(f"{late.at(share):,.1f}" if late.values else "none ran" for share in (0.5, 0.99)),
-        str(late.early), f"{found['idle']:.1f}", str(found["lost"]), str(found["twice"]),
-        "not in time" if recovery is None else f"{recovery:.1f} s",
-    ]  # fmt: skip
+def _row(peer: Peer, found: Mapping[str, Any], remarks: Sequence[str], load: Load) -> Sequence[str]:
+    cells = [f"{found[name]:,.0f}" if name in found else _UNKNOWN for name in ("schedule", "drain")]
+    if "late" in found:
+        late = Lateness(found["late"])
+        cells += [f"{late.at(share):,.1f}" for share in (0.5, 0.99)]
+        cells += [str(late.early), f"{found['idle']:.1f}"]
+    else:
+        cells += [_UNKNOWN] * 4
+    if "lost" in found:
+        recovery = found["recovery"]
+        cells += [f"{found['lost']:,}", f"{found['twice']:,}"]
+        cells += [f"not within {load.patience:g} s" if recovery is None else f"{recovery:.1f} s"]
+    else:
+        cells += [_UNKNOWN] * 3
+    told = "; ".join(remarks).replace("|", "/") or _UNKNOWN
+    return [peer.name, peer.server, peer.settings, *cells, told]
 
 
 def _judge(section: Section) -> None:
+    """Five times the best drain on the same server, and later than nobody."""
+    server = {peer.name: peer.server for peer in (*OURS, *PEERS)}
     names = {peer.name for peer in OURS}
-    for ours in section.data:
-        if ours["peer"] not in names or not ours.get("drain"):
-            continue
-        server = next(peer.server for peer in OURS if peer.name == ours["peer"])
-        same = {peer.name for peer in PEERS if peer.server == server}
-        others = [each for each in section.data if each["peer"] in same and each.get("drain")]
-        if others:
-            best = max(others, key=lambda each: float(each["drain"]))
-            times = ours["drain"] / best["drain"]
+    others = [each for each in section.data if each["peer"] not in names]
+    for ours in (each for each in section.data if each["peer"] in names):
+        name = ours["peer"]
+        drains = {each["peer"]: float(each["drain"]) for each in others
+                  if "drain" in each and server[each["peer"]] == server[name]}  # fmt: skip
+        if drains and "drain" in ours:
+            best = max(drains, key=lambda each: drains[each])
+            times = ours["drain"] / drains[best]
             if times < _GOAL:
-                section.short.append(
-                    f"{ours['peer']} drains {times:.1f} times as fast as {best['peer']}, goal 5"
-                )
+                section.short.append(f"{name} drains {times:.1f} x as fast as {best}, goal 5")
+        for share in (0.5, 0.99):
+            late = {each["peer"]: Lateness(each["late"]).at(share) for each in others
+                    if "late" in each}  # fmt: skip
+            if late and "late" in ours:
+                least = min(late, key=lambda each: late[each])
+                own = Lateness(ours["late"]).at(share)
+                if own >= late[least]:
+                    section.short.append(
+                        f"{name}: p{share * 100:.0f} is {own:.1f} ms late, "
+                        f"{least} {late[least]:.1f} ms; the goal is less than all others"
+                    )

@@ -1,9 +1,10 @@
 """How fast what is due leaves a store by a transport that costs nothing; how fast it comes in."""
 
 import asyncio
+import contextlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
 import duly
@@ -77,7 +78,7 @@ async def drained_by_several(
     section = Section(
         "Drain by two processes",
         f"{count:,} due messages, batches of {batch}; each scheduler is a process of its own, "
-        "timed from the moment they are let go until the store is empty.",
+        "timed from the moment all are due until the store is empty.",
         ["store", "one process", "two processes", "gain"],
     )
     for ground in grounds:
@@ -96,28 +97,36 @@ async def drained_by_several(
 
 
 async def _drain_by(ground: Ground, count: int, batch: int, processes: int) -> float:
-    async with ground.fresh() as url:
-        await fill(url, due(count, seconds=3))
-        workers = [
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "benchmarks.worker", url, str(batch),
-                stdout=asyncio.subprocess.PIPE,
-            )
-            for _ in range(processes)
-        ]  # fmt: skip
+    async with ground.fresh() as url, _workers(url, batch, processes), duly.Client(url) as client:
+        messages = due(count, seconds=2 + count / 5000)
+        start = messages[0].scheduled_at.timestamp()
+        await fill(url, messages)
+        assert time.time() < start, "they were due before all were stored"
+        await asyncio.sleep(start - time.time())
+        await emptied(client)
+        return count / (time.time() - start)
+
+
+@contextlib.asynccontextmanager
+async def _workers(url: str, batch: int, number: int) -> AsyncIterator[None]:
+    """So many schedulers that are ready, in processes of their own."""
+    workers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.worker", url, str(batch),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(number)
+    ]  # fmt: skip
+    try:
         for worker in workers:
             assert worker.stdout is not None
             await worker.stdout.readline()
-        async with duly.Client(url) as client:
-            while not (await client.stats()).oldest_due:  # noqa: ASYNC110  # there is nothing to wait for
-                await asyncio.sleep(0.005)
-            start = time.perf_counter()
-            await emptied(client)
-            rate = count / (time.perf_counter() - start)
+        yield
+    finally:
         for worker in workers:
-            worker.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                worker.terminate()
             await worker.wait()
-        return rate
 
 
 async def scheduled(grounds: Sequence[Ground], count: int, rounds: int) -> Section:

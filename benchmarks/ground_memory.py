@@ -1,5 +1,6 @@
 """The memory store, beside its own claims and settlements without an engine."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -46,7 +47,8 @@ class Memory:
             await store.put([group])
         return count / (time.perf_counter() - start)
 
-    async def served(self) -> int | None:
+    async def served(self, seconds: float) -> float | None:
+        await asyncio.sleep(seconds)
         return None
 
     async def size(self, url: str) -> int | None:

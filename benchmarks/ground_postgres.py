@@ -82,8 +82,8 @@ class Postgres:
                 await put.fetch(*call)
             return count / (time.perf_counter() - start)
 
-    async def served(self) -> int | None:
-        return await self._servers.served("postgres")
+    async def served(self, seconds: float) -> float | None:
+        return await self._servers.served("postgres", seconds)
 
     async def size(self, url: str) -> int | None:
         async with _connected(url) as connection:

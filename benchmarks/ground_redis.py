@@ -93,8 +93,8 @@ class Redis:
                 plain.send(command)
             return count / (time.perf_counter() - start)
 
-    async def served(self) -> int | None:
-        return await self._servers.served("redis")
+    async def served(self, seconds: float) -> float | None:
+        return await self._servers.served("redis", seconds)
 
     async def size(self, url: str) -> int | None:
         with _plain(self._port) as plain:

@@ -1,5 +1,6 @@
 """The SQLite store, beside its own statements in a bare loop."""
 
+import asyncio
 import sqlite3
 import tempfile
 import time
@@ -48,7 +49,8 @@ class SQLite:
         with tempfile.TemporaryDirectory() as folder, closing(writer(Path(folder) / "db")) as db:
             return count / _insert(db, due(count))
 
-    async def served(self) -> int | None:
+    async def served(self, seconds: float) -> float | None:
+        await asyncio.sleep(seconds)
         return None
 
     async def size(self, url: str) -> int | None:

@@ -45,8 +45,8 @@ class Ground(Protocol):
         """Messages per second: records made before, stored 500 at a time."""
         ...
 
-    async def served(self) -> int | None:
-        """How many commands or transactions the server has served so far; None: not counted."""
+    async def served(self, seconds: float) -> float | None:
+        """Commands or transactions a second of the server for so long; None: not counted."""
         ...
 
     async def size(self, url: str) -> int | None:

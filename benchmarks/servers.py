@@ -10,13 +10,14 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer
 
+from benchmarks.counting import commands, transactions
+
 __all__ = ["POSTGRES_SETTINGS", "REDIS_SETTINGS", "Servers", "Unavailable"]
 
 REDIS_SETTINGS: Final = ("--appendonly", "yes", "--appendfsync", "everysec")
 POSTGRES_SETTINGS: Final = ("fsync=on", "synchronous_commit=on", "shared_buffers=512MB")
 
 _EMPTY: Final = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-_SERVED: Final = "SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database"
 
 
 class Unavailable(Exception):
@@ -69,15 +70,7 @@ class Servers:
             await connection.close()
         return url
 
-    async def served(self, kind: str) -> int:
-        """How many commands or transactions it has served, the few of this question among them."""
-        url = await self.url(kind)
-        if kind == "redis":
-            async with redis.asyncio.Redis.from_url(url) as client:
-                facts = await client.info("stats")
-                return int(facts["total_commands_processed"])
-        connection = await asyncpg.connect(url)
-        try:
-            return int(await connection.fetchval(_SERVED))
-        finally:
-            await connection.close()
+    async def served(self, kind: str, seconds: float) -> float:
+        """Commands or transactions a second that it serves in the next so many seconds."""
+        count = commands if kind == "redis" else transactions
+        return await count(await self.url(kind), seconds)

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["PEERS", "NotInstalled", "Peer", "python_of"]
+__all__ = ["OURS", "PEERS", "NotInstalled", "Peer", "python_of"]
 
 FOLDER: Final = Path(__file__).with_name("programs")
 
@@ -33,19 +33,30 @@ class Peer:
     settings: str = "defaults"
 
 
+OURS: Final = (
+    Peer("duly on Redis", "peer_duly.py", "redis", [], "1 process, defaults"),
+    Peer("duly on PostgreSQL", "peer_duly.py", "postgres", [], "1 process, defaults"),
+)
 PEERS: Final = (
-    Peer("arq", "peer_arq.py", "redis", ["arq"], "max_jobs=1000, keep_result=0"),
-    Peer("SAQ", "peer_saq.py", "redis", ["saq[redis]", "typing-extensions"],
-         "100 at once, whole seconds"),
-    Peer("taskiq", "peer_taskiq.py", "redis", ["taskiq", "taskiq-redis"], "1 worker, 1000 at once"),
+    Peer("arq", "peer_arq.py", "redis", ["arq"], "1 process, max_jobs=1000, keep_result=0"),
+    Peer("SAQ", "peer_saq.py", "redis", ["saq[redis,hiredis]", "typing-extensions"],
+         "1 process, concurrency=100; its due times are whole seconds"),
+    Peer("taskiq", "peer_taskiq.py", "redis", ["taskiq", "taskiq-redis", "hiredis"],
+         "1 scheduler that looks each second, 1 worker process, 1000 at once, streams"),
     Peer("procrastinate", "peer_procrastinate.py", "postgres", ["procrastinate[binary]"],
-         "concurrency=100"),
-    Peer("pgqueuer", "peer_pgqueuer.py", "postgres", ["pgqueuer[asyncpg]"], "batch_size=100"),
-    Peer("Celery", "peer_celery.py", "redis", ["celery[redis]"], "2 processes, no prefetch limit"),
-    Peer("dramatiq", "peer_dramatiq.py", "redis", ["dramatiq[redis]"], "1 process, 8 threads"),
-    Peer("huey", "peer_huey.py", "redis", ["huey", "redis"], "8 threads"),
-    Peer("RQ", "peer_rq.py", "redis", ["rq"], "simple worker"),
-    Peer("APScheduler 3", "peer_apscheduler.py", "redis", ["apscheduler<4", "redis"], "20 threads"),
+         "1 process, concurrency=100, deletes jobs that succeed"),
+    Peer("pgqueuer", "peer_pgqueuer.py", "postgres", ["pgqueuer[asyncpg]"],
+         "1 process, batch_size=100"),
+    Peer("Celery", "peer_celery.py", "redis", ["celery[redis]", "hiredis"],
+         "1 worker, 2 processes, no prefetch limit, no results"),
+    Peer("dramatiq", "peer_dramatiq.py", "redis", ["dramatiq[redis]", "hiredis"],
+         "1 process, 8 threads"),
+    Peer("huey", "peer_huey.py", "redis", ["huey", "redis", "hiredis"],
+         "1 process, 8 threads, no results"),
+    Peer("RQ", "peer_rq.py", "redis", ["rq", "hiredis"],
+         "1 simple worker (no fork a job) and its scheduler, no results"),
+    Peer("APScheduler 3", "peer_apscheduler.py", "redis", ["apscheduler<4", "redis", "hiredis"],
+         "1 process, 20 threads, looks at its store each second"),
 )  # fmt: skip
 
 
@@ -55,16 +66,17 @@ async def python_of(peer: Peer, folder: Path) -> Path:
     Raises:
         NotInstalled: it cannot be installed here.
     """
-    place = folder / peer.program.removesuffix(".py")
+    place = Path.cwd() / folder / peer.program.removesuffix(".py")
     python = place / "bin" / "python"
-    if not (place / "complete").exists():
+    complete = place / "complete"
+    if not complete.exists() or complete.read_text() != str(peer.requirements):
         await _run(sys.executable, "-m", "venv", "--clear", str(place))
         if uv := shutil.which("uv"):
             install = [uv, "pip", "install", "--quiet", "--python", str(python)]
         else:
             install = [str(python), "-m", "pip", "install", "--quiet"]
         await _run(*install, *peer.requirements)
-        (place / "complete").touch()
+        complete.write_text(str(peer.requirements))
     return python
 
 

@@ -8,7 +8,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -17,7 +17,8 @@ from benchmarks.peers.programs.journal import LINE
 
 __all__ = ["Run", "Team"]
 
-_PAUSE: Final = 0.05  # seconds between two looks at the journal
+_PAUSE: Final = 0.01  # seconds between two looks at the journal
+_READY: Final = 20.0  # seconds in which a worker runs its first job
 
 
 @attrs.frozen
@@ -30,45 +31,63 @@ class Run:
 
 
 class Team:
-    """Schedules and works by one peer on one server; ``journal`` is a file of its own."""
+    """Schedules and works by one peer on one server; ``folder`` is for its journal and its log."""
 
-    def __init__(self, python: Path, program: str, server: str, journal: Path) -> None:
+    def __init__(self, python: Path, program: str, server: str, folder: Path) -> None:
+        self._journal, self._log = folder / "journal", folder / "log"
         self._command = [str(python), program]
         self._environment = {
-            **os.environ, "SERVER": server, "JOURNAL": str(journal),
+            **os.environ, "SERVER": server, "JOURNAL": str(self._journal),
             "PYTHONPATH": str(FOLDER), "PYTHONWARNINGS": "ignore",
         }  # fmt: skip
-        self._journal = journal
-        self._workers: list[Process] = []
+        self._processes: list[Process] = []
         self.forget()
 
     def forget(self) -> None:
         """Begin another journal."""
         self._journal.write_bytes(b"")
 
-    async def schedule(self, count: int, due: float, step: float = 0.0) -> float:
-        """Store so many jobs, the first due at that moment; the seconds it took.
+    async def schedule(
+        self, count: int, *, lead: float = 0.0, step: float = 0.0
+    ) -> tuple[float, float]:
+        """Store jobs that are due ``step`` seconds apart; how long that took, and the first due.
+
+        That moment is ``lead`` seconds after the first one begins to be stored.
 
         Raises:
             RuntimeError: its program failed.
         """
-        process = await self._start("schedule", str(count), str(due), str(step), output=PIPE)
+        process = await self._start("schedule", str(count), str(lead), str(step), output=PIPE)
         said, errors = await process.communicate()
         if process.returncode:
-            raise RuntimeError(errors.decode(errors="replace").strip()[-300:])
-        return float(said.split()[-1])
+            raise RuntimeError(_last_line(errors))
+        seconds, due = map(float, said.split()[-2:])
+        return seconds, due
 
     async def work(self) -> None:
         """Start a worker."""
-        self._workers.append(await self._start("work", output=DEVNULL))
+        with self._log.open("ab") as log:
+            await self._start("work", output=DEVNULL, errors=log)
+
+    async def ready(self) -> None:
+        """Wait until a worker ran a job that was due at once, and forget that one.
+
+        Raises:
+            RuntimeError: it ran none.
+        """
+        await self.schedule(1)
+        if not await self.ran(1, within=_READY):
+            said = _last_line(self._log.read_bytes())
+            raise RuntimeError(f"ran nothing in {_READY:g} s: {said}")
+        self.forget()
 
     async def kill(self) -> None:
-        """End all workers without warning, with all their children."""
-        for worker in self._workers:
+        """End all of its processes without warning, with all their children."""
+        for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-            await worker.wait()
-        self._workers.clear()
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        self._processes.clear()
 
     def runs(self) -> Sequence[Run]:
         """What ran so far, in the order of the notes."""
@@ -86,8 +105,15 @@ class Team:
             await asyncio.sleep(_PAUSE)
         return False
 
-    async def _start(self, *arguments: str, output: int) -> Process:
-        return await asyncio.create_subprocess_exec(
+    async def _start(self, *arguments: str, output: int, errors: Any = PIPE) -> Process:
+        process = await asyncio.create_subprocess_exec(
             *self._command, *arguments, cwd=FOLDER, env=self._environment,
-            stdout=output, stderr=output, start_new_session=True,
+            stdout=output, stderr=errors, start_new_session=True,
         )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip()[:200] if lines else "it gave no reason"

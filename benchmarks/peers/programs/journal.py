@@ -1,16 +1,17 @@
 """What a job does in every peer: note that it ran. Stands alone, for the peers' own environments.
 
-``main(schedule, work)`` makes a program of a peer: ``peer.py schedule COUNT DUE STEP`` stores jobs
-that are due from the moment DUE on, in seconds since 1970, STEP seconds apart, and prints how many
-seconds that took; ``peer.py work`` runs a worker until it is told to end. The server's URL stands
-in ``SERVER``, the file to note runs in in ``JOURNAL``.
+``main(schedule, work)`` makes a program of a peer. ``peer.py schedule COUNT LEAD STEP`` stores jobs
+that are due STEP seconds apart, the first one LEAD seconds after it was asked for, and prints how
+many seconds it took until all were stored, and when the first one is due, in seconds since 1970.
+``peer.py work`` runs a worker until it is told to end. The server's URL stands in ``SERVER``, the
+file to note runs in in ``JOURNAL``.
 """
 
 import os
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 
 SERVER = os.environ.get("SERVER", "")
@@ -31,13 +32,18 @@ def moment(due: float) -> datetime:
     return datetime.fromtimestamp(due, timezone.utc)  # noqa: UP017  # as old a Python as a peer needs
 
 
-def main(schedule: Callable[[list[float]], None], work: Callable[[], None]) -> None:
+def main(schedule: Callable[[Iterator[float]], None], work: Callable[[], None]) -> None:
     """Do what the command line says."""
     if sys.argv[1] == "work":
         work()
         return
-    count, due, step = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-    moments = [due + number * step for number in range(count)]
-    start = time.perf_counter()
-    schedule(moments)
-    print(time.perf_counter() - start, flush=True)
+    count, lead, step = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+    schedule(_moments(count, lead, step))
+
+
+def _moments(count: int, lead: float, step: float) -> Iterator[float]:
+    """One after the other, as each has been stored."""
+    start, due = time.perf_counter(), time.time() + lead
+    for number in range(count):
+        yield due + number * step
+    print(time.perf_counter() - start, due, flush=True)

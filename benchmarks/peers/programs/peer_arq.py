@@ -1,6 +1,7 @@
 """arq on Redis."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from arq import create_pool, run_worker
@@ -19,7 +20,7 @@ class Settings:
     keep_result = 0
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     async def run() -> None:
         pool = await create_pool(Settings.redis_settings)
         for number, due in enumerate(moments):

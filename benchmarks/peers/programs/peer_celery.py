@@ -1,5 +1,7 @@
 """Celery on Redis; what is delayed waits in the memory of a worker."""
 
+from collections.abc import Iterator
+
 from celery import Celery
 from journal import SERVER, main, moment, note
 
@@ -14,7 +16,7 @@ def job(number: int, due: float) -> None:
     note(number, due)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     for number, due in enumerate(moments):
         job.apply_async((number, due), eta=moment(due))
 

@@ -1,8 +1,10 @@
 """dramatiq on Redis; what is delayed waits in the memory of a worker."""
 
+import math
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -16,9 +18,9 @@ def job(number: int, due: float) -> None:
     note(number, due)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     for number, due in enumerate(moments):
-        wait = max(0, int((due - time.time()) * 1000))
+        wait = max(0, math.ceil((due - time.time()) * 1000))
         job.send_with_options(args=(number, due), delay=wait)
 
 

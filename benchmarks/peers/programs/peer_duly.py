@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 
 from journal import SERVER, main, moment, note
 
@@ -12,7 +13,7 @@ async def handle(envelope: duly.Envelope) -> None:
     note(*json.loads(envelope.payload))
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     async def run() -> None:
         async with duly.Client(SERVER) as client:
             for number, due in enumerate(moments):

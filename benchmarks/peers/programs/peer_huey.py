@@ -1,5 +1,7 @@
 """huey on Redis."""
 
+from collections.abc import Iterator
+
 from huey import RedisHuey
 from journal import SERVER, main, moment, note
 
@@ -11,7 +13,7 @@ def job(number: int, due: float) -> None:
     note(number, due)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     for number, due in enumerate(moments):
         job.schedule((number, due), eta=moment(due))
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import asyncpg
@@ -20,12 +21,13 @@ async def _queries(connection: asyncpg.Connection) -> Queries:
     return queries
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     async def run() -> None:
         connection = await asyncpg.connect(SERVER)
         queries = await _queries(connection)
         for number, due in enumerate(moments):
-            payload, wait = json.dumps([number, due]).encode(), timedelta(seconds=due - time.time())
+            payload = json.dumps([number, due]).encode()
+            wait = timedelta(seconds=max(0.0, due - time.time()))
             await queries.enqueue(["job"], [payload], [0], execute_after=[wait])
         await connection.close()
 
@@ -35,7 +37,6 @@ def schedule(moments: list[float]) -> None:
 def work() -> None:
     async def run() -> None:
         connection = await asyncpg.connect(SERVER)
-        await _queries(connection)
         manager = PgQueuer.from_asyncpg_connection(connection)
 
         @manager.entrypoint("job")

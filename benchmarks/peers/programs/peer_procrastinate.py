@@ -1,6 +1,7 @@
 """procrastinate on PostgreSQL."""
 
 import asyncio
+from collections.abc import Iterator
 
 import procrastinate
 from journal import SERVER, main, moment, note
@@ -13,7 +14,7 @@ async def job(number: int, due: float) -> None:
     note(number, due)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     async def run() -> None:
         async with app.open_async():
             if not await app.check_connection_async():
@@ -27,8 +28,6 @@ def schedule(moments: list[float]) -> None:
 def work() -> None:
     async def run() -> None:
         async with app.open_async():
-            if not await app.check_connection_async():
-                await app.schema_manager.apply_schema_async()
             await app.run_worker_async(concurrency=100, delete_jobs="successful")
 
     asyncio.run(run())

@@ -1,5 +1,7 @@
 """RQ on Redis, with its simple worker, which does not fork for each job."""
 
+from collections.abc import Iterator
+
 from journal import SERVER, main, moment, note
 from redis import Redis
 from rq import Queue, SimpleWorker
@@ -8,7 +10,7 @@ connection = Redis.from_url(SERVER)
 queue = Queue(connection=connection)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     for number, due in enumerate(moments):
         queue.enqueue_at(moment(due), note, number, due, result_ttl=0)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from journal import SERVER, main, note
@@ -14,7 +15,7 @@ async def job(context: Any, *, number: int, due: float) -> None:
     note(number, due)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     async def run() -> None:
         await queue.connect()
         for number, due in enumerate(moments):

@@ -1,14 +1,19 @@
-"""taskiq on Redis: a scheduler process that sends what is due, and a worker."""
+"""taskiq on Redis: a scheduler process that sends what is due, and a worker.
+
+The scheduler sees what is new when it reads its schedules again, each minute by default: here it
+does so each second. Streams are the broker that acknowledges.
+"""
 
 import asyncio
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from journal import SERVER, main, moment, note
 from taskiq import TaskiqScheduler
-from taskiq_redis import ListQueueBroker, ListRedisScheduleSource
+from taskiq_redis import ListRedisScheduleSource, RedisStreamBroker
 
-broker = ListQueueBroker(SERVER)
+broker = RedisStreamBroker(SERVER)
 source = ListRedisScheduleSource(SERVER)
 scheduler = TaskiqScheduler(broker, [source])
 
@@ -18,7 +23,7 @@ async def job(number: int, due: float) -> None:
     note(number, due)
 
 
-def schedule(moments: list[float]) -> None:
+def schedule(moments: Iterator[float]) -> None:
     async def run() -> None:
         await broker.startup()
         await source.startup()
@@ -33,7 +38,7 @@ def schedule(moments: list[float]) -> None:
 def work() -> None:
     commands = (
         ["worker", "peer_taskiq:broker", "--workers", "1", "--max-async-tasks", "1000"],
-        ["scheduler", "peer_taskiq:scheduler"],
+        ["scheduler", "peer_taskiq:scheduler", "--update-interval", "1"],
     )
     parts = [subprocess.Popen([sys.executable, "-m", "taskiq", *each]) for each in commands]
     for part in parts:

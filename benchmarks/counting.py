@@ -1,0 +1,39 @@
+"""How much a server is asked for in a while; what is asked to know that is not counted."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import asyncpg
+import redis.asyncio
+
+__all__ = ["commands", "transactions"]
+
+_ELSEWHERE: Final = "template1"  # a database that nobody works in
+_TRANSACTIONS: Final = (
+    "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'postgres'"
+)
+_TOLD: Final = 1.5  # seconds after which PostgreSQL has told of a transaction
+
+
+async def commands(url: str, seconds: float) -> float:
+    """Commands a second that clients send to a Redis; what a script does inside is one of them."""
+    count = 0
+    async with redis.asyncio.Redis.from_url(url) as client, client.monitor() as monitor:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for command in monitor.listen():
+                    count += command["client_type"] != "lua"
+    return count / seconds
+
+
+async def transactions(url: str, seconds: float) -> float:
+    """Transactions a second of a PostgreSQL's first database, asked for from another one."""
+    connection = await asyncpg.connect(url, database=_ELSEWHERE)
+    try:
+        await asyncio.sleep(_TOLD)
+        before = await connection.fetchval(_TRANSACTIONS)
+        await asyncio.sleep(seconds)
+        return float(await connection.fetchval(_TRANSACTIONS) - before) / seconds
+    finally:
+        await connection.close()
