@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -55,7 +54,7 @@ async def _measured(
     found: dict[str, Any] = {}
     remarks = list[str]()
     try:
-        python = Path(sys.executable) if peer in OURS else await python_of(peer, folder)
+        python = await python_of(peer, folder)
     except NotInstalled as error:
         return found, [f"cannot be installed here: {error}"]
     for name, trial in TRIALS.items():

@@ -13,6 +13,7 @@ import attrs
 __all__ = ["OURS", "PEERS", "NotInstalled", "Peer", "python_of"]
 
 FOLDER: Final = Path(__file__).with_name("programs")
+_ROOT: Final = Path(__file__).parents[2]
 
 
 class NotInstalled(Exception):
@@ -33,9 +34,16 @@ class Peer:
     settings: str = "defaults"
 
 
+def _ours(store: str) -> Sequence[str]:
+    """What stands here, as it is."""
+    return [part for name in ("core", f"plugins/{store}") for part in ("-e", str(_ROOT / name))]
+
+
 OURS: Final = (
-    Peer("duly on Redis", "peer_duly.py", "redis", [], "1 process, defaults"),
-    Peer("duly on PostgreSQL", "peer_duly.py", "postgres", [], "1 process, defaults"),
+    Peer("duly on Redis", "peer_duly.py", "redis", _ours("redis"), "1 process, defaults"),
+    Peer(
+        "duly on PostgreSQL", "peer_duly.py", "postgres", _ours("postgres"), "1 process, defaults"
+    ),
 )
 PEERS: Final = (
     Peer("arq", "peer_arq.py", "redis", ["arq"], "1 process, max_jobs=1000, keep_result=0"),
@@ -66,7 +74,8 @@ async def python_of(peer: Peer, folder: Path) -> Path:
     Raises:
         NotInstalled: it cannot be installed here.
     """
-    place = Path.cwd() / folder / peer.program.removesuffix(".py")
+    name = f"{peer.program.removesuffix('.py')}_{peer.server}"
+    place = Path.cwd() / folder / name
     python = place / "bin" / "python"
     complete = place / "complete"
     if not complete.exists() or complete.read_text() != str(peer.requirements):
