@@ -61,11 +61,11 @@ def scenarios(
     """By name, in the order of the report."""
     return {
         "drain": lambda all_: drained(all_, size.messages, size.batches, size.rounds),
-        "processes": lambda all_: drained_by_several(all_, size.messages, 500, size.rounds),
+        "processes": lambda all_: drained_by_several(all_, size.messages, 500, 2),
         "schedule": lambda all_: scheduled(all_, size.messages, size.rounds),
         "traced": lambda all_: traced(all_[0], size.messages, size.rounds),
         "lateness": lambda all_: lateness(all_, size.rates, size.seconds, size.backlogs),
-        "idle": lambda all_: idle(all_, size.seconds),
+        "idle": lambda all_: idle(all_, 10),
         "slow": lambda all_: slow(all_[0], [0.005, 0.05], 200, size.rounds),
         "hanging": lambda all_: hanging(all_[0], 5000, size.seconds),
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),

@@ -19,7 +19,8 @@ _TOLD: Final = 11.0  # seconds; a connection that is idle tells what it did afte
 async def commands(url: str, seconds: float) -> float:
     """Commands a second that clients send to a Redis; what a script does inside is one of them."""
     count = 0
-    async with redis.asyncio.Redis.from_url(url) as client, client.monitor() as monitor:
+    client = redis.asyncio.Redis.from_url(url, socket_timeout=None)  # nothing may come for long
+    async with client, client.monitor() as monitor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 async for command in monitor.listen():

@@ -98,13 +98,17 @@ async def drained_by_several(
 
 async def _drain_by(ground: Ground, count: int, batch: int, processes: int) -> float:
     async with ground.fresh() as url, _workers(url, batch, processes), duly.Client(url) as client:
-        messages = due(count, seconds=2 + count / 5000)
-        start = messages[0].scheduled_at.timestamp()
-        await fill(url, messages)
-        assert time.time() < start, "they were due before all were stored"
-        await asyncio.sleep(start - time.time())
-        await emptied(client)
-        return count / (time.time() - start)
+        lead = 1 + count / 10_000  # seconds
+        while True:
+            messages = due(count, seconds=lead)
+            start = messages[0].scheduled_at.timestamp()
+            await fill(url, messages)
+            in_time = time.time() < start
+            await asyncio.sleep(max(0.0, start - time.time()))
+            await emptied(client)
+            if in_time:
+                return count / (time.time() - start)
+            lead *= 2  # some were due before all were stored
 
 
 @contextlib.asynccontextmanager
