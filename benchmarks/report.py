@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pictures import PICTURED
 from benchmarks.section import Section
 
 __all__ = ["markdown", "shortfalls", "write"]
@@ -19,6 +20,8 @@ def markdown(facts: Mapping[str, str], notes: Sequence[str], sections: Sequence[
         lines.append(f"| {' | '.join(section.columns)} |")
         lines.append(f"|{'---|' * len(section.columns)}")
         lines += [f"| {' | '.join(row)} |" for row in section.rows]
+        if section.title in PICTURED and section.rows:
+            lines += ["", f"![{section.title}]({section.title.lower()}.svg)"]
     short = shortfalls(sections)
     lines += ["", "## Goals", ""]
     lines += [f"- {each}" for each in short] if short else ["Every goal that was measured is met."]

@@ -55,7 +55,7 @@ async def _late(team: Team, load: Load, rate: float, served: Served) -> Mapping[
     """Milliseconds, sorted; then what the same worker asks of the server when nothing is left."""
     await team.work()
     await team.ready()
-    lead = _LEAD + 3 * load.late / rate
+    lead = _LEAD + 2 * load.late / rate
     _, due = await team.schedule(load.late, lead=lead, step=load.step)
     _check(due)
     if not await team.ran(load.late, within=lead + load.late * load.step + load.patience):
@@ -93,7 +93,7 @@ async def _until_due(team: Team, load: Load, rate: float) -> None:
     """
     await team.work()
     await team.ready()
-    _, due = await team.schedule(load.jobs, lead=_LEAD + 3 * load.jobs / rate)
+    _, due = await team.schedule(load.jobs, lead=_LEAD + 2 * load.jobs / rate)
     _check(due)
     await asyncio.sleep(due - time.time())
 
