@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.lateness import Lateness
-from benchmarks.peers.environments import OURS, PEERS, NotInstalled, Peer, python_of
+from benchmarks.peers.environments import OURS, PEERS, NotInstalled, Peer, python_of, version_of
 from benchmarks.peers.team import Team
 from benchmarks.peers.trials import TRIALS, Load
 from benchmarks.section import Section
@@ -55,6 +55,7 @@ async def _measured(
     remarks = list[str]()
     try:
         python = await python_of(peer, folder)
+        found["version"] = await version_of(peer, python)
     except NotInstalled as error:
         return found, [f"cannot be installed here: {error}"]
     for name, trial in TRIALS.items():
@@ -102,7 +103,8 @@ def _row(peer: Peer, found: Mapping[str, Any], remarks: Sequence[str], load: Loa
     else:
         cells += [_UNKNOWN] * 3
     told = "; ".join(remarks).replace("|", "/") or _UNKNOWN
-    return [peer.name, peer.server, peer.settings, *cells, told]
+    name = f"{peer.name}, {found['version']}" if "version" in found else peer.name
+    return [name, peer.server, peer.settings, *cells, told]
 
 
 def _judge(section: Section) -> None:

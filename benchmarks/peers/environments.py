@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["OURS", "PEERS", "NotInstalled", "Peer", "python_of"]
+__all__ = ["OURS", "PEERS", "NotInstalled", "Peer", "python_of", "version_of"]
 
 FOLDER: Final = Path(__file__).with_name("programs")
 _ROOT: Final = Path(__file__).parents[2]
@@ -89,7 +90,15 @@ async def python_of(peer: Peer, folder: Path) -> Path:
     return python
 
 
-async def _run(*command: str) -> None:
+async def version_of(peer: Peer, python: Path) -> str:
+    """The version that its environment has."""
+    name = re.split(r"[\[<]", next(each for each in peer.requirements if each != "-e"))[0]
+    name = "duly" if peer in OURS else name
+    ask = f"from importlib.metadata import version; print(version({name!r}))"
+    return (await _run(str(python), "-c", ask)).strip()
+
+
+async def _run(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
@@ -98,3 +107,4 @@ async def _run(*command: str) -> None:
     if process.returncode:
         last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
         raise NotInstalled(last[0][:200])
+    return said.decode(errors="replace")
