@@ -52,7 +52,7 @@ QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000],
              Load(2000, late=50, step=0.1, idle=5, patience=15, limit=60), 30)  # fmt: skip
 FULL = Size(20_000, [100, 500, 1000], 3, [50, 1000], 10, [0, 1_000_000],
             [10_000, 100_000, 1_000_000],
-            Load(3000, late=150, step=0.05, idle=10, patience=40, limit=120), 150)  # fmt: skip
+            Load(3000, late=150, step=0.05, idle=10, patience=35, limit=110), 150)  # fmt: skip
 
 
 def scenarios(

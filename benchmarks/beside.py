@@ -42,7 +42,10 @@ async def peers(servers: Servers, chosen: Sequence[str], folder: Path, load: Loa
         start = time.monotonic()
         found, remarks = await _measured(peer, servers, folder, load)
         print(f"  {peer.name}: {time.monotonic() - start:.0f} s", flush=True)
-        section.add(*_row(peer, found, remarks, load), peer=peer.name, remarks=remarks, **found)
+        section.add(
+            *_row(peer, found, remarks, load),
+            peer=peer.name, server=peer.server, remarks=remarks, **found,
+        )  # fmt: skip
     _judge(section)
     return section
 
@@ -109,13 +112,12 @@ def _row(peer: Peer, found: Mapping[str, Any], remarks: Sequence[str], load: Loa
 
 def _judge(section: Section) -> None:
     """Five times the best drain on the same server, and later than nobody."""
-    server = {peer.name: peer.server for peer in (*OURS, *PEERS)}
     names = {peer.name for peer in OURS}
     others = [each for each in section.data if each["peer"] not in names]
     for ours in (each for each in section.data if each["peer"] in names):
         name = ours["peer"]
         drains = {each["peer"]: float(each["drain"]) for each in others
-                  if "drain" in each and server[each["peer"]] == server[name]}  # fmt: skip
+                  if "drain" in each and each["server"] == ours["server"]}  # fmt: skip
         if drains and "drain" in ours:
             best = max(drains, key=lambda each: drains[each])
             times = ours["drain"] / drains[best]

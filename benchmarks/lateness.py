@@ -74,7 +74,8 @@ async def lateness(
                         store=ground.name, rate=rate, backlog=backlog, busy=busy,
                         values=[round(value, 3) for value in found.values],
                     )  # fmt: skip
-                    _judge(section, ground.name, rate, found, busy=busy)
+                    where = f"{ground.name} with {backlog:,} future messages"
+                    _judge(section, where, rate, found, busy=busy)
     return section
 
 
@@ -83,15 +84,15 @@ def _others(rates: Sequence[int], backlog: int) -> Sequence[tuple[int, bool]]:
     return [] if backlog else [(rate, False) for rate in rates[1:]]
 
 
-def _judge(section: Section, store: str, rate: int, found: Lateness, *, busy: bool) -> None:
+def _judge(section: Section, where: str, rate: int, found: Lateness, *, busy: bool) -> None:
     if found.early:
-        section.short.append(f"{store}: {found.early} messages were early")
+        section.short.append(f"{where}: {found.early} messages were early")
     if rate <= 50 and not busy:
         for share, goal in ((0.5, _P50), (0.99, _P99)):
             if found.at(share) >= goal:
                 section.short.append(
-                    f"lateness of {store} at {rate}/s: p{share * 100:.0f} is "
-                    f"{found.at(share):.1f} ms, the goal is under {goal:g}"
+                    f"lateness of {where} at {rate}/s: p{share * 100:.0f} is "
+                    f"{found.at(share):.2f} ms, the goal is under {goal:g}"
                 )
 
 

@@ -49,7 +49,7 @@ OURS: Final = (
 PEERS: Final = (
     Peer("arq", "peer_arq.py", "redis", ["arq"], "1 process, max_jobs=1000, keep_result=0"),
     Peer("SAQ", "peer_saq.py", "redis", ["saq[redis,hiredis]", "typing-extensions"],
-         "1 process, concurrency=100; its due times are whole seconds"),
+         "1 process, concurrency=100; whole seconds"),
     Peer("taskiq", "peer_taskiq.py", "redis", ["taskiq", "taskiq-redis", "hiredis"],
          "1 scheduler that looks each second, 1 worker process, 1000 at once, streams"),
     Peer("procrastinate", "peer_procrastinate.py", "postgres", ["procrastinate[binary]"],
@@ -63,7 +63,7 @@ PEERS: Final = (
     Peer("huey", "peer_huey.py", "redis", ["huey", "redis", "hiredis"],
          "1 process, 8 threads, no results"),
     Peer("RQ", "peer_rq.py", "redis", ["rq", "hiredis"],
-         "1 simple worker (no fork a job) and its scheduler, no results"),
+         "1 simple worker (no fork a job) and its scheduler, no results; whole seconds"),
     Peer("APScheduler 3", "peer_apscheduler.py", "redis", ["apscheduler<4", "redis", "hiredis"],
          "1 process, 20 threads, looks at its store each second"),
 )  # fmt: skip

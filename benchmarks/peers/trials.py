@@ -12,6 +12,7 @@ from benchmarks.peers.team import Team
 __all__ = ["TRIALS", "Load", "Trial"]
 
 _LEAD: Final = 3.0  # seconds, more than it takes to store all, until the first job is due
+_SLACK: Final = 2.5  # times as long as it took to store as many with no worker beside
 _QUIET: Final = 3.0  # seconds after which nothing is left to do
 
 
@@ -55,7 +56,7 @@ async def _late(team: Team, load: Load, rate: float, served: Served) -> Mapping[
     """Milliseconds, sorted; then what the same worker asks of the server when nothing is left."""
     await team.work()
     await team.ready()
-    lead = _LEAD + 2 * load.late / rate
+    lead = _LEAD + _SLACK * load.late / rate
     _, due = await team.schedule(load.late, lead=lead, step=load.step)
     _check(due)
     if not await team.ran(load.late, within=lead + load.late * load.step + load.patience):
@@ -93,7 +94,7 @@ async def _until_due(team: Team, load: Load, rate: float) -> None:
     """
     await team.work()
     await team.ready()
-    _, due = await team.schedule(load.jobs, lead=_LEAD + 2 * load.jobs / rate)
+    _, due = await team.schedule(load.jobs, lead=_LEAD + _SLACK * load.jobs / rate)
     _check(due)
     await asyncio.sleep(due - time.time())
 

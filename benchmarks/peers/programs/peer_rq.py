@@ -1,5 +1,9 @@
-"""RQ on Redis, with its simple worker, which does not fork for each job."""
+"""RQ on Redis, with its simple worker, which does not fork for each job.
 
+It keeps due times in whole seconds, cut off.
+"""
+
+import math
 from collections.abc import Iterator
 
 from journal import SERVER, main, moment, note
@@ -12,7 +16,7 @@ queue = Queue(connection=connection)
 
 def schedule(moments: Iterator[float]) -> None:
     for number, due in enumerate(moments):
-        queue.enqueue_at(moment(due), note, number, due, result_ttl=0)
+        queue.enqueue_at(moment(math.ceil(due)), note, number, due, result_ttl=0)
 
 
 def work() -> None:
