@@ -18,11 +18,12 @@ def draw_peers(figure: Any, data: Sequence[dict[str, Any]]) -> None:
     """Two panels with the same queues, the fastest on top; what was not measured has no mark."""
     rows = sorted(data, key=lambda row: float(row.get("drain", 0)))
     drains, lates = figure.subplots(1, 2, sharey=True)
+    lates.set_xscale("log")
+    drains.set_xscale("log")
     _drains(drains, rows)
     _lates(lates, rows)
-    drains.set_yticks(range(len(rows)), [f"{row['peer']} ({row['server']})" for row in rows])
+    drains.set_yticks(range(len(rows)), [_name(row) for row in rows])
     for axes in (drains, lates):
-        axes.set_xscale("log")
         axes.xaxis.set_major_formatter(_PLAIN)
         axes.tick_params(labelsize=8)
         axes.xaxis.label.set_size(9)
@@ -46,10 +47,16 @@ def _lates(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
             axes.plot([p50, p99], [place, place], color=_colour(row), linewidth=2)
             axes.plot([p50], [place], "o", color=_colour(row))
             axes.plot([p99], [place], "|", color=_colour(row), markersize=9, markeredgewidth=2)
+    axes.set_xlim(left=min(1.0, axes.get_xlim()[0]))
     axes.grid(axis="x", color="#edf2f7")
     axes.set_axisbelow(True)
-    axes.set_xlabel("milliseconds after due, p50 to p99 (logarithmic)")
+    axes.set_xlabel("ms after due, p50 to p99 (logarithmic)")
     axes.set_title("Lateness: jobs at a steady rate")
+
+
+def _name(row: dict[str, Any]) -> str:
+    server = "Redis" if row["server"] == "redis" else "PostgreSQL"
+    return row["peer"] if server in row["peer"] else f"{row['peer']} on {server}"
 
 
 def _colour(row: dict[str, Any]) -> str:
