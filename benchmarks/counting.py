@@ -13,6 +13,7 @@ _ELSEWHERE: Final = "template1"  # a database that nobody works in
 _TRANSACTIONS: Final = (
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'postgres'"
 )
+_RELOAD: Final = "SELECT pg_reload_conf()"
 _TOLD: Final = 11.0  # seconds; a connection that is idle tells what it did after 10
 
 
@@ -29,12 +30,19 @@ async def commands(url: str, seconds: float) -> float:
 
 
 async def transactions(url: str, seconds: float) -> float:
-    """Transactions a second of a PostgreSQL's first database, asked for from another one."""
+    """Transactions a second of a PostgreSQL's first database, asked for from another one.
+
+    Meanwhile it vacuums nothing by itself, which takes transactions too.
+    """
     connection = await asyncpg.connect(url, database=_ELSEWHERE)
     try:
+        await connection.execute("ALTER SYSTEM SET autovacuum = off")
+        await connection.execute(_RELOAD)
         await asyncio.sleep(_TOLD)
         before = await connection.fetchval(_TRANSACTIONS)
         await asyncio.sleep(seconds)
         return float(await connection.fetchval(_TRANSACTIONS) - before) / seconds
     finally:
+        await connection.execute("ALTER SYSTEM RESET autovacuum")
+        await connection.execute(_RELOAD)
         await connection.close()
