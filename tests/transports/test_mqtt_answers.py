@@ -86,35 +86,35 @@ class TestMosquitto:
             await transport.publish(envelope(payload=bytes(1000)))
 
 
-@pytest.mark.parametrize("kind", [PUBACK, PUBREC])
+@pytest.mark.parametrize(("kind", "qos"), [(PUBACK, "qos=1"), (PUBREC, "qos=2")])
 class TestCodes:
-    async def test_what_can_never_pass(self, kind: int):
+    async def test_what_can_never_pass(self, kind: int, qos: str):
         async with Scripted(*codes(kind, NEVER)) as broker:
-            async with opened(broker.url, "qos=2") as transport:
+            async with opened(broker.url, qos) as transport:
                 for _ in NEVER:
                     with pytest.raises(Rejected):
                         await transport.publish(envelope())
 
-    async def test_what_may_pass_later(self, kind: int):
+    async def test_what_may_pass_later(self, kind: int, qos: str):
         async with Scripted(*codes(kind, LATER)) as broker:
-            async with opened(broker.url, "qos=2") as transport:
+            async with opened(broker.url, qos) as transport:
                 for number in LATER:
                     with pytest.raises(TransportError, match=f"{number:#04x}") as told:
                         await transport.publish(envelope())
                     assert type(told.value) is TransportError
 
-    async def test_the_broker_s_own_words_are_told_without_secrets(self, kind: int):
+    async def test_the_broker_s_own_words_are_told_without_secrets(self, kind: int, qos: str):
         said = "full, see https://admin:geheim@broker.example/"
         async with Scripted(ack(kind, 0x97, said)) as broker:
-            async with opened(broker.url, "qos=2") as transport:
+            async with opened(broker.url, qos) as transport:
                 with pytest.raises(TransportError, match="quota exceeded.*broker.example") as told:
                     await transport.publish(envelope())
         assert "geheim" not in str(told.value)
 
-    async def test_a_refusal_makes_room(self, kind: int):
+    async def test_a_refusal_makes_room(self, kind: int, qos: str):
         """Whatever the answer, one more may be sent."""
         async with Scripted(*codes(kind, [0x97] * 30)) as broker:
-            async with opened(broker.url, "qos=2&inflight=3") as transport:
+            async with opened(broker.url, f"{qos}&inflight=3") as transport:
                 outcomes = await transport.publish_many([envelope()] * 30)
         assert [type(each) for each in outcomes] == [TransportError] * 30
 
@@ -183,6 +183,27 @@ class TestNonsense:
     async def test_the_connection_is_given_up_and_made_anew(self, answer: bytes):
         async with Scripted(answer) as broker, opened(broker.url) as transport:
             with pytest.raises(TransportUnavailable, match="the broker sent"):
+                await transport.publish(envelope())
+            await transport.publish(envelope())
+            assert broker.connections == 2
+
+    @pytest.mark.parametrize(
+        ("qos", "kind", "told"),
+        [
+            (1, PUBREC, "a PUBREC for a message of QoS 1"),
+            (1, PUBCOMP, "a PUBCOMP without a PUBREC"),
+            (2, PUBACK, "a PUBACK for a message of QoS 2"),
+            (2, PUBCOMP, "a PUBCOMP without a PUBREC"),
+        ],
+    )
+    @pytest.mark.parametrize("code", [0, 0x10, 0x97])
+    async def test_an_answer_of_another_quality(self, qos: int, kind: int, told: str, code: int):
+        right = ack(PUBACK, 0) if qos == 1 else ack(PUBREC, 0) + ack(PUBCOMP, 0)
+        async with (
+            Scripted(ack(kind, code), right) as broker,
+            opened(broker.url, f"qos={qos}") as transport,
+        ):
+            with pytest.raises(TransportUnavailable, match=f"the broker sent {told}"):
                 await transport.publish(envelope())
             await transport.publish(envelope())
             assert broker.connections == 2

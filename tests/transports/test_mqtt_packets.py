@@ -111,7 +111,7 @@ class TestNumbers:
     """Of packets: each is used by one message at a time."""
 
     async def test_they_go_round(self):
-        flights, made = Flights(), []
+        flights, made = Flights(1), []
 
         def make(id: int) -> bytes:
             made.append(id)
@@ -120,11 +120,11 @@ class TestNumbers:
         flights.start("stays", make)
         for _ in range(65_536):
             flights.start("passes", make)
-            assert flights.land(made[-1], Answer(0))
+            assert flights.acknowledged(made[-1], Answer(0))
         assert made == [1, *range(2, 65_536), 2, 3]
 
     async def test_one_that_cannot_be_made_takes_none(self):
-        flights = Flights()
+        flights = Flights(1)
 
         def make(id: int) -> bytes:
             raise MalformedPacketError("too large")

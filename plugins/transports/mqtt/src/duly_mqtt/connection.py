@@ -173,8 +173,11 @@ class Connection(asyncio.Protocol):
             if kind != Kind.CONNACK:
                 raise MalformedPacketError("something else before CONNACK")
             self._welcomed(welcome_of(content, self.version))
-        elif kind in (Kind.PUBACK, Kind.PUBCOMP):
-            if self._flights.land(*answer_of(content)):
+        elif kind == Kind.PUBACK:
+            if self._flights.acknowledged(*answer_of(content)):
+                self._proceed()
+        elif kind == Kind.PUBCOMP:
+            if self._flights.completed(*answer_of(content)):
                 self._proceed()
         elif kind == Kind.PUBREC:
             id, answer = answer_of(content)

@@ -38,7 +38,7 @@ class Dialer:
         self._retain = retain
         # Of a length and of letters that every broker of 3.1.1 has to take.
         self._client_id = broker.client_id or f"duly{secrets.token_hex(8)}"
-        self._flights = Flights()
+        self._flights = Flights(qos)
         self._clean = True
         self._told = False
 
@@ -67,7 +67,7 @@ class Dialer:
 
     def forget(self) -> None:
         """Closed for good: the next connection starts from nothing."""
-        self._flights = Flights()
+        self._flights = Flights(self._qos)
         self._clean = True
 
     async def _try(self, host: str, port: int) -> Connection:

@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 import attrs
 
 from duly_mqtt.answers import Answer
-from duly_mqtt.packets import pubrel, repeated
+from duly_mqtt.packets import QoS, pubrel, repeated
+from duly_mqtt.properties import MalformedPacketError
 
 __all__ = ["Flights", "Outcome"]
 
@@ -19,6 +20,7 @@ Outcome: TypeAlias = asyncio.Future[Answer | str]
 """What the broker says to one message; a text says why it can say nothing any more."""
 
 _IDS: Final = 65535
+_TWICE_ANSWERED: Final = 2  # the QoS whose answers are PUBREC and PUBCOMP, where 1 has PUBACK
 _REMEMBERED: Final = 10_000  # outcomes that nobody has asked for yet
 
 
@@ -34,7 +36,8 @@ class _Flight:
 class Flights:
     """All that is on its way; ``key`` names a message, the same each time it is published."""
 
-    def __init__(self) -> None:
+    def __init__(self, qos: QoS) -> None:
+        self._qos = qos
         self._flights: dict[int, _Flight] = {}
         self._resumed: dict[str, Outcome] = {}
         self._last = 0
@@ -54,18 +57,44 @@ class Flights:
         return packet, flight.outcome
 
     def received(self, id: int, answer: Answer) -> bool:
-        """PUBREC came; whether PUBREL is to follow, which it is not when it is a refusal."""
+        """PUBREC came; whether PUBREL is to follow, which it is not when it is a refusal.
+
+        Raises:
+            MalformedPacketError: what it answers was sent with QoS 1.
+        """
         flight = self._flights.get(id)
         if flight is None:
             return True
+        if self._qos != _TWICE_ANSWERED:
+            raise MalformedPacketError("a PUBREC for a message of QoS 1")
         if answer.code >= 0x80:  # from there on codes are failures
-            self.land(id, answer)
+            self._land(id, answer)
             return False
         flight.received = answer
         return True
 
-    def land(self, id: int, answer: Answer) -> bool:
-        """PUBACK or PUBCOMP came; whether anything was on its way under that number."""
+    def acknowledged(self, id: int, answer: Answer) -> bool:
+        """PUBACK came; whether anything was on its way under that number.
+
+        Raises:
+            MalformedPacketError: what it answers was sent with QoS 2.
+        """
+        if id in self._flights and self._qos == _TWICE_ANSWERED:
+            raise MalformedPacketError("a PUBACK for a message of QoS 2")
+        return self._land(id, answer)
+
+    def completed(self, id: int, answer: Answer) -> bool:
+        """PUBCOMP came; whether anything was on its way under that number.
+
+        Raises:
+            MalformedPacketError: there was no PUBREC before it.
+        """
+        flight = self._flights.get(id)
+        if flight is not None and flight.received is None:
+            raise MalformedPacketError("a PUBCOMP without a PUBREC before it")
+        return self._land(id, answer)
+
+    def _land(self, id: int, answer: Answer) -> bool:
         flight = self._flights.pop(id, None)
         if flight is None:
             return False
