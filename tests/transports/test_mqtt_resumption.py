@@ -8,6 +8,7 @@ from tests.transports.mqtt_wire import Scripted, welcome
 from tests.transports.test_mqtt_answers import opened
 
 from duly import TransportUnavailable
+from duly_mqtt.plugin import transport_from_url
 
 
 class Changing(Scripted):
@@ -24,6 +25,24 @@ class Changing(Scripted):
     async def answer(self, writer: asyncio.StreamWriter, id: bytes) -> None:
         if self.connections > self._silent:
             await super().answer(writer, id)
+
+
+@pytest.mark.parametrize(
+    ("query", "greeting"),
+    [
+        ("version=5", welcome(session=True)),
+        ("version=5&session=60", welcome(session=True)),  # of which there was none before
+        ("version=3.1.1", b"\x20\x02\x01\x00"),
+    ],
+)
+async def test_a_session_that_the_broker_was_told_to_forget(query: str, greeting: bytes):
+    """Numbers of packets mean something else to it than to us."""
+    async with Scripted(welcome=greeting) as broker:
+        transport = transport_from_url(f"{broker.url}?{query}")
+        with pytest.raises(TransportUnavailable, match="a session that it was told to forget"):
+            await transport.open()
+        await transport.close()
+        assert broker.connections == 1
 
 
 async def test_a_connection_that_ends_at_once_resumes_nothing():

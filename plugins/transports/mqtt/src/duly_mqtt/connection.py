@@ -38,9 +38,10 @@ class Connection(asyncio.Protocol):
         self.welcome: asyncio.Future[Welcome] = asyncio.get_running_loop().create_future()
         self._broker = broker
         self._qos = qos
+        self._clean = clean or version != "5"
         self._hello = connect(
             version, client_id=client_id, username=broker.username, password=broker.password,
-            keepalive=int(broker.keepalive.total_seconds()), clean=clean or version != "5",
+            keepalive=int(broker.keepalive.total_seconds()), clean=self._clean,
             session=int(broker.session.total_seconds()),
         )  # fmt: skip
         self._session = version == "5" and bool(broker.session)
@@ -192,6 +193,8 @@ class Connection(asyncio.Protocol):
         """The connection stands, or the broker refuses it, which is then for others to judge."""
         self._limits = welcome
         if welcome.answer.code == _SUCCESS.code:
+            if welcome.session_present and self._clean:
+                raise MalformedPacketError("a session that it was told to forget")
             if not welcome.session_present:
                 self._flights.forget()
             most = self._broker.inflight
