@@ -85,7 +85,8 @@ class TestTopics:
         assert len(topics) == len(set(names))
 
     @pytest.mark.parametrize(
-        "template", ["", "a/+", "#", "a\0", "a\n", "{name}", "{", "x" * 70_000, "\ufffe"]
+        "template",
+        ["", "a/+", "#", "a\0", "a\n", "{name}", "{", "x" * 70_000, "\ufffe", "\ud800", "a\udfffb"],
     )
     def test_a_template_that_can_be_no_topic(self, template: str):
         with pytest.raises(InvalidArgument, match="topic"):
@@ -153,6 +154,30 @@ class TestHeaders:
                 await transport.publish(message(metadata=metadata))
             outcomes = await transport.publish_many([message(metadata=metadata), message("b")])
             assert [type(each) for each in outcomes] == [Rejected, type(None)]
+        (arrival,) = await consumer.wait_for(1)
+        assert arrival.told.event_name == "b"
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            message("a\ud800"),
+            message(metadata={"a": "\udfff"}),
+            message(metadata={"\udfff": "a"}),
+            message(metadata={"content-type": "\ud800"}),
+            message(trace_context={"baggage": "\ud800"}),
+        ],
+        ids=["name", "value", "key", "type", "trace"],
+    )
+    async def test_half_a_surrogate_pair(self, place: tuple[str, Consumer], told: Envelope):
+        """No message has any; an envelope made by hand may, and what it is sent with goes on."""
+        url, consumer = place
+        async with opened(f"{url}{{event_name}}") as transport:
+            connection = transport._connection
+            outcomes = await transport.publish_many([told, message("b")])
+            assert [type(each) for each in outcomes] == [Rejected, type(None)]
+            with pytest.raises(Rejected, match="no character"):
+                await transport.publish(told)
+            assert transport._connection is connection
         (arrival,) = await consumer.wait_for(1)
         assert arrival.told.event_name == "b"
 

@@ -1,6 +1,8 @@
 """What a URL of MQTT may say, and what it shows."""
 
+import traceback
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -60,6 +62,14 @@ def test_a_client_has_an_id_of_its_own_that_every_broker_takes():
     ids = {transport_from_url("mqtt://h")._dialer._client_id for _ in range(10)}
     assert len(ids) == 10
     assert all(1 <= len(each) <= 23 and each.isalnum() for each in ids)
+
+
+@pytest.mark.parametrize("name", ["client_id", "username", "password"])
+def test_text_that_cannot_be_encoded_is_refused_untold(name: str):
+    given: dict[str, Any] = {name: "geheim\ud800"}
+    with pytest.raises(InvalidArgument, match=f"{name}: .*UTF-8") as told:
+        Broker(**given)
+    assert "geheim" not in "".join(traceback.format_exception(told.value))
 
 
 def test_a_broker_keeps_its_password_to_itself():

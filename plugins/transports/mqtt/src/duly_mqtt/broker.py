@@ -89,5 +89,9 @@ def check_seconds(name: str, value: timedelta, *, bits: int) -> None:
 
 
 def _check_text(name: str, text: str | None) -> None:
-    if text is not None and ("\0" in text or len(text.encode()) >= 2**16):
-        raise InvalidArgument(f"{name}: at most 65535 bytes, and no NUL")
+    try:
+        wrong = text is not None and ("\0" in text or len(text.encode()) >= 2**16)
+    except UnicodeEncodeError:  # it would quote a password
+        wrong = True
+    if wrong:
+        raise InvalidArgument(f"{name}: at most 65535 bytes of UTF-8, and no NUL")

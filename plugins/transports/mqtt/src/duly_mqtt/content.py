@@ -34,7 +34,7 @@ def topic_template(text: str) -> Template:
     Raises:
         InvalidArgument: a template that can be no topic.
     """
-    if (wrong := re.search("[+#]", text) or _UNFIT.search(text)) is not None:
+    if (wrong := re.search("[+#\ud800-\udfff]", text) or _UNFIT.search(text)) is not None:
         raise InvalidArgument(f"topic: {text!r} holds {wrong[0]!r}, which no topic may")
     if len(text.encode()) > LONGEST:
         raise InvalidArgument(f"topic: it has more than {LONGEST} bytes")
@@ -48,7 +48,7 @@ def properties_of(envelope: Envelope, *, name: bool, expiry: timedelta | None) -
     long the broker keeps the message for who is not there.
 
     Raises:
-        MalformedPacketError: a header that is too long.
+        MalformedPacketError: a header that is too long, or no text that can be encoded.
     """
     numbers = {} if expiry is None else {Property.MESSAGE_EXPIRY: int(expiry.total_seconds())}
     kind = next((each for each in envelope.metadata if each.lower() == _CONTENT_TYPE), None)

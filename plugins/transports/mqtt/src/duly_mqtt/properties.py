@@ -13,7 +13,7 @@ LONGEST: Final = 65535  # bytes of a string
 
 
 class MalformedPacketError(ValueError):
-    """Bytes that are no packet, or a string that is too long to be in one."""
+    """Bytes that are no packet, or a string that cannot be in one."""
 
 
 class Property(IntEnum):
@@ -63,9 +63,12 @@ def string(text: str) -> bytes:
     """Text as packets hold it, behind its length.
 
     Raises:
-        MalformedPacketError: more than 65,535 bytes.
+        MalformedPacketError: more than 65,535 bytes, or half of a surrogate pair.
     """
-    data = text.encode()
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedPacketError(f"a text with {text[error.start]!r}, no character") from error
     if len(data) > LONGEST:
         raise MalformedPacketError(f"a text of {len(data)} bytes, of which MQTT takes {LONGEST}")
     return len(data).to_bytes(2, "big") + data
