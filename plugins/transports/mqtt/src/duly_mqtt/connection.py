@@ -15,6 +15,7 @@ from duly_mqtt.keepalive import KeepAlive
 from duly_mqtt.packets import PING, QoS, Version, connect, disconnect, publish, pubrel
 from duly_mqtt.promptness import acknowledge_at_once
 from duly_mqtt.properties import MalformedPacketError
+from duly_mqtt.upload import Upload
 
 __all__ = ["CLOSED", "Connection"]
 
@@ -55,7 +56,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._ended = asyncio.Event()
         self._limits = Welcome(_SUCCESS)
-        self._keepalive = KeepAlive(lambda: self._write(PING), self.abort)
+        self._written = 0
+        self._keepalive = KeepAlive(lambda: self._write(PING), self.abort, self._upload)
         self._why = ""
         self._closing = self._stands = self._is_over = False
 
@@ -220,6 +222,12 @@ class Connection(asyncio.Protocol):
     def _write(self, packet: bytes) -> None:
         if self._transport is not None:
             self._transport.write(packet)
+            self._written += len(packet)
+
+    def _upload(self) -> Upload:
+        if self._transport is None:
+            return Upload(waits=False, gone=0)
+        return Upload.of(self._transport, self._written)
 
     def _over(self, why: str) -> None:
         """It has ended, which those who wait are told at once and once."""

@@ -4,17 +4,27 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from duly_mqtt.upload import Upload
+
 __all__ = ["KeepAlive"]
 
 _LOOKS: Final = 3  # at a silent broker, half a keep-alive apart
 
 
 class KeepAlive:
-    """Asks after half of so many seconds of silence, gives up after three halves; 0 is never."""
+    """Asks after half of so many seconds of silence, gives up after three halves; 0 is never.
 
-    def __init__(self, ask: Callable[[], None], give_up: Callable[[str], None]) -> None:
+    A broker that is taking in a large message over a slow link has nothing to say, and a question
+    that is queued behind it has not been asked yet: as long as the upload goes on it is there.
+    """
+
+    def __init__(
+        self, ask: Callable[[], None], give_up: Callable[[str], None], upload: Callable[[], Upload]
+    ) -> None:
         self._ask = ask
         self._give_up = give_up
+        self._upload = upload
+        self._last = Upload(waits=False, gone=0)
         self._period = 0.0
         self._silence = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -39,6 +49,9 @@ class KeepAlive:
 
         Counted in looks, not in seconds: what came while this process was busy is read first.
         """
+        last, self._last = self._last, self._upload()
+        if self._last.since(last):
+            self.heard()
         if self._silence == _LOOKS:
             self._give_up(f"the broker has been silent for {_LOOKS * self._period:g} s")
             return
