@@ -10,7 +10,7 @@ from tests.transports.rabbitmq_consumer import Consumer
 from tests.transports.rabbitmq_kit import channel, envelope, name, opened, rabbitmq_url
 
 import duly_rabbitmq.link
-from duly import Rejected, TransportError, TransportUnavailable
+from duly import Rejected, Scheduler, TransportError, TransportUnavailable
 from duly_rabbitmq.plugin import transport_from_url
 
 __all__ = ["channel", "name", "rabbitmq_url"]  # fixtures are found by their names
@@ -82,15 +82,36 @@ async def test_it_connects_by_itself(rabbitmq_url, name):
             assert len(await consumer.wait_for(150)) == 150
 
 
-@pytest.mark.parametrize("path", ["", "/", "/no-such-host"])
-async def test_who_is_not_let_in(rabbitmq_url, path):
-    login = "guest:the-wrong-word" if path != "/no-such-host" else "guest:guest"
-    transport = transport_from_url(f"amqp://{login}@127.0.0.1:{port_of(rabbitmq_url)}{path}")
-    with pytest.raises(TransportUnavailable) as told:
-        await transport.open()
-    assert "the-wrong-word" not in f"{told.value} {told.value.__cause__} {transport!r}"
-    assert "no-such-host" in str(told.value) or "lets us not in" in str(told.value)
+@pytest.mark.parametrize(
+    ("login", "path", "said"),
+    [
+        ("guest:the-wrong-word", "", "lets us not in: ACCESS_REFUSED.*look after the user and"),
+        ("guest:the-wrong-word", "/", "lets us not in"),
+        ("nobody:the-wrong-word", "/no-such-host", "lets us not in"),
+        ("guest:guest", "/no-such-host", "the path of the URL, is not there .*no-such-host"),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 1])
+async def test_who_is_not_let_in(rabbitmq_url, login, path, said, others):
+    """Somebody has to mend it, so that waiting would be of no use; whichever node says so."""
+    ports = [port_of(rabbitmq_url)] + [free_port() for _ in range(others)]
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    transport = transport_from_url(f"amqp://{login}@{hosts}{path}")
+    for _ in range(2):
+        with pytest.raises(TransportError, match=said) as told:
+            await transport.open()
+        assert type(told.value) is TransportError
+        assert "the-wrong-word" not in f"{told.value} {told.value.__cause__} {transport!r}"
+    with pytest.raises(TransportUnavailable, match="not open"):
+        await transport.publish(envelope())
     await transport.close()
+
+
+async def test_a_scheduler_of_whom_is_not_let_in_does_not_start(rabbitmq_url):
+    url = f"amqp://guest:wrong@127.0.0.1:{port_of(rabbitmq_url)}/"
+    async with Scheduler("memory://", url) as scheduler:
+        with pytest.raises(TransportError, match="lets us not in"):
+            await scheduler.start()
 
 
 def test_opened_again_in_another_event_loop(rabbitmq_url, name):

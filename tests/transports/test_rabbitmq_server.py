@@ -104,7 +104,7 @@ async def test_who_is_known_by_a_certificate(server, certificates, consumer):
     await publish(f"{url}&tls_ca={certificates.ca}&tls_cert={cert}&tls_key={key}")
     assert len(await consumer.wait_for(1)) == 1
     stranger = certificates.issue("stranger", "stranger@example.org")
-    with pytest.raises(TransportUnavailable, match="lets us not in"):
+    with pytest.raises(TransportError, match="lets us not in"):
         await publish(
             f"{url}&tls_ca={certificates.ca}&tls_cert={stranger.cert}&tls_key={stranger.key}"
         )
@@ -118,8 +118,43 @@ async def test_a_certificate_that_is_none(certificates, tmp_path):
 
 async def test_a_virtual_host_that_is_not_there_is_named(server):
     url = server.url.rstrip("/") + "/no-such-host"
-    with pytest.raises(TransportUnavailable, match="no-such-host: the virtual host"):
+    with pytest.raises(TransportError, match="no-such-host: the virtual host"):
         await transport_from_url(url).open()
+
+
+async def test_a_limit_of_connections_is_an_outage(server):
+    """It passes when others leave."""
+    server.control("set_vhost_limits", "-p", "/", json.dumps({"max-connections": 0}))
+    transport = transport_from_url(server.url)
+    try:
+        with pytest.raises(TransportUnavailable, match="connection limit"):
+            await transport.open()
+    finally:
+        server.control("clear_vhost_limits", "-p", "/")
+    await transport.open()
+    await transport.close()
+
+
+async def test_who_is_not_let_in_any_more_waits(server):
+    """Of whoever was let in before it is an outage, which ends when he is let in again."""
+    url = server.url.replace("guest:guest", "late:word") + "?exchange=orders&declare=topic"
+    server.control("add_user", "late", "word")
+    server.control("set_permissions", "-p", "/", "late", ".*", ".*", ".*")
+    transport = transport_from_url(url)
+    await transport.open()
+    server.control("change_password", "late", "another")
+    await asyncio.to_thread(server.control, "close_all_connections", "maintenance")
+    while not any("lets us not in" in each for each in await transport.check()):  # noqa: ASYNC110  # it is told a little later
+        await asyncio.sleep(0.01)
+    for call in (lambda: transport.publish(envelope()), transport.open):
+        with pytest.raises(TransportUnavailable, match="lets us not in"):
+            await call()
+    server.control("change_password", "late", "word")
+    await transport.open()
+    with pytest.raises(Rejected, match="no queue takes it"):
+        await transport.publish(envelope())
+    await transport.close()
+    server.control("delete_user", "late")
 
 
 async def test_names_and_passwords_with_all_that_urls_give_a_meaning(server):

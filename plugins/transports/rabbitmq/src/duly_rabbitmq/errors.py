@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
@@ -12,6 +13,7 @@ from aio_pika.exceptions import (
     AuthenticationError,
     ChannelClosed,
     DeliveryError,
+    InvalidFrameError,
     ProbableAuthenticationError,
     PublishError,
 )
@@ -19,14 +21,20 @@ from aio_pika.exceptions import (
 from duly.errors import Rejected, TransportError, TransportUnavailable
 from duly.url import mask
 
-__all__ = ["DRIVER_ERRORS", "limit_told_by", "translating"]
+__all__ = ["DRIVER_ERRORS", "RefusedError", "is_refusal", "limit_told_by", "translating"]
 
 DRIVER_ERRORS: Final = CONNECTION_EXCEPTIONS
 """All that it may raise; OSError, and so TimeoutError, is among it."""
 
-_CLOSED: Final = "Expected one of ['Connection.OpenOk'], got"
 _NO_HOST: Final = "the virtual host, the path of the URL, is not there or not for this user"
+_LOGIN: Final = "look after the user and the password, or the certificate"
+_NOT_ALLOWED: Final = 530  # the code for a virtual host that does not exist, and for a limit
+_LIMIT: Final = "is reached"
 _TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")
+
+
+class RefusedError(TransportUnavailable):
+    """The broker is there, but lets us not in: an outage for who had been let in before."""
 
 
 @contextmanager
@@ -52,7 +60,8 @@ def _translated(error: Exception, place: str) -> TransportError:
     """What an error of the driver means.
 
     Rejected: no queue takes the message. TransportError: the broker is there, but did not take it
-    or has closed the channel. TransportUnavailable: anything else, for the connection is lost.
+    or has closed the channel. RefusedError: it lets us not in. TransportUnavailable: anything
+    else, for the connection is lost.
     """
     match error:
         case PublishError():
@@ -62,10 +71,42 @@ def _translated(error: Exception, place: str) -> TransportError:
         case AMQPChannelError():
             return TransportError(f"{place}: the broker closed the channel: {_text(error)}")
         case AuthenticationError() | ProbableAuthenticationError():
-            return TransportUnavailable(f"{place} lets us not in: {_text(error)}")
+            return RefusedError(f"{place} lets us not in: {_text(error)}; {_LOGIN}")
         case TimeoutError():
             return TransportUnavailable(f"{place} does not answer in time")
-    return TransportUnavailable(f"{place}: {_NO_HOST if _CLOSED in str(error) else _text(error)}")
+    return _ended(error, place)
+
+
+def _ended(error: Exception, place: str) -> TransportUnavailable:
+    farewell = _farewell(error)
+    if farewell is None:
+        return TransportUnavailable(f"{place}: {_text(error)}")
+    if is_refusal(error):
+        return RefusedError(f"{place}: {_NO_HOST}: {farewell[1]}")
+    return TransportUnavailable(f"{place}: {farewell[1]}")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a broker let us not in, which waiting does not mend."""
+    if isinstance(error, AuthenticationError | ProbableAuthenticationError):
+        return True
+    farewell = _farewell(error)
+    return farewell is not None and farewell[0] == _NOT_ALLOWED and _LIMIT not in farewell[1]
+
+
+def _farewell(error: BaseException) -> tuple[int, str] | None:
+    """The code and the text with which a broker ended a connection before it stood.
+
+    The driver keeps them to itself: its error says that it got another frame than it expected,
+    which is only to be found where it raised.
+    """
+    if not isinstance(error, InvalidFrameError):
+        return None
+    for place, _ in traceback.walk_tb(error.__traceback__):
+        frame: Any = place.f_locals.get("frame")
+        if getattr(frame, "name", None) == "Connection.Close":
+            return frame.reply_code, mask(frame.reply_text)
+    return None
 
 
 def limit_told_by(error: ChannelClosed) -> int | None:

@@ -1,6 +1,5 @@
 """A connection to the first node that lets us in, and what the driver beneath it knows."""
 
-import contextlib
 import ssl
 from typing import Final, NamedTuple
 
@@ -9,7 +8,7 @@ import aiormq.abc
 from aio_pika import Connection
 from yarl import URL
 
-from duly_rabbitmq.errors import DRIVER_ERRORS
+from duly_rabbitmq.errors import DRIVER_ERRORS, is_refusal
 from duly_rabbitmq.server import Server
 
 __all__ = ["Line", "is_busy", "reach", "takes"]
@@ -51,13 +50,15 @@ async def reach(server: Server, tls: ssl.SSLContext | None) -> Line:
     """Connect to the nodes of a broker in turn, until one lets us in.
 
     Raises:
-        Exception: what the driver says of the last one.
+        Exception: what the driver says of the one that refused us, or of the last.
     """
-    *others, last = server.urls()
-    for url in others:
-        with contextlib.suppress(*DRIVER_ERRORS):
+    errors: list[Exception] = []
+    for url in server.urls():
+        try:
             return await _connect_to(url, tls)
-    return await _connect_to(last, tls)
+        except DRIVER_ERRORS as error:
+            errors.append(error)
+    raise next(filter(is_refusal, errors), errors[-1])
 
 
 def takes(channel: aiormq.Channel) -> bool:

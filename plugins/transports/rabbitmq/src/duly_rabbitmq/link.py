@@ -10,7 +10,7 @@ import attrs
 from aio_pika.exceptions import ChannelClosed
 
 from duly.errors import TransportError, TransportUnavailable
-from duly_rabbitmq.errors import limit_told_by, translating
+from duly_rabbitmq.errors import RefusedError, limit_told_by, translating
 from duly_rabbitmq.exchange import Exchange
 from duly_rabbitmq.limits import Limits, limits_of
 from duly_rabbitmq.line import Line, is_busy, reach, takes
@@ -50,17 +50,22 @@ class Link:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Connect, unless it is connected; see :meth:`channel`."""
+        """Connect, unless it is connected; see :meth:`channel`.
+
+        Raises:
+            TransportError: also when the broker lets us not in and never has.
+        """
         anew, self._open = not self._open, True
         if anew:
             self._turn = asyncio.Lock()  # of this event loop
         try:
             await self.channel()
-        except TransportUnavailable:
-            raise
-        except TransportError:  # it is not merely away, so nobody may call again
-            if anew:
-                await self.close()
+        except TransportError as error:
+            refused = isinstance(error, RefusedError)
+            if anew and (refused or not isinstance(error, TransportUnavailable)):
+                await self.close()  # it is not merely away, so nobody may call again
+                if refused:
+                    raise TransportError(str(error)) from error
             raise
 
     async def close(self) -> None:
