@@ -1,6 +1,7 @@
 """What becomes of a webhook by what is answered, and where webhooks go at all."""
 
 import asyncio
+import base64
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -295,6 +296,49 @@ async def test_user_and_password(receiver):
     url = f"http://us%40er:pass%3Aword@127.0.0.1:{receiver.port}/a?allow_private=true"
     await publish(transport_from_url(url))
     assert receiver.requests[0].headers["authorization"] == "Basic dXNAZXI6cGFzczp3b3Jk"
+
+
+@pytest.mark.parametrize(
+    ("login", "sent"),
+    [
+        ("jos%C3%A9:%E6%B3%A8%F0%9F%93%A6", "josé:注\U0001f4e6".encode()),  # RFC 7617: UTF-8
+        ("jos%E9:%FF", b"jos\xe9:\xff"),  # whatever else a receiver may know
+        ("user", b"user:"),
+        (":word", b":word"),
+        ("a:b:c", b"a:b:c"),
+        (":", None),
+        ("", None),
+    ],
+)
+async def test_users_and_passwords_of_any_text(receiver: Receiver, login: str, sent: bytes | None):
+    url = f"http://{login}@127.0.0.1:{receiver.port}/a@b"
+    await publish(transport_from_url(f"{url}?allow_private=true"))
+    await publish(WebhookTransport(lambda _: url, allow_private=True))
+    for request in receiver.requests:
+        told = request.headers.get("authorization")
+        assert told == (None if sent is None else f"Basic {base64.b64encode(sent).decode()}")
+        assert request.path == "/a@b"
+
+
+async def test_a_user_that_no_header_has_room_for(receiver: Receiver):
+    url = f"http://us%3Aer:geheim@127.0.0.1:{receiver.port}/"
+    with pytest.raises(InvalidArgument, match="a user cannot hold a colon") as told:
+        transport_from_url(url)
+    with pytest.raises(Rejected, match="a user cannot hold a colon") as named:
+        await publish(WebhookTransport(lambda _: url, allow_private=True))
+    assert "geheim" not in f"{told.value} {named.value}"
+    assert receiver.coming == 0
+
+
+async def test_two_authorizations_at_once(receiver: Receiver):
+    url = f"http://user:geheim@127.0.0.1:{receiver.port}/"
+    with pytest.raises(InvalidArgument, match="give either a user and a password"):
+        WebhookTransport(url, authorization="Bearer abc", allow_private=True)
+    transport = WebhookTransport(lambda _: url, authorization="Bearer abc", allow_private=True)
+    with pytest.raises(Rejected, match="give either a user and a password") as told:
+        await publish(transport)
+    assert "geheim" not in str(told.value)
+    assert receiver.coming == 0
 
 
 async def test_a_bearer_token_and_a_query(receiver):

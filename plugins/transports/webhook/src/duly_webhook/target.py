@@ -12,6 +12,7 @@ from duly.template import Template
 from duly.transport import Envelope
 from duly.url import mask
 from duly_webhook.addresses import is_public
+from duly_webhook.login import login_taken
 
 __all__ = ["Place", "PlaceOf", "place_is_url"]
 
@@ -49,6 +50,7 @@ class Place:
         if "#" in text:  # what follows is never sent
             raise InvalidArgument(f"{mask(text)!r} has a fragment: write a # as %23")
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        login_taken(text)
         self._template = Template(text, option="the URL", encode=lambda name: quote(name, safe=""))
         self._allow_private = allow_private
         self.shown = f"{parts.scheme}://{self._host}:{self._port}"

@@ -18,6 +18,7 @@ from duly.url import mask
 from duly_webhook.addresses import PublicResolver, public_socket
 from duly_webhook.content import MODES, Mode, content_of
 from duly_webhook.errors import check_answer, translated
+from duly_webhook.login import login_taken
 from duly_webhook.signing import keys_of, signature_headers
 from duly_webhook.target import Place, PlaceOf, place_is_url
 
@@ -28,6 +29,7 @@ _READ: Final = 65536  # bytes of an answer that are read, so that its connection
 _SENT_AT_ONCE: Final = 2**20  # bytes
 _ALL_CONNECTIONS: Final = 1000
 _USER_AGENT: Final = "duly-webhook"
+_ONE_AUTHORIZATION: Final = "give either a user and a password or another authorization"
 
 
 class WebhookTransport:
@@ -74,7 +76,7 @@ class WebhookTransport:
         ):
             raise InvalidArgument("authorization: a header holds printable ASCII only")
         if authorization is not None and isinstance(target, str) and "@" in urlsplit(target).netloc:
-            raise InvalidArgument("give either a user and a password or another authorization")
+            raise InvalidArgument(_ONE_AUTHORIZATION)
         self._place: Place | None = None
         if isinstance(target, str):
             self._place = target = Place(target, allow_private=allow_private)
@@ -110,12 +112,13 @@ class WebhookTransport:
         headers, body = content_of(envelope, self._mode, self._source)
         if self._keys:
             headers |= signature_headers(self._keys, envelope.delivery_id, int(time.time()), body)
-        if self._authorization is not None:
-            headers["authorization"] = self._authorization
+        url, authorization = self._login(place)
+        if authorization is not None:
+            headers["authorization"] = authorization
         if self._session is None:
             raise TransportUnavailable("the webhook transport is not open")
         try:
-            return await self._post(self._session, place, headers, body)
+            return await self._post(self._session, url, headers, body)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             raise translated(error, place, alone=self._place is not None) from error
 
@@ -127,10 +130,22 @@ class WebhookTransport:
                 return [str(error)]
         return []
 
+    def _login(self, place: str) -> tuple[str, str | None]:
+        """The URL without a user and a password, and the header that says who asks."""
+        try:
+            url, login = login_taken(place)
+        except InvalidArgument as error:  # of a place that a function named
+            raise Rejected(str(error)) from error
+        if login is None:
+            return url, self._authorization
+        if self._authorization is not None:
+            raise Rejected(f"{mask(place)!r}: {_ONE_AUTHORIZATION}")
+        return url, login
+
     async def _post(
-        self, session: aiohttp.ClientSession, place: str, headers: dict[str, str], body: bytes
+        self, session: aiohttp.ClientSession, text: str, headers: dict[str, str], body: bytes
     ) -> str:
-        url = URL(place, encoded=True)
+        url = URL(text, encoded=True)
         data = body if len(body) <= _SENT_AT_ONCE else io.BytesIO(body)  # in pieces
         async with session.post(url, data=data, headers=headers, allow_redirects=False) as answer:
             receipt = check_answer(answer)
