@@ -20,6 +20,7 @@ from duly import Rejected, TransportError, TransportUnavailable
 from duly.testing.clock import START
 from duly.transport import Envelope
 from duly_nats import JetStreamTransport, Login, NatsTransport
+from duly_nats.remains import abort
 from duly_nats.transport import ServersTransport
 
 USERS = """authorization { users: [
@@ -289,6 +290,58 @@ async def test_closing_while_it_connects_again():
         for outcome in (*others, *await batch):
             assert isinstance(outcome, TransportUnavailable)
             assert "was closed" in str(outcome)
+
+
+def tasks_beside(known: set[asyncio.Task[Any]]) -> list[str]:
+    """What runs beside those tasks, by name."""
+    return sorted(str(each.get_coro()) for each in asyncio.all_tasks() - known)
+
+
+@pytest.mark.parametrize("kind", [JetStreamTransport, NatsTransport])
+@pytest.mark.parametrize("breaks", [True, False])
+async def test_closed_at_any_moment_it_leaves_no_task(server, kind, breaks):
+    """In each of the steps in which it looks after a connection, finds it lost and makes another."""
+    before = asyncio.all_tasks()
+    for steps in range(60):
+        transport = made(server, kind)
+        await transport.open()
+        if breaks:
+            abort(transport._connection.client)
+            await asyncio.sleep(0)
+        asked = {
+            asyncio.ensure_future(each)
+            for each in (transport.publish(envelope()), transport.check())
+        }
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await transport.close()
+        assert (steps, tasks_beside(before | asked)) == (steps, [])
+        async with asyncio.timeout(5):
+            await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_closed_while_it_ends_what_was_lost(server, monkeypatch):
+    """However long the client library takes over that."""
+    transport = made(server)
+    await transport.open()
+    client = transport._connection.client
+    before, ends, close = asyncio.all_tasks(), asyncio.Event(), client.close
+
+    async def slowly() -> None:
+        ends.set()
+        await asyncio.sleep(0.05)
+        await close()
+
+    monkeypatch.setattr(client, "close", slowly)
+    abort(client)
+    while client.is_connected:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0)
+    publish = asyncio.ensure_future(transport.publish(envelope()))
+    await ends.wait()
+    await transport.close()
+    assert tasks_beside(before | {publish}) == []
+    with pytest.raises(TransportUnavailable, match="was closed"):
+        await publish
 
 
 async def test_the_next_server_takes_over():

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 import nats.errors
@@ -37,6 +37,7 @@ class Connection:
         self._heard: Exception | None = None
         self._broken: str | None = None
         self._asked: dict[str, asyncio.Task[bool]] = {}
+        self._ending: asyncio.Task[None] | None = None
         self.waiting = Waiting(timeout, self.lost)
 
     def lost(self) -> str | None:
@@ -78,12 +79,12 @@ class Connection:
             raise at_connecting((vague and self._heard) or error, self.place) from error
 
     async def close(self) -> None:
-        """Close it; whoever waits is told."""
+        """Close it; whoever waits is told. Who is cancelled meanwhile leaves it to the others."""
         self._broken = self._broken or f"{self.place}: the connection was closed"
         self.waiting.fail(self._broken)
-        for asked in self._asked.values():
-            asked.cancel()
-        await end(self.client)
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(end(self.client, self._tasks()))
+        await asyncio.shield(self._ending)
 
     async def send(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None
@@ -112,8 +113,14 @@ class Connection:
         """The servers, ``host:port``, that the server told of; they belong to its cluster."""
         return [found.netloc for found in self.client.discovered_servers]
 
+    def _tasks(self) -> Collection[asyncio.Task[Any]]:
+        """All that works for it, and ends with it."""
+        return set(self._asked.values())
+
     async def _once(self, what: str, ask: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
-        """The answer to a question that many may have at the same time."""
+        """The answer to a question that many may have at the same time; no once it is closed."""
+        if self._ending is not None:
+            return False
         asked = self._asked.get(what)
         if asked is None or asked.done():
             asked = self._asked[what] = asyncio.ensure_future(ask())

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from duly_nats.answers import Answer
@@ -39,10 +39,9 @@ class CoreConnection(Connection):
             self._reading = asyncio.ensure_future(self._read())
         return answer
 
-    async def close(self) -> None:
-        await super().close()
-        if self._reading is not None:
-            self._reading.cancel()
+    def _tasks(self) -> Collection[asyncio.Task[Any]]:
+        own = super()._tasks()
+        return own if self._reading is None else {*own, self._reading}
 
     async def _read(self) -> None:
         while names := self._unread:

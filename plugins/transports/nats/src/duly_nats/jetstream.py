@@ -45,7 +45,8 @@ class JetStreamConnection(Connection):
         if isinstance(error, NoStreamError):
             if await self._once("serving", self._serving):
                 return TransportError(f"{self.place}: no stream listens on {subject} (yet)")
-            return TransportUnavailable(f"{self.place}: JetStream is not enabled, or not up yet")
+            absent = f"{self.place}: JetStream is not enabled, or not up yet"
+            return TransportUnavailable(self.lost() or absent)
         return await super().explain(error, subject)
 
     async def _start(self) -> None:

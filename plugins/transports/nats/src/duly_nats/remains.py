@@ -1,6 +1,7 @@
 """What nats-py leaves behind when a connection breaks: it has no public way to end all of it."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, Final
 
 from nats.aio.client import Client
@@ -18,15 +19,22 @@ def abort(client: Client) -> None:
         writer.transport.abort()
 
 
-async def end(client: Client) -> None:
-    """Close it, and then all that it forgets when its connection breaks while it closes."""
+async def end(client: Client, others: Collection[asyncio.Task[Any]]) -> None:
+    """Close it, and then all that it forgets when its connection breaks while it closes.
+
+    So end the ``others``, who ask it something.
+    """
+    for task in others:
+        task.cancel()
     subscriptions = list(getattr(client, "_subs", {}).values())
     closing = asyncio.ensure_future(client.close())
     await asyncio.wait([closing], timeout=_ENDING)
     abort(client)
     found: list[Any] = [getattr(client, name, None) for name in _TASKS]
     found += [getattr(each, "_wait_for_msgs_task", None) for each in subscriptions]
-    tasks = {closing, *(task for task in found if task is not None)} - {asyncio.current_task()}
+    tasks = {closing, *others, *(task for task in found if task is not None)} - {
+        asyncio.current_task()
+    }
     for task in tasks:
         task.cancel()
     done, _ = await asyncio.wait(tasks, timeout=_ENDING)

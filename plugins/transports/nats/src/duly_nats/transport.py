@@ -191,10 +191,10 @@ class ServersTransport(ABC):
             connecting.exception()  # whoever waited may have been cancelled
 
     async def _connect(self) -> Connection:
-        lost, self._connection = self._connection, None
-        if lost is not None:
+        if (lost := self._connection) is not None:
             self._others = lost.others()
-            await lost.close()
+            await lost.close()  # which whoever closes the transport meanwhile waits for
+            self._connection = None
         errors: list[TransportError] = []
         for place in dict.fromkeys((*self._servers, *self._others)):
             connection = self._make_connection(place)
