@@ -53,8 +53,9 @@ class Workers:
         self._transport = transport
         self._timeout = timeout
         self._clock = asyncio.get_running_loop().time
-        self._workers: set[_Worker] = set()
-        self._abandoned: set[asyncio.Task[None]] = set()
+        # In the order in which they began, so that a simulated life goes the same way again.
+        self._workers: dict[_Worker, None] = {}
+        self._abandoned: dict[asyncio.Task[None], None] = {}
         self._resting: list[_Worker] = []
         self._stirring = False
         self._latest: _Worker | None = None  # who started a publish last
@@ -121,9 +122,9 @@ class Workers:
 
     def _abandon(self, worker: _Worker, now: float) -> None:
         worker.abandoned = True
-        self._workers.discard(worker)
-        self._abandoned.add(worker.task)
-        worker.task.add_done_callback(self._abandoned.discard)
+        self._workers.pop(worker, None)
+        self._abandoned[worker.task] = None
+        worker.task.add_done_callback(self._abandoned.pop)
         for lane, job in worker.taken:
             job.finish(None, worker.reason)
             self.lanes.leave(lane, now, earned=False)
@@ -140,7 +141,7 @@ class Workers:
                 self._stirring = True
         elif len(self._workers) < self.lanes.slots:
             worker = _Worker()
-            self._workers.add(worker)
+            self._workers[worker] = None
             worker.task = asyncio.create_task(self._work(worker), name="duly-worker")
             self._stirring = True
 
