@@ -565,6 +565,9 @@ async def test_a_message_is_not_moved_beyond_its_end(client: Client) -> None:
     with pytest.raises(InvalidArgument, match="expires at"):
         await client.reschedule("expires", at(20))
     assert (await client.get("series")).scheduled_at == at(20)
+    assert (await client.get("expires")).scheduled_at == at(5)
+    await client.reschedule("expires", at(19))
+    assert (await client.get("expires")).expires_at == at(20)
 
 
 async def test_run_is_refused_where_an_event_loop_runs() -> None:

@@ -56,10 +56,12 @@ class TestDefaults:
 
     def test_moments_of_any_zone_are_kept_in_utc(self):
         there = AT.astimezone(timezone(timedelta(hours=5, minutes=45)))
-        made = message(scheduled_at=there, created_at=there, expires_at=there)
-        for moment in (made.scheduled_at, made.created_at, made.expires_at, made.next_attempt_at):
+        made = message(scheduled_at=there, created_at=there, expires_at=there + timedelta(hours=1))
+        for moment in (made.scheduled_at, made.created_at, made.next_attempt_at):
             assert moment == AT
             assert moment.tzinfo is UTC
+        assert made.expires_at == AT + timedelta(hours=1)
+        assert made.expires_at.tzinfo is UTC
 
     def test_the_payload_and_metadata_do_not_show(self):
         made = message(payload=b"geheim", metadata={"key": "geheim"})
@@ -220,8 +222,16 @@ class TestMoments:
         for moment in (datetime.min, datetime.max):
             assert message(scheduled_at=moment.replace(tzinfo=UTC)).scheduled_at.year in (1, 9999)
 
-    def test_it_may_expire_before_it_is_due(self):
-        assert message(expires_at=AT - timedelta(days=1)).expires_at < AT
+    @pytest.mark.parametrize(
+        "earlier", [timedelta(0), timedelta(microseconds=1), timedelta(days=1)]
+    )
+    def test_it_cannot_expire_before_it_is_due(self, earlier):
+        with pytest.raises(duly.InvalidMessage, match="expires_at must be later than scheduled_at"):
+            message(expires_at=AT - earlier)
+
+    def test_it_may_expire_at_once(self):
+        moment = AT + timedelta(microseconds=1)
+        assert message(expires_at=moment).expires_at == moment
 
 
 class TestRecurrence:

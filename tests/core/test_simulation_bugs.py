@@ -466,7 +466,7 @@ def publishes_twice(monkeypatch):
         (expires_too_soon, "R13: taken for expired"),
         (always_says_cancelled, "R4: its caller was told cancelled"),
         (mixes_payloads_up, "R14: '1' came under the delivery id of another"),
-        (asks_nobody_before_publishing, "R3: published by|R13: published"),
+        (asks_nobody_before_publishing, "R3: published by|R4: published twice|R13: published"),
         (lets_publishes_last, "R5: "),
         (publishes_twice, "R4: published twice under one claim|R5: published while itself"),
     ],

@@ -25,6 +25,7 @@ from duly.store import (
 from duly.transport import SupportsBatches, Transport
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
+END = datetime(2031, 1, 1, tzinfo=UTC)
 
 
 def messages() -> list[duly.Message]:
@@ -40,7 +41,9 @@ def messages() -> list[duly.Message]:
         duly.Message(
             "tick", recurrence=duly.Cron("0 12 * * *", timezone="Europe/Berlin", until=AT)
         ),
-        duly.Message("a", scheduled_at=AT, metadata={"key": "value"}, expires_at=AT, created_at=AT),
+        duly.Message(
+            "a", scheduled_at=AT, metadata={"key": "value"}, expires_at=END, created_at=AT
+        ),
     ]
 
 

@@ -111,7 +111,8 @@ class Changes(Lookup):
         Raises:
             MessageNotFound: the id is unknown.
             WrongState: it is claimed or dead.
-            InvalidArgument: after ``expires_at`` of the message, or ``until`` of its recurrence.
+            InvalidArgument: not before ``expires_at`` of the message, or after ``until`` of its
+                recurrence.
         """
         message_id, at = as_id(message_id), as_moment(scheduled_at, "scheduled_at")
         within = self._within(within)
@@ -123,14 +124,20 @@ class Changes(Lookup):
     async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
         """Schedule a dead letter again, counters at 0: due ``at``, or at once.
 
+        What has expired by then expires again: schedule a new message in its place.
+
         Raises:
             MessageNotFound: the id is unknown.
             WrongState: it is no dead letter, or a record that cannot be read.
+            InvalidArgument: ``at`` is not before ``expires_at`` of the message.
         """
         message_id = as_id(message_id)
         moment = None if at is None else as_moment(at, "at")
-        if (await self.get(message_id)).event_name == UNREADABLE:
+        message = await self.get(message_id)
+        if message.event_name == UNREADABLE:
             raise WrongState(f"message {message_id!r} cannot be read: it can only be purged")
+        if moment is not None and message.state is State.DEAD:
+            _check_move(message, moment)
         await self._move(message_id, moment, State.DEAD, None)
 
     async def _move(self, id: str, at: datetime | None, of_state: State, within: Any) -> None:
@@ -163,4 +170,4 @@ def _check_move(message: Message, at: datetime) -> None:
             f"{message.id!r} cannot fire at {at}: its recurrence ends at {recurrence.until}"
         )
     if expires_at is not None and at >= expires_at:
-        raise InvalidArgument(f"{message.id!r} expires at {expires_at}, not after {at}")
+        raise InvalidArgument(f"{message.id!r} expires at {expires_at}: {at} is not before that")

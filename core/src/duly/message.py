@@ -32,6 +32,9 @@ __all__ = [
 UNREADABLE: Final = "duly.unreadable"
 """The event name under which a record that cannot be read is listed; reserved."""
 
+_NO_MOMENT: Final = (
+    "scheduled_at is missing: give a moment, as duly.after(hours=1), or a recurrence"
+)
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _set = object.__setattr__
 
@@ -98,17 +101,17 @@ class Message(Copyable):
     """What is to be published, and when. One object stands for one scheduling.
 
     ``scheduled_at`` is required unless there is a recurrence. ``id`` (1 to 255 characters, as
-    ``event_name``) becomes a UUID version 7 and ``created_at`` now when left out. A message that
-    is still waiting at ``expires_at`` is not published. Moments are aware datetimes, kept in UTC
-    with microseconds. Payload and metadata never appear in logs.
+    ``event_name``) becomes a UUID version 7 and ``created_at`` now when left out. What is still
+    waiting at ``expires_at``, later than ``scheduled_at``, is not published. Moments are aware
+    datetimes, kept in UTC with microseconds. Payload and metadata never appear in logs.
 
     Managed by duly, read-only: ``retry_count`` and ``occurrence_count`` start at 0,
     ``next_attempt_at`` equals ``scheduled_at`` until a retry moves it, ``last_error`` is the text
     of the last failure.
 
     Raises:
-        InvalidMessage: a value of the wrong type, a naive datetime, a name too long or with
-            control characters, metadata beyond 64 KiB, a recurrence that can never fire.
+        InvalidMessage: a wrong type, a naive datetime, a name too long or with control characters,
+            metadata beyond 64 KiB, a recurrence that can never fire, an end before it is due.
     """
 
     event_name: str = attrs.field(converter=_event_name)
@@ -138,10 +141,9 @@ class Message(Copyable):
             if scheduled_at is None:
                 raise InvalidMessage(f"{self.recurrence!r} can never fire")
         elif scheduled_at is None:
-            raise InvalidMessage(
-                "scheduled_at is missing: give a moment, for example duly.after(hours=1), "
-                "or a recurrence"
-            )
+            raise InvalidMessage(_NO_MOMENT)
+        elif self.expires_at is not None and self.expires_at <= scheduled_at:
+            raise InvalidMessage(f"expires_at must be later than scheduled_at, {scheduled_at}")
         _set(self, "scheduled_at", scheduled_at)
         _set(self, "next_attempt_at", scheduled_at)
 

@@ -81,7 +81,7 @@ class Restless:
 
     async def _schedule_fleeting(self) -> None:
         due = self._in(self._dice.uniform(-0.5, 3))
-        expires_at = due + timedelta(seconds=self._dice.choice([-0.5, 0.1, 1, 4]))
+        expires_at = due + timedelta(seconds=self._dice.choice([1e-6, 0.1, 1, 4]))
         await self._put(self._message(scheduled_at=due, expires_at=expires_at))
 
     async def _schedule_group(self) -> None:
@@ -124,7 +124,8 @@ class Restless:
         dead = await self._client.list(Filter(state=State.DEAD))
         if dead:
             at = self._dice.choice([None, self._in(self._dice.uniform(-0.5, 2))])
-            await self._client.replay(self._dice.choice(dead).id, at=at)
+            with suppress(InvalidArgument):  # it has expired
+                await self._client.replay(self._dice.choice(dead).id, at=at)
 
     async def _purge(self) -> None:
         await self._client.purge(Filter(**self._some()))

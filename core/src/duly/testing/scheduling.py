@@ -120,10 +120,10 @@ class Scheduling:
         place = event.place
         if event.token != self._token:
             yield f"R3: settled by {event.process}, claimed by {self._holder or 'nobody'}"
-        if place not in self._places:
-            yield "R1: deleted, but not delivered" if place is None else self._wrong(place)
         if event.detail == "buried" and self._decision != "bury":
             yield "R8: buried, but nobody decided so"
+        if place not in self._places:
+            yield "R1: deleted, but not delivered" if place is None else self._wrong(place)
         lapses = self._lapses if event.detail == "put back" else 0
         # A fire that waits for another moment than its own has been claimed before.
         self._wait(place, fresh=place != self._claimed and event.until == event.moment)
