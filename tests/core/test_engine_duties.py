@@ -156,7 +156,7 @@ async def test_an_outage_of_the_transport_is_degraded() -> None:
         await asyncio.sleep(1)
         health = await running.health()
         assert health.status is Status.DEGRADED
-        assert health.reason == "the transport is unavailable"
+        assert health.reason == "the transport is unavailable: TransportUnavailable: gone"
 
 
 @run_virtually

@@ -381,11 +381,33 @@ async def test_a_transport_that_is_down_at_start_is_an_outage() -> None:
         assert not transport.begun
         assert store.count("claim") == 0
         health = await running.health()
-        assert "the transport is unavailable" in health.reason
-        assert health.status is Status.DEGRADED
+        reason = "the transport is unavailable: TransportUnavailable: down"
+        assert (health.status, health.reason) == (Status.DEGRADED, reason)
         await emptied(store)
     assert transport.opened == 6
     assert transport.closed == 1
+
+
+@run_virtually
+async def test_health_tells_why_it_was_away_last_and_no_secrets() -> None:
+    store = WakingStore()
+    gone = TransportUnavailable("refused by nats://user:geheim@broker")
+    transport = Shut(gone, ValueError("token=geheim is void"), *[TransportUnavailable("shut")] * 3)
+    async with delivering(store, transport) as running:
+        reasons = list[str]()
+        await running.schedule(message())  # without one there is nothing to look for it with
+        async with asyncio.timeout(60):
+            while "the transport is" in (health := await running.health()).reason:
+                assert health.status is Status.DEGRADED
+                if health.reason not in reasons:
+                    reasons.append(health.reason)
+                await asyncio.sleep(0.01)
+    assert [each.partition(": ")[2].partition(":")[0] for each in reasons] == [
+        "TransportUnavailable", "ValueError", "TransportUnavailable",
+    ]  # fmt: skip
+    assert "geheim" not in str(reasons)
+    assert "broker" in reasons[0]
+    assert reasons[2].endswith("shut")
 
 
 @run_virtually

@@ -55,6 +55,7 @@ class Outage:
         self._pauses = Pauses(first=0.1)
         self._opened = False
         self._losses: dict[Key, int] = {}
+        self._trouble: BaseException | None = None
         self.active = False
         self.probes = 0
         """How many publishes were started to see whether it is back."""
@@ -67,6 +68,12 @@ class Outage:
     def quiet(self) -> bool:
         """Whether there is nothing that a successful publish would change."""
         return not self.active and not self._losses
+
+    @property
+    def reason(self) -> str:
+        """What was said last of a transport that is away, as it may be shown."""
+        said = "" if self._trouble is None else f": {error_text(self._trouble)}"
+        return f"the transport is unavailable{said}"
 
     async def open(self) -> None:
         """Open the transport; one that is away is an outage, not an error."""
@@ -106,6 +113,7 @@ class Outage:
 
     def over(self) -> None:
         """Take note that the transport answers."""
+        self._trouble = None
         if self.active:
             self.active, self.attended = False, True
             self._pauses.reset()
@@ -120,9 +128,11 @@ class Outage:
         """Whether a message should be sent to see if the transport is back."""
         try:  # a transport need not connect anew by itself, and does nothing if it has
             await _within(_OPENING, self._transport.open())
-        except TransportUnavailable:
+        except TransportUnavailable as error:
+            self._trouble = error
             return False
         except Exception as error:  # noqa: BLE001  # it was away before, so it still is
+            self._trouble = error
             log.warning("transport_open_failed", error=error_text(error))
             return False
         if not self._opened:
@@ -139,6 +149,7 @@ class Outage:
         return True
 
     def _begin(self, error: TransportUnavailable) -> None:
+        self._trouble = error
         if not self.active:
             self.active, self.attended = True, False
             self.number += 1

@@ -229,7 +229,7 @@ class Scheduler(Client):
         if engine.loop.trouble is not None:
             report.ill(f"the store fails: {error_text(engine.loop.trouble)}")
         if engine.outage.active:
-            report.odd("the transport is unavailable")
+            report.odd(engine.outage.reason)
         elif isinstance(self._transport, SupportsHealth):
             try:
                 for reason in await self._transport.check():
