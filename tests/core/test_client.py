@@ -412,7 +412,17 @@ async def test_a_transaction_of_the_right_kind_is_handed_on() -> None:
     await client.schedule_many(messages(2), replace=True, atomic=False, within=within)
     await client.cancel("x", within=within)
     assert within == ["put", "put", "put", "cancel"]
-    with pytest.raises(InvalidArgument, match="cannot act within a dict"):
+    with pytest.raises(InvalidArgument, match="cannot act within a dict$"):
+        await client.schedule(message(), within={})
+
+
+@run_virtually
+async def test_what_it_may_be_is_told_where_the_store_knows() -> None:
+    class Telling(Transactional):
+        transactions = "a list"
+
+    client = Client(Telling(), load_plugins=False)
+    with pytest.raises(InvalidArgument, match="Telling cannot act within a dict: it takes a list"):
         await client.schedule(message(), within={})
 
 

@@ -74,7 +74,7 @@ async def test_a_session_of_another_client(client: duly.Client, mongo_url: str) 
 
 async def test_what_is_no_session(shop: Shop, client: duly.Client) -> None:
     for within in (shop.client, shop.database, "session"):
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(InvalidArgument, match="it takes a session of Motor's or of PyMongo's"):
             await client.schedule(message("a"), within=within)
         with pytest.raises(InvalidArgument, match="within must be a session"):
             await shop.store.cancel(["a"], within=within)

@@ -13,7 +13,7 @@ from duly._telemetry import Telemetry
 from duly.errors import InvalidArgument, Unsupported, WrongState
 from duly.message import UNREADABLE, Filter, Message, State
 from duly.moment import as_moment
-from duly.store import SupportsTransactions
+from duly.store import NamesTransactions, SupportsTransactions
 
 __all__ = ["Cancellation", "Changes"]
 
@@ -157,8 +157,11 @@ class Changes(Lookup):
         if not isinstance(store, SupportsTransactions):
             raise Unsupported(f"{type(store).__name__} cannot act within a caller's transaction")
         if not store.accepts(within):
+            takes = (
+                f": it takes {store.transactions}" if isinstance(store, NamesTransactions) else ""
+            )
             raise InvalidArgument(
-                f"{type(store).__name__} cannot act within a {type(within).__name__}"
+                f"{type(store).__name__} cannot act within a {type(within).__name__}{takes}"
             )
         return within
 

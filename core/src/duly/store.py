@@ -56,6 +56,7 @@ __all__ = [
     "Counters",
     "Group",
     "Key",
+    "NamesTransactions",
     "Release",
     "Reschedule",
     "Settle",
@@ -217,6 +218,14 @@ class SupportsTransactions(Protocol):
 
     def accepts(self, within: object) -> bool:
         """Whether ``within`` is a transaction, session or connection of the kind it can use."""
+
+
+@runtime_checkable
+class NamesTransactions(Protocol):
+    """A store that says what ``within`` may be, for the error where it is something else."""
+
+    transactions: str
+    """Such as ``"a connection of the sqlite3 module"``."""
 
 
 @runtime_checkable

@@ -50,6 +50,8 @@ class MongoStore:
         InvalidArgument: a handle of another kind, or a name that no collection can have.
     """
 
+    transactions = "a session of Motor's or of PyMongo's asynchronous client"
+
     def __init__(
         self,
         database: "AsyncIOMotorDatabase[Any] | AsyncDatabase[Any] | Made",

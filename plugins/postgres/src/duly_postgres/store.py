@@ -13,7 +13,7 @@ from duly_postgres.connection import Executor
 from duly_postgres.desk import Desk
 from duly_postgres.doubts import POOLED, doubts
 from duly_postgres.names import Names
-from duly_postgres.within import accepts, executor
+from duly_postgres.within import NAMED, accepts, executor
 
 __all__ = ["PostgresStore"]
 
@@ -33,6 +33,8 @@ class PostgresStore:
     Raises:
         InvalidArgument: no such engine, or a name that cannot be used.
     """
+
+    transactions = NAMED
 
     def __init__(
         self,

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from duly import InvalidArgument
 from duly_postgres.connection import Executor, Row
 
-__all__ = ["accepts", "executor"]
+__all__ = ["NAMED", "accepts", "executor"]
 
 _KINDS = (asyncpg.Connection, PoolConnectionProxy, AsyncConnection, AsyncSession)
-_NAMED = "an AsyncSession or AsyncConnection of SQLAlchemy, or an asyncpg connection"
+NAMED = "an AsyncSession or AsyncConnection of SQLAlchemy, or an asyncpg connection"
 
 
 def accepts(within: object) -> bool:
@@ -41,7 +41,7 @@ async def executor(within: Any) -> Executor:
     if isinstance(within, AsyncSession | async_scoped_session):
         within = await within.connection()
     if not isinstance(within, AsyncConnection):
-        raise InvalidArgument(f"within must be {_NAMED}, not {type(within).__name__}")
+        raise InvalidArgument(f"within must be {NAMED}, not {type(within).__name__}")
     if within.closed:
         raise InvalidArgument("within is a connection that is closed")
     if within.dialect.driver != "asyncpg":

@@ -35,6 +35,8 @@ class SQLiteStore:
         InvalidArgument: the path is empty, ``:memory:``, or holds a NUL character.
     """
 
+    transactions = "a connection of the sqlite3 module"
+
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         self._path = _absolute(path)
         self._clock = clock
