@@ -170,6 +170,14 @@ class TestParse:
             {},
         )
 
+    @pytest.mark.parametrize("text", ["redis:h", "redis:/h/0", "redis:", "redis:u:geheim@h"])
+    def test_the_slashes_are_not_left_out(self, text):
+        with pytest.raises(
+            duly.InvalidArgument, match="lacks slashes.*starts with redis://"
+        ) as told:
+            parse(text)
+        assert "geheim" not in str(told.value)
+
     def test_a_fragment_is_refused(self):
         with pytest.raises(duly.InvalidArgument, match="%23"):
             parse("sqlite:///orders#2.db")

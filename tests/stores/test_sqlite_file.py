@@ -90,6 +90,10 @@ class TestURL:
             ("sqlite://user:secret@/orders.db", "no host"),
             ("sqlite:///orders.db?timeout=3", "unknown option 'timeout'"),
             ("sqlite:///orders%00.db", "path"),
+            ("sqlite:orders.db", "lacks slashes: write sqlite:///orders.db$"),
+            ("sqlite:/var/orders.db", "lacks slashes: write sqlite:////var/orders.db$"),
+            ("sqlite:", "lacks slashes: write sqlite:///$"),
+            ("sqlite:user:secret@orders.db", "lacks slashes"),
         ],
     )
     def test_refused(self, url: str, told: str) -> None:

@@ -115,9 +115,13 @@ def parse(text: str) -> URL:
     """A URL taken apart.
 
     Raises:
-        InvalidArgument: no URL, a port that is no number, or an option given twice.
+        InvalidArgument: no URL, one without slashes behind the scheme, a port that is no number,
+            or an option given twice.
     """
     scheme = scheme_of(text)
+    if not text.startswith("//", len(scheme) + 1):
+        shown = "this text" if "@" in text else repr(mask(text))
+        raise InvalidArgument(f"{shown} lacks slashes: a URL starts with {scheme}://")
     if "#" in text:  # what follows would be a fragment, and lost
         raise InvalidArgument(f"{mask(text)!r} has a fragment: write a # as %23")
     try:

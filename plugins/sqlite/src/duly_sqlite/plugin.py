@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from duly import InvalidArgument, hookimpl
 from duly.hookspecs import StoreFactory
-from duly.url import parse
+from duly.url import mask, parse, scheme_of
 from duly_sqlite.store import SQLiteStore
 
 __all__ = ["duly_stores", "store_from_url"]
@@ -20,8 +20,12 @@ def store_from_url(text: str) -> SQLiteStore:
     """The store of ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
 
     Raises:
-        InvalidArgument: a host, credentials, an option, no path, or ``:memory:``.
+        InvalidArgument: no slashes, a host, credentials, an option, no path, or ``:memory:``.
     """
+    scheme = scheme_of(text)
+    path = text[len(scheme) + 1 :]
+    if not path.startswith("//") and "@" not in path:
+        raise InvalidArgument(f"{mask(text)!r} lacks slashes: write {mask(f'sqlite:///{path}')}")
     url = parse(text)
     url.take_options()
     if url.hosts or url.username or url.password:
