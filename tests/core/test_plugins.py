@@ -461,6 +461,18 @@ class TestUnknownScheme:
             "memory:// (duly.memory), shop:// (shop (duly-shop 1.2))"
         )
 
+    def test_of_very_many_the_most_similar_are_told(self, install):
+        install(offers(*(f"shop{number}" for number in range(40)), "cart", "card"))
+        with pytest.raises(duly.UnknownScheme) as caught:
+            Plugins().store("carts://h")
+        said = str(caught.value)
+        assert said.startswith(
+            "no store serves carts://; did you mean cart://?; served are "
+            "cart:// (shop (duly-shop 1.2)), card:// (shop (duly-shop 1.2)), "
+        )
+        assert said.endswith(" and 37 more")
+        assert said.count("://") == 8
+
     def test_what_is_installed_but_broken_is_not_to_be_installed(self, install):
         install("import no_such_driver", "duly-redis", entry="redis")
         with pytest.raises(duly.UnknownScheme) as caught:

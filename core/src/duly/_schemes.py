@@ -29,6 +29,8 @@ _DISTRIBUTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """The distribution that serves a scheme, for the advice to install it."""
 
+_SHOWN: Final = 6  # schemes that are served; of more the most similar are told
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -118,9 +120,23 @@ def unknown(
         said += [f"did you mean {each}://?" for each in similar]
     elif not any(f"({distribution} " in name for name in (*broken, *left_out)):
         said.append(f"install it with: pip install {distribution}")
-    served = ", ".join(f"{each}:// ({wanted.served_by(each)})" for each in sorted(wanted.names()))
-    said.append(f"served are {served}")
+    said.append(f"served are {_listed(scheme, wanted)}")
     if left_out:
         said.append(f"installed but left out by load_plugins: {', '.join(sorted(left_out))}")
     said += [f"{name} could not be loaded: {why}" for name, why in sorted(broken.items())]
     return UnknownScheme("; ".join(said))
+
+
+def _listed(scheme: str, served: Schemes[T]) -> str:
+    """The schemes that are served and by whom; of very many those that look like ``scheme``."""
+    names = sorted(served.names())
+    if left_out := max(0, len(names) - _SHOWN):
+        alike = difflib.SequenceMatcher(b=scheme)
+
+        def unlike(name: str) -> float:
+            alike.set_seq1(name)
+            return -alike.ratio()
+
+        names = sorted(names, key=unlike)[:_SHOWN]
+    told = ", ".join(f"{each}:// ({served.served_by(each)})" for each in names)
+    return f"{told} and {left_out} more" if left_out else told
