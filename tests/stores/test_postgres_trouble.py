@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,11 +13,33 @@ from tests.stores.postgres_kit import START, Place, cut, due, group, place, unti
 from duly import Filter, State, StoreError, StoreUnavailable
 from duly.store import Bury, Settle
 from duly_postgres import PostgresStore
+from duly_postgres.connection import Connection
 from duly_postgres.errors import translated
 
 __all__ = ["place"]
 
 MINUTE = timedelta(minutes=1)
+
+
+class Dying:
+    """Stands in for the driver of a connection that is being closed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._driver = connection.driver
+        self.terminated = False
+        connection.driver = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    async def prepare(self, statement: str) -> None:
+        raise asyncpg.InternalClientError(
+            "cannot switch to state 11; another operation (2) is in progress"
+        )
+
+    def terminate(self) -> None:
+        self.terminated = True
+        self._driver.terminate()
 
 
 @pytest.fixture
@@ -35,6 +58,28 @@ class TestConnections:
         assert await store.put([due("a")]) == [None]
         assert len((await store.claim(limit=1, lease=MINUTE, owner="me")).claims) == 1
 
+    async def test_one_that_is_just_being_cut_is_replaced(self, store: PostgresStore) -> None:
+        """For a moment it has read the server's last words, and is not closed yet."""
+        connections = store._desk.callers
+        dying = [Dying(connection) for connection in connections._idle]
+        assert dying
+        assert await store.put([due("a")]) == [None]
+        assert (await store.stats()).scheduled == 1
+        assert any(each.terminated for each in dying)
+
+    async def test_one_that_dies_after_its_first_answer_is_told_of(
+        self, store: PostgresStore
+    ) -> None:
+        (connection,) = store._desk.callers._idle
+
+        async def work(db: Connection) -> None:
+            await db.fetch("SELECT 1")
+            Dying(connection)
+            await db.fetch("SELECT 2")
+
+        with pytest.raises(StoreUnavailable, match="another operation"):
+            await store._desk.callers.run(work)
+
     async def test_cut_in_the_middle(self, store: PostgresStore, place: Place) -> None:
         async with place.connection() as connection:
             async with connection.transaction():
@@ -47,9 +92,9 @@ class TestConnections:
         assert await store.put([due("a")]) == [None]
 
     async def test_at_most_six(self, store: PostgresStore, place: Place) -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(store.wait_for_change(), 0.01)
+        listening = asyncio.create_task(store.wait_for_change())
         await until_listening(place)
+        listening.cancel()
         await asyncio.gather(
             *(store.put([due(f"m{number}")]) for number in range(50)),
             *(store.claim(limit=1, lease=MINUTE, owner="me") for _ in range(50)),

@@ -1,5 +1,6 @@
 """What schedulers do with leases: claim, give back and renew."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -11,7 +12,7 @@ import attrs
 from duly import Message, State
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, UnreadableRecord, from_record
-from duly.store import NEWER_PAUSE, Batch, Claim, Key, Token
+from duly.store import NEWER_PAUSE, Answered, Batch, Claim, Key, Token
 from duly_postgres.connection import Executor, Row
 from duly_postgres.names import Names
 from duly_postgres.reading import show
@@ -87,6 +88,7 @@ async def claim(
     suspects: bool,
     delivered: Sequence[Token],
     alone: bool,
+    answered: Answered | None,
 ) -> tuple[Batch, bool]:
     """Settle what was delivered, bring back what lapsed, take what is due.
 
@@ -116,6 +118,9 @@ async def claim(
         rows = await take(TAKE_SUSPECT, (), _FIRST, _LAST)
     moment, _, _, _, last, *ahead, held, _ = rows[-1]["about"]
     mark.reached(moment, last, full=_FULL <= limit == len(rows) - 1)
+    if answered is not None:
+        answered(len(rows) - 1, _any_by(moment, *ahead[:2]))
+        await asyncio.sleep(0)  # the next claim is sent before messages are made of this one
     claims, unreadable, newer = _sorted(rows[:-1])
     if unreadable or newer:
         await db.fetch(
@@ -138,7 +143,7 @@ def _batch(
     now: int, own: int | None, other: int | None, end: int | None, *, held: bool, **found: Any
 ) -> Batch:
     moments = [moment for moment in (own, other, end) if moment is not None]
-    more = any(moment is not None and moment <= now for moment in (own, other))
+    more = _any_by(now, own, other)
     next_due = from_microseconds(min(moments)) if moments else None
     moment = from_microseconds(now)
     if held and not more:
@@ -146,6 +151,10 @@ def _batch(
         soon = moment + _LOOK_AGAIN
         next_due = soon if next_due is None else min(next_due, soon)
     return Batch(now=moment, next_due=next_due, more=more, **found)
+
+
+def _any_by(now: int, *moments: int | None) -> bool:
+    return any(moment is not None and moment <= now for moment in moments)
 
 
 def with_settled(batch: Batch, settled: Sequence[bool]) -> Batch:

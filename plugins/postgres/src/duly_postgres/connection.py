@@ -47,6 +47,8 @@ class Connection:
         self.driver = driver
         self.pooled = pooled
         self._prepared: dict[str, Any] = {}
+        self.answered = False
+        """Whether anything was answered since it was taken into use."""
 
     async def prepare_types(self) -> None:
         """Let moments be whole numbers, as records have them; costs no round trip."""
@@ -71,6 +73,7 @@ class Connection:
         except asyncpg.InvalidCachedStatementError:  # a table was altered
             del self._prepared[statement]
             raise
+        self.answered = True
         return rows
 
     async def _fetch_pooled(self, statement: str, arguments: Sequence[Any]) -> Sequence[Row]:
@@ -80,6 +83,7 @@ class Connection:
         # Without a name nothing is left behind on the server.
         prepared = await self.driver.prepare(statement, name="")
         rows: Sequence[Row] = await prepared.fetch(*arguments)
+        self.answered = True
         return rows
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:

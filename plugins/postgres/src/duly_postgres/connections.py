@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from duly import StoreError
 from duly_postgres.connection import Connection
 from duly_postgres.connector import Connector
-from duly_postgres.errors import may_be_repeated, translated
+from duly_postgres.errors import may_be_repeated, translated, was_not_sent
 
 __all__ = ["Connections"]
 
@@ -103,16 +103,22 @@ class Connections:
         async with slots:
             if self._slots is not slots:
                 raise self._not_open()
-            connection = call.connection = await self._take()
-            try:
-                outcome = await self._repeated(work, connection)
-                if call.abandoned and undo is not None:
-                    with translated(self._place):
-                        await undo(connection, outcome)
-                return outcome
-            finally:
-                call.connection = None
-                self._put_back(connection)
+            while True:
+                connection = call.connection = await self._take()
+                try:
+                    outcome = await self._repeated(work, connection)
+                    if call.abandoned and undo is not None:
+                        with translated(self._place):
+                            await undo(connection, outcome)
+                except StoreError as error:
+                    if connection.answered or not was_not_sent(error):
+                        raise
+                    connection.terminate()  # the server has just ended it
+                else:
+                    return outcome
+                finally:
+                    call.connection = None
+                    self._put_back(connection)
 
     async def _repeated(self, work: Work[T], connection: Connection) -> T:
         left = _TRIES
@@ -128,6 +134,7 @@ class Connections:
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
+            connection.answered = False
             if connection.usable:
                 return connection
             connection.terminate()

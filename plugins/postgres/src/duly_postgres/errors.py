@@ -9,7 +9,7 @@ import sqlalchemy.exc
 
 from duly import StoreError, StoreUnavailable
 
-__all__ = ["cause_of", "may_be_repeated", "translated"]
+__all__ = ["cause_of", "may_be_repeated", "translated", "was_not_sent"]
 
 _PASSING: Final = {
     "08": "the connection was lost",
@@ -57,6 +57,13 @@ def cause_of(error: BaseException) -> BaseException:
 def may_be_repeated(error: BaseException) -> bool:
     """Whether the same transaction may succeed at once: somebody else was just a little faster."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
+
+
+def was_not_sent(error: StoreError) -> bool:
+    """Whether the driver refused to send anything, as a connection does that is being closed."""
+    cause = None if error.__cause__ is None else cause_of(error.__cause__)
+    refused = "another operation"  # which is to read the server's last words
+    return isinstance(cause, asyncpg.InternalClientError) and refused in str(cause)
 
 
 @contextlib.contextmanager

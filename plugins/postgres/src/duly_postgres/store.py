@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from duly import Filter, InvalidArgument, Message, State, Stats
-from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
 from duly_postgres import claiming, listing, schema, settling, storing
 from duly_postgres.connection import Executor
 from duly_postgres.desk import Desk
@@ -35,6 +35,7 @@ class PostgresStore:
     """
 
     transactions = NAMED
+    claims_ahead = True
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class PostgresStore:
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        answered: Answered | None = None,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
         names = self._desk.names
@@ -139,6 +141,7 @@ class PostgresStore:
                 suspects=suspects,
                 delivered=[each.token for each in settle] if plain else (),
                 alone=plain,
+                answered=answered if plain else None,  # else it is not committed by then
             )
 
         async def work(db: Executor) -> tuple[Batch, bool]:
