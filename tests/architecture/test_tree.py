@@ -33,7 +33,7 @@ LAYERS = [
     {"moment", "url", "template", "_copying", "_texts", "_zones"},
     {"tls"},
     {"recurrence", "message", "_logging"},
-    {"record", "_store_values", "store", "transport"},
+    {"record", "_store_values", "_store_abilities", "store", "transport"},
     {"recovery", "hookspecs"},
     {"memory", "_memory", "local", "health", "_installed", "_schemes", "_plugins"},
     {
@@ -41,6 +41,7 @@ LAYERS = [
         "_outage", "_outcomes", "_spans", "_store_time", "_telemetry", "_workers",
     },
     {"_delivery"},
+    {"_claims"},
     {"_loop"},
     {"_engine"},
     {"_lookup"},

@@ -16,6 +16,7 @@ from duly.memory import MemoryStore
 from duly.store import Clock, Store
 from duly.testing.clock import HandClock
 from duly.testing.stores import (
+    ClaimingAheadCases,
     PeekingCases,
     RecordCases,
     StoreHarness,
@@ -54,7 +55,9 @@ def cases(suite: type) -> list[str]:
 
 
 def test_no_case_hides_another() -> None:
-    class Everything(TransactionCases, PeekingCases, WakeupCases, RecordCases, StoreSuite): ...
+    class Everything(
+        TransactionCases, PeekingCases, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite
+    ): ...
 
     assert [name for name, number in Counter(cases(Everything)).items() if number > 1] == []
 

@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
+    ClaimingAheadCases,
     RecordCases,
     StoreHarness,
     StoreSuite,
@@ -62,7 +63,7 @@ class OnPostgres(StoreHarness):
             await connection.close()
 
 
-class TestPostgresStore(OnPostgres, WakeupCases, RecordCases, StoreSuite):
+class TestPostgresStore(OnPostgres, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite):
     """All cases, and those for all that it can do beyond the contract but for transactions."""
 
     scale = 0.3

@@ -5,7 +5,7 @@ from tests.servers.redis import redis_url
 from tests.stores.redis_harness import RedisURLHarness
 
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import RecordCases, StoreSuite, WakeupCases
+from duly.testing.stores import ClaimingAheadCases, RecordCases, StoreSuite, WakeupCases
 
 __all__ = ["redis_url"]
 
@@ -18,7 +18,7 @@ class Harness(RedisURLHarness):
         self.url = redis_url
 
 
-class TestRedisStore(Harness, WakeupCases, RecordCases, StoreSuite):
+class TestRedisStore(Harness, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite):
     """All cases, and those for all that it can do beyond the contract."""
 
     scale = 0.5

@@ -8,7 +8,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from duly._calls import StoreCalls
 from duly._claimed_job import ClaimedJob
@@ -85,7 +85,7 @@ class Deliveries:
 
     # --- claim and settle
 
-    async def claim(self, limit: int) -> Batch:
+    async def claim(self, limit: int, **more: Any) -> Batch:
         """Settle what is waiting, claim up to ``limit`` messages and submit them."""
         settling = self.hands.take_waiting()
         sent = self._clock()
@@ -97,6 +97,7 @@ class Deliveries:
                 owner=self._owner,
                 suspects=not self.hands.suspect,
                 settle=[each.settle for each in settling],
+                **more,
             )
         except BaseException as error:
             self.hands.unanswered(settling)

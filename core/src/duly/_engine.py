@@ -115,6 +115,7 @@ class Engine:
         finally:
             for task in self._duties.values():
                 task.cancel()
+            self.loop.cancel()
             await self.workers.close()
             try:
                 await self.outage.close()

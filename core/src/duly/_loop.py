@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from duly._calls import StoreCalls
+from duly._claims import Claims
 from duly._delivery import Deliveries
 from duly._logging import get_logger
 from duly._outage import Outage, Pauses
@@ -43,7 +44,9 @@ class Loop:
         self._deliveries = deliveries
         self._workers = workers
         self._outage = outage
-        self._batch_size = batch_size
+        self._claims = Claims(
+            calls.store, deliveries, workers, batch_size=batch_size, halted=self._halted
+        )
         self._poll_interval = poll_interval
         wakes = isinstance(calls.store, SupportsWakeups)
         self._longest_nap = _LONGEST_NAP if wakes else poll_interval
@@ -80,6 +83,12 @@ class Loop:
         self.stopped.set()
         self._woken.set()
 
+    def cancel(self) -> None:
+        """End what this has started and nobody waits for."""
+        self._claims.cancel()
+        if self._reaching is not None:
+            self._reaching.cancel()
+
     async def run(self) -> None:
         """Claim until stopped. No trouble of the store ends it."""
         while not self.stopped.is_set():
@@ -100,6 +109,11 @@ class Loop:
         """Settle until nothing is in hand; publishes are cut short at the deadline."""
         if self._reaching is not None:
             self._reaching.cancel()
+        if self._claims.under_way:
+            try:
+                await self._claims.next()  # what it brings is put back
+            except Exception as error:  # noqa: BLE001  # told; what it claimed lapses
+                self._note(error)
         self._workers.send_back("stopping")
         while self._deliveries.hands.held:
             self._woken.clear()
@@ -128,29 +142,24 @@ class Loop:
 
     async def _turn(self) -> float:
         """Do what there is to do; how long to nap then, in seconds, 0 for not at all."""
-        deliveries = self._deliveries
-        if self._outage.active:
-            return await self._wait_out()
-        limit = self._room()
-        deliveries.hands.starved = not limit
-        if not limit:
-            if not await deliveries.settle() and self.trouble is not None:
-                await self._calls(self._calls.store.stats)  # whether it is back
-            return _LONGEST_NAP
-        batch = await deliveries.claim(limit)
+        deliveries, claims = self._deliveries, self._claims
+        if not claims.under_way:
+            if self._outage.active:
+                return await self._wait_out()
+            deliveries.hands.starved = not claims.room()
+            if deliveries.hands.starved:
+                if not await deliveries.settle() and self.trouble is not None:
+                    await self._calls(self._calls.store.stats)  # whether it is back
+                return _LONGEST_NAP
+        batch = await claims.next()
         if batch.more or deliveries.hands.to_settle:
             return 0
         if batch.next_due is None:
             return self._longest_nap
         return min(self._longest_nap, deliveries.time.seconds_until(batch.next_due))
 
-    def _room(self) -> int:
-        """How many messages to claim: never more in hand than the free slots and one batch."""
-        lanes = self._workers.lanes
-        free = lanes.slots - lanes.running
-        room = min(self._batch_size, free + self._batch_size - lanes.waiting)
-        unfilled = free > 0 and not lanes.startable
-        return room if room > 0 and (unfilled or room >= self._batch_size / 2) else 0
+    def _halted(self) -> bool:
+        return self._outage.active or self.stopped.is_set() or self.trouble is not None
 
     async def _wait_out(self) -> float:
         """While the transport is gone: put all back, and send a probe now and then."""

@@ -25,8 +25,18 @@ down.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+from duly._store_abilities import (
+    Answered,
+    NamesTransactions,
+    SupportsClaimingAhead,
+    SupportsHealth,
+    SupportsMigration,
+    SupportsPeeking,
+    SupportsTransactions,
+    SupportsWakeups,
+)
 from duly._store_values import (
     NEWER_PAUSE,
     SUSPECT_LAPSES,
@@ -49,6 +59,7 @@ from duly.message import Filter, Message, State
 __all__ = [
     "NEWER_PAUSE",
     "SUSPECT_LAPSES",
+    "Answered",
     "Batch",
     "Bury",
     "Claim",
@@ -63,6 +74,7 @@ __all__ = [
     "Settlement",
     "Stats",
     "Store",
+    "SupportsClaimingAhead",
     "SupportsHealth",
     "SupportsMigration",
     "SupportsPeeking",
@@ -190,55 +202,3 @@ class Store(Protocol):
 
     async def stats(self) -> Stats:
         """How much there is, by counters or indexes; never by reading every message."""
-
-
-@runtime_checkable
-class SupportsWakeups(Protocol):
-    """A store that can tell that something came in which may be due earlier than expected."""
-
-    async def wait_for_change(self) -> None:
-        """Return when something was stored or moved since the last call; it may return too often.
-
-        A change that happens between two calls is not missed; of several who wait, all are told.
-        Cancelled when no longer needed.
-        """
-
-
-@runtime_checkable
-class SupportsPeeking(Protocol):
-    """A store that can cheaply be asked, every ``poll_interval``, whether a claim is worth it."""
-
-    async def changed(self) -> bool:
-        """Whether another process may have changed the store since the last call."""
-
-
-@runtime_checkable
-class SupportsTransactions(Protocol):
-    """A store whose caller's verbs can act inside the caller's own transaction."""
-
-    def accepts(self, within: object) -> bool:
-        """Whether ``within`` is a transaction, session or connection of the kind it can use."""
-
-
-@runtime_checkable
-class NamesTransactions(Protocol):
-    """A store that says what ``within`` may be, for the error where it is something else."""
-
-    transactions: str
-    """Such as ``"a connection of the sqlite3 module"``."""
-
-
-@runtime_checkable
-class SupportsMigration(Protocol):
-    """A store with a schema."""
-
-    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
-        """The statements that bring the schema up to date; run, unless ``dry_run``."""
-
-
-@runtime_checkable
-class SupportsHealth(Protocol):
-    """A store or transport that knows of trouble which does not stop it yet."""
-
-    async def check(self) -> Sequence[str]:
-        """The reasons to call it degraded, one sentence each; none when all is well."""

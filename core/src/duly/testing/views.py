@@ -1,6 +1,6 @@
 """The outside as one process sees it; the history learns what happened there, answered or not."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 
@@ -197,17 +197,18 @@ class _Peeking(SeenStore):
         return await self._carry("changed", cast(SupportsPeeking, self._inner).changed)
 
 
-class _WakingAndPeeking(_Waking, _Peeking):
-    pass
+class _ClaimingAhead(SeenStore):
+    claims_ahead = True
+
+
+_ABILITIES: Mapping[str, type[SeenStore]] = {
+    "wait_for_change": _Waking,
+    "changed": _Peeking,
+    "claims_ahead": _ClaimingAhead,
+}
 
 
 def seen_store(process: Seer, inner: Store, history: History) -> Store:
     """What the engine asks of a store by isinstance, the view must have as the store has."""
-    kinds = {
-        (False, False): SeenStore,
-        (True, False): _Waking,
-        (False, True): _Peeking,
-        (True, True): _WakingAndPeeking,
-    }
-    kind = kinds[hasattr(inner, "wait_for_change"), hasattr(inner, "changed")]
-    return kind(process, inner, history)
+    kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
+    return type("_SeenStore", (*kinds, SeenStore), {})(process, inner, history)

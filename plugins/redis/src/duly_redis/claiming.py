@@ -10,12 +10,12 @@ from typing import Any, Final
 from duly import Message, State, StoreUnavailable
 from duly.moment import from_microseconds
 from duly.record import UnreadableRecord
-from duly.store import Batch, Key, Settle, Token
+from duly.store import Answered, Batch, Key, Settle, Token
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
 from duly_redis.listing import Listing
 from duly_redis.settling import buried_series, words
-from duly_redis.taken import Taken, taken
+from duly_redis.taken import Taken, glance, taken
 from duly_redis.values import load, show
 
 __all__ = ["LARGEST_BATCH", "Claiming"]
@@ -56,17 +56,23 @@ class Claiming:
         owner: str,
         suspects: bool,
         settle: Sequence[Settle],
+        answered: Answered | None,
     ) -> Batch:
         """Settle on every shard concerned, claim from one, and look at the others."""
         asked, places = await self._asked(settle)
         limit = min(limit, LARGEST_BATCH)
+        told = None if answered is None else _when_all(len(asked), answered)
 
-        async def take(number: int, limit: int, settles: Sequence[Any] = ()) -> Taken:
-            return await self._take(number, limit, lease, owner, settles, suspects=suspects)
+        async def take(
+            number: int, limit: int, settles: Sequence[Any] = (), told: Answered | None = None
+        ) -> Taken:
+            return await self._take(
+                number, limit, lease, owner, settles, suspects=suspects, told=told
+            )
 
         chosen = self._next()
         taking = [
-            take(number, limit if number == chosen else 0, settles)
+            take(number, limit if number == chosen else 0, settles, told)
             for number, settles in enumerate(asked)
         ]
         answers = [await taking[0]] if len(taking) == 1 else await self._all_of(taking, lease)
@@ -131,6 +137,7 @@ class Claiming:
         settles: Sequence[Any],
         *,
         suspects: bool,
+        told: Answered | None = None,
     ) -> Taken:
         """Claim from one shard; with ``limit`` 0 only settle and look."""
         shard, now = self._shards[number], asyncio.get_running_loop().time()
@@ -143,6 +150,9 @@ class Claiming:
                 _CLAIM, shard, self._clock(), settles, list(lost), limit,
                 lease // _MICROSECOND, owner, suspects, token, self._name,
             )  # fmt: skip
+            if told is not None:
+                told(*glance(answer, suspects=suspects))
+                await asyncio.sleep(0)  # the next claim is sent before this one is taken apart
             mine = taken(token, answer, suspects=suspects)
             for each in mine.found:
                 lost.pop(each, None)
@@ -209,3 +219,15 @@ class Claiming:
         number, dash, _ = token.partition("-")
         known = dash and number.isascii() and number.isdigit() and int(number) < len(self._shards)
         return int(number) if known else 0
+
+
+def _when_all(number: int, answered: Answered) -> Answered:
+    """Makes one answer of those of so many shards."""
+    given: list[tuple[int, bool]] = []
+
+    def told(size: int, more: bool) -> None:
+        given.append((size, more))
+        if len(given) == number:
+            answered(sum(size for size, _ in given), any(more for _, more in given))
+
+    return told

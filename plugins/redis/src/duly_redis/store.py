@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from duly import Filter, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
-from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
 from duly_redis import keys
 from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
@@ -38,6 +38,8 @@ class RedisStore:
         InvalidArgument: no client, a prefix with braces or control characters, or a number of
             shards that cannot be.
     """
+
+    claims_ahead = True
 
     def __init__(
         self,
@@ -125,10 +127,16 @@ class RedisStore:
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        answered: Answered | None = None,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages, of one shard, for ``lease``."""
         return await self._claiming.claim(
-            limit=limit, lease=lease, owner=owner, suspects=suspects, settle=settle
+            limit=limit,
+            lease=lease,
+            owner=owner,
+            suspects=suspects,
+            settle=settle,
+            answered=answered,
         )
 
     async def renew(

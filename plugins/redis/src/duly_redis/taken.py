@@ -12,7 +12,7 @@ from duly.record import NewerRecord, UnreadableRecord
 from duly.store import NEWER_PAUSE, Bury, Claim, Release, Settle, Token
 from duly_redis.values import load, moment
 
-__all__ = ["Taken", "taken"]
+__all__ = ["Taken", "glance", "taken"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -51,7 +51,7 @@ class Taken:
     @property
     def more(self) -> bool:
         """Whether something is due already; all of a great many lapsed leases may not be back."""
-        return any(each is not None and each <= self.now for each in (self.due, self.first_end))
+        return _any_by(self.now, self.due, self.first_end)
 
     @property
     def next_due(self) -> int | None:
@@ -73,9 +73,15 @@ class Taken:
         return Settle(self.token, exceptions, only)
 
 
+def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, bool]:
+    """How many an answer brings and whether more are due, before it is taken apart."""
+    return len(answer[3]), _any_by(answer[0], *_ahead(answer, suspects=suspects))
+
+
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
     """Take an answer apart."""
-    now, outcomes, found, members, values, lapses, changes, due, suspect, first_end = answer
+    now, outcomes, found, members, values, lapses, changes, *_ = answer
+    due, first_end = _ahead(answer, suspects=suspects)
     claims: list[Claim] = []
     unreadable: dict[bytes, str] = {}
     newer: list[bytes] = []
@@ -97,7 +103,6 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
             unreadable[member] = str(error)
         else:
             claims.append(Claim(member, message, int(lapses[number] or 0) if lapses else 0))
-    waiting = [moment(each) for each in (due, suspect if suspects else b"") if each]
     return Taken(
         token=token,
         now=now,
@@ -107,6 +112,17 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
         unreadable=unreadable,
         newer=newer,
         missing=missing,
-        due=min(waiting, default=None),
-        first_end=moment(first_end) if first_end else None,
+        due=due,
+        first_end=first_end,
     )
+
+
+def _ahead(answer: Sequence[Any], *, suspects: bool) -> tuple[int | None, int | None]:
+    """When what waits is due first, and when a lease of others ends."""
+    due, suspect, first_end = answer[7:]
+    waiting = [moment(each) for each in (due, suspect if suspects else b"") if each]
+    return min(waiting, default=None), moment(first_end) if first_end else None
+
+
+def _any_by(now: int, *moments: int | None) -> bool:
+    return any(each is not None and each <= now for each in moments)

@@ -13,9 +13,9 @@ A store's own test file needs a dozen lines::
         async def age(self, namespace, id): ...
 
 What not every store can do is in classes of its own, to be added as further bases in front of
-:class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases` and
-:class:`TransactionCases`. A store in the making may start from single themes, such as
-:class:`ClaimingCases`. Sizes are multiplied by ``scale``, for slow servers.
+:class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
+:class:`ClaimingAheadCases` and :class:`TransactionCases`. A store in the making may start from
+single themes, such as :class:`ClaimingCases`. Sizes are multiplied by ``scale``, for slow servers.
 """
 
 from duly.testing.stores.abilities import PeekingCases, TransactionCases, WakeupCases
@@ -26,6 +26,7 @@ from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_reschedule import RescheduleCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
 from duly.testing.stores.caller_stats import StatsCases
+from duly.testing.stores.claiming_ahead import ClaimingAheadCases
 from duly.testing.stores.claiming_leases import LeaseCases, RenewCases
 from duly.testing.stores.claiming_limits import LimitCases
 from duly.testing.stores.claiming_order import OrderCases
@@ -46,6 +47,7 @@ from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases
 __all__ = [
     "Bench",
     "CallerCases",
+    "ClaimingAheadCases",
     "ClaimingCases",
     "HistoryCases",
     "HostileCases",

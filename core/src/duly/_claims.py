@@ -1,0 +1,72 @@
+"""How much to claim at a time, and when to send the next claim."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from duly._delivery import Deliveries
+from duly._workers import Workers
+from duly.store import Batch, Store, SupportsClaimingAhead
+
+__all__ = ["Claims"]
+
+
+class Claims:
+    """Claims, one at a time, as many messages as there is room for.
+
+    Where the store can tell that a claim was answered, the next one is sent before messages are
+    made of the answer, so that the server is not idle meanwhile; unless ``halted``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        deliveries: Deliveries,
+        workers: Workers,
+        *,
+        batch_size: int,
+        halted: Callable[[], bool],
+    ) -> None:
+        self._deliveries = deliveries
+        self._lanes = workers.lanes
+        self._batch_size = batch_size
+        self._halted = halted
+        can_follow = isinstance(store, SupportsClaimingAhead)
+        self._followed: Mapping[str, Any] = {"answered": self._follow} if can_follow else {}
+        self._ahead: asyncio.Task[Batch] | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is a claim that nobody has asked the answer of."""
+        return self._ahead is not None
+
+    async def next(self) -> Batch:
+        """The answer to the claim that is under way, or else to a new one."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return await ahead
+        return await self._deliveries.claim(self.room(), **self._followed)
+
+    def cancel(self) -> None:
+        """Give up the claim that is under way."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    def room(self, coming: int = 0) -> int:
+        """How many messages to claim: never more in hand than the free slots and one batch.
+
+        ``coming`` are claimed already and not submitted yet.
+        """
+        lanes = self._lanes
+        free = lanes.slots - lanes.running
+        room = min(self._batch_size, free + self._batch_size - lanes.waiting - coming)
+        unfilled = free > 0 and not lanes.startable
+        return room if room > 0 and (unfilled or room >= self._batch_size / 2) else 0
+
+    def _follow(self, size: int, more: bool) -> None:
+        # A suspect comes alone; whether another may come is known when it was taken up.
+        if more and size > 1 and self._ahead is None and not self._halted():
+            limit = self.room(coming=size)
+            if limit:
+                claim = self._deliveries.claim(limit, **self._followed)
+                self._ahead = asyncio.create_task(claim, name="duly-claim")
