@@ -36,6 +36,17 @@ def test_every_await_of_a_scheduler_on_memory_may_be_its_last():
     assert len(points) > 100
 
 
+class ClaimedAhead(MemoryStore):
+    """Processes see it as a store that tells when a claim was answered."""
+
+    claims_ahead = True
+
+
+def test_every_await_of_a_scheduler_that_claims_ahead_may_be_its_last():
+    points = crash_everywhere(lambda clock: ClaimedAhead(clock=clock))
+    assert len(points) > 100
+
+
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_await_of_a_scheduler_on_files_may_be_its_last(tmp_path, share):
     make_store = files_in(tmp_path)

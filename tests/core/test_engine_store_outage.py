@@ -149,8 +149,8 @@ async def test_it_is_not_believed_back_before_it_has_answered() -> None:
         await asyncio.sleep(0.2)
         engine = running._engine
         assert engine is not None
-        room = engine.loop._room
-        engine.loop._room = lambda: 0  # type: ignore[method-assign]  # for this moment
+        room = engine.loop._claims.room
+        engine.loop._claims.room = lambda: 0  # type: ignore[method-assign]  # for this moment
         engine.loop._note(StoreUnavailable("gone"))
         store.faults.append(down())
         engine.loop.wake()
@@ -160,7 +160,7 @@ async def test_it_is_not_believed_back_before_it_has_answered() -> None:
         assert (await running.health()).status is Status.UNHEALTHY
         assert len(transport.begun) == 1
         store.faults.clear()
-        engine.loop._room = room  # type: ignore[method-assign]  # as it was
+        engine.loop._claims.room = room  # type: ignore[method-assign]  # as it was
         await emptied(store)
     assert len(transport.begun) == 10
 

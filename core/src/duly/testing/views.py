@@ -1,11 +1,13 @@
 """The outside as one process sees it; the history learns what happened there, answered or not."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
 
 from duly.message import Filter, Message, State
 from duly.store import (
+    Answered,
     Batch,
     Group,
     Key,
@@ -198,7 +200,16 @@ class _Peeking(SeenStore):
 
 
 class _ClaimingAhead(SeenStore):
+    """Tells of an answer when it has come to the process, which then takes it apart."""
+
     claims_ahead = True
+
+    async def claim(self, *, answered: Answered | None = None, **more: Any) -> Batch:
+        batch = await super().claim(**more)
+        if answered is not None:
+            answered(len(batch.claims), batch.more)
+            await asyncio.sleep(0)
+        return batch
 
 
 _ABILITIES: Mapping[str, type[SeenStore]] = {
@@ -211,4 +222,5 @@ _ABILITIES: Mapping[str, type[SeenStore]] = {
 def seen_store(process: Seer, inner: Store, history: History) -> Store:
     """What the engine asks of a store by isinstance, the view must have as the store has."""
     kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
-    return type("_SeenStore", (*kinds, SeenStore), {})(process, inner, history)
+    view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
+    return view(process, inner, history)
