@@ -32,7 +32,7 @@ LAYERS = [
     {"errors"},
     {"moment", "url", "template", "_copying", "_texts", "_zones"},
     {"tls"},
-    {"recurrence", "message", "_logging"},
+    {"recurrence", "_message_values", "message", "_logging"},
     {"record", "_store_values", "_store_abilities", "store", "transport"},
     {"recovery", "hookspecs"},
     {"memory", "_memory", "local", "health", "_installed", "_schemes", "_plugins"},

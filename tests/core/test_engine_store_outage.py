@@ -150,7 +150,7 @@ async def test_it_is_not_believed_back_before_it_has_answered() -> None:
         engine = running._engine
         assert engine is not None
         room = engine.loop._claims.room
-        engine.loop._claims.room = lambda: 0  # type: ignore[method-assign]  # for this moment
+        engine.loop._claims.room = lambda coming=0: 0  # type: ignore[method-assign]  # for this moment
         engine.loop._note(StoreUnavailable("gone"))
         store.faults.append(down())
         engine.loop.wake()

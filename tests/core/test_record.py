@@ -1,14 +1,17 @@
+import copy
 import json
+import pickle
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import duly
-from duly.message import UNREADABLE, with_changes
+from duly.message import MOMENTS, UNREADABLE, with_changes
 from duly.record import (
     FORMAT,
     NewerRecord,
@@ -20,6 +23,8 @@ from duly.record import (
     unreadable,
 )
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RECORDED = {name: Record._fields.index(name) for name in MOMENTS}  # their places in a record
 AT = datetime(2030, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
@@ -89,12 +94,66 @@ def test_a_record_holds_nothing_that_a_database_cannot_keep(message):
     assert from_record(row, message.state) == message
 
 
+def loaded(**changes) -> duly.Message:
+    message = duly.Message("a", id="x", scheduled_at=AT, created_at=AT - timedelta(hours=1))
+    return from_record(to_record(with_changes(message, **changes)), duly.State.SCHEDULED)
+
+
+def test_moments_that_nobody_asked_for_yet_are_there_all_the_same():
+    message = duly.Message("a", id="x", scheduled_at=AT, created_at=AT - timedelta(hours=1))
+    assert loaded() == message
+    assert repr(loaded()) == repr(message)
+    assert loaded().delivery_id == message.delivery_id
+    assert to_record(loaded()) == to_record(message)
+    assert copy.copy(loaded()) == copy.deepcopy(loaded()) == message
+    assert pickle.loads(pickle.dumps(loaded())) == message
+    assert attrs.asdict(loaded()) == attrs.asdict(message)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("name", MOMENTS)
+def test_a_moment_that_is_changed_is_changed_whether_or_not_it_was_asked_for(name, asked):
+    message, later = loaded(), AT + timedelta(days=1)
+    before = loaded()
+    if asked:
+        assert getattr(message, name)
+    changed = with_changes(message, **{name: later})
+    for each in MOMENTS:
+        assert getattr(changed, each) == (later if each == name else getattr(before, each))
+    assert message == before
+    assert to_record(changed)[RECORDED[name]] == (later - EPOCH) // timedelta(microseconds=1)
+    assert (changed.delivery_id != message.delivery_id) == (name == "created_at")
+
+
+def test_a_retry_comes_back_with_both_its_moments():
+    later = AT + timedelta(seconds=30)
+    assert loaded(next_attempt_at=later).next_attempt_at == later
+    assert loaded(next_attempt_at=later).scheduled_at == AT
+
+
+def test_a_message_has_nothing_that_it_has_not():
+    for each in (loaded(), duly.Message("a", scheduled_at=AT), duly.Message.__new__(duly.Message)):
+        with pytest.raises(AttributeError, match="'Message' object has no attribute 'sheduled_at'"):
+            each.sheduled_at  # noqa: B018  # it is enough to ask
+    with pytest.raises(AttributeError, match="scheduled_at"):
+        duly.Message.__new__(duly.Message).scheduled_at  # noqa: B018  # likewise
+
+
+@pytest.mark.parametrize("field", RECORDED.values())
+@pytest.mark.parametrize("odd", [None, "1", 1.5, True, 10**18, -(10**18)])
+def test_a_moment_that_is_none(field, odd):
+    record = list(to_record(duly.Message("a", scheduled_at=AT)))
+    record[field] = odd
+    with pytest.raises(UnreadableRecord, match="no moment is|wrong type|cannot be read"):
+        from_record(record, duly.State.SCHEDULED)
+
+
 def test_moments_and_mappings_come_back_in_the_same_shape():
     message = duly.Message("a", scheduled_at=AT, metadata={"k": "v"})
     back = from_record(list(to_record(message)), duly.State.CLAIMED)
     assert back.state is duly.State.CLAIMED
     assert back.scheduled_at.tzinfo is UTC
-    assert back.next_attempt_at is back.scheduled_at
+    assert back.next_attempt_at == back.scheduled_at
     with pytest.raises(TypeError):
         back.metadata["k"] = "w"
 

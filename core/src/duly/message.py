@@ -1,24 +1,33 @@
 """The message: payload bytes, an event name, metadata and the moment it is due."""
 
 import enum
-import os
-import time
-import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from duly._copying import Copyable
-from duly._texts import METADATA_LIMIT, as_metadata, as_name
+from duly._message_values import (
+    UNREADABLE,
+    as_created_at,
+    as_event_name,
+    as_expires_at,
+    as_id,
+    as_payload,
+    as_recurrence,
+    as_scheduled_at,
+    new_id,
+)
+from duly._texts import METADATA_LIMIT, as_metadata
 from duly.errors import InvalidArgument, InvalidMessage
-from duly.moment import as_moment, to_microseconds
-from duly.recurrence import Cron, Every, Recurrence
+from duly.moment import as_moment, from_microseconds, to_microseconds
+from duly.recurrence import Recurrence
 
 __all__ = [
     "METADATA_LIMIT",
+    "MOMENTS",
     "UNREADABLE",
     "Filter",
     "Message",
@@ -29,12 +38,12 @@ __all__ = [
     "with_changes",
 ]
 
-UNREADABLE: Final = "duly.unreadable"
-"""The event name under which a record that cannot be read is listed; reserved."""
-
 _NO_MOMENT: Final = (
     "scheduled_at is missing: give a moment, as duly.after(hours=1), or a recurrence"
 )
+MOMENTS: Final = ("scheduled_at", "created_at", "next_attempt_at")
+"""The moments that every message has."""
+
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _set = object.__setattr__
 
@@ -45,55 +54,6 @@ class State(enum.Enum):
     SCHEDULED = "scheduled"
     CLAIMED = "claimed"
     DEAD = "dead"
-
-
-def new_id() -> str:
-    """A UUID version 7 (RFC 9562, section 5.7) as text: sorts by the millisecond it was made."""
-    bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
-    bits = bits & ~(0xF << 76) | 0x7 << 76  # version
-    bits = bits & ~(0x3 << 62) | 0x2 << 62  # variant
-    return str(uuid.UUID(int=bits))
-
-
-def _event_name(value: str) -> str:
-    text = as_name(value, "event_name")
-    if text == UNREADABLE:
-        raise InvalidMessage(f"the event name {UNREADABLE!r} is reserved by duly")
-    return text
-
-
-def _id(value: str | None) -> str:
-    return new_id() if value is None else as_name(value, "id")
-
-
-def _payload(value: bytes) -> bytes:
-    if type(value) is bytes:
-        return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    raise InvalidMessage(
-        f"payload must be bytes, not {type(value).__name__}: encode it first, "
-        "for example json.dumps(value).encode()"
-    )
-
-
-def _recurrence(value: Recurrence | None) -> Recurrence | None:
-    if value is None or isinstance(value, Every | Cron):
-        return value
-    raise InvalidMessage(f"recurrence must be Every or Cron, not {type(value).__name__}")
-
-
-def _scheduled_at(value: datetime | None) -> datetime:
-    # None is settled in __attrs_post_init__, where the recurrence is known.
-    return value if value is None else as_moment(value, "scheduled_at", InvalidMessage)  # type: ignore[return-value]  # None until then
-
-
-def _expires_at(value: datetime | None) -> datetime | None:
-    return None if value is None else as_moment(value, "expires_at", InvalidMessage)
-
-
-def _created_at(value: datetime | None) -> datetime:
-    return datetime.now(UTC) if value is None else as_moment(value, "created_at", InvalidMessage)
 
 
 @attrs.frozen(slots=False)  # restore() hands over a whole __dict__, five times as fast as slots
@@ -114,16 +74,16 @@ class Message(Copyable):
             metadata beyond 64 KiB, a recurrence that can never fire, an end before it is due.
     """
 
-    event_name: str = attrs.field(converter=_event_name)
-    payload: bytes = attrs.field(default=b"", converter=_payload, repr=False)
-    scheduled_at: datetime = attrs.field(default=None, converter=_scheduled_at, kw_only=True)
-    id: str = attrs.field(default=None, converter=_id, kw_only=True)
+    event_name: str = attrs.field(converter=as_event_name)
+    payload: bytes = attrs.field(default=b"", converter=as_payload, repr=False)
+    scheduled_at: datetime = attrs.field(default=None, converter=as_scheduled_at, kw_only=True)
+    id: str = attrs.field(default=None, converter=as_id, kw_only=True)
     metadata: Mapping[str, str] = attrs.field(
         default=_NOTHING, converter=as_metadata, kw_only=True, repr=False
     )
-    recurrence: Recurrence | None = attrs.field(default=None, converter=_recurrence, kw_only=True)
-    expires_at: datetime | None = attrs.field(default=None, converter=_expires_at, kw_only=True)
-    created_at: datetime = attrs.field(default=None, converter=_created_at, kw_only=True)
+    recurrence: Recurrence | None = attrs.field(default=None, converter=as_recurrence, kw_only=True)
+    expires_at: datetime | None = attrs.field(default=None, converter=as_expires_at, kw_only=True)
+    created_at: datetime = attrs.field(default=None, converter=as_created_at, kw_only=True)
     retry_count: int = attrs.field(default=0, init=False)
     occurrence_count: int = attrs.field(default=0, init=False)
     state: State = attrs.field(default=State.SCHEDULED, init=False)
@@ -131,6 +91,16 @@ class Message(Copyable):
     last_error: str | None = attrs.field(default=None, init=False)
     trace_context: Mapping[str, str] = attrs.field(default=_NOTHING, init=False, repr=False)
     _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
+
+    if not TYPE_CHECKING:  # who misspells an attribute is to be told by the type checker
+
+        def __getattr__(self, name: str) -> datetime:
+            """One of the :data:`MOMENTS` that :func:`restore` was given as a number."""
+            if name not in MOMENTS or "_moments" not in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            number = self.__dict__["_moments"][MOMENTS.index(name)]
+            moment = self.__dict__[name] = from_microseconds(number)
+            return moment
 
     def __attrs_post_init__(self) -> None:
         scheduled_at: datetime | None = self.scheduled_at
@@ -157,13 +127,18 @@ class Message(Copyable):
         """
         if self._delivery_id is not None:
             return self._delivery_id
-        return f"{self.id}:{to_microseconds(self.created_at)}:{self.occurrence_count}"
+        if "created_at" in self.__dict__:
+            created_at = to_microseconds(self.created_at)
+        else:
+            created_at = self.__dict__["_moments"][MOMENTS.index("created_at")]
+        return f"{self.id}:{created_at}:{self.occurrence_count}"
 
 
 def restore(fields: dict[str, Any]) -> Message:
     """A message from the values of all its fields by name, unchecked: a store's way to load.
 
-    Takes the dictionary over.
+    Instead of the :data:`MOMENTS` it may have ``_moments``, their microseconds since 1970 in that
+    order: few are ever asked for, and each costs as much as all else. Takes the dictionary over.
     """
     message = Message.__new__(Message)
     _set(message, "__dict__", fields)

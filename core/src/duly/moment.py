@@ -5,7 +5,20 @@ from typing import Final
 
 from duly.errors import InvalidArgument
 
-__all__ = ["after", "as_duration", "as_moment", "from_microseconds", "to_microseconds"]
+__all__ = [
+    "FIRST",
+    "LAST",
+    "after",
+    "as_duration",
+    "as_moment",
+    "from_microseconds",
+    "to_microseconds",
+]
+
+FIRST: Final = -62_135_596_800_000_000
+"""The first moment of the year 1, in microseconds since 1970-01-01 UTC."""
+LAST: Final = 253_402_300_799_999_999
+"""The last one of the year 9999."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from duly.errors import InvalidArgument, StoreError
 from duly.message import UNREADABLE, Message, State, restore, with_changes
-from duly.moment import from_microseconds, to_microseconds
+from duly.moment import FIRST, LAST, from_microseconds, to_microseconds
 from duly.recurrence import Cron, Every, Recurrence
 
 __all__ = [
@@ -109,6 +109,7 @@ def from_record(record: Sequence[Any], state: State) -> Message:
         ) = record  # fmt: skip
         if version != FORMAT:
             raise _unknown(version)
+        moments = (scheduled_at, created_at, next_attempt_at)  # in the order of MOMENTS
         if (
             type(id) is not str
             or type(event_name) is not str
@@ -119,23 +120,21 @@ def from_record(record: Sequence[Any], state: State) -> Message:
             or (delivery_id is not None and type(delivery_id) is not str)
         ):
             raise UnreadableRecord("a field of the record is of the wrong type")
-        scheduled = from_microseconds(scheduled_at)
+        for moment in moments:
+            if type(moment) is not int or not FIRST <= moment <= LAST:
+                raise UnreadableRecord(f"record cannot be read: no moment is {moment!r:.50}")
         return restore(
             {
                 "event_name": event_name,
                 "payload": payload,
-                "scheduled_at": scheduled,
+                "_moments": moments,
                 "id": id,
                 "metadata": _unpack(metadata) if metadata else _NOTHING,
                 "recurrence": None if recurrence is None else _recurrence(recurrence),
                 "expires_at": None if expires_at is None else from_microseconds(expires_at),
-                "created_at": from_microseconds(created_at),
                 "retry_count": retry_count,
                 "occurrence_count": occurrence_count,
                 "state": state,
-                "next_attempt_at": scheduled
-                if next_attempt_at == scheduled_at
-                else from_microseconds(next_attempt_at),
                 "last_error": last_error,
                 "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
                 "_delivery_id": delivery_id,

@@ -6,7 +6,7 @@ A transport publishes and reports; it never sees a store and never retries on it
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import attrs
 
@@ -39,6 +39,16 @@ class Envelope(Copyable):
     _delivery_id: str | None = attrs.field(default=None, repr=False, alias="delivery_id")
     _headers: Mapping[str, str] | None = attrs.field(default=None, repr=False, alias="headers")
     _message: Message | None = attrs.field(default=None, repr=False, eq=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> datetime:
+            """``scheduled_at``, which :func:`envelope_of` leaves to the message."""
+            message = self.__dict__.get("_message")
+            if name != "scheduled_at" or message is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            moment = self.__dict__[name] = message.scheduled_at
+            return moment
 
     @property
     def delivery_id(self) -> str:
@@ -81,7 +91,6 @@ def envelope_of(message: Message, attempt: int) -> Envelope:
         "event_name": message.event_name,
         "payload": message.payload,
         "metadata": message.metadata,
-        "scheduled_at": message.scheduled_at,
         "occurrence": message.occurrence_count,
         "attempt": attempt,
         "trace_context": message.trace_context,
