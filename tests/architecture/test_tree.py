@@ -38,7 +38,7 @@ LAYERS = [
     {"memory", "_memory", "local", "health", "_installed", "_schemes", "_plugins"},
     {
         "_arguments", "_calls", "_claimed_job", "_hands", "_intake", "_job", "_lanes", "_leases", "_metrics", "_observed",
-        "_outage", "_outcomes", "_spans", "_store_time", "_telemetry", "_workers",
+        "_outage", "_outcomes", "_spans", "_store_time", "_telemetry", "_waiting", "_workers",
     },
     {"_delivery"},
     {"_claims"},

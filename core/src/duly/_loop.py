@@ -11,6 +11,7 @@ from duly._delivery import Deliveries
 from duly._logging import get_logger
 from duly._outage import Outage, Pauses
 from duly._outcomes import error_text
+from duly._waiting import wait, wait_precisely
 from duly._workers import Workers
 from duly.errors import StoreError
 from duly.message import Message
@@ -97,7 +98,7 @@ class Loop:
                 nap = await self._turn()
             except Exception as error:  # noqa: BLE001  # told, waited out, tried again
                 self._note(error)
-                await _wait(self.stopped, self._pauses.next())
+                await wait(self.stopped, self._pauses.next())
             else:
                 self._note(None)
                 if nap > 0:
@@ -131,7 +132,7 @@ class Loop:
             else:
                 if self._deliveries.hands.held:
                     until = deadline if now < deadline else deadline + _LAST_WORDS
-                    await _wait(self._woken, max(0.0, until - self._clock()))
+                    await wait(self._woken, max(0.0, until - self._clock()))
 
     async def watch(self) -> None:
         """Wake the loop whenever the store says that something came in."""
@@ -202,11 +203,9 @@ class Loop:
             left = self._nap_ends - self._clock()
             if left <= 0:
                 break
-            if not isinstance(store, SupportsPeeking):
-                await _wait(self._woken, left)
-                continue
-            woken = await _wait(self._woken, min(left, self._poll_interval))
-            if not woken and await self._changed(store):
+            if not isinstance(store, SupportsPeeking) or left <= self._poll_interval:
+                await wait_precisely(self._woken, left)
+            elif not await wait(self._woken, self._poll_interval) and await self._changed(store):
                 break
         self._nap_ends = math.inf
 
@@ -230,12 +229,3 @@ class Loop:
             self._pauses.reset()
             log.info("store_back")
         self.trouble = error
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event was set within that time."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
