@@ -18,7 +18,7 @@ from duly.testing.history import History
 from duly.testing.simulation import simulate
 
 SEEDS = 300
-PARTS = 3  # so that one part can be told from another while they run
+PARTS = 6  # so that none takes long, and one can be told from another
 ONE_SEED = os.environ.get("DULY_SEED")
 only_all = pytest.mark.skipif(ONE_SEED is not None, reason="DULY_SEED asks for one seed alone")
 
