@@ -4,8 +4,13 @@ import asyncio
 
 import pytest
 
-from duly._waiting import wait, wait_precisely
+from duly._waiting import Alarm, wait
 from duly.testing.clock import run_virtually
+
+
+async def wait_precisely(event, seconds):
+    return await Alarm().wait(event, seconds)
+
 
 WAITS = [wait, wait_precisely]
 SECONDS = [0.0, 0.0004, 0.001, 0.0037]
@@ -60,3 +65,22 @@ async def test_others_have_their_turns_in_the_last_millisecond():
     await wait_precisely(asyncio.Event(), 0.0009)
     task.cancel()
     assert turns > 1
+
+
+async def test_moments_that_crowd_each_other_are_left_to_timers():
+    alarm, turns = Alarm(), 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.0001)
+
+    assert not await alarm.wait(asyncio.Event(), 0.0009)
+    task = asyncio.create_task(other())
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    assert not await alarm.wait(asyncio.Event(), 0.0009)
+    assert loop.time() >= before + 0.0009 - 1e-9
+    task.cancel()
+    assert turns < 5  # nobody spins, and a timer is rounded up to a millisecond

@@ -1,5 +1,6 @@
 """The Redis store spread over several slots of a Cluster: what still holds, and fair shares."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -133,6 +134,29 @@ class TestTogether(Harness):
         assert Counter(shares) == {0: 10, 1: 10, 2: 1}
         assert 2 in shares[:3]
         assert all(shares[at] != shares[at + 1] for at in range(18))
+
+    async def test_what_a_shard_gave_is_not_kept_when_another_does_not_answer(
+        self, desk: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The caller gives up, as after ``store_timeout``; none of it waits for its lease."""
+        wanted = self.ids(6, 6, 6)
+        await self.put(desk, wanted)
+        claiming = desk.store._claiming  # type: ignore[attr-defined]  # of a RedisStore
+        take = claiming._take
+
+        async def two_answer(number: int, *rest: Any, **more: Any) -> Any:
+            if number == 2:
+                await asyncio.Event().wait()
+            return await take(number, *rest, **more)
+
+        for _ in range(6):
+            with monkeypatch.context() as patched:
+                patched.setattr(claiming, "_take", two_answer)
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(desk.claim(2), 0.1)
+        claims = await desk.claim_all(2)
+        assert sorted(claim.message.id for claim in claims) == sorted(wanted)
+        assert {claim.lapses for claim in claims} == {0}
 
     async def test_one_shard_that_has_something(self, desk: Bench) -> None:
         for counts in ((0, 0, 2), (2, 0, 0), (0, 2, 0)):

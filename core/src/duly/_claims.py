@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from duly._delivery import Deliveries
 from duly._workers import Workers
-from duly.store import Batch, Store, SupportsClaimingAhead
+from duly.store import Batch, Store
 
 __all__ = ["Claims"]
 
+_STEPS: Final = 3  # of the event loop, until what is claimed has been sent
+
 
 class Claims:
-    """Claims, one at a time, as many messages as there is room for.
+    """Claims as many messages as there is room for; the server is asked one thing at a time.
 
     Where the store can tell that a claim was answered, the next one is sent before messages are
     made of the answer, so that the server is not idle meanwhile; unless ``halted``.
@@ -31,7 +33,7 @@ class Claims:
         self._lanes = workers.lanes
         self._batch_size = batch_size
         self._halted = halted
-        can_follow = isinstance(store, SupportsClaimingAhead)
+        can_follow = getattr(type(store), "claims_ahead", False) is True
         self._followed: Mapping[str, Any] = {"answered": self._follow} if can_follow else {}
         self._ahead: asyncio.Task[Batch] | None = None
 
@@ -47,10 +49,13 @@ class Claims:
             return await ahead
         return await self._deliveries.claim(self.room(), **self._followed)
 
-    def cancel(self) -> None:
+    async def end(self) -> None:
         """Give up the claim that is under way."""
         if self._ahead is not None:
             self._ahead.cancel()
+            await asyncio.wait([self._ahead])
+            if not self._ahead.cancelled():
+                self._ahead.exception()  # which concerns nobody any more
 
     def room(self, coming: int = 0) -> int:
         """How many messages to claim: never more in hand than the free slots and one batch.
@@ -60,13 +65,15 @@ class Claims:
         lanes = self._lanes
         free = lanes.slots - lanes.running
         room = min(self._batch_size, free + self._batch_size - lanes.waiting - coming)
-        unfilled = free > 0 and not lanes.startable
+        unfilled = free > coming and not lanes.startable
         return room if room > 0 and (unfilled or room >= self._batch_size / 2) else 0
 
-    def _follow(self, size: int, more: bool) -> None:
+    async def _follow(self, size: int, more: bool) -> None:
         # A suspect comes alone; whether another may come is known when it was taken up.
         if more and size > 1 and self._ahead is None and not self._halted():
             limit = self.room(coming=size)
             if limit:
                 claim = self._deliveries.claim(limit, **self._followed)
                 self._ahead = asyncio.create_task(claim, name="duly-claim")
+                for _ in range(_STEPS):
+                    await asyncio.sleep(0)

@@ -12,7 +12,7 @@ class Copyable:
     def __getstate__(self) -> dict[str, Any]:
         return {
             name: dict(value) if isinstance(value, MappingProxyType) else value
-            for name, value in self.__dict__.items()
+            for name, value in list(self.__dict__.items())
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:

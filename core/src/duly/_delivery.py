@@ -42,7 +42,7 @@ log = get_logger()
 class Deliveries:
     """Takes messages from the store to the transport and tells the store what became of them.
 
-    :meth:`claim` and :meth:`settle` are called by one task, the loop, which ``wake`` wakes.
+    :meth:`claim` and :meth:`settle` are called on behalf of the loop, which ``wake`` wakes.
     """
 
     def __init__(

@@ -115,7 +115,7 @@ class Engine:
         finally:
             for task in self._duties.values():
                 task.cancel()
-            self.loop.cancel()
+            await self.loop.end()
             await self.workers.close()
             try:
                 await self.outage.close()

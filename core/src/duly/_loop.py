@@ -11,7 +11,7 @@ from duly._delivery import Deliveries
 from duly._logging import get_logger
 from duly._outage import Outage, Pauses
 from duly._outcomes import error_text
-from duly._waiting import wait, wait_precisely
+from duly._waiting import Alarm, wait
 from duly._workers import Workers
 from duly.errors import StoreError
 from duly.message import Message
@@ -55,6 +55,7 @@ class Loop:
         self._woken = asyncio.Event()
         self._deadline = math.inf  # of the drain, in loop time
         self._pauses = Pauses()
+        self._alarm = Alarm()
         self._nap_ends = math.inf  # loop time; while awake all that is stored may come too late
         self._outage_number = 0  # which one was last waited out
         self._probe: Token | None = None
@@ -84,16 +85,17 @@ class Loop:
         self.stopped.set()
         self._woken.set()
 
-    def cancel(self) -> None:
+    async def end(self) -> None:
         """End what this has started and nobody waits for."""
-        self._claims.cancel()
         if self._reaching is not None:
             self._reaching.cancel()
+        await self._claims.end()
 
     async def run(self) -> None:
         """Claim until stopped. No trouble of the store ends it."""
         while not self.stopped.is_set():
-            self._woken.clear()
+            if not self._claims.under_way:  # whose answer may know nothing of what woke us since
+                self._woken.clear()
             try:
                 nap = await self._turn()
             except Exception as error:  # noqa: BLE001  # told, waited out, tried again
@@ -153,7 +155,7 @@ class Loop:
                     await self._calls(self._calls.store.stats)  # whether it is back
                 return _LONGEST_NAP
         batch = await claims.next()
-        if batch.more or deliveries.hands.to_settle:
+        if batch.more or claims.under_way or deliveries.hands.to_settle:
             return 0
         if batch.next_due is None:
             return self._longest_nap
@@ -197,16 +199,20 @@ class Loop:
 
     async def _nap(self, seconds: float) -> None:
         """Sleep until it is time, until woken, or until the store looks changed."""
+        due = seconds < self._longest_nap
         self._nap_ends = self._clock() + seconds
         store = self._calls.store
         while not self._woken.is_set():
             left = self._nap_ends - self._clock()
             if left <= 0:
                 break
-            if not isinstance(store, SupportsPeeking) or left <= self._poll_interval:
-                await wait_precisely(self._woken, left)
-            elif not await wait(self._woken, self._poll_interval) and await self._changed(store):
-                break
+            if isinstance(store, SupportsPeeking) and left > self._poll_interval:
+                if not await wait(self._woken, self._poll_interval) and await self._changed(store):
+                    break
+            elif due:
+                await self._alarm.wait(self._woken, left)
+            else:
+                await wait(self._woken, left)
         self._nap_ends = math.inf
 
     async def _changed(self, store: SupportsPeeking) -> bool:

@@ -1,6 +1,6 @@
 """What a store may be able to do beyond its contract; seen by all as parts of :mod:`duly.store`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
@@ -30,7 +30,7 @@ class SupportsWakeups(Protocol):
         """
 
 
-Answered = Callable[[int, bool], None]
+Answered = Callable[[int, bool], Awaitable[None]]
 """Told how many messages a claim has brought, and whether more are due."""
 
 
@@ -42,7 +42,7 @@ class SupportsClaimingAhead(Protocol):
     """
 
     claims_ahead: bool
-    """True; what a store that has no ``answered`` lacks."""
+    """True, of the class: what merely stands before such a store may know no ``answered``."""
 
     async def claim(
         self,
@@ -56,8 +56,8 @@ class SupportsClaimingAhead(Protocol):
     ) -> Batch:
         """As :meth:`Store.claim`.
 
-        ``answered`` is called when the server has done its part, and then other tasks have a
-        turn. It may be left out, where a claim takes more than one step.
+        ``answered`` is awaited when the server has done its part. It may be left out, where a
+        claim takes more than one step.
         """
 
 

@@ -12,11 +12,15 @@ class StoreTime:
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
         self._heard, self._sent = datetime.now(UTC), self._clock()
+        self._heard_any = False
         self.offset = timedelta(0)
         """By how much the store's clock is ahead of this host's."""
 
     def hear(self, now: datetime, sent: float) -> None:
         """Take the store's time from an answer to a question sent at ``sent``, in loop time."""
+        if sent < self._sent and self._heard_any:
+            return  # an answer that was overtaken by one to a later question
+        self._heard_any = True
         self._heard, self._sent = now, sent
         self.offset = now - datetime.now(UTC)
 

@@ -1,11 +1,13 @@
 """Waiting for an event, until a moment that is met more precisely than event loops do alone."""
 
 import asyncio
+import math
 from typing import Final
 
-__all__ = ["wait", "wait_precisely"]
+__all__ = ["Alarm", "wait"]
 
 _COARSE: Final = 0.001  # seconds: loops that poll round their timers up to the next millisecond
+_RARELY: Final = 0.01  # seconds between two moments that are met precisely
 
 
 async def wait(event: asyncio.Event, seconds: float) -> bool:
@@ -17,17 +19,30 @@ async def wait(event: asyncio.Event, seconds: float) -> bool:
         return False
 
 
-async def wait_precisely(event: asyncio.Event, seconds: float) -> bool:
-    """The same; the last millisecond is spent letting others have their turns."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + seconds
-    if seconds > _COARSE and await wait(event, seconds - _COARSE):
+class Alarm:
+    """Waits precisely: the last millisecond is spent letting others have their turns.
+
+    That costs a core its rest, so it is done for moments that are some way apart; where they crowd
+    each other, a millisecond gathers several of them.
+    """
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._rung_at = -math.inf
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Whether the event was set within that time."""
+        end = self._clock() + seconds
+        if end - self._rung_at < _RARELY:
+            return await wait(event, seconds)
+        if seconds > _COARSE and await wait(event, seconds - _COARSE):
+            return True
+        self._rung_at = end
+        while not event.is_set():
+            now = self._clock()
+            if now >= end:
+                return False
+            await asyncio.sleep(0)
+            if self._clock() == now:  # time that stands still meanwhile needs no such care
+                return await wait(event, end - now)
         return True
-    while not event.is_set():
-        now = clock()
-        if now >= end:
-            return False
-        await asyncio.sleep(0)
-        if clock() == now:  # a loop whose time stands still while it works is exact by itself
-            return await wait(event, end - now)
-    return True

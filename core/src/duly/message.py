@@ -97,7 +97,8 @@ class Message(Copyable):
         def __getattr__(self, name: str) -> datetime:
             """One of the :data:`MOMENTS` that :func:`restore` was given as a number."""
             if name not in MOMENTS or "_moments" not in self.__dict__:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+                text = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(text, name=name, obj=self)
             number = self.__dict__["_moments"][MOMENTS.index(name)]
             moment = self.__dict__[name] = from_microseconds(number)
             return moment

@@ -46,7 +46,8 @@ class Envelope(Copyable):
             """``scheduled_at``, which :func:`envelope_of` leaves to the message."""
             message = self.__dict__.get("_message")
             if name != "scheduled_at" or message is None:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+                text = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(text, name=name, obj=self)
             moment = self.__dict__[name] = message.scheduled_at
             return moment
 

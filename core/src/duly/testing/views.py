@@ -1,6 +1,5 @@
 """The outside as one process sees it; the history learns what happened there, answered or not."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, cast
@@ -207,8 +206,7 @@ class _ClaimingAhead(SeenStore):
     async def claim(self, *, answered: Answered | None = None, **more: Any) -> Batch:
         batch = await super().claim(**more)
         if answered is not None:
-            answered(len(batch.claims), batch.more)
-            await asyncio.sleep(0)
+            await answered(len(batch.claims), batch.more)
         return batch
 
 

@@ -1,6 +1,5 @@
 """What schedulers do with leases: claim, give back and renew."""
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -47,15 +46,21 @@ class Mark:
         self._clock = clock
         self._due_at = self._lease_end = _FIRST
         self._until = 0.0
+        self._forgotten = 0  # times
 
-    def start(self) -> tuple[int, int]:
-        """From which due time and which end of leases on a claim is to look."""
+    def start(self) -> tuple[int, int, int]:
+        """From which due time and which end of leases on a claim is to look, for :meth:`reached`.
+
+        The third is for :meth:`reached`, to know the claim by.
+        """
         if self._clock() >= self._until:
             self.forget()
-        return self._due_at, self._lease_end
+        return self._due_at, self._lease_end, self._forgotten
 
-    def reached(self, now: int, last: int | None, *, full: bool) -> None:
-        """Note what a claim has come to."""
+    def reached(self, now: int, last: int | None, started: int, *, full: bool) -> None:
+        """Note what a claim has come to, unless the line has changed since it ``started``."""
+        if started != self._forgotten:
+            return
         if not full or last is None:
             self.forget()
         else:
@@ -73,6 +78,7 @@ class Mark:
 
     def forget(self) -> None:
         """Look from the start: something was put in an earlier place."""
+        self._forgotten += 1
         self._due_at = self._lease_end = _FIRST
 
 
@@ -105,7 +111,7 @@ async def claim(
             names(statement), now, tokens, limit, due, end, token, lease, owner, suspects, hasty
         )
 
-    due, end = mark.start()
+    due, end, started = mark.start()
     rows = await take(TAKE, delivered, due, end)
     settled = rows[-1]["about"][3]
     recovered: Sequence[Row] = ()
@@ -117,10 +123,9 @@ async def claim(
         limit = 1
         rows = await take(TAKE_SUSPECT, (), _FIRST, _LAST)
     moment, _, _, _, last, *ahead, held, _ = rows[-1]["about"]
-    mark.reached(moment, last, full=_FULL <= limit == len(rows) - 1)
+    mark.reached(moment, last, started, full=_FULL <= limit == len(rows) - 1)
     if answered is not None:
-        answered(len(rows) - 1, _any_by(moment, *ahead[:2]))
-        await asyncio.sleep(0)  # the next claim is sent before messages are made of this one
+        await answered(len(rows) - 1, _any_by(moment, *ahead[:2]))
     claims, unreadable, newer = _sorted(rows[:-1])
     if unreadable or newer:
         await db.fetch(

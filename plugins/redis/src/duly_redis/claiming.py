@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -151,8 +151,7 @@ class Claiming:
                 lease // _MICROSECOND, owner, suspects, token, self._name,
             )  # fmt: skip
             if told is not None:
-                told(*glance(answer, suspects=suspects))
-                await asyncio.sleep(0)  # the next claim is sent before this one is taken apart
+                await told(*glance(answer, suspects=suspects))
             mine = taken(token, answer, suspects=suspects)
             for each in mine.found:
                 lost.pop(each, None)
@@ -171,17 +170,24 @@ class Claiming:
         ids = [key.partition(b"\n")[2].decode(errors="replace") for key in mine.unreadable]
         mine.shown = [show(kept) for kept in await self._listing.read(ids) if kept is not None]
 
-    async def _all_of(self, taking: Sequence[Awaitable[Taken]], lease: timedelta) -> list[Taken]:
+    async def _all_of(
+        self, taking: Sequence[Coroutine[Any, Any, Taken]], lease: timedelta
+    ) -> list[Taken]:
         """The answers of all shards; what was claimed is given back when one does not answer."""
-        answers = await asyncio.gather(*taking, return_exceptions=True)
-        found = [answer for answer in answers if isinstance(answer, Taken)]
-        if len(found) == len(answers):
-            return found
-        late = asyncio.get_running_loop().time() + lease.total_seconds()
-        for answer in found:
-            if answer.claims:
-                self._lost[self._shard_of(answer.token)][answer.token] = late
-        raise next(answer for answer in answers if isinstance(answer, BaseException))
+        tasks = [asyncio.ensure_future(each) for each in taking]
+        try:
+            await asyncio.wait(tasks)
+            return [task.result() for task in tasks]
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            late = asyncio.get_running_loop().time() + lease.total_seconds()
+            for task in tasks:
+                if not task.cancelled() and task.exception() is None and task.result().claims:
+                    token = task.result().token
+                    self._lost[self._shard_of(token)][token] = late
+            raise
 
     async def _asked(
         self, settles: Sequence[Settle]
@@ -225,9 +231,9 @@ def _when_all(number: int, answered: Answered) -> Answered:
     """Makes one answer of those of so many shards."""
     given: list[tuple[int, bool]] = []
 
-    def told(size: int, more: bool) -> None:
+    async def told(size: int, more: bool) -> None:
         given.append((size, more))
         if len(given) == number:
-            answered(sum(size for size, _ in given), any(more for _, more in given))
+            await answered(sum(size for size, _ in given), any(more for _, more in given))
 
     return told
