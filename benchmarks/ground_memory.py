@@ -51,6 +51,9 @@ class Memory:
         await asyncio.sleep(seconds)
         return None
 
+    async def at_rest(self) -> None:
+        """It does nothing by itself."""
+
     async def size(self, url: str) -> int | None:
         return None
 

@@ -85,6 +85,9 @@ class Postgres:
     async def served(self, seconds: float) -> float | None:
         return await self._servers.served("postgres", seconds)
 
+    async def at_rest(self) -> None:
+        """What it does by itself is not known to take much."""
+
     async def size(self, url: str) -> int | None:
         async with _connected(url) as connection:
             return int(await connection.fetchval(f"SELECT {_SIZE}"))

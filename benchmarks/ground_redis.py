@@ -1,5 +1,7 @@
 """The Redis store, beside its own scripts through a plain socket."""
 
+import asyncio
+import re
 import secrets
 import socket
 import time
@@ -35,6 +37,7 @@ return {id, redis.call('HGET', KEYS[3], id)}"""
 _END_ONE: Final = """\
 redis.call('ZREM', KEYS[2], ARGV[1])
 return redis.call('HDEL', KEYS[3], ARGV[1])"""
+_BUSY: Final = rb"(bgsave|rewrite)_in_progress:1"
 _LEASE: Final = LEASE // timedelta(microseconds=1)
 
 
@@ -95,6 +98,12 @@ class Redis:
 
     async def served(self, seconds: float) -> float | None:
         return await self._servers.served("redis", seconds)
+
+    async def at_rest(self) -> None:
+        """It rewrites its file after much was stored, which takes a core."""
+        with _plain(self._port) as plain:
+            while re.search(_BUSY, plain.ask("INFO", "persistence")):  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.1)
 
     async def size(self, url: str) -> int | None:
         with _plain(self._port) as plain:

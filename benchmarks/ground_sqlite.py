@@ -53,6 +53,9 @@ class SQLite:
         await asyncio.sleep(seconds)
         return None
 
+    async def at_rest(self) -> None:
+        """It does nothing by itself."""
+
     async def size(self, url: str) -> int | None:
         return sum(
             file.stat().st_size for file in Path(url.removeprefix("sqlite:///")).parent.iterdir()

@@ -49,6 +49,9 @@ class Ground(Protocol):
         """Commands or transactions a second of the server for so long; None: not counted."""
         ...
 
+    async def at_rest(self) -> None:
+        """Return when the server does nothing any more that it does by itself."""
+
     async def size(self, url: str) -> int | None:
         """Bytes that a store takes up; None: not known."""
         ...

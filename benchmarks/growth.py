@@ -36,6 +36,7 @@ async def growth(
                 values = []
                 for _ in range(rounds):
                     await fill(url, due(count))
+                    await ground.at_rest()
                     values.append(await drain(url, count, batch, filled=True))
             rate = Figure(tuple(values))
             first = first or rate
