@@ -104,7 +104,9 @@ async def succeeds(server: Mosquitto, query: str, scheme: str, size: int) -> Non
         assert wire.connections == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="TCP tells how far it is")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux is missing, whose TCP tells how far it is"
+)
 class TestByAccountOfTCP:
     async def test_a_broker_that_takes_it_in_is_there(self):
         with Mosquitto() as server:

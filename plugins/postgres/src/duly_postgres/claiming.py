@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from duly import Message, State
-from duly.moment import from_microseconds
+from duly.moment import FIRST, from_microseconds
 from duly.record import NewerRecord, UnreadableRecord, from_record
 from duly.store import NEWER_PAUSE, Answered, Batch, Claim, Key, Token
 from duly_postgres.connection import Executor, Row
@@ -26,7 +26,6 @@ from duly_postgres.sql_claiming import (
 
 __all__ = ["Mark", "claim", "give_back", "renew", "with_settled"]
 
-_FIRST: Final = -62_135_596_800_000_000  # microseconds: the year 1, before which nothing is due
 _LAST: Final = 253_402_300_800_000_000  # the year 10000
 _LOOK_AGAIN: Final = timedelta(milliseconds=100)
 _FULL: Final = 50  # messages of a batch from which on a mark is worth it
@@ -44,12 +43,12 @@ class Mark:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._due_at = self._lease_end = _FIRST
+        self._due_at = self._lease_end = FIRST
         self._until = 0.0
         self._forgotten = 0  # times
 
     def start(self) -> tuple[int, int, int]:
-        """From which due time and which end of leases on a claim is to look, for :meth:`reached`.
+        """From which due time and which end of leases on a claim is to look.
 
         The third is for :meth:`reached`, to know the claim by.
         """
@@ -64,14 +63,14 @@ class Mark:
         if not full or last is None:
             self.forget()
         else:
-            if self._due_at == _FIRST:
+            if self._due_at == FIRST:
                 self._until = self._clock() + _GOOD_FOR
                 self._lease_end = now
             self._due_at = last
 
     def came_in(self, messages: Iterable[Message]) -> None:
         """Look from the start if one of these, just stored, has an earlier place."""
-        if self._due_at != _FIRST:
+        if self._due_at != FIRST:
             reached = from_microseconds(self._due_at)
             if any(message.next_attempt_at < reached for message in messages):
                 self.forget()
@@ -79,7 +78,7 @@ class Mark:
     def forget(self) -> None:
         """Look from the start: something was put in an earlier place."""
         self._forgotten += 1
-        self._due_at = self._lease_end = _FIRST
+        self._due_at = self._lease_end = FIRST
 
 
 async def claim(
@@ -118,10 +117,10 @@ async def claim(
     if rows[-1]["about"][1]:
         recovered = await db.fetch(names(RECOVER), now)
         mark.forget()
-        rows = await take(TAKE, (), _FIRST, _LAST)
+        rows = await take(TAKE, (), FIRST, _LAST)
     if rows[-1]["about"][2]:
         limit = 1
-        rows = await take(TAKE_SUSPECT, (), _FIRST, _LAST)
+        rows = await take(TAKE_SUSPECT, (), FIRST, _LAST)
     moment, _, _, _, last, *ahead, held, _ = rows[-1]["about"]
     mark.reached(moment, last, started, full=_FULL <= limit == len(rows) - 1)
     if answered is not None:

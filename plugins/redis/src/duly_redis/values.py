@@ -12,7 +12,7 @@ import msgspec
 
 from duly import Message, State
 from duly.message import with_changes
-from duly.moment import from_microseconds, to_microseconds
+from duly.moment import LAST, from_microseconds, to_microseconds
 from duly.record import NewerRecord, UnreadableRecord, from_record, to_record, unreadable
 from duly.store import Reschedule
 
@@ -32,7 +32,6 @@ __all__ = [
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that scripts use."""
 
-_LAST: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
 _EXACT: Final = 2**53
 _LINE: Final = 12  # digits of its number, in front of the kind and the event name
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -70,7 +69,7 @@ def score(microseconds: int) -> int:
 
 def moment(score: bytes) -> int:
     """The microseconds of what Redis keeps."""
-    return min(int(float(score)), _LAST)
+    return min(int(float(score)), LAST)
 
 
 def fields(message: Message, *, stored: bool = True) -> tuple[str, str, int, int, str, msgspec.Raw]:
