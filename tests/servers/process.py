@@ -1,7 +1,9 @@
 """A server of the tests' own: on a free port, in a temporary folder, ended by its process id."""
 
 import contextlib
+import functools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,14 +15,32 @@ from pathlib import Path
 from typing import Final, Self
 
 PATIENCE: Final = 50.0  # seconds until a server that does not come up is given up
+FIRST_PORT: Final = 10_240
+CLIENTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given: Final[set[int]] = set()
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listened on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port of the loopback that nobody uses, and that no other call of this process has given.
+
+    Not one that the system gives to clients: while a server is down between its kill and its
+    restart, a connection from anywhere could take its port from it.
+    """
+    while True:
+        port = random.SystemRandom().randrange(FIRST_PORT, first_of_clients())
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+
+
+@functools.cache
+def first_of_clients() -> int:
+    """The first of the ports that the system itself gives to those who connect."""
+    with contextlib.suppress(OSError, ValueError):
+        return max(FIRST_PORT + 1000, int(CLIENTS.read_text().split()[0]))
+    return 32_768  # lower than that of any other system: BSD and macOS begin at 49,152
 
 
 def listens(port: int) -> bool:

@@ -2,29 +2,22 @@
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import Iterator
 from ssl import SSLContext
 from typing import Self
 
-
-@contextlib.contextmanager
-def reserved_port() -> Iterator[int]:
-    """A port that nobody else is given meanwhile; a proxy may listen at it again and again."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
+from tests.servers.process import free_port
 
 
 class Proxy:
     """Passes on what comes at ``port`` to another port of the loopback, in this event loop.
 
-    Port 0 is one that is free when it starts. With a context its own end is encrypted.
+    Left out, ``port`` is a free one. With a context its own end is encrypted.
     """
 
-    def __init__(self, port: int, to: int = 0, *, ssl: SSLContext | None = None) -> None:
-        self.port = port
+    def __init__(
+        self, port: int | None = None, to: int = 0, *, ssl: SSLContext | None = None
+    ) -> None:
+        self.port = port or free_port()
         self.to = to
         self._ssl = ssl
         self._server: asyncio.Server | None = None
@@ -46,7 +39,6 @@ class Proxy:
             self._server = await asyncio.start_server(
                 self._serve, "127.0.0.1", self.port, ssl=self._ssl
             )
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Cut all connections without a word, and listen no more."""

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 import pytest_asyncio
 from tests.servers.kafka import KafkaServer, MeshKafka, MockKafka, kafka_url
-from tests.servers.proxy import Proxy, reserved_port
+from tests.servers.process import free_port
+from tests.servers.proxy import Proxy
 from tests.transports.kafka_reader import Reader, understood
 
 from duly.testing.transports import (
@@ -68,7 +69,8 @@ class CutOff(KafkaHarness, BatchOutageCases):
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls) -> Iterator[tuple[KafkaServer, int]]:
-        with reserved_port() as port, cls.kind(advertised=port) as server:
+        port = free_port()
+        with cls.kind(advertised=port) as server:
             yield server, port
 
     @pytest_asyncio.fixture(autouse=True, loop_scope="function")

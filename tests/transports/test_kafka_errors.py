@@ -283,7 +283,7 @@ async def test_a_host_that_nobody_knows():
 async def behind_proxy(**more: Any) -> AsyncIterator[tuple[str, Proxy, str]]:
     """A broker that is reached through a proxy only: its URL, the proxy and a topic."""
     topic = new_topic()
-    async with Proxy(0, **more) as proxy:
+    async with Proxy(**more) as proxy:
         server = MockKafka(advertised=proxy.port)
         await asyncio.to_thread(server.start)
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from tests.servers.process import free_port
 from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import at_ports, port_of, rabbitmq_url
 from tests.transports.rabbitmq_consumer import Consumer, understood
@@ -59,7 +58,7 @@ class TestRabbitMQOutages(Exchanges, BatchOutageCases):
 
     async def listen(self) -> None:
         await super().listen()
-        self.proxy = Proxy(free_port(), port_of(self.url))
+        self.proxy = Proxy(to=port_of(self.url))
         await self.proxy.start()
 
     async def drop(self) -> None:

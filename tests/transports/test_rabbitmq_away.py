@@ -17,7 +17,7 @@ __all__ = ["channel", "name", "rabbitmq_url"]  # fixtures are found by their nam
 
 
 def proxy_to(url: str) -> Proxy:
-    return Proxy(free_port(), port_of(url))
+    return Proxy(to=port_of(url))
 
 
 async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):

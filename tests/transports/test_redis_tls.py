@@ -8,7 +8,7 @@ import pytest
 import redis
 from tests.servers.certificates import Certificates
 from tests.servers.finding import lacking
-from tests.servers.process import wait_until
+from tests.servers.process import free_port, wait_until
 from tests.servers.redis import RedisServer
 from tests.transports.envelopes import NAME, envelope
 
@@ -105,7 +105,8 @@ async def test_a_certificate_of_another_host(secure, certificates):
 
 async def test_a_cluster(certificates):
     settings = ("--cluster-enabled", "yes", "--tls-cluster", "yes")
-    with SecureRedis(certificates, *settings) as node:
+    bus = ("--cluster-port", str(free_port()))  # left out, it is 10,000 above the other
+    with SecureRedis(certificates, *settings, *bus) as node:
         node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         wait_until(lambda: "cluster_state:ok" in node.ask("CLUSTER", "INFO"))
         transport = stream_from_url(
