@@ -318,7 +318,7 @@ def _buried(how: Any) -> Any:
         (ImpatientWithLeases, "R3: claimed while"),
         (ForgetsEarlySettlements, "R3: [a-z ]+ although (it was )?settled"),
         (CountsTwice, "R3: occurrence"),
-        (CancelsNothing, "R4: claimed although cancelled"),
+        (CancelsNothing, "R4: claimed although cancelled|R3: too late although too late"),
         (CancelsLate, "R3: too late although too late|R4: claimed although too late"),
         (PraisesItself, "R4: found scheduled, and was claimed"),
         (HidesClaims, "R4: (published|delivered) although cancelled"),

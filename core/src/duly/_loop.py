@@ -20,6 +20,8 @@ from duly.store import SupportsPeeking, SupportsWakeups, Token
 __all__ = ["Loop"]
 
 _LONGEST_NAP: Final = 5.0  # seconds, where the store can wake us
+_MOMENT: Final = 0.000_000_5  # seconds: less is what sums of seconds leave of whole microseconds
+_TOO_EARLY: Final = 0.001  # seconds by which a claim may come too early, to be sent again at once
 _LAST_WORDS: Final = 2.0  # seconds that a drain may take after its publishes were cut short
 
 log = get_logger()
@@ -56,6 +58,7 @@ class Loop:
         self._deadline = math.inf  # of the drain, in loop time
         self._pauses = Pauses()
         self._alarm = Alarm()
+        self._rang = False  # whether the next claim is sent to meet a due time
         self._nap_ends = math.inf  # loop time; while awake all that is stored may come too late
         self._outage_number = 0  # which one was last waited out
         self._probe: Token | None = None
@@ -103,7 +106,7 @@ class Loop:
                 await wait(self.stopped, self._pauses.next())
             else:
                 self._note(None)
-                if nap > 0:
+                if nap > _MOMENT:
                     await self._nap(nap)
                 else:
                     await asyncio.sleep(0)  # let the workers have a go
@@ -154,12 +157,18 @@ class Loop:
                 if not await deliveries.settle() and self.trouble is not None:
                     await self._calls(self._calls.store.stats)  # whether it is back
                 return _LONGEST_NAP
+        rang, self._rang = self._rang, False
         batch = await claims.next()
+        if rang:
+            deliveries.time.learn()
         if batch.more or claims.under_way or deliveries.hands.to_settle:
             return 0
         if batch.next_due is None:
             return self._longest_nap
-        return min(self._longest_nap, deliveries.time.seconds_until(batch.next_due))
+        nap = deliveries.time.seconds_until(batch.next_due)
+        if rang and not batch.claims and nap < _TOO_EARLY:
+            return 0
+        return min(self._longest_nap, nap)
 
     def _halted(self) -> bool:
         return self._outage.active or self.stopped.is_set() or self.trouble is not None
@@ -181,7 +190,7 @@ class Loop:
         self._probe = None
         if self._reaching is None:
             pause = self._probe_at - self._clock()
-            if pause > 0:
+            if pause > _MOMENT:
                 return pause
             self._reaching = asyncio.create_task(outage.ready_to_probe(), name="duly-reach")
             self._reaching.add_done_callback(lambda _: self.wake())
@@ -204,13 +213,13 @@ class Loop:
         store = self._calls.store
         while not self._woken.is_set():
             left = self._nap_ends - self._clock()
-            if left <= 0:
+            if left <= _MOMENT:
                 break
             if isinstance(store, SupportsPeeking) and left > self._poll_interval:
                 if not await wait(self._woken, self._poll_interval) and await self._changed(store):
                     break
             elif due:
-                await self._alarm.wait(self._woken, left)
+                self._rang = not await self._alarm.wait(self._woken, left)
             else:
                 await wait(self._woken, left)
         self._nap_ends = math.inf

@@ -114,7 +114,7 @@ class ObservedSettlement:
             message = batch.messages[key]
             self._otherwise[_verb(message, settlement)].append(message.event_name)
         if batch.metrics is not None:
-            now, clock = batch.store_time.now(), batch.clock()
+            now, clock = batch.store_time.likely(), batch.clock()
             self._late = [
                 (message.event_name, (now - message.scheduled_at).total_seconds() - (clock - at))
                 for message, at in (

@@ -1,37 +1,75 @@
 """The store's clock, as well as it is known between two of its answers."""
 
 import asyncio
+from collections import deque
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 __all__ = ["StoreTime"]
 
+_RECENT: Final = 16  # claims at due times that tell how long the next one takes to the store
+_AT_MOST: Final = 0.005  # seconds that these may say more or less than the last answer
+_NEAR: Final = 2 * _AT_MOST  # seconds, so that one that came too early is not sent again too early
+
 
 class StoreTime:
-    """The store's time as last heard, and the time since by ours."""
+    """The store's time as last heard, and the time since by ours.
+
+    An answer was given somewhere between its question and its arrival. What must not be too late
+    takes it for given at once (:meth:`now`). What is only told takes the middle, which errs by half
+    of that time at most [Cristian, "Probabilistic clock synchronization", 1989] (:meth:`likely`).
+
+    A claim that is to reach the store at a due time has to be sent as much before as it takes to
+    get there, which the recent ones tell: we go by the quickest, so that few come too early
+    (:meth:`seconds_until`).
+    """
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
         self._heard, self._sent = datetime.now(UTC), self._clock()
+        self._half = timedelta(0)  # of the time from the last question to its answer
+        self._first = self._heard, self._sent
         self._heard_any = False
+        # Of claims that were to meet a due time: seconds of the store since the first answer, less
+        # those of ours from the first question to this one.
+        self._punctual: deque[float] = deque(maxlen=_RECENT)
         self.offset = timedelta(0)
         """By how much the store's clock is ahead of this host's."""
 
     def hear(self, now: datetime, sent: float) -> None:
         """Take the store's time from an answer to a question sent at ``sent``, in loop time."""
-        if sent < self._sent and self._heard_any:
+        if not self._heard_any:
+            self._heard_any, self._first = True, (now, sent)
+        elif sent < self._sent:
             return  # an answer that was overtaken by one to a later question
-        self._heard_any = True
         self._heard, self._sent = now, sent
-        self.offset = now - datetime.now(UTC)
+        self._half = timedelta(seconds=(self._clock() - sent) / 2)
+        self.offset = now + self._half - datetime.now(UTC)
+
+    def learn(self) -> None:
+        """Take note of how long the last question took to the store: it was to meet a due time."""
+        self._punctual.append(self._ahead())
 
     def now(self) -> datetime:
-        """The store's time, or a little later: what was due stays due, lateness never negative."""
+        """The store's time, or a little later: what was due stays due, what expired expired."""
         return self._heard + timedelta(seconds=self._clock() - self._sent)
+
+    def likely(self) -> datetime:
+        """The store's time, or a little earlier or later."""
+        return self.now() - self._half
 
     def since(self, moment: datetime) -> timedelta:
         """How late it is by then; never negative, even if the store's clock was put back."""
-        return max(self.now() - moment, timedelta(0))
+        return max(self.likely() - moment, timedelta(0))
 
     def seconds_until(self, moment: datetime) -> float:
-        """How long until the store's clock shows that moment; negative when it is past."""
-        return (moment - self.now()).total_seconds()
+        """How long until a claim has to be sent to meet that moment; negative when it is past."""
+        seconds = (moment - self.now()).total_seconds()  # if it takes as long as the last one
+        if seconds > _NEAR and self._punctual:
+            sooner = min(self._punctual) - self._ahead()
+            seconds -= max(-_AT_MOST, min(sooner, _AT_MOST))
+        return round(seconds, 6)
+
+    def _ahead(self) -> float:
+        heard, sent = self._first
+        return (self._heard - heard).total_seconds() - (self._sent - sent)
