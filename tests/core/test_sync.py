@@ -347,8 +347,10 @@ class TestDelivering:
                 running.start()
                 scheduler.schedule(due())
                 wait_until(lambda turn=turn: len(seen) > turn)
-                with pytest.raises(duly.SchedulerStateError, match="runs already"):
-                    scheduler.start()
+                for again in (scheduler.start, scheduler.run):
+                    with pytest.raises(duly.SchedulerStateError, match="runs already"):
+                        again()
+                scheduler.schedule(due())  # that refusal ended nothing
                 scheduler.stop(SECOND)
                 running.join()
 

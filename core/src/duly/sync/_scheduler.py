@@ -10,6 +10,7 @@ from typing import Final, Self
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
+from duly.errors import SchedulerStateError
 from duly.message import Message
 from duly.recovery import Policy
 from duly.scheduler import Handler
@@ -25,6 +26,11 @@ _DRAIN: Final = timedelta(seconds=20)
 
 class _Scheduler(AsyncScheduler):
     """Behind the door: what else it takes to be called from other threads."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it delivers, or is about to."""
+        return self._run is not None
 
     async def give_up(self) -> None:
         """Close, and wait for no publish."""
@@ -114,7 +120,12 @@ class Scheduler(Client):
 
         A second signal stops waiting for publishes. In another than the main thread no signal is
         heard, and it goes on until :meth:`stop`.
+
+        Raises:
+            SchedulerStateError: it runs already.
         """
+        if self._inner.runs:  # which the end of the block below would put an end to
+            raise SchedulerStateError("this scheduler runs already: stop it first")
         stops = iter([_DRAIN])
 
         def stop(*_: object) -> None:
