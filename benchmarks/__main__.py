@@ -1,7 +1,7 @@
 """``python -m benchmarks``: measure, write a report, and say what falls short.
 
 Quick by default (under five minutes on a machine that does nothing else); ``--full`` measures more
-of it, longer, beside the Python peers too and in a long mixed run, in some 35 minutes. ``--only
+of it, longer, beside the Python peers too and in a long mixed run, in some 90 minutes. ``--only
 drain,idle``, ``--stores sqlite,redis`` and ``--peers arq,Celery`` measure a part.
 """
 
@@ -51,9 +51,9 @@ class Size:
 LONG = ("peers", "mixed")  # measured when asked for by name, or with --full
 QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000],
              Load(2000, late=50, step=0.1, idle=5, patience=15, limit=60), 30)  # fmt: skip
-FULL = Size(20_000, [100, 500, 1000], 3, [50, 1000], 10, [0, 1_000_000],
+FULL = Size(30_000, [100, 500, 1000], 3, [50, 1000], 30, [0, 1_000_000],
             [10_000, 100_000, 1_000_000],
-            Load(3000, late=150, step=0.05, idle=10, patience=35, limit=110), 150)  # fmt: skip
+            Load(10_000, late=300, step=0.1, idle=10, patience=60, limit=200), 150)  # fmt: skip
 
 
 def scenarios(
@@ -108,7 +108,7 @@ def _names(listed: str) -> list[str]:
 def main() -> None:
     """Read what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="all of it: some 35 minutes")
+    parser.add_argument("--full", action="store_true", help="all of it: some 90 minutes")
     parser.add_argument("--only", default="", help="scenarios, with commas between them")
     parser.add_argument("--stores", default=",".join(GROUNDS))
     parser.add_argument("--peers", default="", help="some of the peers, by their names")

@@ -82,7 +82,7 @@ async def _team(peer: Peer, python: Path, servers: Servers) -> AsyncIterator[Tea
     """On an empty server; nothing of it is left afterwards."""
     url = await servers.emptied(peer.server)
     with tempfile.TemporaryDirectory() as folder:
-        team = Team(python, peer.program, url, Path(folder))
+        team = Team(peer, python, url, Path(folder))
         try:
             await team.schedule(0)  # which makes the tables that a worker wants to find
             yield team

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ class NotInstalled(Exception):
 class Peer:
     """A queue: what to install for it, its program, its server, and what to know of it.
 
-    ``settings`` are those that are not its defaults.
+    ``settings`` are those that are not its defaults; ``environment`` is what its program reads.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Peer:
     server: str
     requirements: Sequence[str]
     settings: str = "defaults"
+    environment: Mapping[str, str] = {}
 
 
 def _ours(store: str) -> Sequence[str]:
@@ -40,12 +41,18 @@ def _ours(store: str) -> Sequence[str]:
     return [part for name in ("core", f"plugins/{store}") for part in ("-e", str(_ROOT / name))]
 
 
-OURS: Final = (
-    Peer("duly on Redis", "peer_duly.py", "redis", _ours("redis"), "1 process, defaults"),
-    Peer(
-        "duly on PostgreSQL", "peer_duly.py", "postgres", _ours("postgres"), "1 process, defaults"
-    ),
-)
+def _duly(store: str, server: str) -> Iterator[Peer]:
+    """As it comes, and as it is set where messages are many and cheap."""
+    of = Peer(f"duly on {store}", "peer_duly.py", server, _ours(server), "1 process, defaults")
+    yield of
+    yield attrs.evolve(
+        of, name=f"{of.name} (tuned)",
+        settings="1 process, batch_size=500, stuck_duration=10 s",
+        environment={"BATCH": "500", "STUCK": "10"},
+    )  # fmt: skip
+
+
+OURS: Final = (*_duly("Redis", "redis"), *_duly("PostgreSQL", "postgres"))
 PEERS: Final = (
     Peer("arq", "peer_arq.py", "redis", ["arq"], "1 process, max_jobs=1000, keep_result=0"),
     Peer("SAQ", "peer_saq.py", "redis", ["saq[redis,hiredis]", "typing-extensions"],
@@ -55,7 +62,9 @@ PEERS: Final = (
     Peer("procrastinate", "peer_procrastinate.py", "postgres", ["procrastinate[binary]"],
          "1 process, concurrency=100, deletes jobs that succeed"),
     Peer("pgqueuer", "peer_pgqueuer.py", "postgres", ["pgqueuer[asyncpg]"],
-         "1 process, batch_size=100"),
+         "1 process, batch_size=100", {"BATCH": "100"}),
+    Peer("pgqueuer (tuned)", "peer_pgqueuer.py", "postgres", ["pgqueuer[asyncpg]"],
+         "1 process, batch_size=500", {"BATCH": "500"}),
     Peer("Celery", "peer_celery.py", "redis", ["celery[redis]", "hiredis"],
          "1 worker, 2 processes, no prefetch limit, no results"),
     Peer("dramatiq", "peer_dramatiq.py", "redis", ["dramatiq[redis]", "hiredis"],

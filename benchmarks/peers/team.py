@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from benchmarks.peers.environments import FOLDER
+from benchmarks.peers.environments import FOLDER, Peer
 from benchmarks.peers.programs.journal import LINE
 
 __all__ = ["Run", "Team"]
@@ -33,11 +33,11 @@ class Run:
 class Team:
     """Schedules and works by one peer on one server; ``folder`` is for its journal and its log."""
 
-    def __init__(self, python: Path, program: str, server: str, folder: Path) -> None:
+    def __init__(self, peer: Peer, python: Path, server: str, folder: Path) -> None:
         self._journal, self._log = folder / "journal", folder / "log"
-        self._command = [str(python), program]
+        self._command = [str(python), peer.program]
         self._environment = {
-            **os.environ, "SERVER": server, "JOURNAL": str(self._journal),
+            **os.environ, **peer.environment, "SERVER": server, "JOURNAL": str(self._journal),
             "PYTHONPATH": str(FOLDER), "PYTHONWARNINGS": "ignore",
         }  # fmt: skip
         self._processes: list[Process] = []

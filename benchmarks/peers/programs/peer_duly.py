@@ -1,8 +1,11 @@
-"""duly, on whatever store SERVER says."""
+"""duly, on whatever store SERVER says; its defaults but for what BATCH and STUCK (seconds) say."""
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 from journal import SERVER, main, moment, note
 
@@ -24,7 +27,12 @@ def schedule(moments: Iterator[float]) -> None:
 
 
 def work() -> None:
-    duly.Scheduler(SERVER, handle).run()
+    options: dict[str, Any] = {}
+    if batch := os.environ.get("BATCH"):
+        options["batch_size"] = int(batch)
+    if seconds := os.environ.get("STUCK"):
+        options["stuck_duration"] = timedelta(seconds=float(seconds))
+    duly.Scheduler(SERVER, handle, **options).run()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""pgqueuer on PostgreSQL."""
+"""pgqueuer on PostgreSQL, in batches of BATCH."""
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -43,7 +44,7 @@ def work() -> None:
         async def job(found: Job) -> None:
             note(*json.loads(found.payload or b""))
 
-        await manager.run(batch_size=100)
+        await manager.run(batch_size=int(os.environ["BATCH"]))
 
     asyncio.run(run())
 
