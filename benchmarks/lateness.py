@@ -15,6 +15,8 @@ from benchmarks.section import Section
 __all__ = ["Lateness", "Watch", "lateness"]
 
 _P50, _P99 = 3.0, 20.0  # milliseconds, the goal at 50 messages a second
+_OTHERS = 2000  # messages a second of other names, where there is a drain
+_STORED = 15_000  # messages a second, fewer than any store takes: all are there before one is due
 _FAR = 86_400  # seconds until the messages of a backlog are due
 _MEMORY = "memory://"
 
@@ -58,7 +60,7 @@ async def lateness(
         "Lateness",
         f"Messages due at a steady rate for {seconds:g} s, all scheduled before; published minus "
         "due by the store's clock, in milliseconds. Default settings. Beside a drain means that "
-        "2,000 messages a second of other names come due meanwhile.",
+        f"{_OTHERS:,} messages a second of other names come due meanwhile.",
         ["store", "messages/s", "future messages", "beside", "p50", "p95", "p99", "max", "early"],
     )
     for ground in grounds:
@@ -102,8 +104,9 @@ async def _measure(url: str, rate: int, seconds: float, backlog: int, *, busy: b
         if url == _MEMORY:  # each scheduler begins with nothing
             for chunk in chunks(due(backlog, seconds=_FAR)):
                 await scheduler.schedule_many(chunk)
-        start = duly.after(seconds=1.5)
-        for name, number in (("steady", rate), ("other", 2000 if busy else 0)):
+        others = _OTHERS if busy else 0
+        start = duly.after(seconds=1.5 + seconds * (rate + others) / _STORED)
+        for name, number in (("steady", rate), ("other", others)):
             for chunk in chunks(_steady(name, number, seconds, start)):
                 await scheduler.schedule_many(chunk)
         async with scheduler.running():
