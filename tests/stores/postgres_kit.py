@@ -24,9 +24,9 @@ ENDS = ("", "_due", "_leases", "_version")
 class Place:
     """Where a test keeps its messages."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, table: str | None = None) -> None:
         self.url = url
-        self.table = "t_" + "".join(secrets.choice(ascii_lowercase) for _ in range(10))
+        self.table = table or "t_" + "".join(secrets.choice(ascii_lowercase) for _ in range(10))
         self.tables = tuple(f"{self.table}{end}" for end in ENDS)
         self.names = Names(self.table, "public")
 

@@ -26,7 +26,19 @@ class WithMore(MongoHarness, TransactionCases, WakeupCases, RecordCases):
 
     @contextlib.asynccontextmanager
     async def transaction(self, namespace: str) -> AsyncIterator[Any]:
-        async with in_session(self.clients[namespace]) as session:
+        async with self._transaction_of(self.clients[namespace]) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def transaction_elsewhere(self) -> AsyncIterator[Any]:
+        client = self.connect(self.url)  # a session is of one client, whatever that leads to
+        async with self._transaction_of(client) as session:
+            yield session
+        await resolve(client.close())
+
+    @contextlib.asynccontextmanager
+    async def _transaction_of(self, client: Any) -> AsyncIterator[Any]:
+        async with in_session(client) as session:
             async with await resolve(session.start_transaction()):
                 yield session
 

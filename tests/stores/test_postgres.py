@@ -1,13 +1,16 @@
 """The PostgreSQL store is held to the contract, on a real server."""
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
+from tests.servers.postgres import with_database
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -24,6 +27,23 @@ from duly_postgres import PostgresStore
 _free: list[str] = []  # tables that a case has left empty, for the next one
 
 
+def engine_of(url: str) -> AsyncEngine:
+    """An engine that keeps no connections, so that it need not be disposed of."""
+    return create_async_engine(
+        url.replace("postgresql:", "postgresql+asyncpg:"), poolclass=NullPool
+    )
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for the block."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 class OnPostgres(StoreHarness):
     """A table for each namespace, in a database of the run's own."""
 
@@ -31,9 +51,7 @@ class OnPostgres(StoreHarness):
     def _database(self, postgres_url: str) -> None:
         self.url = postgres_url
         self.tables: dict[str, str] = {}
-        self.engine = create_async_engine(
-            postgres_url.replace("postgresql:", "postgresql+asyncpg:"), poolclass=NullPool
-        )
+        self.engine = engine_of(postgres_url)
 
     async def make_store(self, namespace: str, clock: Clock | None) -> PostgresStore:
         return PostgresStore(self.engine, table=self.table(namespace), clock=clock)
@@ -51,16 +69,8 @@ class OnPostgres(StoreHarness):
         _free.append(table)
 
     async def execute(self, statement: str, *arguments: Any) -> None:
-        async with self.connection() as connection:
+        async with connected(self.url) as connection:
             await connection.execute(statement, *arguments)
-
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        connection = await asyncpg.connect(self.url)
-        try:
-            yield connection
-        finally:
-            await connection.close()
 
 
 class TestPostgresStore(OnPostgres, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite):
@@ -77,40 +87,54 @@ class TestPostgresStore(OnPostgres, ClaimingAheadCases, WakeupCases, RecordCases
         await self.execute(f"UPDATE {self.table(namespace)} SET format = 99 WHERE id = $1", id)
 
 
-class TestWithinAsyncpg(OnPostgres, TransactionCases):
-    """In a transaction on a connection of asyncpg."""
+class WithinCases(OnPostgres, TransactionCases):
+    """In a transaction of a kind, in the store's database or in the one that every server has."""
+
+    @abstractmethod
+    def within(self, url: str) -> AbstractAsyncContextManager[Any]:
+        """A transaction in the database of a URL."""
+
+    def transaction(self, namespace: str) -> AbstractAsyncContextManager[Any]:
+        return self.within(self.url)
+
+    def transaction_elsewhere(self) -> AbstractAsyncContextManager[Any]:
+        return self.within(with_database(self.url, "postgres"))
+
+
+class TestWithinAsyncpg(WithinCases):
+    """On a connection of asyncpg."""
 
     @contextlib.asynccontextmanager
-    async def transaction(self, namespace: str) -> AsyncIterator[Any]:
-        async with self.connection() as connection, connection.transaction():
+    async def within(self, url: str) -> AsyncIterator[Any]:
+        async with connected(url) as connection, connection.transaction():
             yield connection
 
 
-class TestWithinAsyncpgPool(OnPostgres, TransactionCases):
-    """In a transaction on a connection out of a pool of asyncpg."""
+class TestWithinAsyncpgPool(WithinCases):
+    """On a connection out of a pool of asyncpg."""
 
     @contextlib.asynccontextmanager
-    async def transaction(self, namespace: str) -> AsyncIterator[Any]:
-        async with asyncpg.create_pool(self.url, min_size=1, max_size=1) as pool:
+    async def within(self, url: str) -> AsyncIterator[Any]:
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
             async with pool.acquire() as connection, connection.transaction():
                 yield connection
 
 
-class TestWithinAsyncConnection(OnPostgres, TransactionCases):
-    """In a transaction on a connection of SQLAlchemy."""
+class TestWithinAsyncConnection(WithinCases):
+    """On a connection of SQLAlchemy."""
 
     @contextlib.asynccontextmanager
-    async def transaction(self, namespace: str) -> AsyncIterator[Any]:
-        async with self.engine.begin() as connection:
+    async def within(self, url: str) -> AsyncIterator[Any]:
+        async with engine_of(url).begin() as connection:
             yield connection
 
 
-class TestWithinAsyncSession(OnPostgres, TransactionCases):
+class TestWithinAsyncSession(WithinCases):
     """In a session of SQLAlchemy."""
 
     @contextlib.asynccontextmanager
-    async def transaction(self, namespace: str) -> AsyncIterator[Any]:
-        async with AsyncSession(self.engine) as session, session.begin():
+    async def within(self, url: str) -> AsyncIterator[Any]:
+        async with AsyncSession(engine_of(url)) as session, session.begin():
             yield session
 
 

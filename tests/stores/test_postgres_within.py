@@ -1,7 +1,7 @@
 """``within=`` a transaction of the caller's own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from tests.servers.postgres import database
 from tests.stores.postgres_kit import START, Place, group, ids, place
 
 import duly
@@ -34,6 +35,13 @@ async def engine(place: Place) -> AsyncIterator[AsyncEngine]:
     )
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def other_url(postgres_url: str) -> Iterator[str]:
+    """A second database of the same server."""
+    with database(postgres_url) as url:
+        yield url
 
 
 class TestWhatIsStored:
@@ -200,6 +208,12 @@ class TestRefused:
         with pytest.raises(InvalidArgument, match="AsyncSession or AsyncConnection"):
             await store.put([group("a")], within=within)
 
+    async def test_what_else_there_is_to_do(self, store: PostgresStore, place: Place) -> None:
+        told = f"this object: it takes an .*, or .*; .* the SQL function public.{place.table}_schedule$"
+        async with duly.Client(store) as client:
+            with pytest.raises(InvalidArgument, match=told):
+                await client.schedule(Message("event", scheduled_at=START), within=object())
+
     async def test_a_closed_one(self, store: PostgresStore, place: Place) -> None:
         async with place.connection() as connection:
             pass
@@ -229,6 +243,20 @@ class TestRefused:
             with pytest.raises(StoreError, match="aborted"):
                 await store.put([group("a")], within=connection)
             await transaction.rollback()
+
+    async def test_another_database(
+        self, store: PostgresStore, place: Place, other_url: str
+    ) -> None:
+        """Though it has the same tables: nobody who works for this store would look there."""
+        elsewhere = Place(other_url, table=place.table)
+        async with elsewhere.opened() as other:
+            async with elsewhere.connection() as connection, connection.transaction():
+                for _ in range(2):
+                    with pytest.raises(InvalidArgument, match="another database"):
+                        await store.put([group("a")], within=connection)
+                assert await other.put([group("b")], within=connection) == [None]
+            assert await ids(other) == ["b"]
+        assert await ids(store) == []
 
     async def test_a_database_without_the_tables(self, place: Place, postgres_url: str) -> None:
         other = Place(postgres_url)

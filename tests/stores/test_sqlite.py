@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ class TestSQLiteStore(TransactionCases, PeekingCases, WakeupCases, RecordCases, 
         file = self.folder / namespace
         with contextlib.closing(sqlite3.connect(file)) as connection, connection:
             yield connection
+
+    def transaction_elsewhere(self) -> AbstractAsyncContextManager[sqlite3.Connection]:
+        return self.transaction("elsewhere")
 
     async def leftovers(self, namespace: str) -> Collection[str]:
         async with self.transaction(namespace) as connection:

@@ -10,11 +10,13 @@ from duly import StoreError
 from duly_postgres.connection import Connection, Executor
 from duly_postgres.connections import Connections
 from duly_postgres.connector import Connector
+from duly_postgres.database import Database
 from duly_postgres.errors import cause_of, may_be_repeated, translated
 from duly_postgres.names import Names
 from duly_postgres.notifying import Listener, Notifier
 from duly_postgres.sql_storing import NOTIFY, NOTIFY_WITHIN
 from duly_postgres.wakeups import Bell
+from duly_postgres.within import Guest
 
 __all__ = ["Desk"]
 
@@ -42,6 +44,7 @@ class Desk:
         self.place = f"{engine.url.host or 'local'}/{engine.url.database or ''}, {names}"
         self.names = names
         self._given = names
+        self._database = Database()
         self._connector = Connector(engine, self.place)
         self.callers = Connections(self._connector, _CALLERS, self.place)
         self.schedulers = Connections(self._connector, _SCHEDULERS, self.place)
@@ -66,6 +69,7 @@ class Desk:
 
         async def work(db: Connection) -> None:
             self.names = await self._located(db)
+            await self._database.find(db)
             await prepare(db, self.names)
 
         async with self._turn:
@@ -109,13 +113,14 @@ class Desk:
             await connection.close()
 
     async def within(
-        self, work: Callable[[Executor], Awaitable[tuple[T, bool]]], db: Executor
+        self, work: Callable[[Executor], Awaitable[tuple[T, bool]]], guest: Guest
     ) -> T:
         """What a caller's verb brings in the caller's transaction; it tells when it commits."""
         with translated(self.place):
-            outcome, soon = await _repeated(work, db)
+            await self._database.admit(guest)
+            outcome, soon = await _repeated(work, guest)
             if soon:
-                await db.fetch(self.names(NOTIFY_WITHIN))
+                await guest.fetch(self.names(NOTIFY_WITHIN))
         return outcome
 
     async def _notify(self) -> None:

@@ -13,7 +13,7 @@ from duly_postgres.connection import Executor
 from duly_postgres.desk import Desk
 from duly_postgres.doubts import POOLED, doubts
 from duly_postgres.names import Names
-from duly_postgres.within import NAMED, accepts, executor
+from duly_postgres.within import NAMED, accepts, guest
 
 __all__ = ["PostgresStore"]
 
@@ -34,7 +34,6 @@ class PostgresStore:
         InvalidArgument: no such engine, or a name that cannot be used.
     """
 
-    transactions = NAMED
     claims_ahead = True
 
     def __init__(
@@ -58,6 +57,12 @@ class PostgresStore:
 
     def __repr__(self) -> str:
         return f"PostgresStore({self._desk.place!s})"
+
+    @property
+    def transactions(self) -> str:
+        """What ``within`` may be, and the way for transactions of blocking code."""
+        function = self._desk.names("{schedule}").replace('"', "")
+        return f"{NAMED}; in any other transaction call the SQL function {function}"
 
     async def open(self) -> None:
         """Connect, and see that the tables are there; make them if ``auto_migrate`` is true."""
@@ -228,7 +233,7 @@ class PostgresStore:
     ) -> T:
         """What a caller's verb brings, having told schedulers if something is due soon."""
         if within is not None:
-            return await self._desk.within(work, await executor(within))
+            return await self._desk.within(work, await guest(within))
         outcome, soon = await self._desk.callers.run(work)
         if soon:
             self._desk.notifier.tell()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -11,19 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from duly import InvalidArgument
 from duly_postgres.connection import Executor, Row
 
-__all__ = ["NAMED", "accepts", "executor"]
+__all__ = ["NAMED", "Guest", "accepts", "guest"]
 
 _KINDS = (asyncpg.Connection, PoolConnectionProxy, AsyncConnection, AsyncSession)
 NAMED = "an AsyncSession or AsyncConnection of SQLAlchemy, or an asyncpg connection"
 
 
+class Guest(Executor, Protocol):
+    """Where statements run in a caller's transaction."""
+
+    @property
+    def settings(self) -> object:
+        """What the driver has one of for each connection."""
+
+
 def accepts(within: object) -> bool:
-    """Whether ``within`` is of a kind that :func:`executor` takes."""
+    """Whether ``within`` is of a kind that :func:`guest` takes."""
     return isinstance(within, (*_KINDS, async_scoped_session))
 
 
-async def executor(within: Any) -> Executor:
-    """Where statements run in the caller's transaction.
+async def guest(within: Any) -> Guest:
+    """A caller's transaction.
 
     Raises:
         InvalidArgument: no connection, one to something else, or one that is closed or in no
@@ -49,7 +57,8 @@ async def executor(within: Any) -> Executor:
             f"within is a connection by {within.dialect.name}+{within.dialect.driver}; it must be "
             "by postgresql+asyncpg"
         )
-    return _Core(within)
+    raw: Any = await within.get_raw_connection()
+    return _Core(within, raw.driver_connection.get_settings())
 
 
 class _Driver:
@@ -57,6 +66,7 @@ class _Driver:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.settings = connection.get_settings()
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Row]:
         rows: Sequence[Row] = await self._connection.fetch(
@@ -72,8 +82,9 @@ class _Driver:
 class _Core:
     """A transaction on a connection of SQLAlchemy, begun by it if there is none."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, settings: object) -> None:
         self._connection = connection
+        self.settings = settings
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Row]:
         result = await self._connection.exec_driver_sql(statement, arguments)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from duly.errors import DuplicateMessage
+from duly.errors import DuplicateMessage, InvalidArgument
 from duly.message import State
 from duly.store import (
     Bury,
@@ -151,12 +151,30 @@ class TransactionCases(StoreHarness):
         Committed when the block ends well, rolled back when it raises.
         """
 
+    @abstractmethod
+    def transaction_elsewhere(self) -> AbstractAsyncContextManager[Any]:
+        """A transaction of the same kind in another database, where no store of ours is."""
+
     async def test_what_transactions_it_accepts(self, desk: Bench) -> None:
         assert isinstance(desk.store, SupportsTransactions)
         async with self.transaction(desk.namespace) as within:
             assert desk.store.accepts(within)
         for other in (None, object(), "transaction", desk.store):
             assert not desk.store.accepts(other)
+
+    async def test_a_transaction_elsewhere_is_refused(self, desk: Bench) -> None:
+        """What were stored there, nobody would find."""
+        await desk.put("a", after=HOUR)
+        put, cancel, move = desk.store.put, desk.store.cancel, desk.store.reschedule
+        async with self.transaction_elsewhere() as within:
+            with pytest.raises(InvalidArgument):
+                await put([Group([desk.message("b")])], within=within)
+            with pytest.raises(InvalidArgument):
+                await cancel(["a"], within=within)
+            with pytest.raises(InvalidArgument):
+                await move("a", desk.start, of_state=State.SCHEDULED, within=within)
+        assert await desk.listed() == ["a"]
+        assert await desk.claim_all() == []
 
     async def test_committed_with_the_transaction(self, desk: Bench) -> None:
         await desk.put("gone", "moved", after=HOUR)
@@ -165,10 +183,8 @@ class TransactionCases(StoreHarness):
             assert list(await desk.store.put([Group([message])], within=within)) == [None]
             found = await desk.store.cancel(["gone", "unknown"], within=within)
             assert list(found) == [State.SCHEDULED, None]
-            at = desk.start + 2 * HOUR
-            moved = await desk.store.reschedule(
-                "moved", at, of_state=State.SCHEDULED, within=within
-            )
+            move, at = desk.store.reschedule, desk.start + 2 * HOUR
+            moved = await move("moved", at, of_state=State.SCHEDULED, within=within)
             assert moved is State.SCHEDULED
         assert await desk.listed() == ["a", "moved"]
         assert await desk.store.get("a") == message

@@ -1,0 +1,59 @@
+"""Which database a store is in, and whether a caller's transaction is in the same one."""
+
+from typing import Final
+
+import asyncpg
+
+from duly import InvalidArgument
+from duly_postgres.connection import Connection
+from duly_postgres.within import Guest
+
+__all__ = ["Database"]
+
+_MOST: Final = 1000  # connections that are remembered
+
+_OID: Final = "(SELECT oid FROM pg_database WHERE datname = current_database())::text"
+_WHICH: Final = f"SELECT current_database()::text AS name, {_OID} AS which"
+_WHICH_OF_WHICH_CLUSTER: Final = f"""\
+SELECT current_database()::text AS name, {_OID} || '/' || system_identifier::text AS which
+FROM pg_control_system()"""  # noqa: S608  # of constants
+"""What no other database has: its oid, and the identifier that a server shares with its replicas
+alone."""
+
+
+class Database:
+    """The database of a store: the same one whatever way leads to it."""
+
+    def __init__(self) -> None:
+        self._statement = _WHICH_OF_WHICH_CLUSTER
+        self._which = ""
+        self._known = set[object]()
+
+    async def find(self, db: Connection) -> None:
+        """Let it be the one that this connection is to."""
+        self._known.clear()
+        self._statement = _WHICH_OF_WHICH_CLUSTER
+        try:
+            (row,) = await db.fetch(self._statement)
+        except (asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError):
+            self._statement = _WHICH  # some that speak PostgreSQL know no more
+            (row,) = await db.fetch(self._statement)
+        self._which = row["which"]
+
+    async def admit(self, guest: Guest) -> None:
+        """See that a caller's transaction is in it; asked once for each connection.
+
+        Raises:
+            InvalidArgument: it is in another one, where no scheduler of this store looks.
+        """
+        if guest.settings in self._known:
+            return
+        ((name, which),) = await guest.fetch(self._statement)
+        if which != self._which:
+            raise InvalidArgument(
+                f'within is a transaction in another database ("{name}") than that of the store, '
+                "which would never find what is stored there: use a session of the store's own"
+            )
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known.add(guest.settings)
