@@ -253,6 +253,7 @@ def test_bad_settings_are_refused(arguments: dict[str, Any]) -> None:
         {"recovery": "never"},
         {"recovery": Backoff},
         {"recovery": asyncio.sleep},
+        {"recovery": lambda: None},
         {"stuck_duration": timedelta.max},
         {"max_payload": -1},
     ],
@@ -272,6 +273,21 @@ def test_what_is_no_transport_is_refused(transport: Any) -> None:
 def test_what_is_no_store_is_refused(store: Any) -> None:
     with pytest.raises(InvalidArgument, match="store must be a URL"):
         Client(store, load_plugins=False)
+
+
+def test_what_is_half_a_store_or_a_transport_hears_what_it_lacks() -> None:
+    class Half:
+        async def open(self) -> None: ...
+
+        async def claim(self) -> None: ...
+
+        async def publish(self, envelope: duly.Envelope) -> None: ...
+
+    half: Any = Half()
+    with pytest.raises(InvalidArgument, match="^Half is no transport: it lacks close$"):
+        Scheduler(MemoryStore(), half, load_plugins=False)
+    with pytest.raises(InvalidArgument, match="^Half is no store: it lacks close, put, cancel, "):
+        Client(half, load_plugins=False)
 
 
 def test_urls_are_looked_up_among_the_plugins() -> None:
@@ -412,7 +428,7 @@ async def test_a_transaction_of_the_right_kind_is_handed_on() -> None:
     await client.schedule_many(messages(2), replace=True, atomic=False, within=within)
     await client.cancel("x", within=within)
     assert within == ["put", "put", "put", "cancel"]
-    with pytest.raises(InvalidArgument, match="cannot act within a dict$"):
+    with pytest.raises(InvalidArgument, match="cannot act within this dict$"):
         await client.schedule(message(), within={})
 
 
@@ -422,7 +438,9 @@ async def test_what_it_may_be_is_told_where_the_store_knows() -> None:
         transactions = "a list"
 
     client = Client(Telling(), load_plugins=False)
-    with pytest.raises(InvalidArgument, match="Telling cannot act within a dict: it takes a list"):
+    with pytest.raises(
+        InvalidArgument, match="Telling cannot act within this dict: it takes a list"
+    ):
         await client.schedule(message(), within={})
 
 
@@ -503,6 +521,28 @@ async def test_a_store_made_from_a_url_is_closed() -> None:
     async with client:
         await client.stats()
     assert store.count("close") == 1
+
+
+def test_a_client_is_of_one_event_loop_until_it_is_closed() -> None:
+    """Calls from another one are refused before anything is stored, unless any will do."""
+
+    class Connected(MemoryStore):
+        any_loop = False
+
+    client = Client(Connected(), load_plugins=False)
+
+    with asyncio.Runner() as first:
+        first.run(client.schedule(message(id="a")))
+        with asyncio.Runner() as second:
+            for call in (client.schedule(message(id="b")), client.open(), client.close()):
+                with pytest.raises(SchedulerStateError, match="another event loop"):
+                    second.run(call)
+        assert [each.id for each in first.run(client.list())] == ["a"]
+        first.run(client.close())
+    with asyncio.Runner() as third:
+        third.run(client.open())
+        assert [each.id for each in third.run(client.list())] == ["a"]
+        third.run(client.close())
 
 
 @run_virtually

@@ -1,5 +1,6 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
+from duly import sync as sync
 from duly.client import Cancellation, Client
 from duly.errors import (
     DulyError,

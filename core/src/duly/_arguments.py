@@ -32,6 +32,11 @@ _MANY: Final = 10_000  # messages that are stored all or none
 _MANY_BYTES: Final = 64 * 1024 * 1024
 _CHUNK: Final = 500  # messages that are sent together though stored each on its own
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
+_OF_A_STORE: Final = (
+    "open", "close", "put", "cancel", "reschedule", "get", "list", "claim", "renew", "settle",
+    "stats",
+)  # fmt: skip
+_OF_A_TRANSPORT: Final = ("open", "close", "publish")
 
 
 def as_id(value: object) -> str:
@@ -144,22 +149,28 @@ def as_iterable(values: object) -> Iterable[object]:
 def as_store(value: object, plugins: Plugins) -> Store:
     """A store, of its URL or as it is."""
     store = plugins.store(value) if isinstance(value, str) else value
-    if _lacks(store, "open", "close", "put", "claim", "settle"):
-        if isinstance(value, str):
-            raise PluginError(f"the plugin for {mask(value)} made a {_named(store)}, not a store")
-        raise InvalidArgument(f"store must be a URL or a store object, not {_named(store)}")
-    return cast(Store, store)
+    lacking = _lacking(store, _OF_A_STORE)
+    if not lacking:
+        return cast(Store, store)
+    if isinstance(value, str):
+        raise PluginError(f"the plugin for {mask(value)} made a {_named(store)}, not a store")
+    if len(lacking) < len(_OF_A_STORE):
+        raise InvalidArgument(f"{_named(store)} is no store: it lacks {', '.join(lacking)}")
+    raise InvalidArgument(f"store must be a URL or a store object, not {_named(store)}")
 
 
 def as_transport(value: object, plugins: Plugins) -> Transport:
     """A transport, of its URL, as it is, or of a function that takes an envelope."""
     transport = plugins.transport(value) if isinstance(value, str) else value
-    if not _lacks(transport, "open", "close", "publish"):
+    lacking = _lacking(transport, _OF_A_TRANSPORT)
+    if not lacking:
         return cast(Transport, transport)
     if isinstance(value, str):
         raise PluginError(f"the plugin for {mask(value)} made a {_named(transport)}, no transport")
     if callable(value) and not isinstance(value, type):
         return FunctionTransport(value)
+    if "publish" not in lacking:
+        raise InvalidArgument(f"{_named(value)} is no transport: it lacks {', '.join(lacking)}")
     raise InvalidArgument(
         "transport must be a URL, a transport object or a function that takes an envelope, "
         f"not {_named(value)}"
@@ -175,11 +186,19 @@ def as_policy(value: object) -> None:
         )
     if inspect.iscoroutinefunction(value):
         raise InvalidArgument("recovery must be a plain function: it is asked, not awaited")
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        raise InvalidArgument("recovery must take one argument, the Failure") from None
+    except ValueError:
+        pass  # built in, without a signature
 
 
-def _lacks(value: object, *verbs: str) -> bool:
-    found = all(callable(getattr(value, verb, None)) for verb in verbs)
-    return not found or isinstance(value, type)
+def _lacking(value: object, verbs: Sequence[str]) -> Sequence[str]:
+    """The verbs that it does not have; a class has none."""
+    if isinstance(value, type):
+        return verbs
+    return [verb for verb in verbs if not callable(getattr(value, verb, None))]
 
 
 def _named(value: object) -> str:

@@ -21,7 +21,11 @@ def cancelled_by_itself() -> bool:
 
 
 class StoreCalls:
-    """Calls a store under a time limit. One made from a URL is ours to close, another is not."""
+    """Calls a store under a time limit. One made from a URL is ours to close, another is not.
+
+    It is used on the event loop that it was opened on, to which its connections belong, unless it
+    says that any will do.
+    """
 
     def __init__(self, store: Store, timeout: timedelta, *, ours: bool) -> None:
         self.store = store
@@ -30,6 +34,8 @@ class StoreCalls:
         self._opened = False
         self._closed = False
         self._opening = asyncio.Lock()
+        self._any_loop = getattr(type(store), "any_loop", False) is True
+        self._home: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
         """Open the store now instead of at the first call; again does nothing."""
@@ -38,10 +44,12 @@ class StoreCalls:
 
     async def close(self) -> None:
         """Close the store if it is ours; later calls are refused until it is opened again."""
+        self._see_home()
         self._closed = True
         async with self._opening:
             if self._opened:
                 self._opened = False
+                self._home = None
                 if self._ours:
                     await self.store.close()
         self._opening = asyncio.Lock()  # the next to open it may run in another event loop
@@ -54,18 +62,30 @@ class StoreCalls:
         Raises:
             StoreUnavailable: also when there was no answer within the time limit; what was asked
                 may have happened all the same.
+            SchedulerStateError: it was closed, or it is open on another event loop.
         """
-        if not self._opened:
+        if self._opened:
+            self._see_home()
+        else:
             await self._open()
         return await self._timed(method, *args, **kwargs)
 
     async def _open(self) -> None:
+        self._see_home()
         async with self._opening:
             if self._closed:
                 raise SchedulerStateError("closed: open it again before the next call")
             if not self._opened:
                 await self._timed(self.store.open)
+                self._home = None if self._any_loop else asyncio.get_running_loop()
                 self._opened = True
+
+    def _see_home(self) -> None:
+        if self._home not in (None, asyncio.get_running_loop()):
+            raise SchedulerStateError(
+                "opened on another event loop, to which its connections belong: make all calls "
+                "on one, as in a single asyncio.run(), close it there first, or make another"
+            )
 
     async def _timed(
         self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

@@ -124,20 +124,19 @@ class Changes(Lookup):
     async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
         """Schedule a dead letter again, counters at 0: due ``at``, or at once.
 
-        What has expired by then expires again: schedule a new message in its place.
-
         Raises:
             MessageNotFound: the id is unknown.
             WrongState: it is no dead letter, or a record that cannot be read.
-            InvalidArgument: ``at`` is not before ``expires_at`` of the message.
+            InvalidArgument: ``at``, or now, is not before ``expires_at`` of the message: schedule a
+                new one in its place.
         """
         message_id = as_id(message_id)
         moment = None if at is None else as_moment(at, "at")
         message = await self.get(message_id)
         if message.event_name == UNREADABLE:
             raise WrongState(f"message {message_id!r} cannot be read: it can only be purged")
-        if moment is not None and message.state is State.DEAD:
-            _check_move(message, moment)
+        if message.state is State.DEAD:
+            _check_move(message, moment or self._now())
         await self._move(message_id, moment, State.DEAD, None)
 
     async def _move(self, id: str, at: datetime | None, of_state: State, within: Any) -> None:
@@ -161,7 +160,7 @@ class Changes(Lookup):
                 f": it takes {store.transactions}" if isinstance(store, NamesTransactions) else ""
             )
             raise InvalidArgument(
-                f"{type(store).__name__} cannot act within a {type(within).__name__}{takes}"
+                f"{type(store).__name__} cannot act within this {type(within).__name__}{takes}"
             )
         return within
 

@@ -9,6 +9,7 @@ from duly._store_values import Batch, Settle
 __all__ = [
     "Answered",
     "NamesTransactions",
+    "SupportsAnyLoop",
     "SupportsClaimingAhead",
     "SupportsHealth",
     "SupportsMigration",
@@ -16,6 +17,17 @@ __all__ = [
     "SupportsTransactions",
     "SupportsWakeups",
 ]
+
+
+@runtime_checkable
+class SupportsAnyLoop(Protocol):
+    """A store that may be called on any event loop, and on several at a time.
+
+    Any other is used on the one that it was opened on. :mod:`duly.sync` needs it for ``within=``.
+    """
+
+    any_loop: bool
+    """True, of the class."""
 
 
 @runtime_checkable
@@ -81,8 +93,9 @@ class SupportsTransactions(Protocol):
 class NamesTransactions(Protocol):
     """A store that says what ``within`` may be, for the error where it is something else."""
 
-    transactions: str
-    """Such as ``"a connection of the sqlite3 module"``."""
+    @property
+    def transactions(self) -> str:
+        """Such as ``"a connection of the sqlite3 module"``."""
 
 
 @runtime_checkable

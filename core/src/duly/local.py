@@ -13,6 +13,7 @@ registered with :func:`duly.local.on` is shared by all schedulers on the URL ``l
 import asyncio
 import contextlib
 import contextvars
+import difflib
 import inspect
 from asyncio import AbstractEventLoop, Semaphore
 from collections.abc import Callable, Mapping
@@ -135,7 +136,9 @@ class LocalTransport(_Caller):
         """
         handler = self._handlers.get(envelope.event_name)
         if handler is None:
-            raise TransportError(f"no handler is registered for {envelope.event_name!r}")
+            near = difflib.get_close_matches(envelope.event_name, self._handlers, n=1)
+            hint = "".join(f"; there is one for {name!r}" for name in near)
+            raise TransportError(f"no handler is registered for {envelope.event_name!r}{hint}")
         await self._call(handler, envelope)
 
     def __repr__(self) -> str:

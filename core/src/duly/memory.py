@@ -29,6 +29,8 @@ class MemoryStore:
     host's, kept from running backwards. :class:`duly.store.Store` tells what each verb does.
     """
 
+    any_loop = True
+
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = _forward_clock() if clock is None else clock
         self._ledger = Ledger()

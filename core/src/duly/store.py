@@ -30,6 +30,7 @@ from typing import Any, Protocol
 from duly._store_abilities import (
     Answered,
     NamesTransactions,
+    SupportsAnyLoop,
     SupportsClaimingAhead,
     SupportsHealth,
     SupportsMigration,
@@ -74,6 +75,7 @@ __all__ = [
     "Settlement",
     "Stats",
     "Store",
+    "SupportsAnyLoop",
     "SupportsClaimingAhead",
     "SupportsHealth",
     "SupportsMigration",

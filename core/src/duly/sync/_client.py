@@ -219,7 +219,7 @@ def _refuse_async(transaction: object) -> None:
     name = type(transaction).__name__
     execute = getattr(transaction, "execute", None)
     if hasattr(transaction, "__aenter__") or inspect.iscoroutinefunction(execute):
-        raise Unsupported(f"a {name} belongs to an event loop: use duly.Client there")
+        raise Unsupported(f"this {name} belongs to an event loop: use duly.Client there")
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         raise SchedulerStateError("this thread runs an event loop: use duly.Client within=")

@@ -35,6 +35,7 @@ class SQLiteStore:
         InvalidArgument: the path is empty, ``:memory:``, or holds a NUL character.
     """
 
+    any_loop = True
     transactions = "a connection of the sqlite3 module"
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
@@ -183,6 +184,10 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
+    if "://" in text:
+        raise InvalidArgument(
+            f"{text!r} is a URL and no path: give it to the client or the scheduler itself"
+        )
     if text == ":memory:":
         raise InvalidArgument("SQLite in memory is not served: use memory://")
     return Path(text).absolute()  # now: the process may change its folder later
