@@ -225,6 +225,9 @@ class TestOptions:
             "shards": 3, "tls": True, "key_prefix": "shop:", "nap": timedelta(seconds=0.5),
         }  # fmt: skip
 
+    def test_bool_stands_for_boolean(self):
+        assert parse("x://h?a=false&b=yes").take_options(a=bool, b=bool) == {"a": False, "b": True}
+
     def test_an_unknown_one_is_an_error_that_lists_the_known(self):
         with pytest.raises(
             duly.InvalidArgument, match="redis://u:\\*\\*\\*@h.*'shard'.*known: key_prefix, shards"

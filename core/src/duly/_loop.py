@@ -58,7 +58,8 @@ class Loop:
         self._deadline = math.inf  # of the drain, in loop time
         self._pauses = Pauses()
         self._alarm = Alarm()
-        self._rang = False  # whether the next claim is sent to meet a due time
+        self._to_meet = False  # whether the next nap is until a claim has to be sent to be in time
+        self._rang = False  # whether such a nap has just ended in time
         self._nap_ends = math.inf  # loop time; while awake all that is stored may come too late
         self._outage_number = 0  # which one was last waited out
         self._probe: Token | None = None
@@ -149,6 +150,7 @@ class Loop:
     async def _turn(self) -> float:
         """Do what there is to do; how long to nap then, in seconds, 0 for not at all."""
         deliveries, claims = self._deliveries, self._claims
+        rang, self._rang, self._to_meet = self._rang, False, False
         if not claims.under_way:
             if self._outage.active:
                 return await self._wait_out()
@@ -157,7 +159,6 @@ class Loop:
                 if not await deliveries.settle() and self.trouble is not None:
                     await self._calls(self._calls.store.stats)  # whether it is back
                 return _LONGEST_NAP
-        rang, self._rang = self._rang, False
         batch = await claims.next()
         if rang:
             deliveries.time.learn()
@@ -168,6 +169,7 @@ class Loop:
         nap = deliveries.time.seconds_until(batch.next_due)
         if rang and not batch.claims and nap < _TOO_EARLY:
             return 0
+        self._to_meet = nap < self._longest_nap
         return min(self._longest_nap, nap)
 
     def _halted(self) -> bool:
@@ -208,7 +210,6 @@ class Loop:
 
     async def _nap(self, seconds: float) -> None:
         """Sleep until it is time, until woken, or until the store looks changed."""
-        due = seconds < self._longest_nap
         self._nap_ends = self._clock() + seconds
         store = self._calls.store
         while not self._woken.is_set():
@@ -218,7 +219,7 @@ class Loop:
             if isinstance(store, SupportsPeeking) and left > self._poll_interval:
                 if not await wait(self._woken, self._poll_interval) and await self._changed(store):
                     break
-            elif due:
+            elif self._to_meet:
                 self._rang = not await self._alarm.wait(self._woken, left)
             else:
                 await wait(self._woken, left)

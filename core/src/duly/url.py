@@ -1,16 +1,30 @@
 """Store and transport URLs: hosts, options and the masking of secrets, once for all plugins."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
 from duly.errors import InvalidArgument
 
-__all__ = ["URL", "boolean", "mask", "number", "parse", "scheme_of", "seconds"]
+__all__ = [
+    "URL",
+    "Host",
+    "as_hosts",
+    "boolean",
+    "expect",
+    "mask",
+    "number",
+    "parse",
+    "scheme_of",
+    "seconds",
+]
+
+Host: TypeAlias = tuple[str, int | None]
+"""A name or an address, and a port; None stands for the usual one."""
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _OPTION_NAME: Final = (
@@ -69,7 +83,7 @@ class URL:
     scheme: str
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
-    hosts: tuple[tuple[str, int | None], ...] = ()
+    hosts: tuple[Host, ...] = ()
     path: str = ""
     options: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     text: str = attrs.field(default="", repr=False)
@@ -79,6 +93,8 @@ class URL:
 
     def take_options(self, **known: Callable[[str], Any]) -> dict[str, Any]:
         """The options given, each converted by the function of its name.
+
+        Such as :func:`number`, :func:`seconds` and :func:`boolean`, for which ``bool`` may stand.
 
         Raises:
             InvalidArgument: an option that is not among the known, which are listed, or a value
@@ -90,7 +106,8 @@ class URL:
                 listed = ", ".join(sorted(known)) or "none"
                 raise InvalidArgument(f"{self}: unknown option {name!r}; known: {listed}")
             try:
-                taken[name] = known[name](value)
+                convert = boolean if known[name] is bool else known[name]  # bool("false") is true
+                taken[name] = convert(value)
             except ValueError as error:
                 raise InvalidArgument(f"{self}: option {name}: {error}") from None
         return taken
@@ -147,7 +164,7 @@ def parse(text: str) -> URL:
     )
 
 
-def _host(text: str, url: str) -> tuple[str, int | None]:
+def _host(text: str, url: str) -> Host:
     name, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):  # a bare IPv6 address stands in brackets
         return text.strip("[]"), None
@@ -157,6 +174,41 @@ def _host(text: str, url: str) -> tuple[str, int | None]:
             "/ ? # @ : with percent signs"
         )
     return name.strip("[]"), int(port)
+
+
+def as_hosts(values: str | Iterable[str | Host]) -> tuple[Host, ...]:
+    """Hosts that were given by hand, each a pair or a text such as ``broker-1:9092``.
+
+    Raises:
+        InvalidArgument: anything else.
+    """
+    values = [values] if isinstance(values, str) else values
+    return tuple(_given_host(each) for each in values)
+
+
+def _given_host(value: object) -> Host:
+    match value:
+        case str() if value.count(":") > 1 and not value.startswith("["):
+            return value, None  # an IPv6 address
+        case str():
+            return _host(value, value)
+        case (str(name), int() | None as port):
+            return name, port
+    raise InvalidArgument(f"a host is text, or a pair of a name and a port or None, not {value!r}")
+
+
+def expect(value: object, *kinds: type, taker: str) -> None:
+    """See that a store or transport made by hand is made of the right thing, and not of a URL.
+
+    Raises:
+        InvalidArgument: it is of another kind than those.
+    """
+    if not isinstance(value, kinds):
+        named = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidArgument(
+            f"{taker} is made of a {named}, not of a {type(value).__name__}; "
+            "a URL is given to the client or the scheduler itself"
+        )
 
 
 def boolean(text: str) -> bool:

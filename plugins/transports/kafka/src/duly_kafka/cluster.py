@@ -2,28 +2,27 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 from aiokafka.conn import create_conn
 
 from duly.errors import InvalidArgument
 from duly.tls import TLS
+from duly.url import Host, as_hosts
 
 __all__ = ["MECHANISMS", "Cluster", "address"]
 
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 """Those of SASL that need a user name and a password and nothing else."""
 
-Host: TypeAlias = tuple[str, int | None]
-
 _PORT: Final = 9092
 _OF_CONNECTIONS: Final = ("client_id", "sasl_", "security_protocol", "ssl_context")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def _some(hosts: Iterable[Host]) -> tuple[Host, ...]:
-    found = tuple(hosts)
+def _some(hosts: str | Iterable[str | Host]) -> tuple[Host, ...]:
+    found = as_hosts(hosts)
     if not found:
         raise InvalidArgument("name a broker at least, for example kafka://localhost:9092")
     return found

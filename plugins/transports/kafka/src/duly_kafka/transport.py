@@ -10,6 +10,7 @@ from aiokafka.structs import RecordMetadata
 
 from duly.errors import InvalidArgument, TransportError, TransportUnavailable
 from duly.transport import Envelope
+from duly.url import expect
 from duly_kafka.cluster import Cluster
 from duly_kafka.errors import (
     FAILURES,
@@ -64,6 +65,7 @@ class KafkaTransport:
         max_request_size: int = _LARGEST,
         timeout: timedelta = timedelta(seconds=15),
     ) -> None:
+        expect(cluster, Cluster, taker="KafkaTransport")
         if max_request_size < 1 or timeout <= timedelta(0):
             raise InvalidArgument("max_request_size and timeout have to be above 0")
         if key_from == "":

@@ -7,6 +7,7 @@ import attrs
 
 from duly.errors import InvalidArgument
 from duly.tls import TLS
+from duly.url import Host, as_hosts
 from duly_mqtt.packets import Version
 
 __all__ = ["Broker", "check_seconds", "shown"]
@@ -33,7 +34,7 @@ class Broker:
         InvalidArgument: no host, or a value that MQTT does not have.
     """
 
-    hosts: tuple[tuple[str, int | None], ...] = (("localhost", None),)
+    hosts: tuple[Host, ...] = attrs.field(default=(("localhost", None),), converter=as_hosts)
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
     client_id: str | None = None

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.transport import Envelope
+from duly.url import expect
 from duly_mqtt.broker import Broker, check_seconds
 from duly_mqtt.connection import CLOSED, Connection
 from duly_mqtt.content import properties_of, topic_template
@@ -53,6 +54,7 @@ class MqttTransport:
         expiry: timedelta | None = None,
         unmatched: Unmatched = "fail",
     ) -> None:
+        expect(broker, Broker, taker="MqttTransport")
         if qos not in (0, 1, 2):
             raise InvalidArgument(f"qos: it is 0, 1 or 2, not {qos!r}")
         if unmatched not in ("fail", "accept"):

@@ -42,7 +42,7 @@ class ServersTransport(ABC):
         timeout: timedelta = timedelta(seconds=5),
         inbox_prefix: str = "_INBOX",
     ) -> None:
-        if isinstance(servers, str) or not servers:
+        if isinstance(servers, str) or not servers or any("://" in each for each in servers):
             raise InvalidArgument("servers: a list of host:port, at least one")
         if timeout <= timedelta(0):
             raise InvalidArgument("timeout has to be above 0")

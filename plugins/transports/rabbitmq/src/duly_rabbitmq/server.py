@@ -10,6 +10,7 @@ from yarl import URL
 
 from duly.errors import InvalidArgument
 from duly.tls import TLS
+from duly.url import Host, as_hosts
 
 __all__ = ["Auth", "Server"]
 
@@ -33,7 +34,7 @@ class Server:
             without a certificate, or a heartbeat that cannot be.
     """
 
-    hosts: Sequence[tuple[str, int | None]] = (("localhost", None),)
+    hosts: Sequence[Host] = attrs.field(default=(("localhost", None),), converter=as_hosts)
     virtual_host: str = "/"
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)

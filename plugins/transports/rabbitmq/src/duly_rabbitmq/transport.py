@@ -10,6 +10,7 @@ from aio_pika.exceptions import ChannelClosed
 from duly.errors import InvalidArgument, Rejected, TransportError
 from duly.template import Template
 from duly.transport import Envelope
+from duly.url import expect
 from duly_rabbitmq.content import SHORT, fits, message_of
 from duly_rabbitmq.errors import translating
 from duly_rabbitmq.exchange import Exchange
@@ -45,6 +46,7 @@ class RabbitMQTransport:
         timeout: timedelta = timedelta(seconds=15),
         max_message_size: int | None = None,
     ) -> None:
+        expect(server, Server, taker="RabbitMQTransport")
         if timeout <= timedelta(0) or (max_message_size is not None and max_message_size < 1):
             raise InvalidArgument("timeout and max_message_size have to be above 0")
         self._exchange = exchange

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 
 from duly.errors import InvalidArgument
 from duly.tls import TLS
+from duly.url import Host, as_hosts
 
 __all__ = ["Client", "Link", "Server"]
 
@@ -44,7 +45,7 @@ class Server:
         InvalidArgument: an unknown topology, or arguments that do not belong to it.
     """
 
-    hosts: Sequence[tuple[str, int | None]]
+    hosts: Sequence[Host] = attrs.field(converter=as_hosts)
     database: int = 0
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)

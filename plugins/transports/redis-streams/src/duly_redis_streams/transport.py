@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from redis import exceptions
-from redis.asyncio import RedisCluster
+from redis.asyncio import Redis, RedisCluster
 
 from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.template import Template
 from duly.transport import Envelope
+from duly.url import expect
 from duly_redis_streams.cluster import alive
 from duly_redis_streams.errors import (
     FAILURES,
@@ -37,6 +38,7 @@ class RedisTransport(ABC):
     """
 
     def __init__(self, server: Server | Client, place: Template, connections: int) -> None:
+        expect(server, Redis, RedisCluster, Server, taker=type(self).__name__)
         if connections < 1:
             raise InvalidArgument("connections has to be above 0")
         self._server = server
