@@ -56,9 +56,7 @@ FULL = Size(30_000, [100, 500, 1000], 3, [50, 1000], 30, [0, 1_000_000],
             Load(10_000, late=300, step=0.1, idle=10, patience=60, limit=200), 150)  # fmt: skip
 
 
-def scenarios(
-    size: Size, servers: Servers, chosen: Sequence[str], folder: Path
-) -> Mapping[str, Scenario]:
+def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mapping[str, Scenario]:
     """By name, in the order of the report."""
     return {
         "drain": lambda all_: drained(all_, size.messages, size.batches, size.rounds),
@@ -70,7 +68,9 @@ def scenarios(
         "slow": lambda all_: slow(all_[0], [0.005, 0.05], 200, size.rounds),
         "hanging": lambda all_: hanging(all_[0], 5000, size.seconds),
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
-        "peers": lambda _: peers(servers, chosen, folder / "peers", size.peers),
+        "peers": lambda _: peers(
+            servers, _names(asked.peers), _names(asked.trials), asked.folder / "peers", size.peers
+        ),
         "mixed": lambda all_: mixed(all_, size.mixed),
     }
 
@@ -88,7 +88,7 @@ async def measure(asked: argparse.Namespace) -> Sequence[str]:
             except Unavailable as error:
                 notes.append(f"{name} was left out: {error}")
         notes += [f"{each.name}: {each.settings}" for each in grounds]
-        chosen = scenarios(FULL if asked.full else QUICK, servers, _names(asked.peers), folder)
+        chosen = scenarios(FULL if asked.full else QUICK, servers, asked)
         for name, scenario in chosen.items():
             if name in only or (not only and (asked.full or name not in LONG)):
                 start = time.monotonic()
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios, with commas between them")
     parser.add_argument("--stores", default=",".join(GROUNDS))
     parser.add_argument("--peers", default="", help="some of the peers, by their names")
+    parser.add_argument("--trials", default="", help="some of schedule, drain, lateness, crash")
     parser.add_argument("--folder", type=Path, default=Path("build/benchmarks"))
     asked = parser.parse_args()
     # Told to end, it ends what it started.

@@ -9,21 +9,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from benchmarks.lateness import Lateness
 from benchmarks.peers.environments import OURS, PEERS, NotInstalled, Peer, python_of, version_of
 from benchmarks.peers.team import Team
-from benchmarks.peers.trials import TRIALS, Load
+from benchmarks.peers.trials import TRIALS, Load, Trial
 from benchmarks.section import Section
 from benchmarks.servers import Servers, Unavailable
 
 __all__ = ["peers"]
 
+_FIRST: Final = "schedule"  # the trial that tells how long all others take to store their jobs
 _GOAL: Final = 5.0  # times the best of the others
 _UNKNOWN: Final = "-"
 
 
-async def peers(servers: Servers, chosen: Sequence[str], folder: Path, load: Load) -> Section:
-    """Each peer in turn, on a server that nobody else uses; all of them when none is chosen."""
+async def peers(
+    servers: Servers, chosen: Sequence[str], trials: Sequence[str], folder: Path, load: Load
+) -> Section:
+    """Each trial by each peer in turn, so that what else the machine does weighs on all of them.
+
+    Each on a server that nobody else uses; all peers and all trials when none is chosen.
+    """
     section = Section(
         "Peers",
         "Delayed jobs that do nothing but note their run, by one worker of each. Schedule: "
@@ -36,12 +44,19 @@ async def peers(servers: Servers, chosen: Sequence[str], folder: Path, load: Loa
         ["queue", "server", "how it runs", "schedule/s", "drain/s", "p50 ms", "p99 ms", "early",
          "idle/s", "not run", "twice", "recovery", "remarks"],
     )  # fmt: skip
-    for peer in (*OURS, *PEERS):
-        if chosen and peer.name not in chosen:
-            continue
-        start = time.monotonic()
-        found, remarks = await _measured(peer, servers, folder, load)
-        print(f"  {peer.name}: {time.monotonic() - start:.0f} s", flush=True)
+    entrants = [
+        await _entrant(peer, folder)
+        for peer in (*OURS, *PEERS)
+        if not chosen or peer.name in chosen
+    ]
+    for name, trial in TRIALS.items():
+        if name == _FIRST or not trials or name in trials:
+            start = time.monotonic()
+            for each in entrants:
+                await _tried(each, name, trial, servers, load)
+            print(f"  {name}: {time.monotonic() - start:.0f} s", flush=True)
+    for each in entrants:
+        peer, found, remarks = each.peer, each.found, each.remarks
         section.add(
             *_row(peer, found, remarks, load),
             peer=peer.name, server=peer.server, remarks=remarks, **found,
@@ -50,31 +65,43 @@ async def peers(servers: Servers, chosen: Sequence[str], folder: Path, load: Loa
     return section
 
 
-async def _measured(
-    peer: Peer, servers: Servers, folder: Path, load: Load
-) -> tuple[Mapping[str, Any], Sequence[str]]:
-    """What is known of a peer in the end, and why the rest is not."""
-    found: dict[str, Any] = {}
-    remarks = list[str]()
+@attrs.define
+class _Entrant:
+    """A peer, what is known of it so far, and why the rest is not; no Python, no trials."""
+
+    peer: Peer
+    python: Path | None = None
+    found: dict[str, Any] = attrs.field(factory=dict)
+    remarks: list[str] = attrs.field(factory=list)
+
+
+async def _entrant(peer: Peer, folder: Path) -> _Entrant:
+    entrant = _Entrant(peer)
     try:
         python = await python_of(peer, folder)
-        found["version"] = await version_of(peer, python)
+        entrant.found["version"] = await version_of(peer, python)
+        entrant.python = python
     except NotInstalled as error:
-        return found, [f"cannot be installed here: {error}"]
-    for name, trial in TRIALS.items():
-        try:
-            async with asyncio.timeout(load.limit), _team(peer, python, servers) as team:
-                served = partial(servers.served, peer.server)
-                found |= await trial(team, load, found.get("schedule", 0.0), served)
-        except TimeoutError:
-            remarks.append(f"{name}: not within {load.limit:g} s")
-        except RuntimeError as error:
-            remarks.append(f"{name}: {error}")
-        except Unavailable as error:
-            return found, [str(error)]
-        if "schedule" not in found:
-            break
-    return found, remarks
+        entrant.remarks.append(f"cannot be installed here: {error}")
+    return entrant
+
+
+async def _tried(entrant: _Entrant, name: str, trial: Trial, servers: Servers, load: Load) -> None:
+    """Put a peer to a trial, unless it could not even store."""
+    peer, python, found, remarks = entrant.peer, entrant.python, entrant.found, entrant.remarks
+    if python is None or (name != _FIRST and _FIRST not in found):
+        return
+    try:
+        async with asyncio.timeout(load.limit), _team(peer, python, servers) as team:
+            served = partial(servers.served, peer.server)
+            found |= await trial(team, load, found.get(_FIRST, 0.0), served)
+    except TimeoutError:
+        remarks.append(f"{name}: not within {load.limit:g} s")
+    except RuntimeError as error:
+        remarks.append(f"{name}: {error}")
+    except Unavailable as error:
+        remarks.append(str(error))
+        entrant.python = None
 
 
 @contextlib.asynccontextmanager
