@@ -30,7 +30,7 @@ SOURCES = sorted(
 # stands further up.
 LAYERS = [
     {"errors"},
-    {"moment", "url", "template", "_copying", "_texts", "_zones"},
+    {"_masking", "moment", "url", "template", "_copying", "_texts", "_zones"},
     {"tls"},
     {"recurrence", "_message_values", "message", "_logging"},
     {"record", "_store_values", "_store_abilities", "store", "transport"},

@@ -184,10 +184,11 @@ class TestParse:
 
     @pytest.mark.parametrize(
         "text",
-        ["redis://h:port", "redis://h:0", "redis://h:65536", "redis://h:-1", "redis://u:p/w@h", "redis://[::1"]
+        ["redis://h:port", "redis://h:0", "redis://h:65536", "redis://h:-1", "redis://u:p/w@h", "redis://[::1",
+         "redis://h,[::1", "redis://[::1]x", "redis://h[::1]", "redis://[]:1"]
     )  # fmt: skip
     def test_what_cannot_be_taken_apart_is_refused(self, text):
-        with pytest.raises(duly.InvalidArgument, match="percent signs"):
+        with pytest.raises(duly.InvalidArgument, match="percent signs|in brackets"):
             parse(text)
 
     @pytest.mark.parametrize("text", ["redis://h?a=1&a=2", "redis://h?a&b=1"])

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import attrs
 
+from duly._masking import mask
 from duly.errors import InvalidArgument
 
 __all__ = [
@@ -27,49 +28,9 @@ Host: TypeAlias = tuple[str, int | None]
 """A name or an address, and a port; None stands for the usual one."""
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
-_OPTION_NAME: Final = (
-    r"(?<![a-z0-9_-])[a-z0-9_-]{0,64}"
-    r"(?:password|passwd|pwd|secret|token|api_?key|access_?key|signature)[a-z0-9_]{0,64}"
+_HOST: Final = re.compile(
+    r"(?:\[(?P<address>[^\[\]]+)\]|(?P<name>[^\[\]]*?))(?::(?P<port>[^:\[\]]*))?", re.DOTALL
 )
-# Within a sentence a URL ends at a blank or a quote. One match takes all of it, with credentials
-# or without, so that no part is looked at again: the time is linear in the length of the text.
-_CREDENTIALS: Final = re.compile(
-    r"(?i)(?<![a-z0-9+.-])[a-z0-9+.-]+://(?:(?P<user>[^\s'\"<>]*)@)?[^\s'\"<>]*"
-)
-_OPTION: Final = re.compile(
-    rf"(?i){_OPTION_NAME}(?:['\"]\s*:\s*|['\"]?\s*=\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^&\s'\"#]+)"
-)
-# A text that is one URL and nothing but it may hold anything in its secrets.
-_ALL_CREDENTIALS: Final = re.compile(r"(?is)\A\s*(?:[a-z][a-z0-9+.-]*:)?//(?P<user>.*)@")
-_ALL_OPTION: Final = re.compile(rf"(?i)[?&;]{_OPTION_NAME}=(?P<value>[^&]*)")
-_IS_URL: Final = re.compile(r"(?i)\A\s*(?:[a-z][a-z0-9+.-]*:)?//")
-
-
-def mask(text: str) -> str:
-    """The text with ``***`` for the password and the secret options of every URL in it.
-
-    Where it cannot be told how far a secret goes, more is hidden, never less.
-    """
-    urls = _CREDENTIALS.finditer(text)
-    spans = [_password(match) for match in urls if match["user"] is not None]
-    spans += [match.span("value") for match in _OPTION.finditer(text)]
-    if _IS_URL.match(text):
-        spans += [_password(match) for match in _ALL_CREDENTIALS.finditer(text)]
-        spans += [match.span("value") for match in _ALL_OPTION.finditer(text)]
-    shown: list[str] = []
-    end = 0
-    for start, stop in sorted(spans):
-        if start < stop and (start > end or not shown):
-            shown += [text[end:start], "***"]
-        end = max(end, stop)
-    return "".join([*shown, text[end:]])
-
-
-def _password(match: re.Match[str]) -> tuple[int, int]:
-    start, stop = match.span("user")
-    user, _, password = match["user"].partition(":")
-    # What stands alone before the @ is a secret too, a token for example.
-    return (start + len(user) + 1, stop) if password else (start, stop)
 
 
 @attrs.frozen(kw_only=True)
@@ -141,11 +102,13 @@ def parse(text: str) -> URL:
         raise InvalidArgument(f"{shown} lacks slashes: a URL starts with {scheme}://")
     if "#" in text:  # what follows would be a fragment, and lost
         raise InvalidArgument(f"{mask(text)!r} has a fragment: write a # as %23")
+    # Taken apart here: urlsplit() knows of one host, and of late refuses brackets behind another.
+    rest, _, query = text[len(scheme) + 3 :].partition("?")
+    authority, slash, path = rest.partition("/")
+    credentials, _, location = authority.rpartition("@")
+    username, _, password = credentials.partition(":")
     try:
-        parts = urlsplit(text)
-        credentials, _, location = parts.netloc.rpartition("@")
-        username, _, password = credentials.partition(":")
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:  # its text may quote the password
         raise InvalidArgument(
             f"{mask(text)!r} is not a URL: encode what is special in its parts with percent signs"
@@ -158,22 +121,25 @@ def parse(text: str) -> URL:
         username=unquote(username) or None,
         password=unquote(password) or None,
         hosts=tuple(_host(host, text) for host in location.split(",") if host),
-        path=unquote(parts.path),
+        path=unquote(slash + path),
         options=options,
         text=text,
     )
 
 
 def _host(text: str, url: str) -> Host:
-    name, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):  # a bare IPv6 address stands in brackets
-        return text.strip("[]"), None
+    match = _HOST.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(f"{mask(url)!r}: an IPv6 address stands in brackets, as in [::1]:80")
+    name, port = match["address"] or match["name"], match["port"]
+    if port is None:
+        return name, None
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise InvalidArgument(
             f"{mask(url)!r}: a port is a number from 1 to 65535; in a user name or password encode "
             "/ ? # @ : with percent signs"
         )
-    return name.strip("[]"), int(port)
+    return name, int(port)
 
 
 def as_hosts(values: str | Iterable[str | Host]) -> tuple[Host, ...]:

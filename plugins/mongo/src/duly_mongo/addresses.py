@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote, urlencode, urlunsplit
 
 from pymongo.errors import ConfigurationError
 from pymongo.uri_parser import split_options
@@ -83,8 +83,9 @@ def store_from_url(text: str) -> MongoStore:
         for name, value in options.items()
     }
     _check(url, given)
-    parts = urlsplit(text)  # as the driver is to see it, without what is not its own
-    uri = urlunsplit((url.scheme, parts.netloc, parts.path or "/", urlencode(given), ""))
+    # As the driver is to see it, without what is not its own.
+    authority, _, path = text.partition("://")[2].partition("?")[0].partition("/")
+    uri = urlunsplit((url.scheme, authority, f"/{path}", urlencode(given), ""))
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
     return MongoStore(Made(uri, database, defaults, tls), **ours)
 
