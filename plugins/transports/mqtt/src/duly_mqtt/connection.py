@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
     def abort(self, why: str = "") -> None:
         """Hang up at once."""
         self._over(why)
-        if self._transport is not None:
+        if self._transport is not None and not self._ended.is_set():
             self._transport.abort()
 
     # --- what asyncio calls

@@ -1,6 +1,7 @@
 """What nats-py leaves behind when a connection breaks: it has no public way to end all of it."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -16,7 +17,9 @@ def abort(client: Client) -> None:
     """Cut its connection without a word to the peer, who would not listen."""
     writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
     if writer is not None:
-        writer.transport.abort()
+        # Until Python 3.11.4 asyncio fails at this where TLS was closed before.
+        with contextlib.suppress(AttributeError):
+            writer.transport.abort()
 
 
 async def end(client: Client, others: Collection[asyncio.Task[Any]]) -> None:
