@@ -287,7 +287,7 @@ async def test_a_dead_letter_is_not_replayed_beyond_its_end() -> None:
         await running.schedule(message(id="x", due=-9, expires_at=at(-1)))
         await emptied(store)
         dead = await running.get("x")
-        for moment in (at(-1), at(5), None):
+        for moment in (at(-5), at(-1), at(5), None):
             with pytest.raises(InvalidArgument, match="expires at"):
                 await running.replay("x", at=moment)
         assert await running.get("x") == dead

@@ -136,7 +136,8 @@ class Changes(Lookup):
         if message.event_name == UNREADABLE:
             raise WrongState(f"message {message_id!r} cannot be read: it can only be purged")
         if message.state is State.DEAD:
-            _check_move(message, moment or self._now())
+            now = self._now()
+            _check_move(message, now if moment is None else max(moment, now))
         await self._move(message_id, moment, State.DEAD, None)
 
     async def _move(self, id: str, at: datetime | None, of_state: State, within: Any) -> None:
