@@ -23,7 +23,7 @@ from duly.errors import (
     WrongState,
 )
 from duly.health import Health, Status
-from duly.hookspecs import Delivery, hookimpl
+from duly.hookspecs import Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
 from duly.message import Filter, Message, State
@@ -56,6 +56,7 @@ __all__ = [
     "MemoryStore",
     "Message",
     "MessageNotFound",
+    "MissedFires",
     "PartlyScheduled",
     "PluginError",
     "Rejected",

@@ -3,17 +3,18 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from duly._arguments import all_or_none, as_flag, as_message, as_number, as_store, chunks
-from duly._calls import StoreCalls
-from duly._changes import Cancellation, Changes
-from duly._intake import Intake
-from duly._plugins import Plugins
-from duly._telemetry import Telemetry
+from duly._caller.arguments import all_or_none, as_flag, as_message, as_number, as_store, chunks
+from duly._caller.calls import StoreCalls
+from duly._caller.changes import Cancellation, Changes
+from duly._caller.inquiry import Inquiry
+from duly._caller.intake import Intake
+from duly._plugins.registry import Plugins
+from duly._telemetry.telemetry import Telemetry
 from duly.errors import PartlyScheduled, StoreError
 from duly.message import Message
 from duly.moment import as_duration
@@ -28,13 +29,16 @@ class Client(Changes):
 
     ``store`` is a URL, or a store object, which is opened on first use and left open. Payloads
     may have up to ``max_payload`` bytes. A call that the store does not answer within
-    ``store_timeout`` raises StoreUnavailable. ``plugins`` are used besides the installed ones,
-    of which ``load_plugins`` loads all, none, or those named.
+    ``store_timeout`` raises StoreUnavailable. ``plugins`` are used besides the installed ones and
+    win over them; of the installed ``load_plugins`` lets all, none, or those named be imported
+    when they are needed.
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
-        PluginError: a plugin with a misspelt hook, or no plugin for the URL.
+        PluginError: a misdeclared one among ``plugins``, or no plugin serves the URL.
     """
+
+    _delivers: ClassVar[bool] = False  # whether the hooks of deliveries will be called
 
     def __init__(
         self,
@@ -49,12 +53,13 @@ class Client(Changes):
     ) -> None:
         self._max_payload = as_number(max_payload, "max_payload", at_least=0, at_most=2**30)
         timeout = as_duration(store_timeout, "store_timeout", at_least=timedelta(milliseconds=1))
-        self._plugins = Plugins(plugins, load_plugins)
+        self._plugins = Plugins(plugins, load_plugins, deliveries=self._delivers)
         ours = isinstance(store, str)
         self._calls = StoreCalls(as_store(store, self._plugins), timeout, ours=ours)
         name = mask(store) if isinstance(store, str) else type(store).__name__
         self._telemetry = Telemetry(tracer_provider, meter_provider, store=name)
-        self._intake = Intake(self._put)
+        self._intake = Intake(self._put, self._calls.patience)
+        self._inquiry = Inquiry()
 
     async def open(self) -> None:
         """Open the store now; the first call does it otherwise.
@@ -63,12 +68,18 @@ class Client(Changes):
             StoreUnavailable: it cannot be reached.
             StoreError: it cannot be used; the text says what to do.
         """
+        self._calls.allow()
         await self._calls.open()
 
     async def close(self) -> None:
         """Wait for calls under way, then close the store if it was made from a URL."""
         await self._intake.drain()
-        await self._calls.close()
+        was_open = self._calls.opened
+        try:
+            await self._calls.close()
+        finally:
+            if was_open and not self._calls.opened:
+                self._plugins.tell("duly_closed", client=self)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -86,7 +97,8 @@ class Client(Changes):
         """Store a message to be published when it is due; its id.
 
         The same id with the same ``created_at`` as the one stored is a repeat after a lost answer
-        and no error, so that calling again with the same object is always safe.
+        and no error, so that calling again with the same object is always safe: nothing changes,
+        though it was moved since. To ``replace`` a dead letter is no repeat.
 
         Raises:
             InvalidMessage: the payload exceeds ``max_payload``; nothing is stored.
@@ -166,10 +178,10 @@ class Client(Changes):
     async def _send(self, groups: Sequence[Group], within: Any) -> Sequence[Exception | None]:
         if within is None:
             return await self._intake.put(groups)
-        return await self._calls(self._calls.store.put, groups, within=self._within(within))
+        return await self._calls.put(groups, within=self._within(within))
 
     async def _put(self, groups: Sequence[Group]) -> Sequence[Exception | None]:
-        return await self._calls(self._calls.store.put, groups)
+        return await self._calls.put(groups)
 
     def _stored(self, messages: Sequence[Message]) -> None:
         if messages:

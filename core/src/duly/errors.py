@@ -25,6 +25,8 @@ A driver's own exception never comes through bare: it is the ``__cause__`` of on
 from collections.abc import Sequence
 from datetime import timedelta
 
+from duly._values.asked import as_pause
+
 __all__ = [
     "DulyError",
     "DuplicateMessage",
@@ -114,12 +116,13 @@ class StoreUnavailable(StoreError):
 class TransportError(DulyError):
     """This delivery failed and may succeed later; it counts as an attempt.
 
-    ``retry_after`` is how long the receiver asked to be left alone, None when it did not say.
+    ``retry_after`` is how long the receiver asked to be left alone, None when it did not say; it
+    may be given as a number of seconds.
     """
 
-    def __init__(self, message: str = "", retry_after: timedelta | None = None) -> None:
+    def __init__(self, message: str = "", retry_after: timedelta | float | None = None) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = as_pause(retry_after)
 
 
 class TransportUnavailable(TransportError):

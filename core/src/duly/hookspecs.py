@@ -1,26 +1,35 @@
 """The hooks: what a plugin may offer, decide or observe. All are plain functions.
 
 A plugin is a module, class or object with functions of these names marked ``@duly.hookimpl``. It
-is found by its entry point in the group ``duly``, or given to a client as ``plugins=[...]``. Each
-function may take any subset of the arguments named here.
+is found by its entry point in the group ``duly``, or given to a client as ``plugins=[...]``.
+Further entry points may tell what it offers (``duly.stores``, ``duly.transports``,
+``duly.hooks``), so that it is imported only where that is needed. Each function may take any
+subset of the arguments named here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 import attrs
 import pluggy
 
+from duly.health import Health
 from duly.message import Message
 from duly.recovery import Failure, Verdict
-from duly.store import Store
+from duly.store import Stats, Store
 from duly.transport import Transport
 
-if TYPE_CHECKING:  # a scheduler imports this module
-    from duly.scheduler import Scheduler
-
-__all__ = ["PROJECT", "Delivery", "StoreFactory", "TransportFactory", "hookimpl", "hookspec"]
+__all__ = [
+    "PROJECT",
+    "Delivery",
+    "Door",
+    "MissedFires",
+    "StoreFactory",
+    "TransportFactory",
+    "hookimpl",
+    "hookspec",
+]
 
 PROJECT: Final = "duly"
 """The name of the pluggy project and of the entry-point group."""
@@ -45,7 +54,35 @@ class Delivery:
     receipt: str | None
 
 
-# --- offering: asked once per client; the answers of all plugins are merged
+@attrs.frozen(kw_only=True)
+class MissedFires:
+    """Fires of a series that are not delivered, because they were missed.
+
+    ``message`` is the series as it was claimed; ``first`` and ``last`` are the fires that were
+    dropped, and all between them; ``count`` is their number, of a cron expression at most 100;
+    ``following`` is the fire with which the series goes on, None when it has ended.
+    """
+
+    message: Message
+    first: datetime
+    last: datetime
+    count: int
+    following: datetime | None
+
+
+class Door(Protocol):
+    """The client or scheduler that a hook is about: the object itself, with all its verbs."""
+
+    async def health(self) -> Health:
+        """How it is doing."""
+        ...
+
+    async def stats(self) -> Stats:
+        """How much its store holds."""
+        ...
+
+
+# --- offering: asked at most once per client; the answers of all plugins are merged
 
 
 @hookspec
@@ -74,12 +111,20 @@ def duly_recover(failure: Failure) -> Verdict | None:
 
 
 @hookspec
-def duly_started(scheduler: "Scheduler") -> None:
+def duly_closed(client: Door) -> None:
+    """Called when a client or scheduler that was open has closed, to give back what was taken.
+
+    It may be opened again.
+    """
+
+
+@hookspec
+def duly_started(scheduler: Door) -> None:
     """Called when a scheduler begins to run."""
 
 
 @hookspec
-def duly_stopped(scheduler: "Scheduler") -> None:
+def duly_stopped(scheduler: Door) -> None:
     """Called when a scheduler has drained and stopped."""
 
 
@@ -98,7 +143,12 @@ def duly_cancelled(message_ids: Sequence[str]) -> None:
 
 @hookspec
 def duly_claimed(messages: Sequence[Message]) -> None:
-    """Called with a batch of messages that this scheduler has just claimed."""
+    """Called with a batch of messages that this scheduler has claimed and is about to publish."""
+
+
+@hookspec
+def duly_missed(missed: Sequence[MissedFires]) -> None:
+    """Called with fires of series that were missed and dropped, as ``missed=`` of theirs says."""
 
 
 @hookspec

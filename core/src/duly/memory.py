@@ -4,6 +4,7 @@ Clients and schedulers of one process share a store by sharing the object; each 
 makes a store of its own.
 """
 
+import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -49,7 +50,7 @@ class MemoryStore:
         """Store groups of messages, each whole or not at all."""
         _refuse(within)
         with self._lock:
-            outcomes = [self._ledger.put(group) for group in groups]
+            outcomes = self._ledger.put(groups)
         self._wakeups.changed()
         return outcomes
 
@@ -90,10 +91,10 @@ class MemoryStore:
         self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
     ) -> Sequence[Message]:
         """The messages that match, by ``(scheduled_at, id)``."""
-        end = None if filter.limit is None else filter.offset + filter.limit
+        end = None if filter.limit is None else min(filter.offset + filter.limit, sys.maxsize)
         with self._lock:
             matching = self._ledger.shelf.listed(filter, from_key)
-            return tuple(islice(matching, filter.offset, end))
+            return list(islice(matching, filter.offset, end))
 
     async def claim(
         self,

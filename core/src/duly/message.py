@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from duly._copying import Copyable
-from duly._message_values import (
+from duly._values.copying import Copyable
+from duly._values.message import (
     UNREADABLE,
+    as_after,
+    as_before,
     as_created_at,
     as_event_name,
     as_expires_at,
     as_id,
+    as_limit,
+    as_name_bound,
+    as_offset,
     as_payload,
     as_recurrence,
     as_scheduled_at,
     new_id,
 )
-from duly._texts import METADATA_LIMIT, as_metadata
+from duly._values.plain import shown
+from duly._values.texts import METADATA_LIMIT, as_metadata
 from duly.errors import InvalidArgument, InvalidMessage
-from duly.moment import as_moment, from_microseconds, to_microseconds
+from duly.moment import from_microseconds, to_microseconds
 from duly.recurrence import Recurrence
 
 __all__ = [
@@ -32,10 +38,10 @@ __all__ = [
     "Filter",
     "Message",
     "State",
-    "fresh",
     "new_id",
     "restore",
     "with_changes",
+    "without_payload",
 ]
 
 _NO_MOMENT: Final = (
@@ -60,6 +66,9 @@ class State(enum.Enum):
 class Message(Copyable):
     """What is to be published, and when. One object stands for one scheduling.
 
+    What tells one from the next under the same ``id`` is ``created_at``: a copy that is to be
+    scheduled anew needs another, as ``attrs.evolve(message, created_at=None)`` gives it.
+
     ``scheduled_at`` is required unless there is a recurrence. ``id`` (1 to 255 characters, as
     ``event_name``) becomes a UUID version 7 and ``created_at`` now when left out. What is still
     waiting at ``expires_at``, later than ``scheduled_at``, is not published. Moments are aware
@@ -79,7 +88,7 @@ class Message(Copyable):
     scheduled_at: datetime = attrs.field(default=None, converter=as_scheduled_at, kw_only=True)
     id: str = attrs.field(default=None, converter=as_id, kw_only=True)
     metadata: Mapping[str, str] = attrs.field(
-        default=_NOTHING, converter=as_metadata, kw_only=True, repr=False
+        default=_NOTHING, converter=as_metadata, kw_only=True, repr=False, hash=False
     )
     recurrence: Recurrence | None = attrs.field(default=None, converter=as_recurrence, kw_only=True)
     expires_at: datetime | None = attrs.field(default=None, converter=as_expires_at, kw_only=True)
@@ -89,13 +98,21 @@ class Message(Copyable):
     state: State = attrs.field(default=State.SCHEDULED, init=False)
     next_attempt_at: datetime = attrs.field(default=None, init=False)
     last_error: str | None = attrs.field(default=None, init=False)
-    trace_context: Mapping[str, str] = attrs.field(default=_NOTHING, init=False, repr=False)
+    trace_context: Mapping[str, str] = attrs.field(
+        default=_NOTHING, init=False, repr=False, hash=False
+    )
     _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
+    _given_at: datetime | None = attrs.field(default=None, init=False, repr=False)
 
     if not TYPE_CHECKING:  # who misspells an attribute is to be told by the type checker
 
         def __getattr__(self, name: str) -> datetime:
             """One of the :data:`MOMENTS` that :func:`restore` was given as a number."""
+            if name == "payload" and "id" in self.__dict__:
+                raise InvalidMessage(
+                    f"message {self.id!r} was listed without its payload: get({self.id!r}) of a "
+                    "client brings all of it"
+                )
             if name not in MOMENTS or "_moments" not in self.__dict__:
                 text = f"{type(self).__name__!r} object has no attribute {name!r}"
                 raise AttributeError(text, name=name, obj=self)
@@ -120,11 +137,13 @@ class Message(Copyable):
 
     @property
     def delivery_id(self) -> str:
-        """The name of this occurrence, the same on every attempt to deliver it.
+        """The name of what is delivered, the same on every attempt to deliver it.
 
-        ``<id>:<created_at in microseconds>:<occurrence>``; another for every new message under
-        the same id, so that brokers and consumers may deduplicate on it. The occurrence of a
-        series that was buried keeps the one it had.
+        ``<id>:<created_at>:<fire>``, both in microseconds since 1970: the fire is the moment of
+        this occurrence in a series, 0 without a recurrence. Another for every new message under
+        the same id and for every fire, so that brokers and consumers may deduplicate on it, also
+        when a store was restored to an earlier state. A message without a recurrence keeps it
+        when it is moved or replayed, a buried occurrence when it is replayed.
         """
         if self._delivery_id is not None:
             return self._delivery_id
@@ -132,7 +151,13 @@ class Message(Copyable):
             created_at = to_microseconds(self.created_at)
         else:
             created_at = self.__dict__["_moments"][MOMENTS.index("created_at")]
-        return f"{self.id}:{created_at}:{self.occurrence_count}"
+        if self.recurrence is None:
+            return f"{self.id}:{created_at}:0"
+        if "scheduled_at" in self.__dict__:
+            fire = to_microseconds(self.scheduled_at)
+        else:
+            fire = self.__dict__["_moments"][MOMENTS.index("scheduled_at")]
+        return f"{self.id}:{created_at}:{fire}"
 
 
 def restore(fields: dict[str, Any]) -> Message:
@@ -151,60 +176,16 @@ def with_changes(message: Message, **changes: Any) -> Message:
     return restore({**message.__dict__, **changes})
 
 
-def fresh(message: Message) -> Message:
-    """The message as it is scheduled: what duly manages is as new, whatever it was before."""
-    if (
-        message.state is State.SCHEDULED
-        and not message.retry_count
-        and not message.occurrence_count
-        and message.last_error is None
-        and message._delivery_id is None  # noqa: SLF001  # it is of this module
-        and not message.trace_context
-        and message.next_attempt_at == message.scheduled_at
-    ):
-        return message
-    return with_changes(
-        message,
-        state=State.SCHEDULED,
-        retry_count=0,
-        occurrence_count=0,
-        last_error=None,
-        next_attempt_at=message.scheduled_at,
-        trace_context=_NOTHING,
-        _delivery_id=None,
-    )
-
-
-def _limit(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidArgument("limit must be a whole number from 1 to 2**63 - 1, or None for all")
-    if value == 0:
-        raise InvalidArgument("limit is 0: give a number from 1, or None for all")
-
-
-def _offset(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidArgument("offset must be a whole number from 0 to 2**63 - 1")
-
-
-def _before(value: datetime | None) -> datetime | None:
-    return None if value is None else as_moment(value, "before")
-
-
-def _after(value: datetime | None) -> datetime | None:
-    return None if value is None else as_moment(value, "after")
-
-
-def _filter_name(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is not None and not isinstance(value, str):
-        raise InvalidArgument(f"event_name must be text, not {type(value).__name__}")
+def without_payload(message: Message) -> Message:
+    """A copy that has no payload: reading it raises InvalidMessage."""
+    fields = message.__dict__.copy()
+    fields.pop("payload", None)
+    return restore(fields)
 
 
 def _state(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is not None and not isinstance(value, State):
-        raise InvalidArgument(f"state must be a duly.State, not {value!r}")
+        raise InvalidArgument(f"state must be a duly.State, as State.DEAD, not {shown(value)}")
 
 
 @attrs.frozen(kw_only=True)
@@ -218,9 +199,9 @@ class Filter:
         InvalidArgument: a naive datetime, a limit below 1, an offset below 0, a wrong type.
     """
 
-    event_name: str | None = attrs.field(default=None, validator=_filter_name)
-    before: datetime | None = attrs.field(default=None, converter=_before)
-    after: datetime | None = attrs.field(default=None, converter=_after)
+    event_name: str | None = attrs.field(default=None, converter=as_name_bound)
+    before: datetime | None = attrs.field(default=None, converter=as_before)
+    after: datetime | None = attrs.field(default=None, converter=as_after)
     state: State | None = attrs.field(default=None, validator=_state)
-    limit: int | None = attrs.field(default=None, validator=_limit)
-    offset: int = attrs.field(default=0, validator=_offset)
+    limit: int | None = attrs.field(default=None, converter=as_limit)
+    offset: int = attrs.field(default=0, converter=as_offset)

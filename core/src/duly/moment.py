@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from duly._values.plain import shown
 from duly.errors import InvalidArgument
 
 __all__ = [
@@ -42,33 +43,49 @@ def after(**timedelta_arguments: float) -> datetime:
             f"after({_shown(timedelta_arguments)}): it takes numbers of weeks, days, hours, "
             "minutes, seconds, milliseconds and microseconds"
         ) from error
-    except (OverflowError, ValueError) as error:
-        raise InvalidArgument(f"after({_shown(timedelta_arguments)}): {error}") from error
+    except Exception as error:  # whatever arithmetic with what was given raises
+        raise InvalidArgument(f"after({_shown(timedelta_arguments)}): {shown(error)}") from error
 
 
 def as_moment(value: object, name: str, error: type[InvalidArgument] = InvalidArgument) -> datetime:
     """The same moment in UTC, for checking an argument called ``name``.
 
+    One of a subclass, as pendulum's and pandas', becomes a plain datetime; what is finer than a
+    microsecond is cut off.
+
     Raises:
-        InvalidArgument: (or ``error``) not a datetime, naive, or out of range in UTC.
+        InvalidArgument: (or ``error``) not a datetime, naive, out of range in UTC, or no moment at
+            all, as pandas' NaT.
     """
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if not isinstance(value, datetime):
         raise error(f"{name} must be a datetime, not {type(value).__name__}")
-    if value.utcoffset() is None:
+    try:
+        offset = value.utcoffset()
+        wall = datetime(  # noqa: DTZ001  # the offset is taken off by hand
+            value.year, value.month, value.day,
+            value.hour, value.minute, value.second, value.microsecond,
+        )  # fmt: skip
+        moment = None if offset is None else (wall - offset).replace(tzinfo=UTC)
+    except OverflowError:
+        raise error(f"{name} is out of range in UTC: {shown(value)}") from None
+    except Exception as cause:  # of a class or a time zone of the caller's
+        raise error(f"{name} tells no moment: {shown(value)}: {shown(cause)}") from cause
+    if moment is None:
         raise error(
-            f"{name} is naive ({value.isoformat()}): give it a time zone, "
+            f"{name} is naive ({wall.isoformat()}): give it a time zone, "
             "for example datetime.now(timezone.utc)"
         )
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise error(f"{name} is out of range in UTC: {value.isoformat()}") from None
+    return moment
 
 
 def as_duration(
     value: object, name: str, *, at_least: timedelta | None = None, at_most: timedelta = _CENTURY
 ) -> timedelta:
     """The same duration, for checking an argument called ``name``; both bounds are inclusive.
+
+    One of a subclass becomes a plain timedelta.
 
     Raises:
         InvalidArgument: not a timedelta, or out of bounds.
@@ -78,6 +95,11 @@ def as_duration(
             f"{name} must be a timedelta, not {type(value).__name__}: "
             "for example timedelta(seconds=5)"
         )
+    if type(value) is not timedelta:
+        try:
+            value = timedelta(value.days, value.seconds, value.microseconds)
+        except Exception as cause:  # of a class of the caller's
+            raise InvalidArgument(f"{name} tells no duration: {shown(value)}") from cause
     if at_least is not None and value < at_least:
         raise InvalidArgument(f"{name} must be at least {at_least}, not {value}")
     if value > at_most:
@@ -100,4 +122,4 @@ def from_microseconds(microseconds: int) -> datetime:
 
 
 def _shown(arguments: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    return ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())

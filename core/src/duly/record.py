@@ -11,8 +11,11 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from duly._values.cron_text import cron_text
+from duly._values.naming import given_at, moved, occurrence, renamed, with_next_id
+from duly._values.plain import shown
 from duly.errors import InvalidArgument, StoreError
-from duly.message import UNREADABLE, Message, State, restore, with_changes
+from duly.message import UNREADABLE, Message, State, restore
 from duly.moment import FIRST, LAST, from_microseconds, to_microseconds
 from duly.recurrence import Cron, Every, Recurrence
 
@@ -22,9 +25,13 @@ __all__ = [
     "Record",
     "UnreadableRecord",
     "from_record",
+    "given_at",
+    "moved",
     "occurrence",
+    "renamed",
     "to_record",
     "unreadable",
+    "with_next_id",
 ]
 
 FORMAT: Final = 1
@@ -47,7 +54,8 @@ class Record(NamedTuple):
 
     ``metadata`` and ``trace_context`` are JSON objects as bytes, empty when there is nothing;
     ``recurrence`` is a JSON object as text. ``delivery_id`` is None unless it differs from what
-    :attr:`Message.delivery_id` would work out. State and lapses are the store's own business.
+    :attr:`Message.delivery_id` would work out, ``given_at`` unless ``created_at`` was moved: it is
+    the one that was given. State and lapses are the store's own business.
     """
 
     format: int
@@ -65,12 +73,14 @@ class Record(NamedTuple):
     last_error: str | None
     delivery_id: str | None
     trace_context: bytes
+    given_at: int | None = None
 
 
 def to_record(message: Message) -> Record:
     """The record of a message."""
     scheduled_at = to_microseconds(message.scheduled_at)
     expires_at, recurrence = message.expires_at, message.recurrence
+    given_at = message._given_at  # noqa: SLF001  # as below
     return Record(
         FORMAT,
         message.id,
@@ -87,8 +97,9 @@ def to_record(message: Message) -> Record:
         message.retry_count,
         message.occurrence_count,
         message.last_error,
-        message._delivery_id,  # noqa: SLF001  # the one place besides Message that knows it
+        message._delivery_id,  # noqa: SLF001  # a record has all that a message has
         _pack(message.trace_context),
+        None if given_at is None else to_microseconds(given_at),
     )
 
 
@@ -105,7 +116,7 @@ def from_record(record: Sequence[Any], state: State) -> Message:
         (
             version, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
             recurrence, next_attempt_at, retry_count, occurrence_count, last_error, delivery_id,
-            trace_context,
+            trace_context, given_at,
         ) = record  # fmt: skip
         if version != FORMAT:
             raise _unknown(version)
@@ -122,7 +133,7 @@ def from_record(record: Sequence[Any], state: State) -> Message:
             raise UnreadableRecord("a field of the record is of the wrong type")
         for moment in moments:
             if type(moment) is not int or not FIRST <= moment <= LAST:
-                raise UnreadableRecord(f"record cannot be read: no moment is {moment!r:.50}")
+                raise UnreadableRecord(f"record cannot be read: no moment is {shown(moment)}")
         return restore(
             {
                 "event_name": event_name,
@@ -138,6 +149,7 @@ def from_record(record: Sequence[Any], state: State) -> Message:
                 "last_error": last_error,
                 "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
                 "_delivery_id": delivery_id,
+                "_given_at": None if given_at is None else from_microseconds(given_at),
             }
         )
     except (TypeError, ValueError, OverflowError, KeyError, RecursionError) as error:
@@ -165,15 +177,8 @@ def unreadable(id: str, raw: bytes, reason: str, *, state: State = State.DEAD) -
             "last_error": reason[:1024],
             "trace_context": _NOTHING,
             "_delivery_id": None,
+            "_given_at": None,
         }
-    )
-
-
-def occurrence(message: Message, reason: str) -> Message:
-    """The dead letter that a buried occurrence of a series becomes: a message of its own."""
-    name = message.delivery_id
-    return with_changes(
-        message, id=name, _delivery_id=name, recurrence=None, state=State.DEAD, last_error=reason
     )
 
 
@@ -184,10 +189,10 @@ def _version(record: object) -> object:
 def _unknown(version: object, reason: str | None = None) -> UnreadableRecord:
     if type(version) is int and version > FORMAT:
         return NewerRecord(
-            f"record format {version} is newer than {FORMAT}, the newest this duly reads: "
+            f"record format {shown(version)} is newer than {FORMAT}, the newest this duly reads: "
             "upgrade this host"
         )
-    return UnreadableRecord(reason or f"record format {version!r:.50} is unknown")
+    return UnreadableRecord(reason or f"record format {shown(version)} is unknown")
 
 
 def _pack(texts: Mapping[str, str]) -> bytes:
@@ -235,6 +240,7 @@ def _recurrence(text: str) -> Recurrence:
     try:
         if "every" in fields:
             return Every(timedelta(microseconds=fields["every"]), **shared)
-        return Cron(fields["cron"], timezone=fields["timezone"], **shared)
+        expression = cron_text(fields["cron"], kept=True)
+        return Cron(expression, timezone=fields["timezone"], **shared)
     except InvalidArgument as error:
         raise UnreadableRecord(f"recurrence cannot be read: {error}") from error

@@ -3,10 +3,13 @@
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
+from duly._values.asked import as_pause
+from duly._values.plain import real, shown, whole
+from duly._values.wording import worded
 from duly.errors import Expired, InvalidArgument, Rejected
 from duly.message import Message
 from duly.moment import as_duration
@@ -49,11 +52,22 @@ class Retry:
     after: timedelta = attrs.field(default=timedelta(0), converter=_after)
 
 
+def _reason(value: object) -> str:
+    try:
+        return str.__str__(str(value))
+    except Exception as error:  # of a class of the caller's
+        raise InvalidArgument(f"a reason is text: {shown(error)}") from error
+
+
 @attrs.frozen
 class Bury:
-    """Keep it as a dead letter, with the reason as its ``last_error``."""
+    """Keep it as a dead letter, with the reason, made text, as its ``last_error``.
 
-    reason: str = attrs.field(converter=str)
+    Raises:
+        InvalidArgument: it cannot be made text.
+    """
+
+    reason: str = attrs.field(converter=_reason)
 
 
 @attrs.frozen
@@ -65,21 +79,33 @@ Verdict = Retry | Bury | Discard
 Policy = Callable[[Failure], Verdict | None]
 
 
-def _factor(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 1e9:
-        raise InvalidArgument(f"{attribute.name} must be a number from 1, not {value!r}")
+def _factor(value: float) -> float:
+    number = real(value)
+    if number is None or not 1 <= number < 1e9:
+        raise InvalidArgument(f"multiplier must be a number from 1, not {shown(value)}")
+    return number
 
 
-def _share(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidArgument(f"{attribute.name} must be a number from 0 to 1, not {value!r}")
+def _share(value: float) -> float:
+    number = real(value)
+    if number is None or not 0 <= number <= 1:
+        raise InvalidArgument(f"jitter must be a number from 0 to 1, not {shown(value)}")
+    return number
 
 
-def _count(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is None and attribute.name == "max_retries":
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidArgument(f"{attribute.name} must be a whole number from 0, not {value!r}")
+def _max_retries(value: int | None) -> int | None:
+    return None if value is None else _count(value, "max_retries")
+
+
+def _max_lapses(value: int) -> int:
+    return _count(value, "max_lapses")
+
+
+def _count(value: object, name: str) -> int:
+    number = whole(value)
+    if number is None or number < 0:
+        raise InvalidArgument(f"{name} must be a whole number from 0, not {shown(value)}")
+    return number
 
 
 def _initial(value: timedelta) -> timedelta:
@@ -95,7 +121,8 @@ class Backoff:
     """Exponential backoff, then burial: the default policy.
 
     The n-th retry (from 1) comes after ``initial * multiplier ** (n - 1)``, at most ``maximum``,
-    spread by up to ``jitter`` of it either way, but at least the receiver's ``retry_after``.
+    spread by up to ``jitter`` of it either way, but at least the ``retry_after`` of the error, a
+    timedelta or a number of seconds, whatever class the error is of.
     After ``max_retries`` retries, which are that many attempts plus one, the message is buried;
     None never gives up. Buried at once are what was :class:`~duly.errors.Rejected`, what
     :class:`~duly.errors.Expired`, and a message whose claim lapsed ``max_lapses`` times while it
@@ -107,11 +134,11 @@ class Backoff:
     """
 
     initial: timedelta = attrs.field(default=timedelta(seconds=1), converter=_initial)
-    multiplier: float = attrs.field(default=2.0, validator=_factor)
+    multiplier: float = attrs.field(default=2.0, converter=_factor)
     maximum: timedelta = attrs.field(default=timedelta(hours=1), converter=_maximum)
-    jitter: float = attrs.field(default=0.1, validator=_share)
-    max_retries: int | None = attrs.field(default=20, validator=_count)
-    max_lapses: int = attrs.field(default=3, validator=_count)
+    jitter: float = attrs.field(default=0.1, converter=_share)
+    max_retries: int | None = attrs.field(default=20, converter=_max_retries)
+    max_lapses: int = attrs.field(default=3, converter=_max_lapses)
 
     def __call__(self, failure: Failure) -> Verdict:
         """The verdict on one failure."""
@@ -123,31 +150,32 @@ class Backoff:
                 )
             return Retry()
         if isinstance(error, Expired | Rejected):
-            return Bury(_text(error))
+            return Bury(worded(error))
         if self.max_retries is not None and retries >= self.max_retries:
-            return Bury(_text(error))
+            return Bury(worded(error))
         return Retry(max(self.delay(retries), _retry_after(error), _SOONEST))
 
     def delay(self, retries: int) -> timedelta:
-        """How long to wait after so many retries (from 0), jitter included."""
+        """How long to wait after so many retries (from 0), jitter included.
+
+        Raises:
+            InvalidArgument: not a whole number from 0.
+        """
+        retries = _count(retries, "retries")
         seconds, maximum = self.initial.total_seconds(), self.maximum.total_seconds()
-        for _ in range(retries):
-            if seconds >= maximum:
-                break
-            seconds *= self.multiplier
-            if self.multiplier == 1:
-                break
+        try:
+            seconds *= float(self.multiplier) ** retries
+        except OverflowError:
+            seconds = maximum
         spread = 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311  # no secret
         return min(timedelta(seconds=min(seconds, maximum) * spread), _LATEST)
 
 
 def _retry_after(error: Exception) -> timedelta:
-    asked = getattr(error, "retry_after", None)  # of any error; a transport may have its own
-    return min(asked, _LATEST) if isinstance(asked, timedelta) else timedelta(0)
-
-
-def _text(error: Exception) -> str:
+    """How long the error asks for: of any class, as a timedelta or in seconds, or else nothing."""
     try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  # an exception that cannot be printed must not undo recovery
-        return type(error).__name__
+        return min(as_pause(getattr(error, "retry_after", None)) or timedelta(0), _LATEST)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # what an error does when it is asked must not undo recovery
+        return timedelta(0)

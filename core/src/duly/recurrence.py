@@ -1,44 +1,51 @@
 """When again: the two kinds of recurrence, anchored to the schedule, never to the delivery."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, get_args
 
 import attrs
-from cronsim import CronSim, CronSimError
 
-from duly._zones import next_change, zone
+from duly._values.cron_fires import fires
+from duly._values.cron_text import cron_text
+from duly._values.plain import shown, text_of, whole
+from duly._values.zones import zone
 from duly.errors import InvalidArgument
 from duly.moment import as_duration, as_moment
 
-__all__ = ["Cron", "Every", "Missed", "Recurrence"]
+__all__ = ["MOST_COUNTED", "Cron", "Every", "Missed", "Recurrence"]
 
 Missed = Literal["once", "all", "skip"]
 """What becomes of fires that were missed: the latest is delivered, each is, or none is."""
+
+MOST_COUNTED: Final = 100
+"""Fires of a cron expression that are counted at most, one by one."""
 
 _TICK: Final = timedelta(microseconds=1)
 _BEGIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # no clock was put before
 _ONE_SECOND: Final = timedelta(seconds=1)  # the least between two fires of a cron expression
 _ONE_MINUTE: Final = timedelta(minutes=1)
-_FIELDS: Final = (5, 6)  # of a cron expression
 _FIRST_WINDOW: Final = timedelta(minutes=2)
 
 
-def _count(_instance: object, _attribute: "attrs.Attribute[int | None]", value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
+def _count(value: int | None) -> int | None:
+    count = whole(value)
+    if value is not None and (count is None or not 1 <= count < 2**63):
         raise InvalidArgument("max_occurrences must be a whole number from 1 to 2**63 - 1, or None")
+    return count
 
 
 def _until(value: datetime | None) -> datetime | None:
     return None if value is None else as_moment(value, "until")
 
 
-def _missed(_instance: object, _attribute: "attrs.Attribute[str]", value: object) -> None:
-    if value not in get_args(Missed):
-        raise InvalidArgument(f'missed must be "once", "all" or "skip", not {value!r}')
+def _missed(value: Missed) -> Missed:
+    for each in get_args(Missed):
+        if text_of(value) == each:
+            return each  # type: ignore[no-any-return]  # one of the texts
+    raise InvalidArgument(f'missed must be "once", "all" or "skip", not {shown(value)}')
 
 
 def _grace(value: timedelta) -> timedelta:
@@ -51,12 +58,14 @@ class Recurrence(ABC):
 
     ``max_occurrences`` counts the fires that were taken up (delivered, buried, discarded), from
     1; ``until`` is the last moment that may still fire; a fire whose first claim is more than
-    ``grace`` late is missed, and ``missed`` says what becomes of those.
+    ``grace`` late is missed, and ``missed`` says what becomes of those. A ``grace`` below what a
+    claim takes (a second, and the time that the last two took to be answered) counts as that, so
+    that no series is missed for good although its scheduler runs.
     """
 
-    max_occurrences: int | None = attrs.field(default=None, validator=_count)
+    max_occurrences: int | None = attrs.field(default=None, converter=_count)
     until: datetime | None = attrs.field(default=None, converter=_until)
-    missed: Missed = attrs.field(default="once", validator=_missed)
+    missed: Missed = attrs.field(default="once", converter=_missed)
     grace: timedelta = attrs.field(default=_ONE_MINUTE, converter=_grace)
 
     @abstractmethod
@@ -66,6 +75,16 @@ class Recurrence(ABC):
     @abstractmethod
     def _next(self, moment: datetime) -> datetime | None:
         """The first fire after ``moment``, a fire itself, ``until`` aside."""
+
+    def count(self, fire: datetime, last: datetime) -> int:
+        """How many fires there are from ``fire`` to ``last``, both fires of the series.
+
+        No more than :data:`MOST_COUNTED` are counted one by one.
+        """
+        number, moment = 1, self._next(fire)
+        while moment is not None and moment <= last and number < MOST_COUNTED:
+            number, moment = number + 1, self._next(moment)
+        return number
 
     @abstractmethod
     def _last(self, fire: datetime, bound: datetime) -> datetime:
@@ -116,59 +135,48 @@ class Every(Recurrence):
         except OverflowError:
             return None
 
+    def count(self, fire: datetime, last: datetime) -> int:
+        """How many fires there are from ``fire`` to ``last``, both fires of the series."""
+        return (last - fire) // self.interval + 1
+
     def _last(self, fire: datetime, bound: datetime) -> datetime:
         return fire + (bound - fire) // self.interval * self.interval
 
 
 def _timezone(value: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidArgument(f"timezone must be an IANA name such as 'Europe/Berlin': {value!r}")
+    name = text_of(value)
+    if name is None:
+        raise InvalidArgument(
+            f"timezone must be an IANA name such as 'Europe/Berlin': {shown(value)}"
+        )
     try:
-        zone(value)
+        zone(name)
     except KeyError:
         raise InvalidArgument(
-            f"timezone {value!r} is not known: use an IANA name such as 'Europe/Berlin'"
+            f"timezone {shown(name)} is not known: use an IANA name such as 'Europe/Berlin'"
         ) from None
-    return value
-
-
-def _expression(value: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidArgument(f"a cron expression is text, not {type(value).__name__}")
-    text = " ".join(value.split())
-    try:
-        CronSim(text, datetime(2024, 1, 1, tzinfo=UTC))
-    except (CronSimError, ValueError) as error:
-        hint = (
-            "a number is out of bounds, or no such day ever comes"
-            if len(text.split()) in _FIELDS
-            else "five fields are expected, minute hour day-of-month month day-of-week (a sixth, "
-            "in front, means seconds)"
-        )
-        raise InvalidArgument(f"cron expression {value!r}: {error}; {hint}") from error
-    return text
-
-
-def _clock(moment: datetime, where: tzinfo) -> tuple[timedelta, datetime]:
-    """How far the clocks of a zone are ahead of UTC, and what they show."""
-    wall = moment.astimezone(where)
-    return wall.utcoffset() or timedelta(0), wall.replace(tzinfo=None)
+    return name
 
 
 @attrs.frozen
 class Cron(Recurrence):
     """Again whenever the clock of ``timezone`` matches a cron expression.
 
+    Five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday); a sixth, in
+    front, means seconds. ``@hourly`` to ``@yearly``, names, ``?`` and ranges that go round the end
+    (``22-2``) are taken; ``expression`` then holds the fields in numbers, so that two spellings of
+    one expression are equal.
+
     Debian's cron in all daylight-saving cases (by the library ``cronsim``): what has a fixed hour
-    and minute fires right after the gap it falls into, and once when its hour comes twice; with a
-    ``*`` or ``*/n`` for the minute or hour, or with seconds, it follows the clock on the wall
-    through both.
+    and minute, and one second if any, fires right after the gap it falls into, and once when its
+    hour comes twice; with a ``*`` or ``*/n`` for the minute or hour, or with several seconds, it
+    follows the clock on the wall through both.
 
     Raises:
         InvalidArgument: not a cron expression, an unknown time zone, or a bound of the wrong type.
     """
 
-    expression: str = attrs.field(converter=_expression, kw_only=False)
+    expression: str = attrs.field(converter=cron_text, kw_only=False)
     timezone: str = attrs.field(default="UTC", converter=_timezone)
 
     def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
@@ -179,6 +187,11 @@ class Cron(Recurrence):
 
     def _next(self, moment: datetime) -> datetime | None:
         return next(self._fires(moment), None)
+
+    def count(self, fire: datetime, last: datetime) -> int:
+        """How many fires there are from ``fire`` to ``last``, at most :data:`MOST_COUNTED`."""
+        more = itertools.takewhile(lambda each: each <= last, self._fires(fire))
+        return 1 + sum(1 for _ in itertools.islice(more, MOST_COUNTED - 1))
 
     def _last(self, fire: datetime, bound: datetime) -> datetime:
         # Looks back in windows that double, then halves what is left: however many fires were
@@ -201,39 +214,4 @@ class Cron(Recurrence):
 
     def _fires(self, moment: datetime) -> Iterator[datetime]:
         """Every match after ``moment``, in UTC, earliest first."""
-        where = zone(self.timezone)
-        minute, hour, *others = self.expression.split()
-        fixed = len(others) == 3 and not (minute.startswith("*") or hour.startswith("*"))
-        try:
-            yield from (self._fixed if fixed else self._running)(moment, where)
-        except (OverflowError, ValueError):  # beyond the year 9999
-            return
-
-    def _fixed(self, moment: datetime, where: tzinfo) -> Iterator[datetime]:
-        """Matches of fixed hours and minutes, each day's once."""
-        for match in CronSim(self.expression, moment.astimezone(where)):
-            fire = match.astimezone(UTC)
-            # In an hour that comes twice cronsim may answer with a moment before its start.
-            if fire > moment:
-                yield fire
-
-    def _running(self, moment: datetime, where: tzinfo) -> Iterator[datetime]:
-        """Matches that follow the clock on the wall wherever it is put.
-
-        Cronsim steps over some of them when the clock is put by less than an hour, so that it is
-        asked for each stretch of an even clock by itself.
-        """
-        offset, wall = _clock(moment, where)
-        while True:
-            for match in CronSim(self.expression, wall):
-                fire = (match - offset).replace(tzinfo=UTC)
-                change = next_change(where, moment, fire)
-                if change is not None:
-                    break
-                yield fire
-                moment = fire
-            else:
-                return
-            moment = change
-            offset, wall = _clock(change, where)
-            wall -= _TICK  # what the clock shows after the change may be a match itself
+        return fires(self.expression, zone(self.timezone), moment)

@@ -16,6 +16,12 @@ left in it. A message that was cancelled or replaced
 while claimed is gone from the store at once; its key merely stays known to the lease, so that
 :meth:`Store.renew` can tell the holder. Whatever the holder then says about that key is ignored.
 
+**Callers' transactions.** A transaction that is open holds up the messages that it has touched and
+nothing else, unless it locks the whole store. Claims and settles do not wait for its end: what was
+to become of a message that it holds (its outcome, its lapse) is noted, the message stays CLAIMED
+under no token, and a claim or settle after that end carries it out. If it was cancelled or replaced
+by then that is ignored; after a rollback what was delivered is gone, and nobody gets it again.
+
 **Suspects.** A message that lapsed twice (:data:`SUSPECT_LAPSES`) since it was last delivered,
 retried or replayed is a suspect and is claimed alone.
 
@@ -27,18 +33,31 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from duly._store_abilities import (
+from duly._values.abilities import (
     Answered,
     NamesTransactions,
     SupportsAnyLoop,
     SupportsClaimingAhead,
     SupportsHealth,
+    SupportsListingWithoutPayloads,
     SupportsMigration,
     SupportsPeeking,
+    SupportsTimeLimit,
     SupportsTransactions,
     SupportsWakeups,
 )
-from duly._store_values import (
+from duly._values.plans import (
+    PutPlan,
+    SettlePlan,
+    Stored,
+    as_stored,
+    buried_keys,
+    duplicate,
+    plan_put,
+    plan_settle,
+    put_back,
+)
+from duly._values.store import (
     NEWER_PAUSE,
     SUSPECT_LAPSES,
     Batch,
@@ -47,7 +66,9 @@ from duly._store_values import (
     Clock,
     Counters,
     Group,
+    HeldUp,
     Key,
+    PartlyUnavailable,
     Release,
     Reschedule,
     Settle,
@@ -55,35 +76,18 @@ from duly._store_values import (
     Stats,
     Token,
 )
+from duly._values.unhurried import unhurried
 from duly.message import Filter, Message, State
 
 __all__ = [
-    "NEWER_PAUSE",
-    "SUSPECT_LAPSES",
-    "Answered",
-    "Batch",
-    "Bury",
-    "Claim",
-    "Clock",
-    "Counters",
-    "Group",
-    "Key",
-    "NamesTransactions",
-    "Release",
-    "Reschedule",
-    "Settle",
-    "Settlement",
-    "Stats",
-    "Store",
-    "SupportsAnyLoop",
-    "SupportsClaimingAhead",
-    "SupportsHealth",
-    "SupportsMigration",
-    "SupportsPeeking",
-    "SupportsTransactions",
-    "SupportsWakeups",
-    "Token",
-]
+    "NEWER_PAUSE", "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters",
+    "Group", "HeldUp", "Key", "NamesTransactions", "PartlyUnavailable", "PutPlan", "Release",
+    "Reschedule", "Settle", "SettlePlan", "Settlement", "Stats", "Store", "Stored",
+    "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsHealth", "SupportsListingWithoutPayloads",
+    "SupportsMigration", "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions",
+    "SupportsWakeups", "Token", "as_stored", "buried_keys", "duplicate", "plan_put",
+    "plan_settle", "put_back", "unhurried",
+]  # fmt: skip
 
 
 class Store(Protocol):
@@ -97,6 +101,8 @@ class Store(Protocol):
 
     async def open(self) -> None:
         """Connect, check and, where the store does so by itself, migrate. Again does nothing.
+
+        A migration is :func:`unhurried`.
 
         Raises:
             StoreUnavailable: nobody answers.
@@ -112,19 +118,28 @@ class Store(Protocol):
         """Store groups of messages, each group whole or not at all, each on its own.
 
         One outcome for each group: None when it is stored, DuplicateMessage when one of its ids
-        is taken by a message stored earlier (whatever its state). An id whose stored message has
-        the very ``created_at`` of the new one is a repeat after a lost answer: it counts as
-        stored and nothing of it is changed, the rest of its group is stored. Ids are distinct
-        within all groups of one call.
+        is taken by a message stored earlier (whatever its state). Ids are distinct within all
+        groups of one call.
 
-        With ``replace`` nothing is a repeat: what is stored under an id makes way, removed in the
-        same step, and, if it is claimed, as by :meth:`cancel`. A replacement whose ``created_at``
-        is not later than that of what it replaces is stored with one microsecond more than that,
-        so that its delivery id is new.
+        :class:`HeldUp` when somebody else's open transaction stores, moves or removes a message of
+        that id, of which nobody knows yet what it will come to: nothing of the group is stored,
+        and it is asked for again by itself. Its neighbours do not wait for it.
+
+        An id whose stored message was given the very ``created_at`` of the new one
+        (:func:`duly.record.given_at`) is a repeat after a lost answer: it counts as stored and
+        nothing of it is changed, the rest of its group is stored. It is one too when the message
+        was moved, retried or replaced another since, or is a series that has gone on: it stays
+        where it is.
+
+        With ``replace`` what is stored under an id makes way, removed in the same step, and, if it
+        is claimed, as by :meth:`cancel`; but a repeat of what is SCHEDULED or CLAIMED is a repeat.
+        A replacement whose ``created_at`` is not later than that of what it replaces is stored
+        with one microsecond more than that, so that its delivery id is new, and the one that was
+        given is kept beside it (:func:`duly.record.renamed`).
 
         What is stored is SCHEDULED, whatever it was before: counters start at 0, ``last_error``
         at None, the due time is ``next_attempt_at``. With ``within`` all of it happens in the
-        caller's own transaction.
+        caller's own transaction. :func:`plan_put` works all this out.
 
         Raises:
             StoreUnavailable: nothing is known to be stored.
@@ -150,6 +165,10 @@ class Store(Protocol):
         It is SCHEDULED afterwards, ``scheduled_at`` and ``next_attempt_at`` are ``at``,
         ``retry_count`` and lapses 0 and ``last_error`` None; ``occurrence_count`` stays. ``at``
         None keeps ``scheduled_at`` and makes it due then. In any other state nothing is touched.
+
+        A series that moves to another moment than its ``scheduled_at`` is renamed behind itself
+        (:func:`duly.record.moved`): it may have fired at that moment already. All others keep
+        their delivery id.
         """
 
     async def get(self, id: str) -> Message | None:
@@ -161,7 +180,7 @@ class Store(Protocol):
     async def list(
         self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
     ) -> Sequence[Message]:
-        """The messages that match, by ``(scheduled_at, id)``, ids compared by code point.
+        """A list of the messages that match, by ``(scheduled_at, id)``, ids by code point.
 
         ``from_key`` starts behind that pair, whether or not it still exists. Records that cannot
         be read are listed as :func:`duly.record.unreadable` makes them, sorted by what the store
@@ -192,15 +211,26 @@ class Store(Protocol):
     ) -> Sequence[Collection[Key] | None]:
         """Let leases last ``lease`` from now; one answer each.
 
-        None: the lease is lost. Otherwise the keys that were cancelled or replaced since the
-        claim and not settled since, which the holder then no longer publishes.
+        None: the lease is lost, or nobody knows, because the part of the store that holds it does
+        not answer. Otherwise the keys that were cancelled or replaced since the claim and not
+        settled since, which the holder then no longer publishes.
         """
 
-    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool | None]:
         """Settle without a claim; one outcome each.
 
-        Each is atomic. False, and nothing touched: the token is no longer valid.
+        Each is atomic, but for what a caller's open transaction holds, which is done later. False,
+        and nothing touched: the token is no longer valid. What else becomes of what is held
+        :func:`plan_settle` works out.
+
+        None: the part of the store that holds it does not answer, and nobody knows; so it is then
+        for all that follows of the same token. It is asked for again, in the same order, about a
+        second later. When no part answers, StoreUnavailable is raised.
         """
 
     async def stats(self) -> Stats:
-        """How much there is, by counters or indexes; never by reading every message."""
+        """How much there is, by counters or indexes; never by reading every message.
+
+        Raises:
+            PartlyUnavailable: a part of the store does not answer; to health() it is there.
+        """

@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import attrs
 
-from duly._copying import Copyable
+from duly._values.copying import Copyable
+from duly._values.limits import Limits, SupportsLimits, waiting
 from duly.message import Message
 from duly.store import SupportsHealth
 
-__all__ = ["Envelope", "SupportsBatches", "SupportsHealth", "Transport", "envelope_of"]
+__all__ = [
+    "Envelope",
+    "Limits",
+    "SupportsBatches",
+    "SupportsHealth",
+    "SupportsLimits",
+    "SupportsOwnTasks",
+    "Transport",
+    "envelope_of",
+    "waiting",
+]
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -119,7 +130,7 @@ class Transport(Protocol):
         """Return once the broker has accepted, with its receipt where it gives one.
 
         Accepted means confirmed: stored as far as the broker promises. May be cancelled, and is
-        run many times side by side.
+        run many times side by side. An answer that is neither text nor None is a failed attempt.
 
         Raises:
             TransportError: this attempt failed; ``retry_after`` if the receiver asked for a pause.
@@ -130,8 +141,25 @@ class Transport(Protocol):
 
 
 @runtime_checkable
+class SupportsOwnTasks(Protocol):
+    """A transport that runs code of users, as handlers are: each publish has a task of its own.
+
+    So nothing gets from one to the next: no cancellation that comes late, no ContextVar. All other
+    publishes are made by a pool of lasting tasks, which costs less. A transport that wraps such a
+    one says it too.
+    """
+
+    own_tasks: bool
+    """True, of the class."""
+
+
+@runtime_checkable
 class SupportsBatches(Protocol):
     """A transport whose broker gains by taking many messages at once."""
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
-        """Publish many; one outcome each, in order: a receipt, None, or an exception."""
+        """Publish many; one outcome each, in order: a receipt, None, or an exception.
+
+        An outcome that is none of these is a failed attempt of its message; an answer that is no
+        sequence of so many is one of all of them.
+        """

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, unquote
 
 import attrs
 
-from duly._masking import mask
+from duly._values.masking import mask
+from duly._values.plain import shown, text_of, whole
 from duly.errors import InvalidArgument
 
 __all__ = [
@@ -28,6 +29,7 @@ Host: TypeAlias = tuple[str, int | None]
 """A name or an address, and a port; None stands for the usual one."""
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_DIGITS: Final = 9  # of a port, zeros in front included
 _HOST: Final = re.compile(
     r"(?:\[(?P<address>[^\[\]]+)\]|(?P<name>[^\[\]]*?))(?::(?P<port>[^:\[\]]*))?", re.DOTALL
 )
@@ -134,7 +136,7 @@ def _host(text: str, url: str) -> Host:
     name, port = match["address"] or match["name"], match["port"]
     if port is None:
         return name, None
-    if not port.isdecimal() or not 0 < int(port) < 65536:
+    if not port.isdecimal() or len(port) > _DIGITS or not 0 < int(port) < 65536:
         raise InvalidArgument(
             f"{mask(url)!r}: a port is a number from 1 to 65535; in a user name or password encode "
             "/ ? # @ : with percent signs"
@@ -149,18 +151,28 @@ def as_hosts(values: str | Iterable[str | Host]) -> tuple[Host, ...]:
         InvalidArgument: anything else.
     """
     values = [values] if isinstance(values, str) else values
-    return tuple(_given_host(each) for each in values)
+    try:
+        listed = list(values)
+    except Exception as error:  # it is none, or fails
+        raise InvalidArgument(f"hosts are texts or pairs, not {shown(values)}") from error
+    return tuple(_given_host(each) for each in listed)
 
 
 def _given_host(value: object) -> Host:
+    text = text_of(value)
+    if text is not None:
+        is_address = text.count(":") > 1 and not text.startswith("[")  # of IPv6
+        return (text, None) if is_address else _host(text, text)
     match value:
-        case str() if value.count(":") > 1 and not value.startswith("["):
-            return value, None  # an IPv6 address
-        case str():
-            return _host(value, value)
-        case (str(name), int() | None as port):
-            return name, port
-    raise InvalidArgument(f"a host is text, or a pair of a name and a port or None, not {value!r}")
+        case (given, None) if (name := text_of(given)) is not None:
+            return name, None
+        case (given, number) if (name := text_of(given)) is not None:
+            port = whole(number)
+            if port is not None and 0 < port < 65536:
+                return name, port
+    raise InvalidArgument(
+        f"a host is text, or a pair of a name and a port or None, not {shown(value)}"
+    )
 
 
 def expect(value: object, *kinds: type, taker: str) -> None:

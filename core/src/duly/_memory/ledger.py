@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from duly._memory.agenda import Agenda
@@ -10,13 +10,21 @@ from duly._memory.shelf import Entry, Lease, Shelf
 from duly.errors import DuplicateMessage
 from duly.message import Message, State, with_changes
 from duly.moment import from_microseconds, to_microseconds
-from duly.record import occurrence
-from duly.store import SUSPECT_LAPSES, Bury, Claim, Group, Release, Reschedule, Settle, Settlement
+from duly.record import moved, with_next_id
+from duly.store import (
+    SUSPECT_LAPSES,
+    Claim,
+    Group,
+    Reschedule,
+    Settle,
+    buried_keys,
+    plan_put,
+    plan_settle,
+    put_back,
+)
 
 __all__ = ["Ledger", "earliest", "moment_of", "place_after"]
 
-_MICROSECOND: Final = timedelta(microseconds=1)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
 _NUMBER_BITS: Final = 64
 
 
@@ -54,24 +62,14 @@ class Ledger:
         self.ends: Agenda[Lease] = Agenda()
         self._numbers = itertools.count(1)
 
-    def put(self, group: Group) -> DuplicateMessage | None:
-        """Store a group, whole or not at all."""
-        entries = self.shelf.entries
-        wanted = []
-        for message in group.messages:
-            stored = entries.get(message.id)
-            if stored is None:
-                wanted.append(message)
-            elif group.replace:
-                wanted.append(_made_newer(message, stored.message.created_at))
-            elif message.created_at != stored.message.created_at:
-                return DuplicateMessage(f"a message with the id {message.id!r} is stored already")
-        for message in wanted:
-            stored = entries.get(message.id) if group.replace else None
-            if stored is not None:
-                self.remove(stored)
-            self._add(_uncounted(message))
-        return None
+    def put(self, groups: Sequence[Group]) -> Sequence[DuplicateMessage | None]:
+        """Store groups, each whole or not at all; one outcome for each."""
+        plan = plan_put(groups, self.shelf.entries)
+        for entry in plan.replaced.values():
+            self.remove(entry)
+        for message in plan.inserts:
+            self._add(message)
+        return plan.outcomes
 
     def remove(self, entry: Entry) -> None:
         """Take out a message in any state; if it is claimed, its lease remembers the key."""
@@ -85,8 +83,7 @@ class Ledger:
     def reschedule(self, entry: Entry, at: datetime) -> None:
         """Move a message that is not claimed; it becomes another scheduling."""
         self.remove(entry)
-        moved = with_changes(entry.message, scheduled_at=at, next_attempt_at=at)
-        self._add(with_changes(moved, state=State.SCHEDULED, retry_count=0, last_error=None))
+        self._add(moved(entry.message, at))
 
     def recover(self, bound: int) -> None:
         """Put what is left in leases that end before ``bound`` back at its place."""
@@ -143,53 +140,42 @@ class Ledger:
         lease = self.lease_of(settle.token, bound)
         if lease is None:
             return False
-        if settle.only is None:
+        held = lease.held
+        plan = plan_settle(
+            settle, held, {key: held[key].message for key in buried_keys(settle, held)}
+        )
+        if plan.ends:
             del self.leases[lease.token]
             self.ends.remove(lease.place)
-            settled = lease.held
+            settled = held
         else:
-            settled = {key: lease.held.pop(key) for key in settle.only if key in lease.held}
-            lease.gone.difference_update(settle.only)
-        others = [
-            (settled.pop(key), settlement)
-            for key, settlement in settle.exceptions.items()
-            if key in settled
-        ]
-        self.shelf.discard(settled.values())
-        for entry, settlement in others:
-            self._except(entry, settlement)
+            settled = {key: held.pop(key) for key in plan.left}
+            lease.gone.difference_update(settle.only or ())
+        self.shelf.discard(settled[key] for key in plan.deleted)
+        for key, at in plan.released.items():
+            entry = settled[key]
+            self._put_back(entry, _place(at, entry.key))
+        for key, how in plan.rescheduled.items():
+            self._go_on(settled[key], how)
+        for key, reason in plan.buried.items():
+            self._bury(settled[key], reason)
+        for letter in plan.occurrences.values():
+            self._add_dead(letter)
         return True
 
-    def _except(self, entry: Entry, settlement: Settlement) -> None:
-        match settlement:
-            case Release(at):
-                self._put_back(entry, _place(at, entry.key))
-            case Reschedule():
-                self._go_on(entry, settlement)
-            case Bury(reason, following) if entry.message.recurrence is not None:
-                buried = occurrence(entry.message, reason)
-                while buried.id in self.shelf.entries:
-                    buried = with_changes(buried, id=f"{buried.id}+")
-                self.shelf.add_dead(Entry(next(self._numbers), buried))
-                if following is None:
-                    self.shelf.discard((entry,))
-                else:
-                    self._go_on(entry, following)
-            case Bury(reason):
-                self.shelf.discard((entry,))
-                buried = with_changes(entry.message, state=State.DEAD, last_error=reason)
-                self.shelf.add_dead(Entry(entry.key, buried))
+    def _add_dead(self, message: Message) -> None:
+        while message.id in self.shelf.entries:
+            message = with_next_id(message)
+        self.shelf.add_dead(Entry(next(self._numbers), message))
+
+    def _bury(self, entry: Entry, reason: str) -> None:
+        self.shelf.discard((entry,))
+        buried = with_changes(entry.message, state=State.DEAD, last_error=reason)
+        self.shelf.add_dead(Entry(entry.key, buried))
 
     def _go_on(self, entry: Entry, how: Reschedule) -> None:
         entry.lapses = 0
-        entry.message = with_changes(
-            entry.message,
-            scheduled_at=how.counters.scheduled_at,
-            next_attempt_at=how.next_attempt_at,
-            retry_count=how.counters.retry_count,
-            occurrence_count=how.counters.occurrence_count,
-            last_error=how.counters.last_error,
-        )
+        entry.message = put_back(entry.message, how)
         self._put_back(entry, _place(how.next_attempt_at, entry.key))
         self.shelf.reorder()
 
@@ -209,24 +195,3 @@ class Ledger:
 
     def _line(self, entry: Entry) -> Agenda[Entry]:
         return self.suspects if entry.lapses >= SUSPECT_LAPSES else self.ordinary
-
-
-def _uncounted(message: Message) -> Message:
-    """As it is first stored: one that was in a store before may have been counted on."""
-    if (
-        message.state is State.SCHEDULED
-        and not message.retry_count
-        and not message.occurrence_count
-        and message.last_error is None
-    ):
-        return message
-    return with_changes(
-        message, state=State.SCHEDULED, retry_count=0, occurrence_count=0, last_error=None
-    )
-
-
-def _made_newer(message: Message, replaced: datetime) -> Message:
-    """A replacement with a delivery id that the message it replaces cannot have had."""
-    if message.created_at > replaced or replaced == _LAST:
-        return message
-    return with_changes(message, created_at=replaced + _MICROSECOND, _delivery_id=None)

@@ -8,6 +8,8 @@ from operator import itemgetter
 from typing import Final
 
 from duly.message import Filter, Message, State
+from duly.moment import to_microseconds
+from duly.record import given_at
 
 __all__ = ["Entry", "Lease", "Shelf"]
 
@@ -25,6 +27,21 @@ class Entry:
         self.place = 0
         self.lapses = 0
         self.lease: Lease | None = None
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self.message.state
+
+    @property
+    def created_at(self) -> int:
+        """In microseconds."""
+        return to_microseconds(self.message.created_at)
+
+    @property
+    def given_at(self) -> int:
+        """The ``created_at`` that was given, in microseconds."""
+        return given_at(self.message)
 
 
 class Lease:

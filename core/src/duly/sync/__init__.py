@@ -15,13 +15,16 @@ with holds up no other, and nothing is shared that somebody would have to end. S
 - an object may be used from any number of threads at a time;
 - plain functions as handlers run in threads and may use the object, ``async`` ones run on its loop
   and must not: SchedulerStateError; neither must observers and recovery policies;
-- a thread that is interrupted (Ctrl-C) cancels its call and sees it end;
+- a thread that is interrupted (Ctrl-C) cancels its call and sees it end, and a signal handler may
+  use the object, wherever they come in between;
 - ``within=`` takes transactions of blocking code, such as a :class:`sqlite3.Connection`, and is
   carried out in the calling thread, to which they belong; what belongs to an event loop is
   Unsupported, and a thread that runs an event loop itself is a SchedulerStateError;
 - once closed it stays closed: SchedulerStateError;
 - after a fork, what was used before it is of no use in the child: SchedulerStateError. Make one in
   each process, or make it before the fork and use it behind;
+- threads that gevent or eventlet has put its own in the place of cannot run an event loop:
+  SchedulerStateError;
 - what is still open when the main thread ends is closed: a scheduler then waits for nothing and
   puts back what it has in hand.
 """

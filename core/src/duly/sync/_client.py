@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from duly._arguments import all_or_none, as_flag, as_iterable
+from duly._caller.arguments import all_or_none, as_flag, as_iterable
 from duly.client import Cancellation
 from duly.client import Client as AsyncClient
 from duly.errors import PartlyScheduled, SchedulerStateError, StoreError, Unsupported
@@ -28,7 +28,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ALL: Final = Filter()
+_IN_TIME: Final = timedelta(seconds=5)
 _PAGE: Final = 500  # messages that change threads together
+_PAGE_BYTES: Final = 8 * 1024 * 1024
 
 
 class Client:
@@ -36,7 +38,7 @@ class Client:
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
-        PluginError: a plugin with a misspelt hook, or no plugin for the URL.
+        PluginError: a misdeclared one among ``plugins``, or no plugin serves the URL.
     """
 
     _inner: AsyncClient
@@ -80,14 +82,18 @@ class Client:
         if not self._thread.started:
             self._thread.end()
             return
-        close = self._thread.begin(self._inner.close)
+        try:
+            close = self._thread.begin(self._inner.close)
+        except (KeyboardInterrupt, SystemExit):  # of a handler, which has ended the loop
+            self._thread.end()
+            raise
         try:
             self._thread.wait(close)
         finally:
             self._thread.end()
 
     def __enter__(self) -> Self:
-        self.open()
+        self._thread.call(self._inner.__aenter__)
         return self
 
     def __exit__(
@@ -127,14 +133,19 @@ class Client:
         cause: BaseException | None = None
         as_iterable(messages)
         left = iter(messages)
-        while not isinstance(cause, StoreError) and (some := list(islice(left, _PAGE))):
-            try:
-                stored += self._act(
-                    within, schedule, some, replace=replace, atomic=False, within=within
-                )
-            except PartlyScheduled as error:
-                stored += error.stored_ids
-                cause = cause or error.__cause__
+        try:
+            while not isinstance(cause, StoreError) and (some := list(islice(left, _PAGE))):
+                try:
+                    stored += self._act(
+                        within, schedule, some, replace=replace, atomic=False, within=within
+                    )
+                except PartlyScheduled as error:
+                    stored += error.stored_ids
+                    cause = cause or error.__cause__
+        except Exception as error:  # of what makes the messages, too
+            if not stored and cause is None:
+                raise
+            cause = cause or error
         if cause is not None:
             text = f"{len(stored)} messages are stored, others are not: {cause}"
             raise PartlyScheduled(text, stored) from cause
@@ -164,36 +175,41 @@ class Client:
         """Schedule a dead letter again, counters at 0: due ``at``, or at once."""
         self._thread.call(self._inner.replay, message_id, at=at)
 
-    def get(self, message_id: str) -> Message:
-        """The message of that id."""
-        return self._thread.call(self._inner.get, message_id)
+    def get(self, message_id: str, *, within: Any = None) -> Message:
+        """The message of that id; ``within`` a transaction, as that sees it."""
+        return self._act(within, self._inner.get, message_id, within=within)
 
-    def list(self, filter: Filter = _ALL) -> Sequence[Message]:
-        """The messages that match, by ``(scheduled_at, id)``."""
-        return self._thread.call(self._inner.list, filter)
+    def list(
+        self, filter: Filter = _ALL, *, payload: bool = True, within: Any = None
+    ) -> Sequence[Message]:
+        """A list of the messages that match, by ``(scheduled_at, id)``."""
+        return self._act(within, self._inner.list, filter, payload=payload, within=within)
 
-    def iterate(self, filter: Filter = _ALL) -> Iterator[Message]:
+    def iterate(
+        self, filter: Filter = _ALL, *, payload: bool = True, within: Any = None
+    ) -> Iterator[Message]:
         """The messages that match, a page at a time, so that any number fits into memory."""
-        messages = self._inner.iterate(filter)
+        messages = self._inner.iterate(filter, payload=payload, within=within)
 
         async def some() -> Sequence[Message]:
-            page = []
+            page, size = [], 0
             async for message in messages:
                 page.append(message)
-                if len(page) == _PAGE:
+                size += len(message.payload) if payload else 0
+                if len(page) == _PAGE or size >= _PAGE_BYTES:
                     break
             return page
 
-        while page := self._thread.call(some):
+        while page := self._act(within, some):
             yield from page
 
     def stats(self) -> Stats:
         """How many messages the store holds, and when the first of them is due."""
         return self._thread.call(self._inner.stats)
 
-    def health(self) -> Health:
-        """Whether all is well; never raises for the store's trouble, it tells of it."""
-        return self._thread.call(self._inner.health)
+    def health(self, *, timeout: timedelta = _IN_TIME) -> Health:
+        """Whether all is well, as far as was told within ``timeout``; it tells of all trouble."""
+        return self._thread.call(self._inner.health, timeout=timeout)
 
     def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
         """Bring the store's schema up to date; the statements that were, or would be, run."""

@@ -3,17 +3,18 @@
 import asyncio
 import atexit
 import contextlib
-import contextvars
 import functools
 import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from duly.errors import SchedulerStateError
+from duly.sync._call import Call, Ended
+from duly.sync._patched import refuse_patched_threads
 
-__all__ = ["Call", "GiveUp", "LoopThread"]
+__all__ = ["GiveUp", "LoopThread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,49 +24,8 @@ GiveUp = Callable[[], Coroutine[Any, Any, object]]
 _PATIENCE: Final = 3.0  # seconds that giving up may take
 
 
-class Call(Generic[T]):
-    """One call under way: begun and cancelled on the loop, waited for by any other thread."""
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], calls: "set[Call[Any]]") -> None:
-        self.ended = threading.Event()
-        self._work = work
-        self._calls = calls
-        self._context = contextvars.copy_context()  # the caller's trace goes on
-        self._task: asyncio.Task[T] | None = None
-
-    def begin(self) -> None:
-        """To be called on the loop, as is :meth:`cancel`."""
-        loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._work(), context=self._context)
-        self._task.add_done_callback(self._end)
-
-    def cancel(self) -> None:
-        """It may go on for a while, to end well, unless it is cancelled again."""
-        if self._task is not None:
-            self._task.cancel()
-        else:
-            self.never_begins()
-
-    def never_begins(self) -> None:
-        """Nothing is to be waited for."""
-        self._calls.discard(self)
-        self.ended.set()
-
-    def outcome(self) -> T:
-        """What a call that has ended returned or raised.
-
-        Raises:
-            SchedulerStateError: the loop was ended meanwhile.
-        """
-        if self._task is not None and self._task.done() and not self._task.cancelled():
-            return self._task.result()
-        raise SchedulerStateError("closed while this call was under way")
-
-    def _end(self, task: "asyncio.Task[T]") -> None:
-        if not task.cancelled():
-            task.exception()  # whether or not anybody asks for the outcome
-        self._calls.discard(self)
-        self.ended.set()
+def _nothing() -> None:
+    """Begins what has begun already."""
 
 
 class LoopThread:
@@ -78,19 +38,21 @@ class LoopThread:
 
     def __init__(self, give_up: GiveUp) -> None:
         self._give_up = give_up
-        self._lock = threading.Lock()
-        self._calls: set[Call[Any]] = set()
+        self._lock = threading.RLock()  # a signal handler may call while its thread holds it
         self._pid: int | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stop = asyncio.Event()
+        self._serving: _Serving | None = None
         self._ended = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it was told to end, or belongs to the process that this one was forked off."""
+        return self._ended or self._pid not in (None, os.getpid())
 
     @property
     def started(self) -> bool:
         """Whether a loop runs in this process and was not told to end."""
-        alive = self._loop is not None and not self._loop.is_closed()
-        return alive and self._pid == os.getpid() and not self._ended
+        serving = self._serving
+        return serving is not None and not serving.loop.is_closed() and not self.over
 
     def call(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
@@ -101,7 +63,7 @@ class LoopThread:
             SchedulerStateError: as of :meth:`begin`, or :meth:`end` was called meanwhile.
         """
         loop, call = self._prepared(function, *args, **kwargs)
-        return self._seen_through(call, functools.partial(_begin, loop, call))
+        return self._seen_through(loop, call, functools.partial(_begin, loop, call))
 
     def begin(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
@@ -120,7 +82,8 @@ class LoopThread:
 
         Interrupted again, it cancels again and leaves at once.
         """
-        return self._seen_through(call)
+        assert self._serving is not None, "a call was begun"  # noqa: S101  # for the type checker
+        return self._seen_through(self._serving.loop, call)
 
     def end(self, patience: float | None = None) -> None:
         """Cancel what is under way and end the thread; wait for so many seconds at most."""
@@ -128,9 +91,9 @@ class LoopThread:
             return  # it is the parent's
         with self._lock:
             self._ended = True
-        if self._loop is not None and self._thread is not None:
-            _end(self._loop, self._stop)
-            self._thread.join(patience)
+        if self._serving is not None:
+            self._serving.end()
+            self._serving.thread.join(patience)
 
     def leave(self) -> None:
         """Called when the interpreter exits, which nobody is to notice."""
@@ -143,66 +106,118 @@ class LoopThread:
     def _prepared(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[asyncio.AbstractEventLoop, Call[T]]:
-        loop = self._running_loop()
-        call = Call(functools.partial(function, *args, **kwargs), self._calls)
-        self._calls.add(call)
-        return loop, call
+        serving = self._started()
+        if serving.ending is not None:
+            raise serving.ending
+        call = Call(functools.partial(function, *args, **kwargs), serving.calls)
+        serving.calls.add(call)
+        return serving.loop, call
 
-    def _seen_through(self, call: Call[T], begin: Callable[[], object] | None = None) -> T:
+    def _seen_through(
+        self, loop: asyncio.AbstractEventLoop, call: Call[T], begin: Callable[[], object] = _nothing
+    ) -> T:
+        # An interruption may come at any point: before the call is begun, while it is, and while
+        # it is waited for.
         try:
-            self._wait(call, begin)
-        except BaseException:
-            self._wait(call)
-            raise
-        return call.outcome()
-
-    def _wait(self, call: Call[Any], begin: Callable[[], object] | None = None) -> None:
-        try:
-            if begin is not None:  # an interruption may come while it is being begun, too
-                begin()
+            begin()
             call.ended.wait()
         except BaseException:
-            if self._loop is not None:
-                _post(self._loop, call.cancel)
+            try:
+                _cancel(loop, call)
+                call.ended.wait()
+            except BaseException:
+                _cancel(loop, call)
+                raise
+            raise
+        try:
+            return call.outcome()
+        except SchedulerStateError:
+            if self._serving is not None and self._serving.ending is not None:
+                raise self._serving.ending from None
             raise
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def _started(self) -> "_Serving":
         if self._pid not in (None, os.getpid()):  # asked before the lock, which nobody may free
             raise SchedulerStateError(
                 "used before this process was forked off: make another in each process, or use "
                 "it only behind the fork"
             )
-        if self._thread is threading.current_thread():
+        serving = self._serving
+        if serving is not None and serving.thread is threading.current_thread():
             raise SchedulerStateError(
                 "called on its own event loop, which would wait for itself: make the handler "
                 "a plain function, or use the async duly.Client there"
             )
-        self._pid = os.getpid()
+        if serving is None:
+            refuse_patched_threads()
+            self._pid = os.getpid()
+            serving = self._start()
+        if self._ended or serving is None:
+            raise SchedulerStateError("closed: make another")
+        return serving
+
+    def _start(self) -> "_Serving | None":
         with self._lock:
-            if self._ended:
-                raise SchedulerStateError("closed: make another")
-            if self._loop is None:
-                self._loop = self._start()
-        return self._loop
+            if self._serving is None and not self._ended:
+                serving = _Serving()
+                # It knows nothing of this object, so that who drops it ends the thread.
+                weakref.finalize(self, serving.end).atexit = False
+                _all.add(self)
+                try:
+                    serving.start()
+                except BaseException:  # interrupted: the next call starts another
+                    serving.end()
+                    raise
+                if self.started:  # a signal handler in this very thread has started one meanwhile
+                    serving.end()
+                else:
+                    self._serving = serving
+            return self._serving
 
-    def _start(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.new_event_loop()
-        # The thread knows this object's parts alone, so that who drops it ends the thread.
-        parts = (loop, self._stop, self._calls)
-        self._thread = threading.Thread(target=_serve, args=parts, name="duly-sync", daemon=True)
-        self._thread.start()
-        weakref.finalize(self, _end, loop, self._stop).atexit = False
-        _started.add(self)
-        return loop
 
+class _Serving:
+    """An event loop, the thread it runs in, and the calls under way on it."""
 
-def _serve(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, calls: set[Call[Any]]) -> None:
-    try:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(stop.wait())
-    finally:  # whatever ended it, nobody waits for ever
-        for call in list(calls):
-            call.ended.set()
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        self.calls: set[Call[Any]] = set()
+        self.thread = threading.Thread(target=self._serve, name="duly-sync", daemon=True)
+        self._begun = Ended()
+        self._stop = asyncio.Event()
+        self._stopped = False
+        self.ending: BaseException | None = None
+        """What has ended the loop: a handler that asks the whole process to end."""
+
+    def start(self) -> None:
+        """Return when there is a loop."""
+        self.thread.start()
+        self._begun.wait()
+        if not hasattr(self, "loop"):
+            raise SchedulerStateError("no event loop could be started: is a limit reached?")
+
+    def end(self) -> None:
+        """Have the loop end, which cancels what is under way; also when it has not begun."""
+        self._stopped = True
+        if hasattr(self, "loop"):
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self.loop.call_soon_threadsafe(self._stop.set)
+
+    def _serve(self) -> None:
+        try:
+            with asyncio.Runner() as runner:  # made here, so that what never began leaves nothing
+                self.loop = runner.get_loop()
+                self._begun.set()
+                if not self._stopped:
+                    try:
+                        runner.run(self._stop.wait())
+                    except (KeyboardInterrupt, SystemExit) as error:
+                        if not any(call.raised(error) for call in self.calls):
+                            self.ending = error  # it goes on outwards in whoever calls next
+        finally:  # whatever ended it, nobody waits for ever
+            self._begun.set()
+            for call in list(self.calls):
+                call.ended.set()
 
 
 def _begin(loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
@@ -213,20 +228,18 @@ def _begin(loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
         raise SchedulerStateError("closed: its event loop has ended") from None
 
 
-def _end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    _post(loop, stop.set)
+def _cancel(loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
+    try:
+        loop.call_soon_threadsafe(call.cancel)
+    except RuntimeError:
+        call.never_begins()
 
 
-def _post(loop: asyncio.AbstractEventLoop, step: Callable[[], object]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop has ended already
-        loop.call_soon_threadsafe(step)
-
-
-_started: "weakref.WeakSet[LoopThread]" = weakref.WeakSet()
+_all: "weakref.WeakSet[LoopThread]" = weakref.WeakSet()
 
 
 def _leave() -> None:
-    for each in list(_started):
+    for each in list(_all):
         each.leave()
 
 

@@ -3,15 +3,16 @@
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
 from typing import Final, Self
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
+from duly._engine.programs import noting
+from duly._engine.telling import ErrorText
 from duly.errors import SchedulerStateError
-from duly.message import Message
 from duly.recovery import Policy
 from duly.scheduler import Handler
 from duly.scheduler import Scheduler as AsyncScheduler
@@ -37,20 +38,13 @@ class _Scheduler(AsyncScheduler):
         await self.stop(timedelta(0))
         await self.close()
 
-    def _stored(self, messages: Sequence[Message]) -> None:
-        # In a caller's transaction this is the caller's thread, and the engine lives in ours.
-        super(AsyncScheduler, self)._stored(messages)
-        engine, run = self._engine, self._run
-        if engine is not None and run is not None and messages:
-            run.get_loop().call_soon_threadsafe(engine.loop.expect, messages)
-
 
 class Scheduler(Client):
     """Claims messages when they are due and publishes them; :class:`duly.Scheduler` tells the rest.
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
-        PluginError: a plugin with a misspelt hook, or no plugin for a URL.
+        PluginError: a misdeclared one among ``plugins``, or no plugin serves a URL.
     """
 
     _inner: _Scheduler
@@ -64,8 +58,11 @@ class Scheduler(Client):
         batch_size: int = 100,
         stuck_duration: timedelta = timedelta(minutes=5),
         max_in_flight: int = 1000,
+        max_bytes_in_flight: int = 67_108_864,
         publish_timeout: timedelta = timedelta(seconds=30),
         recovery: Policy | None = None,
+        error_text: ErrorText | None = None,
+        wait_for_store: bool = True,
         max_payload: int = 1_048_576,
         store_timeout: timedelta = timedelta(seconds=10),
         plugins: Sequence[object] = (),
@@ -80,8 +77,11 @@ class Scheduler(Client):
             batch_size=batch_size,
             stuck_duration=stuck_duration,
             max_in_flight=max_in_flight,
+            max_bytes_in_flight=max_bytes_in_flight,
             publish_timeout=publish_timeout,
             recovery=recovery,
+            error_text=error_text,
+            wait_for_store=wait_for_store,
             max_payload=max_payload,
             store_timeout=store_timeout,
             plugins=plugins,
@@ -103,16 +103,28 @@ class Scheduler(Client):
 
         A handler that calls this waits for itself as long as ``timeout`` allows.
         """
-        self._thread.call(self._inner.stop, timeout)
+        if not self._thread.over:  # nor is there anything to stop when it is closed
+            self._thread.call(self._inner.stop, timeout)
 
     @contextmanager
     def running(self) -> Iterator[Self]:
-        """Deliver in the background of a ``with`` block; drains at its end."""
+        """Deliver in the background of a ``with`` block; drains at its end.
+
+        An error of the block's own is the one that is raised.
+        """
         block = self._inner.running()
         self._thread.call(block.__aenter__)
         try:
             yield self
-        finally:
+        except BaseException as error:
+            with noting(error):
+                self._leave(block)
+            raise
+        else:
+            self._leave(block)
+
+    def _leave(self, block: AbstractAsyncContextManager[object]) -> None:
+        if not self._thread.over:  # closed within it has ended, and in a forked process never was
             self._thread.call(block.__aexit__, None, None, None)
 
     def run(self) -> None:
@@ -131,10 +143,12 @@ class Scheduler(Client):
         def stop(*_: object) -> None:
             self._thread.begin(self._inner.stop, next(stops, timedelta(0)))
 
-        with self:
+        try:
             start = self._thread.begin(self._inner.start)
             with _signals(stop):  # not before it starts: what is not running cannot be stopped
                 self._thread.wait(start)
+        finally:
+            self.close()
 
 
 @contextmanager

@@ -23,9 +23,11 @@ _SHOWN: Final = 60  # events of a scheduling that a failure tells
 class Checker:
     """Goes through a history once."""
 
-    def __init__(self, events: Sequence[Event], behind: timedelta, ahead: timedelta) -> None:
+    def __init__(
+        self, events: Sequence[Event], behind: timedelta, ahead: timedelta, slow: timedelta
+    ) -> None:
         self._events = events
-        self._tolerance = (behind, ahead)
+        self._tolerance = (behind, ahead, slow)
         self._known: dict[str, Scheduling] = {}
         self._payloads: dict[str, str] = {}  # by scheduling
         self._dead: Counter[str] = Counter()  # by delivery id
@@ -131,6 +133,9 @@ class Checker:
         if event.what in ("begun", "accepted", "arrived"):
             if event.detail != self._payloads[event.scheduling]:
                 return f"R14: {event.detail!r} came under the delivery id of another"
+        elif event.what == "moved":  # what an earlier holder still says goes by the old name
+            self._known[event.renamed] = known
+            self._payloads[event.renamed] = self._payloads[event.scheduling]
         elif event.what == "claimed":
             self._tokens.setdefault(event.token, []).append(known)
         elif event.detail == "buried" and message is not None:

@@ -15,7 +15,7 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 class Course:
-    """What may come when of a message. Of cron expressions it reads ``*/n * * * * *`` alone."""
+    """What may come when of a message. Of cron expressions it reads the seconds alone, ``*/n``."""
 
     def __init__(self, message: Message) -> None:
         self._recurrence = message.recurrence
@@ -28,20 +28,30 @@ class Course:
         following = _following(recurrence, fire)
         return None if following is None else (occurrence + 1, following)
 
-    def instead(self, occurrence: int, fire: datetime, now: datetime) -> set[Place]:
-        """What comes instead if it is claimed for the first time only ``now``; empty: itself."""
+    def instead(
+        self, occurrence: int, fire: datetime, now: datetime, slow: timedelta
+    ) -> tuple[set[Place], bool]:
+        """What may come instead if it is claimed for the first time only ``now``; whether it must.
+
+        Two claims in turn may have taken as long as ``slow``, and a grace below that counts as
+        that, or as less.
+        """
         recurrence = self._recurrence
         if recurrence is None or recurrence.missed == "all":
-            return set()
-        latest = fire  # the last that was missed
-        following: datetime | None = fire  # the first that was not
-        while following is not None and now - following > recurrence.grace:
+            return set(), False
+        least, most = max(recurrence.grace, _SECOND), max(recurrence.grace, _SECOND + slow)
+        places = set[Place]()
+        surely = False
+        following: datetime | None = fire
+        while following is not None and now - following > least:
             latest, following = following, _following(recurrence, following)
-        if recurrence.missed == "once":
-            return set() if latest == fire else {(occurrence, latest)}
-        if following is None:
-            return {None}
-        return set() if following == fire else {(occurrence, following)}
+            last = latest if recurrence.missed == "once" else following
+            if now - latest > most:  # this one was missed, whatever claims took
+                places.clear()
+                surely = latest != fire or recurrence.missed == "skip"
+            if last != fire:
+                places.add(None if last is None else (occurrence, last))
+        return places, surely
 
 
 def _following(recurrence: Recurrence, fire: datetime) -> datetime | None:
@@ -49,7 +59,7 @@ def _following(recurrence: Recurrence, fire: datetime) -> datetime | None:
         case Every(interval=interval):
             fire += interval
         case Cron(expression=expression):
-            step = int(expression.split()[0].removeprefix("*/"))
+            step = int(expression.split()[0][len("*/") :] or 1)
             fire = fire.replace(microsecond=0) + _SECOND
             while fire.second % step:
                 fire += _SECOND

@@ -21,8 +21,8 @@ class Event:
     """Something that happened at a moment by the store's clock, by or to a process.
 
     ``scheduling`` is the name of what it is about, ``occurrence`` (from 0) and ``moment`` are the
-    occurrence and its fire, or where it was moved to. ``now`` is what the store takes the moment to
-    be, ``until`` the end of a lease, or when it is due next.
+    occurrence and its fire, or where it was moved to; ``renamed`` is its name since then. ``now``
+    is what the store takes the moment to be, ``until`` the end of a lease, or when it is due next.
     """
 
     at: datetime
@@ -38,6 +38,7 @@ class Event:
     until: datetime | None = None
     lapses: int = 0
     detail: str = ""
+    renamed: str = ""
 
     @property
     def place(self) -> Place:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from duly.message import Message, State
+from duly.record import given_at
 from duly.recovery import Failure, Verdict
 from duly.store import Batch, Bury, Clock, Group, Release, Reschedule, Settlement
 from duly.testing.checker import Checker
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 Found = Mapping[str, Message | None]
 """What is stored under ids."""
+
+
+def _is_repeat(message: Message, old: Message, *, replace: bool) -> bool:
+    return given_at(message) == given_at(old) and not (replace and old.state is State.DEAD)
 
 
 class History:
@@ -57,9 +62,13 @@ class History:
         for message in group.messages:
             old, new = before[message.id], after[message.id]
             name = name_of(message)
-            if outcome is not None or (old is not None and not group.replace):
+            repeated = old is not None and _is_repeat(message, old, replace=group.replace)
+            if outcome is not None or repeated or (old is not None and not group.replace):
                 what = "refused" if outcome is not None else "repeated"
-                self.note(what, process, scheduling=name, message=message)
+                known_as = name_of(old) if old is not None and repeated else name
+                self.note(what, process, scheduling=known_as, message=message)
+                if outcome is None and not repeated:
+                    self._note_fault(process, message.id, "R14: its id is taken: not refused")
                 if new != old:
                     self._note_fault(process, message.id, f"R14: {what}, and yet stored or changed")
                 continue
@@ -86,8 +95,10 @@ class History:
         else:
             self._note_end("too late" if found is State.CLAIMED else "cancelled", process, before)
 
-    def note_moved(self, process: str, before: Message | None, at: datetime | None) -> None:
-        """What was stored under an id was moved, or replayed."""
+    def note_moved(
+        self, process: str, before: Message | None, after: Message | None, at: datetime | None
+    ) -> None:
+        """What was stored under an id was moved, or replayed; it may have another name by that."""
         assert before is not None, "what is not there cannot be moved"
         what = "replayed" if before.state is State.DEAD else "moved"
         self.note(
@@ -97,6 +108,7 @@ class History:
             occurrence=before.occurrence_count,
             moment=before.scheduled_at if at is None else at,
             message=before,
+            renamed=name_of(before if after is None else after),
         )
 
     def note_told(self, process: str, id: str, what: str) -> None:
@@ -154,6 +166,7 @@ class History:
         occurrence, moment, due = 0, None, None
         if isinstance(went_on, Release):
             occurrence, moment = message.occurrence_count, message.scheduled_at
+            due = went_on.at
         elif isinstance(went_on, Reschedule):
             counters, due = went_on.counters, went_on.next_attempt_at
             occurrence, moment = counters.occurrence_count, counters.scheduled_at
@@ -202,14 +215,16 @@ class History:
         *,
         behind: timedelta = timedelta(0),
         ahead: timedelta = timedelta(0),
+        slow: timedelta = timedelta(0),
     ) -> None:
         """Hold all of it to the rules; ``dead`` are the dead letters in the store at the end.
 
         To be called when nothing else is left in the store. A scheduler works out the store's
         time between two of its answers: it may take it to be ``behind`` or ``ahead`` of what it
-        is, at most by so much, and judge by it whether a message has expired.
+        is, at most by so much, and judge by it whether a message has expired. Two of its claims in
+        turn take ``slow`` at most, by which it judges whether a fire was missed.
 
         Raises:
             AssertionError: a rule was broken; tells which, and what happened to the message.
         """
-        Checker(self.events, behind, ahead).check(dead)
+        Checker(self.events, behind, ahead, slow).check(dead)

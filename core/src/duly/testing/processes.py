@@ -122,7 +122,8 @@ class Process:
 
     def _decide(self, failure: Failure) -> Verdict | None:
         verdict = self._policy(failure)
-        self._history.note_decided(self.name, failure, verdict)
+        if self.alive:  # what it decides while it dies nobody hears
+            self._history.note_decided(self.name, failure, verdict)
         return verdict
 
     def _end(self) -> None:

@@ -76,8 +76,10 @@ class Restless:
         await self._put(self._message())
 
     async def _schedule_series(self) -> None:
-        message = self._message(recurrence=self._recurrence())
-        await self._put(message)
+        more: dict[str, Any] = {}
+        if self._dice.random() < 0.3:  # fires have been missed long since
+            more["scheduled_at"] = self._in(self._dice.uniform(-40, -12))
+        await self._put(self._message(recurrence=self._recurrence(), **more))
 
     async def _schedule_fleeting(self) -> None:
         due = self._in(self._dice.uniform(-0.5, 3))
@@ -161,7 +163,8 @@ class Restless:
         shared: dict[str, Any] = {
             "max_occurrences": self._dice.randint(1, 5),
             "missed": self._dice.choice(["once", "all", "skip"]),
-            "grace": timedelta(seconds=self._dice.choice([0.1, 0.3, 1.0])),
+            # What claims may take here, a short one counts as; the long one is exact.
+            "grace": timedelta(seconds=self._dice.choice([0.0, 1.0, 12.0])),
         }
         if self._dice.random() < 0.3:
             shared["until"] = self._in(self._dice.uniform(7, 10))  # later than any first fire

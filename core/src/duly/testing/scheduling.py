@@ -11,18 +11,20 @@ from duly.testing.events import Event, name_of
 __all__ = ["Scheduling"]
 
 _TAKEN_UP: Final = ("bury", "discard")
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Scheduling:
     """One message as it was stored once, and what has become of it so far.
 
-    A scheduler may believe that the store's clock is ``behind`` or ``ahead`` of what it shows.
+    The store's clock may be thought ``behind`` or ``ahead``; two claims take ``slow`` at most.
     """
 
-    def __init__(self, message: Message, behind: timedelta, ahead: timedelta) -> None:
+    def __init__(
+        self, message: Message, behind: timedelta, ahead: timedelta, slow: timedelta
+    ) -> None:
         self.name = name_of(message)
-        self._behind = behind
-        self._ahead = ahead
+        self._behind, self._ahead, self._slow = behind, ahead, slow
         self._in_flight: set[str] = set()  # the processes that are publishing it
         self._adrift: set[str] = set()  # those whose publish nobody can call back
         self._strayed: set[str] = set()  # those whose publish ended only after that
@@ -35,6 +37,7 @@ class Scheduling:
         self._holder = self._token = self._decision = ""
         self._until: datetime | None = None
         self._claimed: Place = None
+        self._due: datetime | None = None  # where it stood in line when it was claimed
         self._begun = False
         self._missed = False
         self.store(message, (message.occurrence_count, message.scheduled_at))
@@ -43,6 +46,7 @@ class Scheduling:
         """It is stored, or replayed, and waits for its time."""
         self._message = message
         self._course = Course(message)
+        self._fires: dict[str, Place] = {}  # by delivery id
         self._adrift |= self._in_flight  # what is left of an earlier life
         self._in_flight.clear()
         if self._removed and self._token:
@@ -94,11 +98,12 @@ class Scheduling:
 
     def _claim(self, event: Event) -> Iterator[str]:
         message, place = event.message, event.place
-        assert message is not None
-        assert place is not None
-        assert event.now is not None
+        assert message is not None and place is not None and event.now is not None  # noqa: PT018  # as it is for claims
         if self._removed:
             yield f"R4: claimed although {self._removed}"
+        named = self._fires.setdefault(message.delivery_id, place)
+        if message.recurrence is not None and named != place:
+            yield f"R9: {message.delivery_id} is {_told(named)} and {_told(place)}"
         if place not in self._places:
             yield self._wrong(place)
         if event.at < message.next_attempt_at:
@@ -108,10 +113,13 @@ class Scheduling:
             yield f"R7: {event.lapses} lapses, not {lapses}"
         if self._until is not None and event.at < self._until:
             yield f"R3: claimed while {self._holder} holds it until {self._until:%H:%M:%S.%f}"
-        instead = self._course.instead(*place, event.now) if self._fresh else set()
-        self._places, self._missed = {place, *instead}, bool(instead)
+        instead, self._missed = set[Place](), False
+        if self._fresh:
+            instead, self._missed = self._course.instead(*place, event.now, self._slow)
+        self._places = {place, *instead}
         self._holder, self._token, self._until = event.process, event.token, event.until
         self._claimed, self._lapses, self._fresh = place, lapses, False
+        self._due = message.next_attempt_at
         self._begun, self._decision = False, ""
 
     def _settle(self, event: Event) -> Iterator[str]:
@@ -124,10 +132,21 @@ class Scheduling:
             yield "R8: buried, but nobody decided so"
         if place not in self._places:
             yield "R1: deleted, but not delivered" if place is None else self._wrong(place)
+        if self._begun and not self._is_its_place(event):
+            yield f"R11: interrupted and put back for {event.until}, not at its place"
         lapses = self._lapses if event.detail == "put back" else 0
         # A fire that waits for another moment than its own has been claimed before.
         self._wait(place, fresh=place != self._claimed and event.until == event.moment)
         self._lapses = lapses
+
+    def _is_its_place(self, event: Event) -> bool:
+        """Whether what was put back after a publish that told nothing stands where it stood."""
+        if event.detail == "put back":
+            return event.until == self._due
+        if event.detail != "went on" or event.place != self._claimed or self._decision:
+            return True
+        fire = event.moment  # which tells by a moment of its own that it was claimed before
+        return fire is not None and event.until in (self._due, fire + _MICROSECOND)
 
     def _be_moved(self, event: Event) -> Iterator[str]:
         message = event.message

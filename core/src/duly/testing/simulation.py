@@ -46,6 +46,7 @@ _TROUBLED: Final = 10.0  # virtual seconds until the world is healed
 _PATIENCE: Final = 120.0  # virtual seconds after it in which all must be delivered
 _STORE_TIMEOUT: Final = timedelta(seconds=1)
 _LEASE: Final = timedelta(seconds=1)
+_FROZEN: Final = timedelta(seconds=4)  # at most
 _UNHEARD: Final = 30.0  # seconds that a scheduler may go without hearing the store's time
 
 
@@ -111,8 +112,10 @@ class _World:
             group.create_task(self._heal(store))
         drift = timedelta(seconds=abs(self._pace - 1) * _UNHEARD)
         dead = await store.list(Filter(state=State.DEAD))
-        # An answer may have been under way for as long as it is waited for.
-        history.check(dead, behind=drift, ahead=drift + _STORE_TIMEOUT)
+        # An answer may have been under way for as long as it is waited for, also by who is frozen.
+        history.check(
+            dead, behind=drift + _STORE_TIMEOUT, ahead=drift, slow=2 * (_STORE_TIMEOUT + _FROZEN)
+        )
         return history
 
     async def _use(self, number: int, store: Store, history: History) -> None:

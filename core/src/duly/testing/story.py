@@ -115,6 +115,7 @@ class Story:
         moved, replaced = new("moved", 40), new("replaced", 50)
         taken, anew = new("taken", 0.5, "brief"), new("taken", 2.5)
         swapped = new("swapped", 1.5, "brief")
+        replacement, swapped_for = new("replaced", 2), new("swapped", 4)
         return [
             (0, lambda each: each.schedule(plain)),
             (0, lambda each: each.schedule_many(many)),
@@ -124,11 +125,10 @@ class Story:
             (0, lambda each: each.schedule(again)),
             (0, lambda each: each.schedule_many([moved, replaced, swapped])),
             (0.2, lambda each: each.reschedule("moved", self._at(3))),
-            # Made anew for each try: with replace nothing is a repeat.
-            (0.2, lambda each: each.schedule(new("replaced", 2), replace=True)),
+            (0.2, lambda each: each.schedule(replacement, replace=True)),
             (1, lambda each: each.cancel("taken", missing_ok=True)),
             (1, lambda each: each.schedule(anew)),
-            (2, lambda each: each.schedule(new("swapped", 4), replace=True)),
+            (2, lambda each: each.schedule(swapped_for, replace=True)),
             (2.5, lambda each: each.replay("refused")),
         ]
 

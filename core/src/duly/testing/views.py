@@ -122,7 +122,8 @@ class SeenStore:
             before = await self._inner.get(id)
             found = await self._inner.reschedule(id, at, of_state=of_state, within=within)
             if found is of_state:
-                self._history.note_moved(self._process.name, before, at)
+                after = await self._inner.get(id)
+                self._history.note_moved(self._process.name, before, after, at)
             return found
 
         return await self._carry("reschedule", act)
@@ -160,8 +161,8 @@ class SeenStore:
 
         return await self._carry("renew", act)
 
-    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
-        async def act() -> Sequence[bool]:
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool | None]:
+        async def act() -> Sequence[bool | None]:
             outcomes = await self._inner.settle(settles)
             self._note_settled(settles, outcomes)
             return outcomes
@@ -177,7 +178,7 @@ class SeenStore:
     async def _found(self, ids: Sequence[str]) -> dict[str, Message | None]:
         return {id: await self._inner.get(id) for id in ids}
 
-    def _note_settled(self, settles: Sequence[Settle], outcomes: Sequence[bool]) -> None:
+    def _note_settled(self, settles: Sequence[Settle], outcomes: Sequence[bool | None]) -> None:
         for settle, agreed in zip(settles, outcomes, strict=True):
             held = self._held.get(settle.token, {})
             if agreed:
@@ -206,7 +207,8 @@ class _ClaimingAhead(SeenStore):
     async def claim(self, *, answered: Answered | None = None, **more: Any) -> Batch:
         batch = await super().claim(**more)
         if answered is not None:
-            await answered(len(batch.claims), batch.more)
+            size = sum(len(claim.message.payload) for claim in batch.claims)
+            await answered(len(batch.claims), size, batch.more)
         return batch
 
 

@@ -5,23 +5,39 @@ A store's own test file needs a dozen lines::
     pytest_plugins = ["duly.testing"]
 
     class TestMyStore(RecordCases, StoreSuite):
+        no_freezes = "the server cannot be frozen"
+        secrets = ["the-password"]
+
         async def make_store(self, namespace, clock):
-            return MyStore(f"/tmp/{namespace}.db", clock=clock)
+            return MyStore(f"mine://me:the-password@localhost/{namespace}", clock=clock)
 
         async def drop(self, namespace): ...     # remove what is left of it
         async def damage(self, namespace, id): ...
         async def age(self, namespace, id): ...
 
+        @contextlib.asynccontextmanager
+        async def outage(self, namespace):       # the server is away meanwhile
+            yield
+
+        async def connections(self, namespace): ...
+
+What a store has not, such as a server that can be away, is said in words, and skipped with them:
+``no_outages``, ``no_freezes``, ``no_connections``, ``no_secrets``.
+
 What not every store can do is in classes of its own, to be added as further bases in front of
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
-:class:`ClaimingAheadCases` and :class:`TransactionCases`. A store in the making may start from
-single themes, such as :class:`ClaimingCases`. Sizes are multiplied by ``scale``, for slow servers.
+:class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
+:class:`MigrationCases`, :class:`HealthCases` and :class:`AnyLoopCases`. A store in the making may
+start from single themes, such as :class:`FirstStepCases` and :class:`ClaimingCases`; the simplest
+cases come first. Sizes are multiplied by ``scale``, for slow servers.
 """
 
-from duly.testing.stores.abilities import PeekingCases, TransactionCases, WakeupCases
+from duly.testing.stores.abilities import PeekingCases, WakeupCases
+from duly.testing.stores.any_loop import AnyLoopCases
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.caller_list import ListCases, PageCases
 from duly.testing.stores.caller_put import PutCases
+from duly.testing.stores.caller_repeats import RepeatCases
 from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_reschedule import RescheduleCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
@@ -30,30 +46,51 @@ from duly.testing.stores.claiming_ahead import ClaimingAheadCases
 from duly.testing.stores.claiming_leases import LeaseCases, RenewCases
 from duly.testing.stores.claiming_limits import LimitCases
 from duly.testing.stores.claiming_order import OrderCases
+from duly.testing.stores.claiming_rest import RestCases
 from duly.testing.stores.claiming_suspects import SuspectCases
+from duly.testing.stores.claiming_unheard import UnheardCases
+from duly.testing.stores.first_steps import FirstStepCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
 from duly.testing.stores.hostile_clients import ManyClientCases
 from duly.testing.stores.hostile_interleavings import InterleavingCases
+from duly.testing.stores.hostile_newer import RecordCases
 from duly.testing.stores.hostile_races import RaceCases
-from duly.testing.stores.hostile_records import RecordCases
+from duly.testing.stores.hostile_replacing import ReplaceRaceCases
 from duly.testing.stores.hostile_text import TextCases
+from duly.testing.stores.listing_without_payloads import ListingWithoutPayloadsCases
+from duly.testing.stores.opening import ConnectionCases, SecretCases
+from duly.testing.stores.outages import OutageCases
 from duly.testing.stores.recurring import SeriesCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
+from duly.testing.stores.recurring_names import NameCases
 from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
 from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases
+from duly.testing.stores.upkeep import HealthCases, MigrationCases
+from duly.testing.stores.within import WithinCases
+from duly.testing.stores.within_held import WithinHeldCases
+from duly.testing.stores.within_looking import WithinLookCases
+from duly.testing.stores.within_races import WithinRaceCases
 
 __all__ = [
+    "AnyLoopCases",
     "Bench",
     "CallerCases",
     "ClaimingAheadCases",
     "ClaimingCases",
+    "ConnectionCases",
+    "FirstStepCases",
+    "HealthCases",
     "HistoryCases",
     "HostileCases",
+    "ListingWithoutPayloadsCases",
+    "MigrationCases",
+    "OutageCases",
     "PeekingCases",
     "RecordCases",
     "RecurringCases",
+    "SecretCases",
     "SettlingCases",
     "StoreHarness",
     "StoreSuite",
@@ -62,32 +99,42 @@ __all__ = [
 ]
 
 
+# pytest runs the cases of the last base first: the simplest stand last.
+
+
 class CallerCases(
-    PutCases, ReplaceCases, StateCases, RescheduleCases, ListCases, PageCases, StatsCases,
-    OpenAndCloseCases,
+    OpenAndCloseCases, StatsCases, PageCases, ListCases, RescheduleCases, StateCases, ReplaceCases,
+    RepeatCases, PutCases,
 ):  # fmt: skip
     """What those who schedule rely on: storing, the table of states, listing, counting."""
 
 
-class ClaimingCases(OrderCases, LimitCases, LeaseCases, RenewCases, SuspectCases):
+class ClaimingCases(
+    SuspectCases, UnheardCases, RenewCases, LeaseCases, RestCases, LimitCases, OrderCases
+):
     """What a scheduler relies on when it takes: order, leases, suspects, when to look again."""
 
 
 class SettlingCases(
-    OutcomeCases, SettleCases, EarlyCases, SettleAndClaimCases, LapsedHolderCases, WithdrawnCases
+    WithdrawnCases, LapsedHolderCases, SettleAndClaimCases, EarlyCases, SettleCases, OutcomeCases
 ):
     """What a scheduler relies on when it gives back: outcomes, early settling, fencing."""
 
 
-class RecurringCases(SeriesCases, BuriedOccurrenceCases):
-    """What the series rely on: the next fire, occurrences that are buried alone."""
+class RecurringCases(BuriedOccurrenceCases, NameCases, SeriesCases):
+    """What the series rely on: the next fire, its name, occurrences that are buried alone."""
 
 
-class HostileCases(TextCases, InterleavingCases, RaceCases, ManyClientCases):
+class HostileCases(ManyClientCases, ReplaceRaceCases, RaceCases, InterleavingCases, TextCases):
     """What comes at the wrong time or in the wrong shape: odd text, races, many clients."""
 
 
+class TransactionCases(WithinHeldCases, WithinRaceCases, WithinLookCases, WithinCases):
+    """For stores that are :class:`~duly.store.SupportsTransactions`."""
+
+
 class StoreSuite(
-    CallerCases, ClaimingCases, SettlingCases, RecurringCases, HostileCases, HistoryCases
-):
+    OutageCases, ConnectionCases, SecretCases, HistoryCases, HostileCases, RecurringCases,
+    SettlingCases, ClaimingCases, CallerCases, FirstStepCases,
+):  # fmt: skip
     """All that every store is held to."""

@@ -60,9 +60,14 @@ class Bench:
 
     async def another(self) -> Store:
         """One more store object over the same namespace, open."""
+        store = await self.unopened()
+        await store.open()
+        return store
+
+    async def unopened(self) -> Store:
+        """One more store object over the same namespace, not open yet."""
         store = await self._harness.make_store(self.namespace, self.clock)
         self._made.append(store)
-        await store.open()
         return store
 
     async def pass_time(self, duration: timedelta) -> None:
@@ -176,6 +181,7 @@ class Bench:
     ) -> bool:
         """Settle a batch, its messages named by their ids."""
         (outcome,) = await (by or self.store).settle([settle_of(batch, exceptions, only=only)])
+        assert outcome is not None, "a part of the store does not answer"
         return outcome
 
     async def renew(self, batch: Batch, lease: timedelta = LEASE) -> Collection[str] | None:

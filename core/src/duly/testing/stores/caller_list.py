@@ -43,6 +43,11 @@ class ListCases(StoreHarness):
         assert await desk.listed() == []
         assert await desk.listed(from_key=(desk.start, "a"), limit=5, offset=2) == []
 
+    async def test_it_is_a_list(self, desk: Bench) -> None:
+        await desk.put("a", "b")
+        for filter in (Filter(), Filter(limit=1), Filter(event_name="nobody's")):
+            assert type(await desk.store.list(filter)) is list
+
     async def test_by_scheduled_time_then_id(self, desk: Bench) -> None:
         await desk.put("c", after=HOUR)
         await desk.put("b", "a", after=HOUR + MICROSECOND)
@@ -82,6 +87,8 @@ class ListCases(StoreHarness):
             ({"offset": 99}, ""),
             ({"limit": 2, "offset": 2}, "cd"),
             ({"limit": 9, "offset": 4}, "e"),
+            ({"limit": 2**63 - 1, "offset": 1}, "bcde"),
+            ({"limit": 2**63 - 1, "offset": 2**63 - 1}, ""),
         ],
         ids=str,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from duly.message import State, with_changes
 from duly.recurrence import Every
-from duly.store import Bury, Group
+from duly.store import Bury, Group, Release
 from duly.testing.stores.bench import MICROSECOND, Bench, ids
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.situations import (
@@ -139,3 +139,24 @@ class RescheduleCases(StoreHarness):
         assert await desk.store.reschedule("a", None, of_state=State.DEAD) is State.SCHEDULED
         assert ids(await desk.claim()) == ["a"]
         assert await desk.outcomes(Group([desk.message("a")])) != [None]
+
+    async def test_each_scheduling_has_a_key_of_its_own(self, desk: Bench) -> None:
+        """What a late holder says of an old one must not hit the new one."""
+        keys = []
+        (message,) = await desk.put("a")
+        for how in ("moved", "replayed", "replaced", "put"):
+            batch = await desk.claim()
+            keys.append(batch.claims[0].key)
+            if how == "moved":
+                assert await desk.settle(batch, {"a": Release(message.scheduled_at)})
+                await desk.store.reschedule("a", desk.start, of_state=State.SCHEDULED)
+            elif how == "replayed":
+                assert await desk.settle(batch, {"a": Bury("broken")})
+                await desk.store.reschedule("a", None, of_state=State.DEAD)
+            elif how == "replaced":
+                await desk.put("a", replace=True)
+            else:
+                await desk.store.cancel(["a"])
+                await desk.put("a")
+        keys.append((await desk.claim()).claims[0].key)
+        assert len(set(keys)) == len(keys)

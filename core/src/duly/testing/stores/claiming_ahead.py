@@ -14,11 +14,13 @@ class ClaimingAheadCases(StoreHarness):
     """For stores that are :class:`~duly.store.SupportsClaimingAhead`."""
 
     async def test_an_answer_is_told_before_the_batch_is_there(self, desk: Bench) -> None:
-        await desk.put(*"abc", after=-HOUR)
+        await desk.put(*(desk.message(id, -HOUR, payload=b"x" * 10_000) for id in "abc"))
         told: list[tuple[int, bool]] = []
+        sizes: list[int] = []
 
-        async def answered(size: int, more: bool) -> None:
-            told.append((size, more))
+        async def answered(count: int, size: int, more: bool) -> None:
+            told.append((count, more))
+            sizes.append(size)
             await asyncio.sleep(0)
 
         store = self._store(desk)
@@ -28,6 +30,8 @@ class ClaimingAheadCases(StoreHarness):
         batch = await store.claim(limit=2, lease=HOUR, owner="host:1:case", answered=answered)
         assert [claim.message.id for claim in batch.claims] == ["c"]
         assert told == [(2, True), (1, False)]
+        assert 20_000 <= sizes[0] < 25_000, "the bytes of the payloads, or a little more"
+        assert 10_000 <= sizes[1] < 15_000
 
     async def test_claims_sent_ahead_follow_in_due_order(self, desk: Bench) -> None:
         ids = [f"{number:03}" for number in range(100)]
@@ -35,7 +39,7 @@ class ClaimingAheadCases(StoreHarness):
         store = self._store(desk)
         claims: list[asyncio.Task[Batch]] = []
 
-        async def claim(_: int = 0, more: bool = True) -> None:
+        async def claim(_count: int = 0, _size: int = 0, more: bool = True) -> None:
             if more:
                 asking = store.claim(limit=10, lease=HOUR, owner="host:1:case", answered=claim)
                 claims.append(asyncio.create_task(asking))
@@ -52,7 +56,7 @@ class ClaimingAheadCases(StoreHarness):
         store, batch = self._store(desk), await desk.claim(1)
         claims: list[asyncio.Task[Batch]] = []
 
-        async def answered(_size: int, _more: bool) -> None:
+        async def answered(_count: int, _size: int, _more: bool) -> None:
             assert batch.token is not None
             asking = store.claim(
                 limit=1, lease=HOUR, owner="host:1:case", settle=[Settle(batch.token)]

@@ -2,10 +2,11 @@
 
 import contextlib
 import inspect
-import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from secrets import choice
 from string import ascii_lowercase
 from typing import Any, ClassVar
 
@@ -27,6 +28,24 @@ class StoreHarness(ABC):
 
     resolution: ClassVar[timedelta] = timedelta(microseconds=1)
     """The finest step of the store's due times."""
+
+    outage_patience: ClassVar[float] = 30.0
+    """Seconds within which a verb must have said that its server is away."""
+
+    no_outages: ClassVar[str | None] = None
+    """Why the store's server cannot be away: in place of :meth:`outage` and :meth:`freeze`."""
+
+    no_freezes: ClassVar[str | None] = None
+    """Why the store's server cannot be frozen: in place of :meth:`freeze`."""
+
+    no_connections: ClassVar[str | None] = None
+    """Why there is nothing to count: in place of :meth:`connections`."""
+
+    secrets: ClassVar[Sequence[str]] = ()
+    """Passwords and the like that stores are made with, and must keep to themselves."""
+
+    no_secrets: ClassVar[str | None] = None
+    """Why stores are made without any: in place of :attr:`secrets`."""
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -54,6 +73,49 @@ class StoreHarness(ABC):
         """
         return ()
 
+    def outage(self, namespace: str) -> AbstractAsyncContextManager[None]:
+        """The server of ``namespace`` is away for the block; connections to it are cut.
+
+        Unless overridden, :attr:`no_outages` says why.
+        """
+        raise NotImplementedError
+
+    def freeze(self, namespace: str) -> AbstractAsyncContextManager[None]:
+        """The server of ``namespace`` answers nothing for the block, and goes on afterwards.
+
+        Unless overridden, :attr:`no_freezes` says why.
+        """
+        raise NotImplementedError
+
+    async def connections(self, namespace: str) -> int:
+        """How many connections, files or threads all stores of ``namespace`` have at present.
+
+        Unless overridden, :attr:`no_connections` says why.
+        """
+        raise NotImplementedError
+
+    def needs(self, name: str, *opt_outs: str) -> None:
+        """Skip the case if the author says why it is not for this store.
+
+        It fails if the author neither says so nor gives what it needs.
+        """
+        for opt_out in opt_outs:
+            if reason := getattr(self, opt_out):
+                pytest.skip(reason)
+        if getattr(type(self), name) is getattr(StoreHarness, name):
+            pytest.fail(f'give {name}, or say why not: {opt_outs[0]} = "..."', pytrace=False)
+
+    def assert_discreet(self, thing: object) -> None:
+        """Look for secrets in what a thing shows; of an error, in its causes too."""
+        while thing is not None:
+            for secret in self.secrets:
+                assert secret not in f"{thing!r} {thing!s}", (
+                    f"{type(thing).__name__} tells a secret"
+                )
+            hidden = getattr(thing, "__suppress_context__", False)
+            above = None if hidden else getattr(thing, "__context__", None)
+            thing = getattr(thing, "__cause__", None) or above
+
     def many(self, number: int) -> int:
         """So many at scale 1, and never fewer than 5."""
         return max(5, round(number * self.scale))
@@ -61,12 +123,17 @@ class StoreHarness(ABC):
     @contextlib.asynccontextmanager
     async def bench(self, *, by_hand: bool = True) -> AsyncIterator[Bench]:
         """A bench over a fresh namespace, cleared away afterwards."""
-        namespace = "".join(secrets.choice(ascii_lowercase) for _ in range(12))
+        namespace = "".join(choice(ascii_lowercase) for _ in range(12))
         try:
             async with Bench(self, namespace, by_hand=by_hand) as bench:
                 yield bench
         finally:
             await self.drop(namespace)
+
+    @pytest_asyncio.fixture(loop_scope="function", name="bare")
+    async def _bare(self) -> AsyncIterator[Bench]:
+        async with self.bench() as bench:  # of a store that may not be able to tell its books yet
+            yield bench
 
     @pytest_asyncio.fixture(loop_scope="function", name="desk")
     async def _desk(self, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:

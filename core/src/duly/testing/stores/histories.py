@@ -67,15 +67,23 @@ class History(RuleBasedStateMachine):
         replace=st.booleans(),
         series=st.booleans(),
         name=st.sampled_from(["one", "two"]),
+        created=st.none() | SECONDS,
     )
     def put(
-        self, ids: Sequence[str], seconds: int, name: str, *, replace: bool, series: bool
+        self,
+        *,
+        ids: Sequence[str],
+        seconds: int,
+        name: str,
+        replace: bool,
+        series: bool,
+        created: int | None,
     ) -> None:
         at = self.model.now + seconds * SECOND
-        every = Every(5 * SECOND) if series else None
-        messages = [
-            self.desk.message(id, event_name=name, scheduled_at=at, recurrence=every) for id in ids
-        ]
+        more: dict[str, Any] = {"recurrence": Every(5 * SECOND) if series else None}
+        if created is not None:  # rather than later than all before
+            more["created_at"] = self.desk.start + created * SECOND
+        messages = [self.desk.message(id, event_name=name, scheduled_at=at, **more) for id in ids]
         self.stored = messages
         self._put(messages, replace=replace)
 
@@ -211,15 +219,8 @@ class History(RuleBasedStateMachine):
         at = self.model.now + seconds * SECOND
         further = Reschedule(at, Counters(at, occurrence_count=message.occurrence_count + 1))
         if outcome == "retry":
-            return Reschedule(
-                at,
-                Counters(
-                    message.scheduled_at,
-                    message.retry_count + 1,
-                    message.occurrence_count,
-                    f"failed in {message.id}",
-                ),
-            )
+            counts = message.retry_count + 1, message.occurrence_count
+            return Reschedule(at, Counters(message.scheduled_at, *counts, "failed"))
         if outcome == "release":
             return Release(at)
         if outcome == "fire":

@@ -7,6 +7,7 @@ from duly.message import State
 from duly.store import Bury, Group, Settle, Store
 from duly.testing.stores.bench import Bench, Outcomes, ids, settle_of
 from duly.testing.stores.harness import StoreHarness
+from duly.testing.stores.repeating import stored
 from duly.testing.stores.situations import HOUR, retry
 
 
@@ -41,7 +42,7 @@ class ManyClientCases(StoreHarness):
         async def send(sender: int) -> None:
             for each in range(number):
                 message = timed.message(f"s{sender}-{each}")
-                assert list(await senders[sender].put([Group([message])])) == [None]
+                assert list(await stored(senders[sender], [Group([message])])) == [None]
 
         async def receive(store: Store) -> None:
             settle: list[Settle] = []
@@ -66,7 +67,7 @@ class ManyClientCases(StoreHarness):
             for turn in range(self.many(8)):
                 first, second = f"c{client}-{turn}-a", f"c{client}-{turn}-b"
                 group = Group([timed.message(first, HOUR), timed.message(second, HOUR)])
-                assert list(await store.put([group])) == [None]
+                assert list(await stored(store, [group])) == [None]
                 at = timed.start + 2 * HOUR
                 assert await store.reschedule(first, at, of_state=State.SCHEDULED)
                 assert list(await store.cancel([second])) == [State.SCHEDULED]

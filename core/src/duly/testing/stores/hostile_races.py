@@ -9,6 +9,7 @@ from duly.message import State
 from duly.store import Batch, Bury, Group, Release, Settle, Store
 from duly.testing.stores.bench import LEASE, Bench, Outcomes, ids, settle_of
 from duly.testing.stores.harness import StoreHarness
+from duly.testing.stores.repeating import stored
 from duly.testing.stores.situations import MINUTE, retry
 
 
@@ -60,7 +61,7 @@ class RaceCases(StoreHarness):
         async def replace() -> None:
             for id in names:
                 new = timed.message(id, payload=b"new")
-                assert list(await third.put([Group([new], replace=True)])) == [None]
+                assert list(await stored(third, [Group([new], replace=True)])) == [None]
 
         await asyncio.gather(
             self._deliver(timed, first, seen), replace(), self._deliver(timed, second, seen)
@@ -141,7 +142,7 @@ class RaceCases(StoreHarness):
         stores = await self._stores(timed, 4)
         messages = [timed.message("a", payload=b"%d" % number) for number in range(12)]
         answers = await asyncio.gather(
-            *(stores[each % 4].put([Group([message])]) for each, message in enumerate(messages))
+            *(stored(stores[each % 4], [Group([message])]) for each, message in enumerate(messages))
         )
         kinds = [type(answer[0]) for answer in answers]
         assert kinds.count(type(None)) == 1
@@ -151,9 +152,29 @@ class RaceCases(StoreHarness):
     async def test_the_same_message_from_many(self, timed: Bench) -> None:
         stores = await self._stores(timed, 4)
         message = timed.message("a")
-        answers = await asyncio.gather(*(store.put([Group([message])]) for store in stores * 3))
+        answers = await asyncio.gather(*(stored(store, [Group([message])]) for store in stores * 3))
         assert [list(answer) for answer in answers] == [[None]] * 12
         assert await timed.counts() == (1, 0, 0)
+
+    async def test_a_repeat_against_claim(self, timed: Bench) -> None:
+        messages = [timed.message(f"m{each:04}") for each in range(self.many(120))]
+        await timed.put(*messages)
+        first, second, third = await self._stores(timed, 3)
+        seen: list[str] = []
+
+        async def claim(store: Store) -> None:
+            while (batch := await timed.claim(7, by=store)).claims:
+                seen.extend(ids(batch))
+                await asyncio.sleep(0)
+
+        async def repeat() -> None:
+            for message in messages:
+                assert list(await stored(third, [Group([message], replace=True)])) == [None]
+
+        await asyncio.gather(claim(first), repeat(), claim(second), repeat())
+        await claim(first)
+        assert sorted(seen) == [message.id for message in messages]
+        assert await timed.counts() == (0, len(messages), 0)
 
     async def test_cancelled_by_many(self, timed: Bench) -> None:
         stores = await self._stores(timed, 4)

@@ -1,4 +1,4 @@
-"""Records that cannot be read, or not yet."""
+"""Records that cannot be read."""
 
 from abc import abstractmethod
 
@@ -6,10 +6,16 @@ import pytest
 
 from duly.errors import DuplicateMessage
 from duly.message import UNREADABLE, Filter, State
-from duly.store import NEWER_PAUSE, Bury, Group, Release
+from duly.store import (
+    Bury,
+    Group,
+    Release,
+    SupportsListingWithoutPayloads,
+)
 from duly.testing.stores.bench import LEASE, Bench, Outcomes, ids
 from duly.testing.stores.harness import StoreHarness
-from duly.testing.stores.situations import HOUR, MINUTE, retry
+from duly.testing.stores.listing_without_payloads import both_lists, emptied
+from duly.testing.stores.situations import HOUR, retry
 
 
 class RecordHarness(StoreHarness):
@@ -98,6 +104,14 @@ class UnreadableCases(RecordHarness):
         pages = [await desk.listed(limit=2, offset=offset) for offset in range(0, 10, 2)]
         assert sorted(id for page in pages for id in page) == names
 
+    async def test_unreadable_listed_without_payloads(self, desk: Bench) -> None:
+        await desk.put(*"abc")
+        await self.damage(desk.namespace, "b")
+        await self.age(desk.namespace, "c")
+        if isinstance(desk.store, SupportsListingWithoutPayloads):  # the client cuts off, otherwise
+            whole, lean = await both_lists(desk)
+            assert emptied(lean) == emptied(whole)
+
     @pytest.mark.parametrize("aside", [False, True], ids=["waiting", "set aside"])
     async def test_unreadable_cancelled(self, desk: Bench, *, aside: bool) -> None:
         await desk.put("a")
@@ -151,95 +165,3 @@ class UnreadableCases(RecordHarness):
         await desk.pass_time(HOUR)
         assert ids(await desk.claim()) in ([], ["a"])  # by then the store may have mended it
         assert await desk.state("a") is not None
-
-
-class NewerCases(RecordHarness):
-    """Records of a newer format wait for a newer reader."""
-
-    async def test_newer_put_back_when_due(self, desk: Bench) -> None:
-        await desk.put(*"abc")
-        await self.age(desk.namespace, "b")
-        before = await desk.store.get("b")
-        batch = await desk.claim()
-        assert (ids(batch), batch.newer, list(batch.unreadable)) == (["a", "c"], 1, [])
-        assert await desk.store.get("b") == before
-        assert await desk.state("b") is State.SCHEDULED
-        assert await desk.counts() == (1, 2, 0)
-        batch = await desk.claim()
-        assert (ids(batch), batch.newer, batch.more) == ([], 0, False)
-        assert batch.next_due == desk.start + NEWER_PAUSE
-
-    async def test_newer_put_back_again_and_again(self, desk: Bench) -> None:
-        await desk.put("a")
-        await self.age(desk.namespace, "a")
-        before = await desk.store.get("a")
-        for _ in range(4):
-            batch = await desk.claim()
-            assert (ids(batch), batch.newer) == ([], 1)
-            await desk.pass_time(NEWER_PAUSE)
-        assert await desk.store.get("a") == before
-        assert await desk.counts() == (1, 0, 0)
-
-    async def test_newer_a_full_batch_of_them_hides_nothing(self, desk: Bench) -> None:
-        names = [f"m{number}" for number in range(6)]
-        await desk.put(*names)
-        for id in names[:4]:
-            await self.age(desk.namespace, id)
-        claimed: list[str] = []
-        newer = 0
-        while True:
-            batch = await desk.claim(2)
-            claimed += ids(batch)
-            newer += batch.newer
-            if not batch.more:
-                break
-        assert (claimed, newer) == (names[4:], 4)
-
-    async def test_newer_listed_with_its_state(self, desk: Bench) -> None:
-        await desk.put("a", "b", after=HOUR)
-        await self.age(desk.namespace, "a")
-        found = {each.id: each for each in await desk.store.list(Filter())}
-        assert sorted(found) == ["a", "b"]
-        assert found["a"].event_name == UNREADABLE
-        assert found["a"].state is State.SCHEDULED
-        assert found["a"].last_error
-        assert await desk.store.get("a") == found["a"]
-
-    async def test_newer_cancelled(self, desk: Bench) -> None:
-        await desk.put("a")
-        await self.age(desk.namespace, "a")
-        assert list(await desk.store.cancel(["a"])) == [State.SCHEDULED]
-        assert await desk.counts() == (0, 0, 0)
-        assert (await desk.claim()).newer == 0
-
-    async def test_newer_does_not_free_its_id(self, desk: Bench) -> None:
-        await desk.put("a")
-        await self.age(desk.namespace, "a")
-        before = await desk.store.get("a")
-        assert await desk.outcomes(Group([desk.message("a")])) == [DuplicateMessage]
-        assert await desk.store.get("a") == before
-
-    async def test_newer_lapsed(self, desk: Bench) -> None:
-        await desk.put("a", "b")
-        await desk.claim()
-        await self.age(desk.namespace, "a")
-        await desk.pass_time(LEASE)
-        batch = await desk.claim()
-        assert (ids(batch), batch.newer, list(batch.unreadable)) == (["b"], 1, [])
-        assert await desk.counts() == (1, 1, 0)
-
-    async def test_newer_beside_unreadable(self, desk: Bench) -> None:
-        await desk.put(*"abcd")
-        await self.age(desk.namespace, "a")
-        await self.damage(desk.namespace, "c")
-        batch = await desk.claim()
-        assert (ids(batch), batch.newer) == (["b", "d"], 1)
-        assert [each.id for each in batch.unreadable] == ["c"]
-        assert await desk.settle(batch)
-        assert await desk.counts() == (1, 0, 1)
-        await desk.pass_time(MINUTE)
-        assert (await desk.claim()).newer == 1
-
-
-class RecordCases(UnreadableCases, NewerCases):
-    """For stores that keep records: damaged ones, and those of a newer format."""

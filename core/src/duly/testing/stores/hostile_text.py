@@ -79,7 +79,7 @@ class TextCases(StoreHarness):
         for of_state in (State.SCHEDULED, State.DEAD):
             assert await desk.store.reschedule(id, desk.start, of_state=of_state) is None
         await desk.put("a")
-        assert list(await desk.store.list(Filter(event_name=id))) == []
+        assert await desk.store.list(Filter(event_name=id)) == []
         assert await desk.listed(from_key=(desk.start, "")) == ["a"]
 
     @pytest.mark.parametrize("name", ["\ud800", "a\udc00", "a\0b", "\n"], ids=ascii)

@@ -10,7 +10,7 @@ import attrs
 from duly.message import Filter, Message, State, with_changes
 from duly.record import occurrence
 from duly.store import Bury, Counters, Release, Reschedule, Settlement, Stats
-from duly.testing.stores.model_entries import Entry, Lease
+from duly.testing.stores.model_entries import Entry, Lease, given
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -31,10 +31,11 @@ class Model:
         new = []
         for message in messages:
             old = self.entries.get(message.id)
-            if old is None or replace:
-                new.append(message)
-            elif old.message.created_at != message.created_at:
+            if old is not None and self._is_repeat(message, old.message, replace=replace):
+                continue
+            if old is not None and not replace:
                 return False
+            new.append(message)
         for message in new:
             old = self.entries.get(message.id)
             stored = with_changes(
@@ -67,8 +68,8 @@ class Model:
             return None if entry is None else entry.message.state
         at = entry.message.scheduled_at if at is None else at
         message = with_changes(
-            entry.message, scheduled_at=at, next_attempt_at=at, retry_count=0, last_error=None,
-            state=State.SCHEDULED,
+            self._named_anew(entry.message, at), scheduled_at=at, next_attempt_at=at,
+            retry_count=0, last_error=None, state=State.SCHEDULED,
         )  # fmt: skip
         self._remove(entry)
         self._add(message, at, moved=True)
@@ -217,12 +218,21 @@ class Model:
     def _stand(self, entry: Entry, due: datetime) -> None:
         entry.due, entry.moved = due, True
 
+    def _is_repeat(self, message: Message, old: Message, *, replace: bool) -> bool:
+        return given(message) == given(old) and not (replace and old.state is State.DEAD)
+
+    def _named_anew(self, message: Message, at: datetime) -> Message:
+        if message.recurrence is None or at == message.scheduled_at:
+            return message
+        return self._newer(message, message)
+
     def _newer(self, message: Message, replaced: Message) -> Message:
         if message.created_at > replaced.created_at:
             return message
         return with_changes(
-            message, created_at=replaced.created_at + MICROSECOND, _delivery_id=None
-        )
+            message, created_at=replaced.created_at + MICROSECOND, _given_at=given(message),
+            _delivery_id=None,
+        )  # fmt: skip
 
     def _add(self, message: Message, due: datetime, *, moved: bool = False) -> None:
         self.entries[message.id] = Entry(message, due, next(self._numbers), moved=moved)

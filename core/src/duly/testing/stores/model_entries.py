@@ -35,6 +35,11 @@ class Lease:
     withdrawn: list[Entry] = attrs.field(factory=list)
 
 
+def given(message: Message) -> datetime:
+    """The ``created_at`` that a message was given, wherever it was moved since."""
+    return message._given_at or message.created_at  # noqa: SLF001  # apart from what stores use
+
+
 def in_order(before: Entry, after: Entry) -> bool:
     """Whether a claim may take them in this order."""
     if before.due == after.due and not (before.moved or after.moved):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from duly.errors import DuplicateMessage, Unsupported
-from duly.message import Filter, Message, State
+from duly.message import Filter, Message, State, with_changes
 from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
@@ -16,6 +16,8 @@ class PlainStore:
 
     :class:`duly.store.Store` says what each verb does.
     """
+
+    lists_without_payloads = True
 
     def __init__(
         self, *, clock: Clock | None = None, model: Callable[[datetime], Model] = Model
@@ -64,9 +66,14 @@ class PlainStore:
         return None if entry is None else entry.message
 
     async def list(
-        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+        self,
+        filter: Filter,
+        *,
+        from_key: tuple[datetime, str] | None = None,
+        payload: bool = True,
     ) -> Sequence[Message]:
-        return self.model.list(filter, from_key)
+        found = self.model.list(filter, from_key)
+        return found if payload else [with_changes(message, payload=b"") for message in found]
 
     async def claim(
         self,

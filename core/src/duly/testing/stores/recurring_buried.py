@@ -1,6 +1,6 @@
 """Occurrences of a series that are buried alone."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from duly.message import Filter, Message, State, with_changes
 from duly.record import occurrence
@@ -138,6 +138,25 @@ class BuriedOccurrenceCases(StoreHarness):
         await self._bury(desk, message)
         assert await desk.listed(state=State.DEAD) == [message.delivery_id]
         assert await desk.listed(state=State.SCHEDULED) == [message.id]
+
+    async def test_fires_before_1970(self, desk: Bench) -> None:
+        long_ago = datetime(1969, 12, 31, 23, tzinfo=UTC)
+        names = [f"m{number}" for number in range(8)]  # of several shards, where there are shards
+        for name in names:
+            message = desk.message(
+                name, scheduled_at=long_ago, created_at=long_ago - DAY, recurrence=Every(HOUR)
+            )
+            await desk.put(message)
+            await self._bury(desk, message, end=True)
+        dead = await desk.store.list(Filter(state=State.DEAD))
+        assert [each.id.partition(":")[0] for each in dead] == names
+        for each in dead:
+            assert await desk.store.get(each.id) == each
+        (replayed, cancelled, *_) = [each.id for each in dead]
+        assert list(await desk.store.cancel([cancelled])) == [State.DEAD]
+        assert await desk.store.reschedule(replayed, None, of_state=State.DEAD) is State.DEAD
+        (claim,) = (await desk.claim()).claims
+        assert (claim.message.id, claim.message.delivery_id) == (replayed, replayed)
 
     async def test_the_series_is_due_at_once(self, desk: Bench) -> None:
         message = desk.message("a", -DAY, recurrence=Every(HOUR))

@@ -6,16 +6,19 @@ A transport's own test file needs a dozen lines::
 
     class TestMyTransport(HeaderCases, TransportSuite):
         async def listen(self): ...              # start a consumer on self.namespace
+        def make_gate(self):
+            return Gate(1234)                    # a door before the broker, to shut and freeze
         async def make_transport(self):
-            return MyTransport(f"mine://localhost/{self.namespace}")
+            return MyTransport(f"mine://localhost:{self.gate.port}/{self.namespace}")
         async def received(self, number): ...    # what the consumer got
         async def drop(self): ...                # end it
 
 What not every transport can do is in classes of its own, to be added as further bases in front of
 :class:`TransportSuite`: :class:`HeaderCases`, :class:`ReceiptCases`, :class:`DeduplicationCases`,
-:class:`RefusalCases`, :class:`BatchCases` and :class:`OutageCases`; for those that are of two
+:class:`ReadingCases`, :class:`RefusalCases` and :class:`BatchCases`; for those that are of two
 kinds :class:`BatchHeaderCases`, :class:`BatchRefusalCases`, :class:`BatchOutageCases` and
-:class:`DeduplicationOutageCases`.
+:class:`DeduplicationOutageCases`. What the suite asks for and cannot be had is refused by a reason,
+which is printed: ``no_outages``, ``no_gate``, ``no_confirmations``.
 Sizes are multiplied by ``scale``, for slow brokers.
 """
 
@@ -28,9 +31,13 @@ from duly.testing.transports.abilities import (
     RefusalCases,
 )
 from duly.testing.transports.bench import Bench
+from duly.testing.transports.connections import ConnectionCases
 from duly.testing.transports.crowds import CancelCases, CrowdCases
+from duly.testing.transports.cuts import CutCases
+from duly.testing.transports.fuzzing import FuzzCases
 from duly.testing.transports.harness import Received, TransportHarness
 from duly.testing.transports.headers import HeaderCases
+from duly.testing.transports.health import HealthCases, HealthOutageCases, HealthSilenceCases
 from duly.testing.transports.lifecycle import LeftoverCases, LifecycleCases
 from duly.testing.transports.outages import (
     BatchOutageCases,
@@ -38,6 +45,9 @@ from duly.testing.transports.outages import (
     OutageCases,
 )
 from duly.testing.transports.publishing import PublishCases, RepeatCases
+from duly.testing.transports.reading import ReadingCases
+from duly.testing.transports.rounds import RoundCases
+from duly.testing.transports.silence import SilenceCases
 
 __all__ = [
     "BatchCases",
@@ -47,8 +57,10 @@ __all__ = [
     "Bench",
     "DeduplicationCases",
     "DeduplicationOutageCases",
+    "GateCases",
     "HeaderCases",
     "OutageCases",
+    "ReadingCases",
     "ReceiptCases",
     "Received",
     "RefusalCases",
@@ -57,7 +69,15 @@ __all__ = [
 ]
 
 
+# pytest runs the cases of the last base first: the simplest stand at the end.
+
+
+class GateCases(HealthSilenceCases, RoundCases, CutCases, ConnectionCases, SilenceCases):
+    """Those that need a door before the broker: silence, cuts, connections left behind."""
+
+
 class TransportSuite(
-    PublishCases, RepeatCases, CrowdCases, CancelCases, LifecycleCases, LeftoverCases
-):
+    GateCases, HealthOutageCases, OutageCases, LeftoverCases, CancelCases, CrowdCases, FuzzCases,
+    HealthCases, LifecycleCases, RepeatCases, PublishCases,
+):  # fmt: skip
     """All that every transport is held to."""

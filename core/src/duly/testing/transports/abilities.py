@@ -134,7 +134,9 @@ class BatchCases(TransportHarness):
             for _ in range(steps):
                 await asyncio.sleep(0)
             publish.cancel()
-            await desk.soon(asyncio.gather(publish, return_exceptions=True))
+            (outcome,) = await desk.soon(asyncio.gather(publish, return_exceptions=True))
+            for each in outcome if isinstance(outcome, Sequence) else [outcome]:
+                desk.told(each, cancelled=True)
         await desk.soon(desk.transport.close())
         await desk.soon(desk.transport.open())
         outcomes = await desk.soon(transport.publish_many(desk.envelopes(3)))
@@ -143,6 +145,7 @@ class BatchCases(TransportHarness):
 
     async def _publish(self, desk: Bench, envelopes: Sequence[Envelope]) -> None:
         outcomes = await desk.soon(batching(desk).publish_many(envelopes))
+        assert isinstance(outcomes, Sequence), f"{type(outcomes).__name__} is no sequence"
         assert len(outcomes) == len(envelopes)
         assert all(outcome is None or isinstance(outcome, str) for outcome in outcomes)
 

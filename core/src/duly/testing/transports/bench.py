@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from duly.errors import DulyError, TransportUnavailable
+from duly.testing.gate import Gate
+from duly.testing.transports.discretion import check_discretion
+from duly.testing.transports.watchdog import Watchdog
 from duly.transport import Envelope, Transport
 
 if TYPE_CHECKING:  # the harness makes benches
@@ -24,14 +28,29 @@ class Bench:
 
     transport: Transport
 
+    connections: int
+    """At the gate before the first transport is opened: where the consumer needs it too."""
+
     def __init__(self, harness: "TransportHarness") -> None:
         self.harness = harness
         self._made: list[Transport] = []
         self._numbers = itertools.count(1)
+        self._gate: Gate | None = None
+        self._watchdog = Watchdog(harness.standstill)
 
     async def __aenter__(self) -> Self:
         await self.harness.listen()
-        self.transport = await self.another()
+        self._gate = None if self.harness.no_gate else self.harness.make_gate()
+        if self._gate is not None:
+            self.harness.gate = self._gate
+            await self._gate.open()
+        self._watchdog.start(self._gate)
+        try:
+            self.connections = 0 if self._gate is None else self._gate.connections
+            self.transport = await self.another()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -41,9 +60,23 @@ class Bench:
         trace: TracebackType | None,
     ) -> None:
         async with contextlib.AsyncExitStack() as stack:
+            if self._gate is not None:
+                stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self.harness.drop)
+            stack.callback(self._watchdog.stop)
             for transport in self._made:
-                stack.push_async_callback(self.soon, transport.close())
+                stack.push_async_callback(self._close, transport)
+            if self._gate is not None:
+                stack.push_async_callback(self._gate.open)
+
+    async def _close(self, transport: Transport) -> None:
+        await self.soon(transport.close())
+
+    @property
+    def gate(self) -> Gate:
+        """The door before the broker."""
+        assert self._gate is not None, "make_gate() gives no door, and no_gate does not say why"
+        return self._gate
 
     async def make(self) -> Transport:
         """One more transport to the same destination, not open; closed when the case is over."""
@@ -102,6 +135,62 @@ class Bench:
         while envelope.payload not in got:
             got = [each.payload for each in await self.received(len(got) + 1)]
         return got
+
+    def told(self, outcome: object, *, cancelled: bool = False) -> bool:
+        """Hold the outcome of a publish to the contract; whether it was accepted."""
+        if outcome is None or isinstance(outcome, str):
+            return True
+        if not (cancelled and isinstance(outcome, asyncio.CancelledError)):
+            self.check_error(outcome)
+        return False
+
+    def check_error(self, error: object) -> None:
+        """Hold an error to the contract: one of duly's, with a text, that keeps secrets."""
+        assert isinstance(error, DulyError), f"raise TransportError from a bare {error!r}"
+        assert str(error), "an error does not tell what is wrong"
+        check_discretion(error, self.harness.secrets)
+
+    async def opens_or_tells(self, opening: Awaitable[None], *, cancelled: bool = False) -> None:
+        """Wait for an ``open``, which works or raises what the contract knows."""
+        (outcome,) = await self.soon(asyncio.gather(opening, return_exceptions=True))
+        self.told(outcome, cancelled=cancelled)
+
+    async def goes_on(self, *, by: Transport | None = None) -> None:
+        """As a scheduler does it: open and try, until it works; then it arrives."""
+        transport, last = by or self.transport, self.envelope()
+
+        async def try_again() -> None:
+            while True:
+                try:
+                    await transport.open()
+                    await transport.publish(last)
+                except TransportUnavailable as error:
+                    self.check_error(error)
+                    await asyncio.sleep(0.02)
+                else:
+                    return
+
+        await self.soon(try_again())
+        await self.comes(last)
+
+    async def never_came(self, envelopes: Sequence[Envelope]) -> None:
+        """Nothing of these has arrived by the time that others have which were sent later."""
+        unwanted = {envelope.payload for envelope in envelopes}
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            await self.publish(last := self.envelope())
+            came = unwanted.intersection(await self.comes(last))
+            assert not came, f"came although publish said it failed: {came}"
+
+    async def take_away(self) -> None:
+        """Take the broker away."""
+        with self._watchdog.paused():
+            await self.harness.break_connection()
+
+    async def bring_back(self) -> None:
+        """Bring the broker back."""
+        with self._watchdog.paused():
+            await self.harness.restore_connection()
 
     async def soon(self, work: Awaitable[T]) -> T:
         """The result of something that must not hang."""

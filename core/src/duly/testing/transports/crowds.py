@@ -5,6 +5,7 @@ import os
 
 from duly.testing.transports.bench import Bench
 from duly.testing.transports.harness import TransportHarness
+from duly.transport import Limits, SupportsLimits
 
 
 class CrowdCases(TransportHarness):
@@ -29,6 +30,18 @@ class CrowdCases(TransportHarness):
                 group.create_task(desk.publish(*share, by=transport))
         await desk.arrived(*(envelope for share in shares for envelope in share))
 
+    async def test_limits_are_told_and_can_be_used_up(self, desk: Bench) -> None:
+        if not isinstance(desk.transport, SupportsLimits):
+            return
+        await desk.publish(first := desk.envelope())
+        limits: object = desk.transport.limits()
+        assert isinstance(limits, Limits), "limits() is a plain method that gives Limits"
+        again = [desk.transport.limits() for _ in range(10)]
+        assert all(each is limits for each in again), "limits() gives the same until they change"
+        number = self.many(min(limits.in_all or 100, 100))
+        await desk.publish(*(envelopes := desk.envelopes(number)))
+        await desk.arrived(first, *envelopes)
+
     async def test_closing_one_leaves_the_others(self, desk: Bench) -> None:
         other = await desk.another()
         await desk.publish(first := desk.envelope(), by=other)
@@ -47,6 +60,9 @@ class CancelCases(TransportHarness):
                 await asyncio.sleep(0)
             await self._cancel(desk, publish)
         await self._goes_on(desk)
+        # An answer to what was cancelled may have been taken for the next one's, and so on.
+        await asyncio.sleep(0.05)
+        await self._goes_on(desk)
 
     async def test_a_large_one_cancelled_on_its_way(self, desk: Bench) -> None:
         payload = os.urandom(self.largest)
@@ -64,6 +80,8 @@ class CancelCases(TransportHarness):
         for task in tasks[::2]:
             task.cancel()
         outcomes = await desk.soon(asyncio.gather(*tasks, return_exceptions=True))
+        for outcome in outcomes[::2]:
+            desk.told(outcome, cancelled=True)
         errors = [each for each in outcomes[1::2] if isinstance(each, BaseException)]
         assert not errors, "failed because its neighbours were cancelled"
         await self._goes_on(desk)

@@ -1,28 +1,36 @@
 """What a transport's author tells the cases: how to make a transport, and what came out of it."""
 
+import inspect
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from string import ascii_lowercase
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import attrs
+import pytest
 import pytest_asyncio
 
+from duly.testing.collecting import forgotten
+from duly.testing.gate import Gate
 from duly.testing.transports.bench import Bench
-from duly.transport import Transport
+from duly.transport import Envelope, Transport
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
 class Received:
-    """What a real consumer got, read by its own means and not by the transport's."""
+    """What a real consumer got, read by its own means and not by the transport's.
+
+    ``envelope`` is what the function for consumers made of it, where the plugin has one.
+    """
 
     event_name: str
     payload: bytes
     headers: Mapping[str, str] = _NOTHING
+    envelope: Envelope | None = None
 
 
 class TransportHarness(ABC):
@@ -33,6 +41,9 @@ class TransportHarness(ABC):
 
     patience: ClassVar[float] = 10.0
     """Seconds within which anything that is to happen must have happened."""
+
+    standstill: ClassVar[float] = 2.0
+    """Seconds that the event loop may stand still: longer, and something in it blocks."""
 
     largest: ClassVar[int] = 1024 * 1024
     """The largest payload that must pass, in bytes."""
@@ -51,11 +62,40 @@ class TransportHarness(ABC):
     """Event names that must pass as well. A broker that cannot take such a name needs another
     way to tell it to the consumer."""
 
+    any_event_name: ClassVar[bool] = False
+    """Whether :meth:`received` knows of messages under whatever event name, and not only of those
+    that are named here."""
+
     secrets: ClassVar[Sequence[str]] = ()
     """Passwords and the like that the transport was made with, and must keep to itself."""
 
+    no_outages: ClassVar[str] = ""
+    """Why the broker cannot be taken away by a test. The cases that need it are skipped with this
+    reason."""
+
+    no_gate: ClassVar[str] = ""
+    """Why there is no :meth:`make_gate`, where ``no_outages`` does not say it. The cases that need
+    it are skipped with this reason."""
+
+    no_confirmations: ClassVar[str] = ""
+    """Why ``publish`` returns without knowing that the broker has the message."""
+
+    gate: Gate
+    """The door of this case, where :meth:`make_gate` gave one; transports connect to its port."""
+
     namespace: str
     """A fresh name of twelve lower-case letters for each case, good for a queue or a topic."""
+
+    def __init_subclass__(cls, needs: str = "", **more: Any) -> None:
+        super().__init_subclass__(**more)
+        for name, case in list(vars(cls).items()):
+            if name.startswith("test_") and inspect.iscoroutinefunction(case):
+                if needs:  # a fixture, which skips the cases of this class alone
+                    pytest.mark.usefixtures(needs)(case)
+                # For those whose asyncio_mode is strict.
+                setattr(cls, name, pytest.mark.asyncio(loop_scope="function")(case))
+        if cls.__name__.startswith("Test") and (text := forgotten(cls)) is not None:
+            raise TypeError(text)
 
     @abstractmethod
     async def make_transport(self) -> Transport:
@@ -71,6 +111,33 @@ class TransportHarness(ABC):
     async def listen(self) -> None:  # noqa: B027  # where nothing needs preparing
         """Prepare the destination and start its consumer; called once, before all else."""
 
+    def make_gate(self) -> Gate | None:
+        """A door before the broker, not open yet; called after :meth:`listen`.
+
+        The transports of :meth:`make_transport` connect to ``self.gate.port`` then, while the
+        consumer goes to the broker itself. The cases freeze, cut and shut it.
+        """
+        return None
+
+    async def break_connection(self) -> None:
+        """Take the broker away: nobody answers any more, and connections are cut.
+
+        By default the gate is shut; nothing else is to be written where there is one.
+        """
+        await self._door().shut()
+
+    async def restore_connection(self) -> None:
+        """Bring the broker back at the same address."""
+        await self._door().open()
+
+    def _door(self) -> Gate:
+        gate = getattr(self, "gate", None)
+        assert isinstance(gate, Gate), (
+            "say how the broker is taken away: write make_gate(), or break_connection() and"
+            " restore_connection(); or say why it cannot be by no_outages"
+        )
+        return gate
+
     async def drop(self) -> None:  # noqa: B027  # where nothing is left
         """End the consumer and remove the destination; called when all transports are closed."""
 
@@ -82,6 +149,16 @@ class TransportHarness(ABC):
         """A bench with a fresh destination, to be entered with ``async with``."""
         self.namespace = "".join(secrets.choice(ascii_lowercase) for _ in range(12))
         return Bench(self)
+
+    @pytest.fixture(name="duly_outages")
+    def _duly_outages(self) -> None:
+        if self.no_outages:
+            pytest.skip(f"no outages: {self.no_outages}")
+
+    @pytest.fixture(name="duly_gate")
+    def _duly_gate(self) -> None:
+        if why := self.no_gate or self.no_outages:
+            pytest.skip(f"no gate: {why}")
 
     @pytest_asyncio.fixture(loop_scope="function", name="desk")
     async def _desk(self) -> AsyncIterator[Bench]:

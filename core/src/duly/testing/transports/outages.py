@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from abc import abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -16,27 +15,19 @@ from duly.testing.transports.harness import TransportHarness
 from duly.transport import Envelope
 
 
-class OutageCases(TransportHarness):
-    """For transports whose broker can be taken away by a test and brought back."""
+class OutageCases(TransportHarness, needs="duly_outages"):
+    """The broker is taken away and brought back. ``no_outages`` says why it cannot be."""
 
     keeps: ClassVar[bool] = True
     """Whether what was accepted is there after the broker was away; not so where nothing is
     acknowledged."""
 
-    @abstractmethod
-    async def break_connection(self) -> None:
-        """Take the broker away: nobody answers any more, and connections are cut."""
-
-    @abstractmethod
-    async def restore_connection(self) -> None:
-        """Bring the broker back at the same address."""
-
     async def test_opening_while_it_is_away(self, desk: Bench) -> None:
         transport = await desk.make()
-        await self.break_connection()
+        await desk.take_away()
         for _ in range(2):
             await self._unavailable(desk, transport.open())
-        await self.restore_connection()
+        await desk.bring_back()
         await desk.soon(transport.open())
         await desk.publish(envelope := desk.envelope(), by=transport)
         await desk.arrived(envelope)
@@ -44,51 +35,53 @@ class OutageCases(TransportHarness):
     async def test_publishing_while_it_is_away(self, desk: Bench) -> None:
         await desk.publish(first := desk.envelope())
         await desk.arrived(first)
-        await self.break_connection()
-        for _ in range(3):
-            await self._unavailable(desk, desk.transport.publish(desk.envelope()))
-        await self.restore_connection()
-        await self._goes_on(desk)
+        await desk.take_away()
+        refused = desk.envelopes(3)
+        for envelope in refused:
+            await self._unavailable(desk, desk.transport.publish(envelope))
+        await desk.bring_back()
+        await desk.goes_on()
+        await desk.never_came(refused)
 
     async def test_many_in_flight_when_it_goes(self, desk: Bench) -> None:
         envelopes = desk.envelopes(self.many(200))
         publishes = [asyncio.ensure_future(desk.transport.publish(each)) for each in envelopes]
         await asyncio.sleep(0)
-        await self.break_connection()
+        await desk.take_away()
         outcomes = await desk.soon(asyncio.gather(*publishes, return_exceptions=True))
         accepted = []
         for envelope, outcome in zip(envelopes, outcomes, strict=True):
             if isinstance(outcome, str | None):
                 accepted.append(envelope)
             else:
-                self._check(outcome)
-        await self.restore_connection()
-        await self._goes_on(desk)
+                self._check(desk, outcome)
+        await desk.bring_back()
+        await desk.goes_on()
         if self.keeps:
             await self._all_came(desk, accepted)
 
     async def test_again_and_again(self, desk: Bench) -> None:
         for _ in range(3):
-            await self.break_connection()
+            await desk.take_away()
             await self._unavailable(desk, desk.transport.publish(desk.envelope()))
-            await self.restore_connection()
-            await self._goes_on(desk)
+            await desk.bring_back()
+            await desk.goes_on()
 
     async def test_closing_while_it_is_away(self, desk: Bench) -> None:
         await desk.publish(desk.envelope())
-        await self.break_connection()
+        await desk.take_away()
         await desk.soon(desk.transport.close())
         await self._unavailable(desk, desk.transport.open())
         await desk.soon(desk.transport.close())
-        await self.restore_connection()
-        await self._goes_on(desk)
+        await desk.bring_back()
+        await desk.goes_on()
 
     async def test_what_was_accepted_is_there_when_it_is_back(self, desk: Bench) -> None:
         envelopes = desk.envelopes(self.many(50))
         await desk.publish(*envelopes)
-        await self.break_connection()
-        await self.restore_connection()
-        await self._goes_on(desk)
+        await desk.take_away()
+        await desk.bring_back()
+        await desk.goes_on()
         if self.keeps:
             await self._all_came(desk, envelopes)
 
@@ -103,7 +96,7 @@ class OutageCases(TransportHarness):
                 try:
                     await desk.transport.publish(envelope)
                 except TransportUnavailable as error:
-                    self._check(error)
+                    self._check(desk, error)
                     waiting.append(envelope)
                     await asyncio.sleep(0.02)
                     with contextlib.suppress(TransportUnavailable):
@@ -114,22 +107,37 @@ class OutageCases(TransportHarness):
         run = asyncio.gather(*(publish() for _ in range(10)))
         for _ in range(len(envelopes) // 4):
             await desk.soon(accepted.acquire())
-        await self.break_connection()
+        await desk.take_away()
         await asyncio.sleep(0.05)
-        await self.restore_connection()
+        await desk.bring_back()
         await desk.soon(run)
-        await self._goes_on(desk)
+        await desk.goes_on()
         if self.keeps:
             await self._all_came(desk, envelopes)
 
     async def test_cancelling_while_it_is_away(self, desk: Bench) -> None:
-        await self.break_connection()
-        publish = asyncio.ensure_future(desk.transport.publish(desk.envelope()))
+        await desk.take_away()
+        publish = asyncio.ensure_future(desk.transport.publish(envelope := desk.envelope()))
         await asyncio.sleep(0)
         publish.cancel()
-        await desk.soon(asyncio.gather(publish, return_exceptions=True))
-        await self.restore_connection()
-        await self._goes_on(desk)
+        (outcome,) = await desk.soon(asyncio.gather(publish, return_exceptions=True))
+        desk.told(outcome, cancelled=True)
+        await desk.bring_back()
+        await desk.goes_on()
+        await desk.publish(last := desk.envelope())
+        assert (await desk.comes(last)).count(envelope.payload) <= 1  # the attempt it was
+
+    async def test_opening_cancelled_while_it_is_away(self, desk: Bench) -> None:
+        transport = await desk.make()
+        await desk.take_away()
+        for steps in range(5):
+            opening = asyncio.ensure_future(transport.open())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await desk.opens_or_tells(opening, cancelled=True)
+        await desk.bring_back()
+        await desk.goes_on(by=transport)
 
     async def _all_came(self, desk: Bench, envelopes: Sequence[Envelope]) -> None:
         missing = {envelope.payload for envelope in envelopes}
@@ -150,48 +158,30 @@ class OutageCases(TransportHarness):
     async def _unavailable(self, desk: Bench, work: Any) -> None:
         with pytest.raises(TransportUnavailable) as told:
             await desk.soon(work)
-        self._check(told.value)
+        self._check(desk, told.value)
 
-    def _check(self, error: BaseException) -> None:
+    def _check(self, desk: Bench, error: BaseException) -> None:
         assert isinstance(error, TransportUnavailable), f"an outage is no {error!r}"
-        assert str(error), "does not tell what is away"
-        assert not any(secret in str(error) for secret in self.secrets)
-
-    async def _goes_on(self, desk: Bench) -> None:
-        """As a scheduler does it: open and try, until it works."""
-        last = desk.envelope()
-
-        async def try_again() -> None:
-            while True:
-                try:
-                    await desk.transport.open()
-                    await desk.transport.publish(last)
-                except TransportUnavailable:
-                    await asyncio.sleep(0.02)
-                else:
-                    return
-
-        await desk.soon(try_again())
-        await desk.comes(last)
+        desk.check_error(error)
 
 
-class BatchOutageCases(BatchCases, OutageCases):
+class BatchOutageCases(BatchCases, OutageCases, needs="duly_outages"):
     """For transports that take batches."""
 
     async def test_a_batch_while_it_is_away(self, desk: Bench) -> None:
-        await self.break_connection()
+        await desk.take_away()
         await self._batch(desk, desk.envelopes(3), refused=True)
-        await self.restore_connection()
-        await self._goes_on(desk)
+        await desk.bring_back()
+        await desk.goes_on()
 
     async def test_batches_in_flight_when_it_goes(self, desk: Bench) -> None:
         batches = [desk.envelopes(50) for _ in range(4)]
         run = asyncio.gather(*(self._batch(desk, each, refused=False) for each in batches))
         await asyncio.sleep(0)
-        await self.break_connection()
+        await desk.take_away()
         accepted = [envelope for each in await desk.soon(run) for envelope in each]
-        await self.restore_connection()
-        await self._goes_on(desk)
+        await desk.bring_back()
+        await desk.goes_on()
         if self.keeps:
             await self._all_came(desk, accepted)
 
@@ -208,21 +198,21 @@ class BatchOutageCases(BatchCases, OutageCases):
         wrong = [isinstance(outcome, BaseException) for outcome in outcomes]
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
-                self._check(outcome)
+                self._check(desk, outcome)
         assert all(wrong) or not refused
         return [each for each, bad in zip(envelopes, wrong, strict=True) if not bad]
 
 
-class DeduplicationOutageCases(DeduplicationCases, OutageCases):
+class DeduplicationOutageCases(DeduplicationCases, OutageCases, needs="duly_outages"):
     """For brokers that drop what they had before, also when they were away meanwhile."""
 
     async def test_a_repeat_after_the_broker_was_away_arrives_once(self, desk: Bench) -> None:
         delivery = {"message_id": "a", "delivery_id": "a:1:0"}
         first, second = (desk.envelope(b"once", attempt=attempt, **delivery) for attempt in (1, 2))
         await desk.publish(first)
-        await self.break_connection()
-        await self.restore_connection()
-        await self._goes_on(desk)
+        await desk.take_away()
+        await desk.bring_back()
+        await desk.goes_on()
         await desk.publish(second, new := desk.envelope(message_id="a", delivery_id="a:2:0"))
         got = await desk.comes(new)
         assert got.count(b"once") == 1

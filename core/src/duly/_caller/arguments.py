@@ -1,0 +1,242 @@
+"""Checks of arguments that verbs share; each raises an InvalidArgument that says what to do."""
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, cast
+
+from duly._caller.verbs import STORE, TRANSPORT, Verbs, lacking_of, plain_of
+from duly._plugins.registry import Plugins
+from duly._values.plain import encodable, shown, text_of, whole
+from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage, PluginError
+from duly.local import FunctionTransport
+from duly.message import Filter, Message, State, with_changes
+from duly.store import Store
+from duly.transport import Transport
+from duly.url import mask
+
+__all__ = [
+    "all_or_none",
+    "as_error_text",
+    "as_filter",
+    "as_flag",
+    "as_id",
+    "as_iterable",
+    "as_message",
+    "as_number",
+    "as_policy",
+    "as_store",
+    "as_transport",
+    "chunks",
+]
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_MANY: Final = 10_000  # messages that are stored all or none
+_MANY_BYTES: Final = 64 * 1024 * 1024
+_CHUNK: Final = 500  # messages that are sent together though stored each on its own
+_CHUNK_BYTES: Final = 8 * 1024 * 1024
+
+
+def as_id(value: object) -> str:
+    """A message id as given to a verb. Longer than 255 characters are ids that duly made."""
+    id = text_of(value)
+    if id is None:
+        raise InvalidArgument(f"a message id is text, not {type(value).__name__}")
+    if not id:
+        raise InvalidArgument("the message id is empty")
+    if not encodable(id):
+        raise InvalidArgument(f"message id {shown(id)} cannot be encoded as UTF-8")
+    return id
+
+
+def as_number(value: object, name: str, *, at_least: int, at_most: int) -> int:
+    """A whole number within bounds, both inclusive."""
+    number = whole(value)
+    if number is None:
+        raise InvalidArgument(f"{name} must be a whole number, not {shown(value)}")
+    if not at_least <= number <= at_most:
+        raise InvalidArgument(f"{name} must be from {at_least} to {at_most}, not {shown(number)}")
+    return number
+
+
+def as_flag(value: object, name: str) -> bool:
+    """True or False and nothing that merely counts as one of them."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be True or False, not {shown(value)}")
+    return value
+
+
+def as_filter(value: object) -> Filter:
+    """A filter."""
+    if not isinstance(value, Filter):
+        raise InvalidArgument(
+            f"a filter is a duly.Filter, as Filter(event_name='mail'), not {type(value).__name__}"
+        )
+    return value
+
+
+def as_message(value: object, max_payload: int) -> Message:
+    """A message as it is scheduled: what duly manages is as new, whatever it was before."""
+    if not isinstance(value, Message):
+        raise InvalidMessage(f"a message is a duly.Message, not {type(value).__name__}")
+    if len(value.payload) > max_payload:
+        raise InvalidMessage(
+            f"the payload of {value.id!r} has {len(value.payload)} bytes, max_payload is "
+            f"{max_payload}: send a reference to the data, or raise max_payload"
+        )
+    return _fresh(value)
+
+
+def _fresh(message: Message) -> Message:
+    """The message as it is scheduled: what duly manages is as new, whatever it was before."""
+    if (
+        message.state is State.SCHEDULED
+        and not message.retry_count
+        and not message.occurrence_count
+        and message.last_error is None
+        and message._delivery_id is None  # noqa: SLF001  # what duly manages is forgotten here
+        and not message.trace_context
+        and message.next_attempt_at == message.scheduled_at
+    ):
+        return message
+    return with_changes(
+        message,
+        state=State.SCHEDULED,
+        retry_count=0,
+        occurrence_count=0,
+        last_error=None,
+        next_attempt_at=message.scheduled_at,
+        trace_context=_NOTHING,
+        _delivery_id=None,
+    )
+
+
+def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]:
+    """Messages that can be stored in one step.
+
+    Raises:
+        InvalidArgument: more than 10,000 messages or 64 MiB of payload.
+        DuplicateMessage: an id twice.
+    """
+    messages: dict[str, Message] = {}
+    size = 0
+    for value in as_iterable(values):
+        message = as_message(value, max_payload)
+        size += len(message.payload)
+        if len(messages) >= _MANY or size > _MANY_BYTES:
+            raise InvalidArgument(
+                "schedule_many stores at most 10,000 messages and 64 MiB all or none; "
+                "atomic=False takes any number, in chunks"
+            )
+        if message.id in messages:
+            raise given_twice(message.id)
+        messages[message.id] = message
+    return list(messages.values())
+
+
+def chunks(
+    values: Iterable[object], max_payload: int
+) -> Iterator[tuple[Sequence[Message], DulyError | None]]:
+    """Messages to be stored each on its own, some hundred at a time, with the first refusal."""
+    messages: dict[str, Message] = {}
+    refused: DulyError | None = None
+    size = 0
+    for value in as_iterable(values):
+        try:
+            message = as_message(value, max_payload)
+            if message.id in messages:
+                raise given_twice(message.id)
+        except DulyError as error:
+            refused = refused or error
+            continue
+        messages[message.id] = message
+        size += len(message.payload)
+        if len(messages) >= _CHUNK or size >= _CHUNK_BYTES:
+            yield list(messages.values()), refused
+            messages, refused, size = {}, None, 0
+    if messages or refused is not None:
+        yield list(messages.values()), refused
+
+
+def given_twice(id: str) -> DuplicateMessage:
+    """The error for an id that stands twice in one call."""
+    return DuplicateMessage(f"message id {id!r} is given twice")
+
+
+def as_iterable(values: object) -> Iterable[object]:
+    """Something to iterate over, and not a single message."""
+    if isinstance(values, Message) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"messages must be an iterable, not {type(values).__name__}")
+    return values
+
+
+def as_store(value: object, plugins: Plugins) -> Store:
+    """A store, of its URL or as it is."""
+    store = plugins.store(value) if isinstance(value, str) else value
+    lacking = lacking_of(store, STORE)
+    if not lacking:
+        _see_async(store, STORE, value)
+        return cast(Store, store)
+    if isinstance(value, str):
+        raise PluginError(f"the plugin for {mask(value)} made a {_named(store)}, not a store")
+    if len(lacking) < len(STORE.needed):
+        raise InvalidArgument(f"{_named(store)} is no store: it lacks {', '.join(lacking)}")
+    raise InvalidArgument(f"store must be a URL or a store object, not {_named(store)}")
+
+
+def as_transport(value: object, plugins: Plugins) -> Transport:
+    """A transport, of its URL, as it is, or of a function that takes an envelope."""
+    transport = plugins.transport(value) if isinstance(value, str) else value
+    lacking = lacking_of(transport, TRANSPORT)
+    if not lacking:
+        _see_async(transport, TRANSPORT, value)
+        return cast(Transport, transport)
+    if isinstance(value, str):
+        raise PluginError(f"the plugin for {mask(value)} made a {_named(transport)}, no transport")
+    if callable(value) and not isinstance(value, type):
+        return FunctionTransport(value)
+    if "publish" not in lacking:
+        raise InvalidArgument(f"{_named(value)} is no transport: it lacks {', '.join(lacking)}")
+    raise InvalidArgument(
+        "transport must be a URL, a transport object or a function that takes an envelope, "
+        f"not {_named(value)}"
+    )
+
+
+def as_policy(value: object) -> None:
+    """See that a recovery policy can be called and answers at once."""
+    _asked(value, "recovery", "a Failure, or an object such as duly.Backoff()", "the Failure")
+
+
+def as_error_text(value: object) -> None:
+    """See that what tells of errors can be called and answers at once."""
+    _asked(value, "error_text", "an error that gives text", "the error")
+
+
+def _asked(value: object, name: str, what: str, argument: str) -> None:
+    if not callable(value) or isinstance(value, type):
+        raise InvalidArgument(f"{name} must be a function of {what}, not {_named(value)}")
+    if inspect.iscoroutinefunction(value):
+        raise InvalidArgument(f"{name} must be a plain function: it is asked, not awaited")
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        raise InvalidArgument(f"{name} must take one argument, {argument}") from None
+    except ValueError:
+        pass  # built in, without a signature
+
+
+def _see_async(value: object, verbs: Verbs, given: object) -> None:
+    plain = plain_of(value, verbs)
+    if plain:
+        text = (
+            f"{_named(value)} cannot be used: its {', '.join(plain)} must be async: write "
+            "async def, or annotate what it returns as Awaitable"
+        )
+        if isinstance(given, str):
+            raise PluginError(f"the plugin for {mask(given)} made a {_named(value)}: {text}")
+        raise InvalidArgument(text)
+
+
+def _named(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -1,0 +1,176 @@
+"""What a caller may look at: messages, numbers, health."""
+
+import functools
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import attrs
+
+from duly._caller.arguments import as_filter, as_flag, as_id
+from duly._caller.calls import StoreCalls
+from duly._caller.inquiry import Inquiry, Questions, Replies
+from duly._plugins.registry import Plugins
+from duly.errors import InvalidArgument, MessageNotFound, Unsupported
+from duly.health import Health, Report
+from duly.message import Filter, Message
+from duly.moment import as_duration
+from duly.store import (
+    NamesTransactions,
+    PartlyUnavailable,
+    Stats,
+    SupportsHealth,
+    SupportsMigration,
+    SupportsTransactions,
+)
+
+__all__ = ["ALL", "Lookup", "not_found"]
+
+ALL: Final = Filter()
+
+_PAGE: Final = 500  # messages
+_FIRST_PAGE: Final = 32  # messages, while nobody knows how large they are
+_PAGE_BYTES: Final = 32 * 1024 * 1024
+_LATE: Final = timedelta(seconds=60)
+_IN_TIME: Final = timedelta(seconds=5)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def not_found(message_id: str) -> MessageNotFound:
+    """The error for an id that is unknown."""
+    return MessageNotFound(
+        f"no message with id {message_id!r}: it was never scheduled, or delivered or cancelled"
+    )
+
+
+class Lookup:
+    """The verbs of a client that change nothing."""
+
+    _calls: StoreCalls
+    _inquiry: Inquiry
+    _plugins: Plugins
+
+    async def get(self, message_id: str, *, within: Any = None) -> Message:
+        """The message of that id; ``within`` a transaction, as that sees it.
+
+        Raises:
+            MessageNotFound: the id is unknown: never scheduled, delivered already, or cancelled.
+            Unsupported: the store has no transactions to look ``within``.
+        """
+        message_id = as_id(message_id)
+        message = await self._calls.get(message_id, self._within(within))
+        if message is None:
+            raise not_found(message_id)
+        return message
+
+    async def list(
+        self, filter: Filter = ALL, *, payload: bool = True, within: Any = None
+    ) -> Sequence[Message]:
+        """A list of the messages that match, by ``(scheduled_at, id)``.
+
+        With ``payload=False`` the payloads stay in the store, where it can leave them there. Such
+        a message raises InvalidMessage when its payload is read, so that it can be neither compared
+        nor scheduled; :meth:`get` brings the whole one. ``within`` as for :meth:`get`.
+        """
+        filter, payload = as_filter(filter), as_flag(payload, "payload")
+        return await self._calls.list(filter, payload=payload, within=self._within(within))
+
+    async def iterate(
+        self, filter: Filter = ALL, *, payload: bool = True, within: Any = None
+    ) -> AsyncIterator[Message]:
+        """The messages that match, a page at a time, so that any number fits into memory.
+
+        ``payload`` and ``within`` as for :meth:`list`; the transaction is used page by page.
+        """
+        filter, payload = as_filter(filter), as_flag(payload, "payload")
+        async for page in self._pages(filter, payload=payload, within=self._within(within)):
+            for message in page:
+                yield message
+
+    async def _pages(
+        self, filter: Filter, *, payload: bool, within: Any = None
+    ) -> AsyncIterator[Sequence[Message]]:
+        left, offset, from_key = filter.limit, filter.offset, None
+        most, largest = (_FIRST_PAGE if payload else _PAGE), 1  # bytes; the largest payload so far
+        while left is None or left > 0:
+            size = most if left is None else min(most, left)
+            wanted = attrs.evolve(filter, limit=size, offset=offset)
+            page = await self._calls.list(wanted, from_key=from_key, payload=payload, within=within)
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            left = None if left is None else left - size
+            offset, from_key = 0, (page[-1].scheduled_at, page[-1].id)
+            if payload:
+                largest = max(largest, *(len(message.payload) for message in page))
+                most = min(_PAGE, 2 * most, max(1, _PAGE_BYTES // largest))
+
+    async def stats(self) -> Stats:
+        """How many messages the store holds, and when the first of them is due."""
+        return await self._calls.stats()
+
+    async def health(self, *, timeout: timedelta = _IN_TIME) -> Health:  # noqa: ASYNC109  # it answers in any case
+        """Whether all is well; never raises for the store's trouble, it tells of it.
+
+        It answers within ``timeout``, at least a millisecond, and names who had no answer by then.
+        """
+        limit = as_duration(timeout, "timeout", at_least=_MILLISECOND)
+        report = Report()
+        self._examine(report, await self._inquiry.ask(self._questions(), limit.total_seconds()))
+        return report.health()
+
+    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
+        """Bring the store's schema up to date; the statements that were, or would be, run.
+
+        Takes as long as it takes: ``store_timeout`` does not apply.
+        """
+        as_flag(dry_run, "dry_run")
+        store = self._calls.store
+        return await store.migrate(dry_run=dry_run) if isinstance(store, SupportsMigration) else []
+
+    def _questions(self) -> Questions:
+        """What to ask for :meth:`health`, by name."""
+        store = self._calls.store
+        questions: Questions = {"stats": self.stats}
+        if isinstance(store, SupportsHealth):
+            questions["store"] = functools.partial(self._calls, store.check)
+        return questions
+
+    def _examine(self, report: Report, replies: Replies) -> None:
+        for name, reason in self._plugins.broken.items():
+            report.odd(f"plugin {name} is broken: {reason}")
+        stats, trouble = replies.of("stats")
+        if replies.failed_with("stats", PartlyUnavailable):
+            report.odd("a part of the store does not answer, and nothing can be counted")
+            replies.tell("store", "the store", report)
+            return
+        if trouble is not None:
+            silent = replies.silent("stats")
+            report.ill(f"the store {trouble}" if silent else f"the store is unreachable: {trouble}")
+            return
+        report.details |= attrs.asdict(stats)
+        replies.tell("store", "the store", report)
+        if stats.oldest_due is not None and self._now() - stats.oldest_due > _LATE:
+            late = (self._now() - stats.oldest_due).total_seconds()
+            report.odd(f"the oldest due message is {late:.0f} s late")
+
+    def _within(self, within: object) -> Any:
+        """The caller's transaction, if the store can act in it."""
+        store = self._calls.store
+        if within is None:
+            return None
+        if not isinstance(store, SupportsTransactions):
+            raise Unsupported(f"{type(store).__name__} cannot act within a caller's transaction")
+        if not store.accepts(within):
+            takes = (
+                f": it takes {store.transactions}" if isinstance(store, NamesTransactions) else ""
+            )
+            raise InvalidArgument(
+                f"{type(store).__name__} cannot act within this {type(within).__name__}{takes}"
+            )
+        return within
+
+    def _now(self) -> datetime:
+        """The store's time as well as we know it."""
+        return datetime.now(UTC)

@@ -1,0 +1,108 @@
+"""Who may start by the limits of a transport, which it is asked for again and again."""
+
+import inspect
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from duly._telemetry.logging import get_logger
+from duly._values.limits import NO_LIMITS, Limits, SupportsLimits, is_prefix
+from duly._values.wording import worded
+from duly.errors import InvalidArgument
+
+__all__ = ["Cap", "Caps", "ToldLimits"]
+
+log = get_logger()
+
+
+class ToldLimits:
+    """What a transport says of its limits, asked again and again; none if it says nothing.
+
+    Raises:
+        InvalidArgument: its first answer is none.
+    """
+
+    def __init__(self, transport: object) -> None:
+        self._transport = transport if isinstance(transport, SupportsLimits) else None
+        self.now = self._asked()
+
+    def changed(self) -> bool:
+        """Whether they are others by now; what cannot be asked goes on as before."""
+        if self._transport is None:
+            return False
+        try:
+            before, self.now = self.now, self._asked()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is told
+            log.warning("limits_failed", error=worded(error))
+            return False
+        return self.now is not before
+
+    def _asked(self) -> Limits:
+        if self._transport is None:
+            return NO_LIMITS
+        name = type(self._transport).__name__
+        if not callable(self._transport.limits) or inspect.iscoroutinefunction(
+            self._transport.limits
+        ):
+            raise InvalidArgument(
+                f"{name}.limits must be a plain method that gives duly.transport.Limits: write "
+                "def limits(self), neither an attribute nor async"
+            )
+        answer: object = self._transport.limits()
+        if not isinstance(answer, Limits):
+            raise InvalidArgument(
+                f"{name}.limits() must give duly.transport.Limits, not {type(answer).__name__}"
+            )
+        return answer
+
+
+class _Waiting(Protocol):
+    """Who may wait for a cap: a lane."""
+
+    caps: Any
+
+
+W = TypeVar("W", bound=_Waiting)
+
+
+class Cap(Generic[W]):
+    """A number that some names share, how much of it is in use, and who waits for it, in order."""
+
+    __slots__ = ("blocked", "most", "used")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.used = 0
+        self.blocked: deque[W] = deque()
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody may start."""
+        return self.used >= self.most
+
+
+class Caps(Generic[W]):
+    """The caps of one set of limits, found by event name."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._by_name: dict[str, Cap[W]] = {}
+        self._prefixes: list[tuple[str, Cap[W]]] = []  # the longest first
+        for key, most in limits.by_name.items():
+            if is_prefix(key):
+                self._prefixes.append((key[:-1], Cap(most)))
+            else:
+                self._by_name[key] = Cap(most)
+        self._prefixes.sort(key=lambda each: -len(each[0]))
+        self._together: Sequence[tuple[Collection[str], Cap[W]]] = [
+            (names, Cap(most)) for names, most in limits.together
+        ]
+
+    def of(self, name: str) -> tuple[Cap[W], ...]:
+        """Those that a name comes under."""
+        found = self._by_name.get(name) or next(
+            (cap for prefix, cap in self._prefixes if name.startswith(prefix)), None
+        )
+        together: Iterable[Cap[W]] = (cap for names, cap in self._together if name in names)
+        return (*together, *(() if found is None else (found,)))

@@ -1,0 +1,225 @@
+"""In what order: claim, publish, settle.
+
+What becomes of a message is decided the moment its publish ends, or at once when it is not to be
+published at all; :mod:`duly._engine.hands` keeps that until the store hears of it.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from duly._caller.calls import StoreCalls
+from duly._caller.store_answers import claims
+from duly._engine.claimed_job import ClaimedJob
+from duly._engine.hands import Hand, Hands
+from duly._engine.outage import Outage
+from duly._engine.outcomes import next_fire
+from duly._engine.store_time import StoreTime
+from duly._engine.telling import ErrorText, TellingJob
+from duly._engine.verdicts import Verdicts
+from duly._engine.workers import Workers
+from duly._plugins.registry import Plugins
+from duly._telemetry.logging import get_logger
+from duly._telemetry.telemetry import Telemetry
+from duly._values.publishing import Interrupted, Job, TimedOut
+from duly.errors import TransportUnavailable
+from duly.hookspecs import Delivery
+from duly.recovery import Policy
+from duly.store import SUSPECT_LAPSES, Batch, Claim, Token
+
+__all__ = ["Deliveries"]
+
+_LEASE_MARGIN: Final = 0.2  # seconds, at least; else a fifth of the lease
+
+log = get_logger()
+
+
+class Deliveries:
+    """Takes messages from the store to the transport and tells the store what became of them.
+
+    :meth:`claim` and :meth:`settle` are called on behalf of the loop, which ``wake`` wakes.
+    """
+
+    def __init__(
+        self,
+        calls: StoreCalls,
+        workers: Workers,
+        outage: Outage,
+        plugins: Plugins,
+        telemetry: Telemetry,
+        *,
+        owner: str,
+        lease: timedelta,
+        policy: Policy,
+        one_by_one: bool,
+        most_bytes: int,
+        told_as: ErrorText | None,
+        wake: Callable[[], None],
+    ) -> None:
+        self._calls = calls
+        self._workers = workers
+        self.outage = outage
+        self._plugins = plugins
+        self._telemetry = telemetry
+        self._owner = owner
+        self._lease = lease
+        self._certain = lease.total_seconds() - max(lease.total_seconds() / 5, _LEASE_MARGIN)
+        self._one_by_one = one_by_one
+        self._told_as = told_as
+        self._clock = asyncio.get_running_loop().time
+        self._observed = plugins.observed("duly_delivered")
+        self._newer_seen = -math.inf  # loop time
+        self.hands = Hands(plugins, wake, most_bytes=most_bytes)
+        self.time = StoreTime()
+        self.verdicts = Verdicts(plugins, policy, self.hands, self.time)
+
+    def keep_until(self, sent: float) -> float:
+        """Until when a lease that was asked for at ``sent`` is certain, both in loop time."""
+        return sent + self._certain
+
+    def saw_newer(self, *, within: float) -> bool:
+        """Whether records of a newer format came due in the last so many seconds."""
+        return self._clock() - self._newer_seen <= within
+
+    # --- claim and settle
+
+    async def claim(
+        self, limit: int, *, suspects: bool = True, only: int | None = None, **more: Any
+    ) -> Batch:
+        """Settle what is waiting, claim up to ``limit`` messages and submit them.
+
+        In an outage ``only`` tells which of them, from 1, is to be published, or the nearest one
+        that is to be published at all: all others are put back at their places. With 0 none is.
+        """
+        settling = self.hands.take_waiting()
+        sent = self._clock()
+        try:
+            batch = await self._calls.claim(
+                limit=limit,
+                lease=self._lease,
+                owner=self._owner,
+                suspects=suspects and not self.hands.suspect,
+                settle=[each.settle for each in settling],
+                **more,
+            )
+        except BaseException as error:
+            self.hands.unanswered(settling)
+            self._telemetry.failed("claim", error, sent)
+            raise
+        self.time.hear(batch.now, sent)
+        self.hands.answered(settling, batch.settled, sent)
+        for message in batch.unreadable:
+            log.error("record_unreadable", message_id=message.id, reason=message.last_error)
+            self._telemetry.count("buried", [message.event_name])
+        if batch.newer:
+            self._newer_seen = sent
+            log.warning("records_newer", count=batch.newer)
+        if batch.token is not None:
+            try:
+                self._submit(batch, batch.token, sent, only)
+            except Exception:
+                self.hands.drop(batch.token)  # what nobody looks after lapses, and comes again
+                claims(batch.claims)  # they may be at fault
+                raise
+        return batch
+
+    async def settle(self) -> bool:
+        """Settle what is waiting, without a claim; whether there was anything."""
+        settling = self.hands.take_waiting()
+        if not settling:
+            return False
+        sent = self._clock()
+        try:
+            outcomes = await self._calls.settle([each.settle for each in settling])
+        except BaseException as error:
+            self.hands.unanswered(settling)
+            self._telemetry.failed("delete", error, sent)
+            raise
+        self.hands.answered(settling, outcomes, sent)
+        return True
+
+    def _submit(self, batch: Batch, token: Token, sent: float, only: int | None) -> None:
+        taken = batch.claims
+        suspect = taken[0].lapses >= SUSPECT_LAPSES
+        hand = self.hands.take_up(token, taken, self.keep_until(sent), suspect=suspect)
+        if self._telemetry.active:
+            hand.observed = self._telemetry.claimed(
+                taken, sent, self.time, one_by_one=self._one_by_one
+            )
+        wanted = [] if only is None else self._probe(hand, batch, only)
+        for claim in taken if only is None else ():
+            message = claim.message
+            plain = not claim.lapses and message.recurrence is None and message.expires_at is None
+            if plain or not self.verdicts.decided(hand, claim, batch.now):
+                wanted.append(claim)
+        jobs: list[Job] = [ClaimedJob(self, hand, claim) for claim in wanted]
+        observed = hand.observed
+        if observed is not None:
+            jobs = list(map(observed.job, wanted, jobs))
+        if self._told_as is not None:
+            jobs = [TellingJob(job, self._told_as) for job in jobs]
+        lanes = self._workers.lanes
+        lanes.spare = self.hands.spare(lanes.waiting + len(jobs))
+        sent_back = self._workers.submit(
+            jobs, took=self._clock() - sent, in_any_case=only is not None
+        )
+        if jobs and self._plugins.observed("duly_claimed"):
+            both = zip(wanted, jobs, strict=True)
+            messages = [claim.message for claim, job in both if job not in sent_back]
+            if messages:
+                self._plugins.tell("duly_claimed", messages=messages)
+
+    def _probe(self, hand: Hand, batch: Batch, only: int) -> list[Claim]:
+        """The one of a batch that is to be published in an outage, if any; all others end here."""
+        probe: list[Claim] = []
+        at = only if only <= len(batch.claims) else 1
+        for claim in (*batch.claims[:at][::-1], *batch.claims[at:]):
+            if only and not probe:
+                if not self.verdicts.decided(hand, claim, batch.now):
+                    self.outage.try_with(claim.key)
+                    probe.append(claim)
+            elif not self.verdicts.missed(hand, claim, batch.now):
+                self.verdicts.release(hand, claim)
+        return probe
+
+    # --- publish
+
+    def still_wanted(self, job: ClaimedJob, now: float) -> bool:
+        """Whether a job whose turn it is may be published; it has its outcome otherwise."""
+        hand, claim = job.hand, job.claim
+        if now >= hand.keep_until:
+            self.verdicts.release(hand, claim)
+            return False
+        if claim.key in hand.withdrawn:
+            self.hands.end(hand, claim, None)
+            return False
+        return not self.verdicts.expired(hand, claim, self.time.at_least())
+
+    def finish(self, job: ClaimedJob, receipt: str | None, error: Exception | None) -> None:
+        """Decide what becomes of a message whose publish has ended."""
+        hand, claim = job.hand, job.claim
+        if error is None:
+            if not self.outage.quiet:
+                self.outage.accepted(claim.key, probe=job.probe)
+            message = claim.message
+            following = None if message.recurrence is None else next_fire(message)
+            if self._observed:
+                late = self.time.since(message.scheduled_at)
+                hand.deliveries.append(Delivery(message=message, lateness=late, receipt=receipt))
+            self.hands.end(hand, claim, following)
+        elif isinstance(error, Interrupted):
+            self.verdicts.release(hand, claim, error.pause)
+        elif isinstance(error, TransportUnavailable):
+            if self.outage.lost(error, claim.key, attended=job.attended):
+                self.verdicts.fail(hand, claim, error)
+            else:
+                self.verdicts.release(hand, claim)
+        elif isinstance(error, TimedOut) and job.probe and not job.attended:
+            self.outage.unanswered(error, job.probe)
+            self.verdicts.release(hand, claim)
+        else:
+            if job.probe and not isinstance(error, TimedOut):
+                self.outage.over(job.probe)
+            self.verdicts.fail(hand, claim, error)

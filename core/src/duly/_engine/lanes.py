@@ -1,0 +1,248 @@
+"""Who gets a slot: queues by event name.
+
+A slot is one publish in flight. What this promises stands in three sentences:
+
+1. A claim may bring as many messages as slots are free and one batch beyond, less those that wait
+   here already.
+2. A name runs at most a quarter of the slots while others wait, and who runs nothing goes first.
+3. A name that has found no slot for a moment keeps no more waiting here than its share of half a
+   batch, or what it works off in 20 ms; the rest goes back to the store, uncounted, to return at
+   twice the pace at which the name works.
+
+So what waits for names without a slot fills half a batch at most, and the other half is there to
+look for names that can have one. While nobody else is about, a name may hold more than its quarter,
+but earns that one by one, by publishes that end. With fewer than four slots there is one lane for
+all, in the order of arrival. Nothing starts beyond the limits of a transport.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final, Generic
+
+from duly._engine.lane import TICK, J, Lane, Returns
+from duly._engine.slots import Slots
+from duly._engine.turns import Turns
+from duly._values.limits import NO_LIMITS, Limits
+
+__all__ = ["TICK", "Lane", "Lanes"]
+
+_LANES: Final = 1024  # beyond so many names the idle ones are forgotten
+
+
+class Lanes(Generic[J]):
+    """Waiting jobs, and the slots that are taken. Moments are loop time, in seconds.
+
+    ``batch`` is how many messages one claim brings at most.
+    """
+
+    def __init__(self, slots: int, batch: int, limits: Limits = NO_LIMITS) -> None:
+        self.slots = Slots(slots, limits)
+        self.waiting = 0
+        self.spare = sys.maxsize  # jobs that may wait in slow lanes, for want of bytes
+        self._batch = batch
+        self._held = 0  # jobs that wait in slow lanes
+        self._slow = 0  # slow lanes
+        self._lanes: dict[str, Lane[J]] = {}
+        self._forget_at = _LANES
+        self._turns: Turns[J] = Turns(limits)
+        self._returns: Returns[J] = Returns()
+
+    def ready(self) -> int:
+        """How many jobs can start just now."""
+        return min(self.slots.free, self._turns.ready())
+
+    @property
+    def startable(self) -> bool:
+        """Whether a job waits that only needs a slot."""
+        return bool(self._turns.waiting)
+
+    def room(self, coming: int = 0) -> int:
+        """How many messages to claim; ``coming`` are claimed already and not added yet.
+
+        Never more in hand than the free slots and one batch. None while what waits here can start
+        at once, unless half a batch would fit.
+        """
+        free = self.slots.free
+        room = min(self._batch, free + self._batch - self.waiting - coming)
+        unfilled = free > coming and not self.startable
+        return room if room > 0 and (unfilled or 2 * room >= self._batch) else 0
+
+    def limit(self, limits: Limits, now: float) -> None:
+        """Take other limits than before; what runs goes on."""
+        apart = self.slots.apart
+        self.slots.limit(limits)
+        for lane in self._lanes.values():
+            lane.allowance = min(max(lane.allowance, self.slots.quarter), self.slots.most)
+        self._turns.limit(limits, self._lanes.values())
+        if self.slots.apart != apart:
+            self.add(self.empty()[::-1], now, in_any_case=True)
+
+    def add(
+        self, jobs: Sequence[J], now: float, *, took: float = 0.0, in_any_case: bool = False
+    ) -> list[tuple[J, float]]:
+        """Queue jobs whose claim ``took`` so long; those sent back, and for how many seconds."""
+        self._returns.came(len(jobs), took)
+        refused: list[tuple[J, float]] = []
+        lanes, apart, fair = self._lanes, self.slots.apart, self.slots.fair
+        unclaimed: int | None = None  # free slots that nobody waits for who may start
+        for job in jobs:
+            name = job.name if apart else ""
+            lane = lanes.get(name) or self._open(name, now)
+            if (fair or lane.caps) and (lane.slow or not lane.is_quick):
+                if unclaimed is None:
+                    unclaimed = self.slots.free - self._turns.ready()
+                if unclaimed > 0 and lane.may_start(len(lane.jobs)):
+                    unclaimed -= 1
+                    self._held += lane.slow
+                elif self._keeps(self._slowed(lane), len(lane.jobs)) or in_any_case:
+                    self._held += 1
+                else:
+                    refused.append((job, self._returns.send_back(lane, now)))
+                    continue
+            if not lane.jobs:
+                lane.moved_at = now
+            if not lane.active:
+                lane.ended_at = now
+                self.slots.about += 1
+                self._crowd(now)
+            lane.jobs.append(job)
+            self.waiting += 1
+            if lane.listed is None:
+                self._turns.put(lane)
+        return refused
+
+    def take(self, now: float) -> tuple[Lane[J], J] | None:
+        """The next job, its slot taken; None when nothing may start."""
+        slots, turns = self.slots, self._turns
+        free = slots.ceiling - slots.running
+        if free <= 0 or not turns.waiting:
+            return None
+        lane = turns.next(slots.quarter, scarce=free == 1)
+        if not lane.running:
+            lane.ended_at = lane.begun_at = now
+        lane.moved_at = now
+        lane.running += 1
+        slots.running += 1
+        self.waiting -= 1
+        self._held -= lane.slow
+        job = lane.jobs.popleft()
+        if lane.caps:
+            turns.start(lane)
+        if lane.jobs:
+            turns.put(lane)
+        return lane, job
+
+    def leave(self, lane: Lane[J], now: float, *, earned: bool, took: float = 0.0) -> None:
+        """Give back a slot that ``took`` so long; one that ended by itself earns another one."""
+        slots = self.slots
+        lane.running -= 1
+        slots.running -= 1
+        lane.end(now, took, earned=earned)
+        if earned and lane.jobs and lane.allowance < slots.most:
+            lane.allowance += lane.allowance < slots.most_of_one(now)
+        if lane.caps:
+            self._turns.end(lane)
+        if lane.jobs:
+            if lane.listed is None:
+                self._turns.put(lane)
+        elif not lane.running:
+            slots.about -= 1
+
+    def linger(self, lane: Lane[J]) -> None:
+        """What is to leave works on without a slot: it counts for the transport's limits still."""
+        lane.lingering += 1
+        self.slots.linger(1)
+        for cap in lane.caps:
+            cap.used += 1
+
+    def let_go(self, lane: Lane[J]) -> None:
+        """What lingered has ended."""
+        lane.lingering -= 1
+        self.slots.linger(-1)
+        self._turns.end(lane)
+
+    def tick(self, now: float) -> list[tuple[J, float]]:
+        """See who found no slot of late; what is to be sent back, each for so many seconds."""
+        self._crowd(now)
+        lanes = self._lanes.values()
+        for lane in lanes:
+            lane.tick()
+        first = (lane for lane in self._turns.waiting if not lane.running)
+        slow = [lane for lane in dict.fromkeys([*first, *lanes]) if self._is_slow(lane, now)]
+        self._slow, self._held = len(slow), 0
+        refused, back = [], self._returns.send_back
+        for lane in slow:
+            lane.slow = True
+            if lane.stalled(now):
+                self._allow(lane, self.slots.quarter)
+            kept, jobs = 0, 0 if lane.stuck(now) else len(lane.jobs)
+            while kept < jobs and self._keeps(lane, kept):
+                kept += 1
+                self._held += 1
+            refused += [(job, back(lane, now)) for job in self._shorten(lane, kept)]
+        return refused
+
+    def empty(self) -> list[J]:
+        """Take all waiting jobs out of the queue."""
+        self._held = 0
+        return [job for lane in self._lanes.values() for job in self._shorten(lane, 0)]
+
+    def _is_slow(self, lane: Lane[J], now: float) -> bool:
+        fair = self.slots.fair or lane.caps
+        if not fair or len(lane.jobs) < lane.works_off or lane.unknown(now):
+            return False
+        return lane.active and not (self.slots.free and lane.may_start())
+
+    def _slowed(self, lane: Lane[J]) -> Lane[J]:
+        """A lane that has proved slow before, and finds no slot again."""
+        if not lane.slow:
+            lane.slow = True
+            self._slow += 1
+            self._held += len(lane.jobs)
+        return lane
+
+    def _keeps(self, lane: Lane[J], before: int) -> bool:
+        """Whether a slow lane keeps one more job here, behind so many others."""
+        if self._held >= self.spare or before < lane.works_off:
+            return self._held < self.spare
+        half = self._batch // 2
+        if not (lane.running or before):
+            return (lane.is_quick and not lane.capped) or self._held < max(1, half)
+        return self._held < half and before < max(1, half // max(1, self._slow))
+
+    def _crowd(self, now: float) -> None:
+        """Where there is more than one name, who held more than three quarters makes room."""
+        if self.slots.about > 1 and self.slots.crowd(now):
+            for lane in self._lanes.values():
+                self._allow(lane, self.slots.spared)
+
+    def _open(self, name: str, now: float) -> Lane[J]:
+        if len(self._lanes) >= self._forget_at:
+            self._forget()
+        lane = self._lanes[name] = Lane(name, self.slots.quarter, now)
+        self._turns.enter(lane)
+        return lane
+
+    def _allow(self, lane: Lane[J], most: int) -> None:
+        """Let a lane run no more than that."""
+        lane.allowance = min(lane.allowance, most)
+        if lane.running >= lane.allowance:
+            self._turns.drop(lane)
+
+    def _shorten(self, lane: Lane[J], keep: int) -> Iterator[J]:
+        """Take the youngest jobs out of a lane, but for so many."""
+        had = len(lane.jobs)
+        while len(lane.jobs) > keep:
+            self.waiting -= 1
+            yield lane.jobs.pop()
+        if had and not lane.jobs:
+            self._turns.drop(lane)
+            if not lane.running:
+                self.slots.about -= 1
+
+    def _forget(self) -> None:
+        """Forget the names that do nothing; in place, for others are at work on the same lanes."""
+        for name, lane in list(self._lanes.items()):
+            if not (lane.active or lane.lingering):
+                del self._lanes[name]
+        self._forget_at = max(_LANES, 2 * len(self._lanes))

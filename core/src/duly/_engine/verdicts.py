@@ -1,0 +1,108 @@
+"""What becomes of a claim that is not delivered: what recovery says, and what needs no asking."""
+
+from datetime import datetime
+from typing import Final
+
+from duly._engine.hands import Hand, Hands
+from duly._engine.outcomes import after_interruption, after_missed, after_verdict
+from duly._engine.store_time import StoreTime
+from duly._plugins.registry import Plugins
+from duly._telemetry.logging import get_logger
+from duly._values.error_text import error_text
+from duly._values.wording import decided_text
+from duly.errors import Expired
+from duly.recovery import Failure, Policy, Retry, Verdict
+from duly.store import Claim
+
+__all__ = ["WHEN_UNDECIDED", "Verdicts"]
+
+WHEN_UNDECIDED: Final = 10.0
+"""Seconds for which to put back what nobody could decide about."""
+
+log = get_logger()
+
+
+class Verdicts:
+    """Gives claims their outcomes, where that is no delivery. ``now`` is the store's time."""
+
+    def __init__(self, plugins: Plugins, policy: Policy, hands: Hands, time: StoreTime) -> None:
+        self._plugins = plugins
+        self._policy = policy
+        self._hands = hands
+        self._time = time
+
+    def decided(self, hand: Hand, claim: Claim, now: datetime) -> bool:
+        """Whether a claim gets its outcome without a publish: lapsed, missed or expired."""
+        left = hand.left
+        try:
+            if claim.lapses and self._lapsed(hand, claim):
+                return True
+            return self.missed(hand, claim, now) or self.expired(hand, claim, now)
+        except BaseException:  # a claim without an outcome would never end, nor the rest submitted
+            log.exception("outcome_failed", message_id=claim.message.id)
+            if hand.left == left:
+                self.release(hand, claim, WHEN_UNDECIDED)
+            return True
+
+    def missed(self, hand: Hand, claim: Claim, now: datetime) -> bool:
+        """Whether a fire was missed, so that its series goes on with a later one."""
+        if claim.lapses:
+            return False
+        missed = after_missed(claim.message, now, self._time.punctual())
+        if missed is None:
+            return False
+        hand.missed.append(missed[0])
+        self._hands.end(hand, claim, missed[1])
+        return True
+
+    def expired(self, hand: Hand, claim: Claim, now: datetime) -> bool:
+        """Whether a message has expired; recovery is asked what then."""
+        expires_at = claim.message.expires_at
+        if expires_at is None or now < expires_at:
+            return False
+        self.fail(hand, claim, Expired(f"expired at {expires_at.isoformat()}"))
+        return True
+
+    def release(self, hand: Hand, claim: Claim, pause: float = 0.0) -> None:
+        """Put a message back, uncounted: at its place, or so many seconds later than now."""
+        self._hands.end(hand, claim, after_interruption(claim, self._time.now(), pause))
+
+    def fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
+        """A claim has failed; what is to become of its message."""
+        failure = self._failure(claim, error)
+        self._carry_out(self._plugins.recover(failure, self._policy), failure, hand, claim)
+
+    def _lapsed(self, hand: Hand, claim: Claim) -> bool:
+        """Whether a claim whose holder died before has its outcome without a publish."""
+        failure = self._failure(claim, None)
+        verdict = self._plugins.recover(failure, self._policy)
+        if isinstance(verdict, Retry) and not verdict.after:
+            return False
+        self._carry_out(verdict, failure, hand, claim)
+        return True
+
+    def _carry_out(self, verdict: Verdict, failure: Failure, hand: Hand, claim: Claim) -> None:
+        log.warning(
+            "delivery_failed",
+            message_id=failure.message.id,
+            event_name=failure.message.event_name,
+            attempt=failure.attempt,
+            lapses=failure.lapses,
+            error="claimant died" if failure.error is None else error_text(failure.error),
+            verdict=type(verdict).__name__.lower(),
+        )
+        if failure.error is not None and decided_text(failure.error) is None:
+            log.debug("delivery_traceback", message_id=failure.message.id, exc_info=failure.error)
+        hand.failures.append(failure)
+        self._hands.end(hand, claim, after_verdict(failure, verdict))
+
+    def _failure(self, claim: Claim, error: Exception | None) -> Failure:
+        """``error`` None: the attempt that failed was the one before this claim."""
+        attempt = claim.message.retry_count + claim.lapses + (error is not None)
+        return Failure(
+            message=claim.message,
+            error=error,
+            attempt=attempt,
+            lapses=claim.lapses,
+            now=self._time.now(),
+        )

@@ -1,0 +1,1 @@
+"""How functions of users are called: what stands behind :mod:`duly.local`."""

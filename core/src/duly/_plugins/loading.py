@@ -1,0 +1,192 @@
+"""Gather what plugins offer: those given by hand, the built-in ones and the installed."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import pluggy
+
+import duly.local
+import duly.memory
+from duly._plugins.implemented import TOLD, Implementations, called_in_order, implementations
+from duly._plugins.installed import Installed, installed_plugins, wanted_plugins
+from duly._plugins.schemes import Rank, Schemes, as_factories
+from duly._telemetry.logging import get_logger
+from duly._values.plain import shown
+from duly._values.wording import text_of, worded
+from duly.errors import InvalidArgument, PluginError, SchemeConflict
+from duly.store import Store
+from duly.transport import Transport
+from duly.url import mask
+
+__all__ = ["Loading", "call"]
+
+_BUILT_IN: Final[Mapping[str, object]] = {"duly.memory": duly.memory, "duly.local": duly.local}
+
+log = get_logger()
+
+
+class Loading:
+    """The plugins of one client, of which installed ones may be imported later.
+
+    What is wrong with one that was given is an error at once. One that happens to be installed is
+    set aside, wholly or in part, and ``broken`` tells by its name why.
+    """
+
+    def __init__(
+        self, plugins: Sequence[object], load: bool | Collection[str], hooks: Collection[str]
+    ) -> None:
+        self.broken: Mapping[str, str] = MappingProxyType({})
+        self._stores, self._transports = Schemes[Store]("store"), Schemes[Transport]("transport")
+        self._plugins: list[object] = []
+        self._imported: dict[str, Implementations] = {}
+        given = [self._take_given(name, plugin) for name, plugin in _named(plugins).items()]
+        installed = installed_plugins()
+        self._wanted = {name: installed[name] for name in wanted_plugins(installed, load)}
+        self._left_out = [each for name, each in installed.items() if name not in self._wanted]
+        for name, plugin in _BUILT_IN.items():
+            self._offer(name, implementations(name, plugin), Rank.BUILT_IN)
+        for each in self._wanted.values():
+            self._take_installed(each, hooks)
+        for schemes in (self._stores, self._transports):
+            for name, told in schemes.clashes().items():
+                self._note(name, "; ".join(told))
+        # Those given are asked first, and of several of a kind the last one foremost.
+        every = [*reversed(given), *reversed(self._imported.values())]
+        self._called = {hook: called_in_order(hook, every) for hook in TOLD}
+
+    def _take_given(self, name: str, plugin: object) -> Implementations:
+        if any(_equal(plugin, each) for each in self._plugins):
+            raise PluginError(
+                f"plugin {name} is given twice or equals another one "
+                "(plugins of one attrs class need eq=False)"
+            )
+        try:
+            implemented = implementations(name, plugin)
+            self._offer(name, implemented, Rank.GIVEN)
+        except SchemeConflict:
+            raise
+        except PluginError as error:
+            raise PluginError(f"plugin {name}: {mask(str(error))}") from error.__cause__
+        self._plugins.append(plugin)
+        return implemented
+
+    def _take_installed(self, each: Installed, hooks: Collection[str]) -> None:
+        if each.flaw is not None:
+            self._set_aside(each.name, each.flaw)
+            return
+        self._stores.announce(each.name, each.stores)
+        self._transports.announce(each.name, each.transports)
+        if not each.tells or not each.hooks.isdisjoint(hooks):
+            self._import(each)
+
+    def _import(self, each: Installed) -> None:
+        """Import one that is installed and take up what it offers, or set it aside."""
+        try:
+            plugin = each.entry.load()
+            if any(plugin is one for one in self._plugins):  # given by hand, or by another name
+                self._withdraw(each.name)
+                return
+            implemented = implementations(each.name, plugin)
+        except KeyboardInterrupt:
+            raise
+        except PluginError as error:
+            self._set_aside(each.name, text_of(error) or worded(error))
+        except BaseException as error:  # noqa: BLE001  # one must not stop the others
+            self._set_aside(each.name, worded(error))
+        else:
+            self._plugins.append(plugin)
+            self._imported[each.name] = self._as_told(each, implemented)
+
+    def _as_told(self, each: Installed, implemented: Implementations) -> Implementations:
+        """Take up what an installed plugin offers; the hooks that are to be called."""
+        for hook, schemes, told in (
+            ("duly_stores", self._stores, each.stores),
+            ("duly_transports", self._transports, each.transports),
+        ):
+            try:
+                factories = _factories(implemented, hook)
+            except PluginError as error:
+                self._note(each.name, str(error))
+                schemes.withdraw(each.name)
+                continue
+            if each.tells:
+                self._compare(each.name, f"the scheme of a {schemes.kind}", told, factories)
+                schemes.withdraw(each.name, told)
+                factories = {name: make for name, make in factories.items() if name in told}
+            schemes.add(each.name, factories, Rank.INSTALLED)
+        hooks = {hook: found for hook, found in implemented.items() if hook in TOLD}
+        if each.tells:
+            self._compare(each.name, "the hook", each.hooks, hooks)
+            hooks = {hook: found for hook, found in hooks.items() if hook in each.hooks}
+        return hooks
+
+    def _compare(self, name: str, kind: str, told: Collection[str], has: Collection[str]) -> None:
+        # What is not told is not used: whether it were would depend on what else was asked for.
+        for each in sorted({*told} - {*has}):
+            self._note(name, f"its entry points tell {kind} {each}, which it does not have")
+        for each in sorted({*has} - {*told}):
+            self._note(name, f"its entry points do not tell {kind} {each}, which is not used")
+
+    def _offer(self, name: str, implemented: Implementations, rank: Rank) -> None:
+        self._stores.add(name, _factories(implemented, "duly_stores"), rank)
+        self._transports.add(name, _factories(implemented, "duly_transports"), rank)
+
+    def _set_aside(self, name: str, reason: str) -> None:
+        self._withdraw(name)
+        self._note(name, reason)
+
+    def _withdraw(self, name: str) -> None:
+        self._stores.withdraw(name)
+        self._transports.withdraw(name)
+
+    def _note(self, name: str, reason: str) -> None:
+        reason = mask(reason)
+        before = self.broken.get(name)
+        told = reason if before is None else f"{before}; {reason}"
+        self.broken = MappingProxyType({**self.broken, name: told})
+        log.warning("plugin_broken", plugin=name, reason=reason)
+
+
+def call(implementation: pluggy.HookImpl, arguments: Mapping[str, object]) -> Any:
+    """Call what implements a hook with those of the arguments that it takes."""
+    return implementation.function(*[arguments[name] for name in implementation.argnames])
+
+
+def _factories(implemented: Implementations, hook: str) -> Mapping[str, Callable[[str], Any]]:
+    """What the implementations of an offering hook offer.
+
+    Raises:
+        PluginError: one raises, or offers what is no scheme or no factory; ``__cause__`` is why.
+    """
+    found: dict[str, Callable[[str], Any]] = {}
+    for each in implemented.get(hook, ()):
+        try:
+            found |= as_factories(call(each, {}))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PluginError(f"{hook}: {worded(error)}") from error
+    return found
+
+
+def _equal(plugin: object, other: object) -> bool:
+    try:
+        return bool(plugin == other)
+    except Exception:  # noqa: BLE001  # it is compared in a way of its own
+        return plugin is other
+
+
+def _named(plugins: Sequence[object]) -> Mapping[str, object]:
+    if isinstance(plugins, str | bytes) or not isinstance(plugins, Sequence):
+        raise InvalidArgument(f"plugins must be a list, not {type(plugins).__name__}")
+    try:
+        plugins = list(plugins)
+    except Exception as error:  # of a sequence that cannot be read
+        raise InvalidArgument(f"plugins cannot be read: {shown(error)}") from error
+    named = {}
+    for number, plugin in enumerate(plugins):
+        known = plugin if inspect.ismodule(plugin) or inspect.isclass(plugin) else type(plugin)
+        named[f"plugins[{number}] ({known.__name__})"] = plugin
+    return named

@@ -1,0 +1,127 @@
+"""Look URL schemes up among the plugins, ask deciders, tell observers."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, TypeVar
+
+from duly._plugins.implemented import TOLD, TOLD_BY_CLIENTS
+from duly._plugins.loading import Loading, call
+from duly._plugins.schemes import Schemes, unknown
+from duly._telemetry.logging import get_logger
+from duly.recovery import Backoff, Bury, Discard, Failure, Policy, Retry, Verdict
+from duly.store import Store
+from duly.transport import Transport
+from duly.url import scheme_of
+
+__all__ = ["Plugins"]
+
+_LAST_RESORT: Final = Backoff()
+
+log = get_logger()
+
+T = TypeVar("T")
+
+
+class Plugins(Loading):
+    """What one client knows of plugins: the built-in ones, the installed and those given to it.
+
+    ``load`` says which of the installed may be imported: all, none, or those of which the entry
+    point or the distribution is named. One whose entry points tell what it offers is imported
+    when that is asked for: a scheme, or a hook that will be called; without ``deliveries`` only
+    those of callers are.
+    ``broken`` tells by name what is wrong with one that is set aside, wholly or in part.
+
+    Raises:
+        InvalidArgument: an argument of the wrong type.
+        PluginError: one that was given implements a hook wrongly or none at all, is given twice,
+            or offers what another one does; or a named one is not installed.
+    """
+
+    def __init__(
+        self,
+        plugins: Sequence[object] = (),
+        load: bool | Collection[str] = True,
+        *,
+        deliveries: bool = True,
+    ) -> None:
+        super().__init__(plugins, load, TOLD if deliveries else TOLD_BY_CLIENTS)
+
+    def store(self, url: str) -> Store:
+        """A store for a URL, not opened yet.
+
+        Raises:
+            UnknownScheme: nothing that could be loaded serves it.
+            SchemeConflict: two plugins do.
+            PluginError: its plugin failed.
+            DulyError: what its plugin has to say against the URL.
+        """
+        return self._made(url, self._stores, self._transports)
+
+    def transport(self, url: str) -> Transport:
+        """A transport for a URL, not opened yet; raises as :meth:`store` does."""
+        return self._made(url, self._transports, self._stores)
+
+    def recover(self, failure: Failure, policy: Policy) -> Verdict:
+        """What next after a failure: the first verdict of the plugins, else that of the policy.
+
+        Never raises: who raises, or answers anything but a verdict, is logged and has no opinion.
+        """
+        for decider in self._called["duly_recover"]:
+            verdict = _asked(decider.plugin_name, call, decider, {"failure": failure})
+            if verdict is not None:
+                return verdict
+        return _asked("recovery", policy, failure) or _LAST_RESORT(failure)
+
+    def observed(self, hook: str) -> bool:
+        """Whether anybody implements a hook: if not, spare what its arguments would cost."""
+        return bool(self._called[hook])
+
+    def tell(self, hook: str, /, **arguments: object) -> None:
+        """Call the observers of a hook one by one; what they raise is logged, never raised.
+
+        All but KeyboardInterrupt: Ctrl-C strikes anywhere where no runner of asyncio takes it,
+        and whoever pressed it wants an end. By then all others have heard, and what was claimed
+        lapses. A SystemExit is the observer's own: ending the process is not for it to decide.
+        """
+        interrupted = None
+        for observer in self._called[hook]:
+            try:
+                call(observer, arguments)
+            except KeyboardInterrupt as error:
+                interrupted = error
+            except BaseException:  # a cancellation too: nothing is awaited here
+                log.exception("observer_failed", hook=hook, plugin=observer.plugin_name)
+        if interrupted is not None:
+            raise interrupted
+
+    def _made(self, url: str, wanted: Schemes[T], other: Schemes[Any]) -> T:
+        scheme = scheme_of(url)
+        awaited = wanted.awaited(scheme)
+        if awaited is not None:
+            self._import(self._wanted[awaited])
+        if scheme not in wanted:
+            installed = [*self._wanted.values(), *self._left_out]
+            # Who tells what it offers has nothing to do with other schemes.
+            elsewhere = {each.name for each in installed if not each.may_serve(scheme)}
+            raise unknown(
+                scheme,
+                wanted,
+                other,
+                broken={n: why for n, why in self.broken.items() if n not in elsewhere},
+                left_out=[each.name for each in self._left_out if each.name not in elsewhere],
+                installed=[each.name for each in installed],
+            )
+        return wanted.make(url)
+
+
+def _asked(who: str, decide: Callable[..., object], *arguments: object) -> Verdict | None:
+    try:
+        verdict = decide(*arguments)
+        if verdict is None or isinstance(verdict, Retry | Bury | Discard):
+            return verdict
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # as with observers
+        log.exception("decider_failed", plugin=who)
+        return None
+    log.error("decider_answered_nonsense", plugin=who, answer=type(verdict).__name__)
+    return None

@@ -1,0 +1,248 @@
+"""What is told of one batch, from its claim to its last settlement.
+
+Only made when there is an SDK: without one a batch and its messages know nothing of this module.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from opentelemetry import context
+from opentelemetry.trace import Link, Span, set_span_in_context
+
+from duly._telemetry.metrics import Metrics
+from duly._telemetry.spans import Spans, carrier_of, fail, harmless, link_to
+from duly._values.publishing import Job
+from duly.hookspecs import MissedFires
+from duly.message import Message
+from duly.recovery import Failure
+from duly.store import Bury, Claim, Key, Release, Reschedule, Settlement
+from duly.transport import Envelope
+
+__all__ = ["ObservedBatch", "ObservedSettlement", "StoreClock", "since_1970"]
+
+_LATE: Final = 16  # messages of one settlement of which the lateness is told: a record costs 5 us
+
+
+class StoreClock(Protocol):
+    """The store's time, as well as it is known; ``offset`` tells how far it is ahead of ours."""
+
+    offset: timedelta
+
+    def now(self) -> datetime:
+        """It, or a little later."""
+        ...
+
+    def likely(self) -> datetime:
+        """It, or a little earlier or later."""
+        ...
+
+
+def since_1970(moment: float) -> int:
+    """A moment of loop time in nanoseconds since 1970, as spans have it."""
+    return time.time_ns() - round((asyncio.get_running_loop().time() - moment) * 1e9)
+
+
+class ObservedBatch:
+    """A batch claimed by a call that was sent at ``sent``, in loop time.
+
+    ``one_by_one`` tells that each of its messages is published by a call of its own, which can
+    then have the span of that message as its current one.
+    """
+
+    def __init__(
+        self,
+        spans: Spans | None,
+        metrics: Metrics | None,
+        claims: Sequence[Claim],
+        sent: float,
+        clock: StoreClock,
+        *,
+        one_by_one: bool,
+    ) -> None:
+        self.spans, self.metrics, self.sent = spans, metrics, sent
+        self.one_by_one = one_by_one
+        self.clock = asyncio.get_running_loop().time
+        self.store_time = clock
+        self.messages = {claim.key: claim.message for claim in claims}
+        self.links: dict[Key, Link] = {}
+        self.published: list[tuple[Claim, float]] = []  # since the last settlement; loop time
+        self._submitted = self.clock()
+        if spans is not None:
+            links = ((claim.key, link_to(claim.message)) for claim in claims)
+            self.links = {key: link for key, link in links if link is not None}
+            spans.batch("claim", self._names(), self.links.values(), since_1970(sent))
+        if metrics is not None:
+            lapsed = (claim.message.event_name for claim in claims if claim.lapses)
+            metrics.count("duly.messages.recovered", lapsed)
+
+    def job(self, claim: Claim, job: Job) -> Job:
+        """The same job, but told of where there is something to tell."""
+        link = self.links.get(claim.key)
+        if link is None and self.metrics is None:
+            return job
+        return _ObservedJob(self, claim, job, link)
+
+    @harmless
+    def settling(
+        self,
+        done: Collection[Key],
+        exceptions: Mapping[Key, Settlement],
+        failures: Sequence[Failure],
+        missed: Sequence[MissedFires],
+        *,
+        last: bool,
+    ) -> "ObservedSettlement":
+        """What there is to tell of these claims once the store has agreed to their outcomes."""
+        if last and self.spans is not None:
+            submitted = since_1970(self._submitted)
+            self.spans.batch("publish", self._names(), self.links.values(), submitted)
+        published, self.published = self.published, []
+        settlement = ObservedSettlement(self, done, exceptions, failures, published, last=last)
+        settlement.missed = missed
+        return settlement
+
+    def _names(self) -> list[str]:
+        return [message.event_name for message in self.messages.values()]
+
+
+class ObservedSettlement:
+    """A settlement of the whole batch, or of the part of it that was done."""
+
+    def __init__(
+        self,
+        batch: ObservedBatch,
+        done: Collection[Key],
+        exceptions: Mapping[Key, Settlement],
+        failures: Sequence[Failure],
+        published: Sequence[tuple[Claim, float]],
+        *,
+        last: bool,
+    ) -> None:
+        self._batch = batch
+        self._done = done
+        self._published = published
+        self._failed = [each.message.event_name for each in failures if each.error is not None]
+        self._last = last
+        self.missed: Sequence[MissedFires] = ()
+        self._otherwise: dict[str, list[str]] = defaultdict(list)  # names, by what was done
+        for key, settlement in exceptions.items():
+            message = batch.messages[key]
+            self._otherwise[_verb(message, settlement)].append(message.event_name)
+        if batch.metrics is not None:
+            now, clock = batch.store_time.likely(), batch.clock()
+            self._late = [
+                (message.event_name, (now - message.scheduled_at).total_seconds() - (clock - at))
+                for message, at in (
+                    (claim.message, at) for claim, at in published[:: len(published) // _LATE + 1]
+                )
+            ]
+
+    @harmless
+    def answered(self, sent: float, *, agreed: bool, repeated: bool) -> None:
+        """Tell of it: the store has answered a call that was sent at ``sent``, in loop time.
+
+        ``repeated``: nobody knows whether a try before this one was carried out.
+        """
+        batch = self._batch
+        if batch.spans is not None:
+            names = [batch.messages[key].event_name for key in self._done]
+            links = (batch.links[key] for key in self._done if key in batch.links)
+            facts = {f"duly.batch.{verb}": len(each) for verb, each in self._otherwise.items()}
+            error, kind = (None, None) if agreed else ("the lease was lost", "lease_lost")
+            batch.spans.batch(
+                "delete", names, links, since_1970(sent), facts=facts, error=error, kind=kind
+            )
+        if batch.metrics is not None:
+            again = (claim.message.event_name for claim, _ in self._published if claim.lapses)
+            batch.metrics.count("duly.duplicates.suspected", again)
+            if agreed:
+                self._count(batch.metrics)
+            elif self._last and not repeated:
+                batch.metrics.lease_lost()
+
+    def _count(self, metrics: Metrics) -> None:
+        published = (claim.message.event_name for claim, _ in self._published)
+        metrics.count("duly.messages.delivered", published)
+        metrics.count("duly.messages.failed", self._failed)
+        for fires in self.missed:
+            metrics.count("duly.messages.missed", {fires.message.event_name: fires.count})
+        for verb, names in self._otherwise.items():
+            metrics.count(f"duly.messages.{verb}", names)
+        for name, seconds in self._late:
+            metrics.late(name, max(0.0, seconds))
+        if self._last:
+            metrics.took(self._batch.clock() - self._batch.sent)
+
+
+class _ObservedJob:
+    """A job with a span, if its message is sampled, and of which the end is noted."""
+
+    __slots__ = ("_batch", "_before", "_claim", "_job", "_link", "_span", "_task", "name")
+
+    def __init__(self, batch: ObservedBatch, claim: Claim, job: Job, link: Link | None) -> None:
+        self._batch = batch
+        self._claim = claim
+        self._job = job
+        self._link = link
+        self._span: Span | None = None
+        self._task: asyncio.Task[Any] | None = None  # the one within whose context it publishes
+        self.name = job.name
+
+    def keep_until(self) -> float:
+        return self._job.keep_until()
+
+    def start(self, now: float) -> Envelope | None:
+        envelope = self._job.start(now)
+        spans = self._batch.spans
+        if envelope is not None and self._link is not None and spans is not None:
+            self._open(spans, envelope, self._link)
+        return envelope
+
+    def lingers(self, error: Exception) -> None:
+        self._job.lingers(error)
+
+    def finish(self, receipt: str | None, error: Exception | None) -> None:
+        if error is None:
+            self._batch.published.append((self._claim, self._batch.clock()))
+        if self._span is not None:
+            self._close(self._span, error)
+        self._job.finish(receipt, error)
+
+    @harmless
+    def _open(self, spans: Spans, envelope: Envelope, link: Link) -> None:
+        self._span = spans.publish(envelope, link)
+        envelope.trace_context = carrier_of(self._span)
+        if self._batch.one_by_one:
+            self._task, self._before = asyncio.current_task(), context.get_current()
+            context.attach(set_span_in_context(self._span))
+
+    @harmless
+    def _close(self, span: Span, error: Exception | None) -> None:
+        # A publish that was given up ends in another task, whose context is not ours to change.
+        # No token is detached: it would restore nothing if a handler has left a span attached.
+        if self._task is not None and self._task is asyncio.current_task():
+            context.attach(self._before)
+        if error is not None:
+            fail(span, error)
+        span.end()
+
+
+def _verb(message: Message, settlement: Settlement) -> str:
+    """What a settlement other than plain deletion does, as counters and spans call it."""
+    match settlement:
+        case Bury():
+            return "buried"
+        case Release():
+            return "released"
+        case Reschedule(counters=counters):
+            # A fire that goes back uncounted gets a moment of its own but is the same as before.
+            same = (
+                counters.scheduled_at == message.scheduled_at
+                and counters.retry_count == message.retry_count
+                and counters.occurrence_count == message.occurrence_count
+            )
+            return "released" if same else "rescheduled"

@@ -1,0 +1,173 @@
+"""Spans: one for each call that schedules, for each batch, and for each sampled message.
+
+Names and attributes follow OpenTelemetry's messaging conventions. A message carries the W3C trace
+context of its ``schedule`` span; baggage is not kept. No payload, no metadata, no secret is told.
+"""
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
+from typing import Final, ParamSpec, TypeVar
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+
+from duly._telemetry.logging import get_logger
+from duly._values.error_text import error_text
+from duly.message import Message
+from duly.transport import Envelope
+
+__all__ = ["Spans", "carrier_of", "fail", "harmless", "link_to"]
+
+_LINKS: Final = 128  # of one span, as many as the SDKs keep
+_TYPES: Final = {"schedule": "send", "claim": "receive", "publish": "send", "delete": "settle"}
+_NOWHERE: Final = Context()  # what starts here is the root of a new trace
+_W3C: Final = TraceContextTextMapPropagator()
+_SAMPLED: Final = tuple("13579bdf")  # how the flags of a traceparent end if it was
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = get_logger()
+
+
+def harmless(function: Callable[P, T]) -> Callable[P, T | None]:
+    """Decorates what calls an SDK: what that or its plugins raise is logged and gives None."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return function(*args, **kwargs)
+        except BaseException:  # whatever an exporter raises, deliveries go on
+            log.exception("telemetry_failed")
+            return None
+
+    return guarded
+
+
+def link_to(message: Message) -> Link | None:
+    """A link to the ``schedule`` span of a message; None unless that was sampled."""
+    carrier = message.trace_context
+    # What was not sampled costs no more than this look.
+    if not carrier or not carrier.get("traceparent", "").endswith(_SAMPLED):
+        return None
+    context = get_current_span(_W3C.extract(carrier, _NOWHERE)).get_span_context()
+    return Link(context, {"messaging.message.id": message.id}) if context.is_valid else None
+
+
+def carrier_of(span: Span) -> Mapping[str, str]:
+    """The context of a span as it is kept beside messages and handed on in headers."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, set_span_in_context(span, _NOWHERE))
+    return MappingProxyType(carrier)
+
+
+def fail(span: Span, error: BaseException | str, kind: str | None = None) -> None:
+    """Mark a span as failed, by a masked text and the ``kind`` of error, by default its class."""
+    if not span.is_recording():
+        return
+    text = error_text(error)
+    span.set_status(Status(StatusCode.ERROR, text))
+    span.set_attribute("error.type", kind or type(error).__qualname__)
+    if isinstance(error, BaseException):
+        # Not record_exception(): it would tell the text as it is, and a stack trace.
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        span.add_event("exception", {"exception.type": kind, "exception.message": text})
+
+
+class Spans:
+    """Starts the spans of one tracer."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def schedule(self, messages: Sequence[Message]) -> Span:
+        """The span of a call that stores messages, a child of what is current."""
+        name, facts = _described("schedule", {message.event_name for message in messages})
+        if len(messages) == 1:
+            facts["messaging.message.id"] = messages[0].id
+        else:
+            facts["messaging.batch.message_count"] = len(messages)
+        return self._tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=facts)
+
+    def publish(self, envelope: Envelope, link: Link) -> Span:
+        """The span of one attempt to publish a sampled message, in a trace of its own."""
+        name, facts = _described("publish", {envelope.event_name})
+        facts["messaging.message.id"] = envelope.message_id
+        facts["duly.delivery_id"] = envelope.delivery_id
+        facts["duly.occurrence"] = envelope.occurrence
+        facts["duly.attempt"] = envelope.attempt
+        start = functools.partial(
+            self._tracer.start_span,
+            name,
+            kind=SpanKind.PRODUCER,
+            attributes=facts,
+            links=[Link(link.context)],
+        )
+        span = start(_NOWHERE)
+        context = span.get_span_context()
+        if context.is_valid and not context.trace_flags.sampled:
+            # A sampler that takes one root in a hundred would leave one message in ten thousand
+            # to be followed to the end: let it see that this one was taken already.
+            flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
+            root = SpanContext(context.trace_id, context.span_id, is_remote=True, trace_flags=flags)
+            span = start(set_span_in_context(NonRecordingSpan(root), _NOWHERE))
+        return span
+
+    def batch(
+        self,
+        operation: str,
+        names: Collection[str],
+        links: Iterable[Link],
+        started: int,
+        *,
+        facts: Mapping[str, AttributeValue] = MappingProxyType({}),
+        error: BaseException | str | None = None,
+        kind: str | None = None,
+    ) -> None:
+        """The span of what was done to a batch from ``started``, in ns since 1970, until now.
+
+        ``names`` are the event names of its messages, one for each.
+        """
+        _, described = _described(operation, set(names))
+        described["messaging.batch.message_count"] = len(names)
+        span = self._tracer.start_span(
+            operation,
+            _NOWHERE,
+            SpanKind.CLIENT,
+            {**described, **facts},
+            list(islice(links, _LINKS)),
+            started,
+        )
+        if error is not None:
+            fail(span, error, kind)
+        span.end()
+
+
+def _described(operation: str, names: Collection[str]) -> tuple[str, dict[str, AttributeValue]]:
+    """The name and the attributes of a span of that operation on messages of these names."""
+    facts: dict[str, AttributeValue] = {
+        "messaging.system": "duly",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": _TYPES[operation],
+    }
+    if len(names) != 1:
+        return operation, facts
+    (name,) = names
+    facts["messaging.destination.name"] = name
+    return f"{operation} {name}", facts

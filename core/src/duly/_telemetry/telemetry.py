@@ -1,0 +1,203 @@
+"""What is told to OpenTelemetry: spans and metrics, and nothing at all while there is no SDK.
+
+Whether somebody listens is asked once for each call or batch, by :attr:`Telemetry.active`; what is
+then made is in the other files of this wing.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from importlib.metadata import version
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from opentelemetry import context, metrics, trace
+
+from duly._telemetry.metrics import Metrics, Reading, Source, metrics_of
+from duly._telemetry.observed import ObservedBatch, StoreClock, since_1970
+from duly._telemetry.spans import Spans, carrier_of, fail, harmless
+from duly.errors import InvalidArgument
+from duly.message import Message, with_changes
+from duly.store import Claim, Group, Stats
+
+__all__ = ["Scheduling", "Telemetry"]
+
+_LOOK_AGAIN: Final = 1.0  # seconds between two looks for an SDK
+_REFRESH: Final = 15.0  # seconds between two readings of the gauges
+
+T = TypeVar("T")
+
+
+class Telemetry:
+    """What one client or scheduler tells; ``store`` is what to call its store, without secrets.
+
+    A provider that is None is the global one, looked for until there is one.
+
+    Raises:
+        InvalidArgument: something that is no provider.
+    """
+
+    def __init__(
+        self,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        *,
+        store: str = "",
+    ) -> None:
+        for name, given, verb in (
+            ("tracer_provider", tracer_provider, "get_tracer"),
+            ("meter_provider", meter_provider, "get_meter"),
+        ):
+            if given is not None and not callable(getattr(given, verb, None)):
+                raise InvalidArgument(f"{name} has no {verb}(): {type(given).__name__}")
+        self._tracer_provider = tracer_provider
+        self._meter_provider = meter_provider
+        self._store = store
+        self._spans: Spans | None = None
+        self._metrics: Metrics | None = None
+        self._look_at = 0.0  # monotonic time
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody listens."""
+        if (self._spans is None or self._metrics is None) and time.monotonic() >= self._look_at:
+            self._look()
+        return self._spans is not None or self._metrics is not None
+
+    def scheduling(self, groups: Sequence[Group]) -> "Scheduling":
+        """To be entered around the call that stores these groups."""
+        return Scheduling(self._spans, self._metrics, groups)
+
+    @harmless
+    def count(self, counter: str, names: Iterable[str | None]) -> None:
+        """Add to ``duly.messages.<counter>``, one for each event name; None: not known."""
+        if self.active and self._metrics is not None:
+            self._metrics.count(f"duly.messages.{counter}", names)
+
+    @harmless
+    def claimed(
+        self, claims: Sequence[Claim], sent: float, clock: StoreClock, *, one_by_one: bool
+    ) -> ObservedBatch:
+        """A batch that is to be told of; see :class:`ObservedBatch` for the arguments."""
+        return ObservedBatch(self._spans, self._metrics, claims, sent, clock, one_by_one=one_by_one)
+
+    @harmless
+    def failed(self, operation: str, error: BaseException, sent: float) -> None:
+        """A claim or delete that was sent at ``sent``, in loop time, has failed."""
+        if self.active and self._spans is not None and isinstance(error, Exception):
+            self._spans.batch(operation, (), (), since_1970(sent), error=error)
+
+    async def watch(self, ask: Callable[[], Awaitable[Stats]], clock: StoreClock) -> None:
+        """Keep the gauges fresh for ever, while somebody reads them, by what a store is asked."""
+
+        async def look() -> Reading:
+            stats = await ask()
+            due, now = stats.oldest_due, clock.now()
+            return Reading(
+                pending=stats.scheduled + stats.claimed,
+                dead=stats.dead,
+                oldest_due_age=0.0 if due is None else max(0.0, (now - due).total_seconds()),
+                clock_offset=clock.offset.total_seconds(),
+            )
+
+        source = Source(self._store)
+        try:
+            while True:
+                if self.active and self._metrics is not None:
+                    self._metrics.sources.add(source)
+                    await source.refresh(look)
+                await asyncio.sleep(_REFRESH)
+        finally:
+            if self._metrics is not None:
+                self._metrics.sources.discard(source)
+
+    @harmless
+    def _look(self) -> None:
+        self._look_at = time.monotonic() + _LOOK_AGAIN
+        if self._spans is None:
+            tracers = _sdk(
+                self._tracer_provider, trace.get_tracer_provider, trace.NoOpTracerProvider
+            )
+            tracer = None if tracers is None else tracers.get_tracer("duly", version("duly"))
+            if tracer is not None and not _is_idle(tracer):
+                self._spans = Spans(tracer)
+        if self._metrics is None:
+            meters = _sdk(
+                self._meter_provider, metrics.get_meter_provider, metrics.NoOpMeterProvider
+            )
+            meter = None if meters is None else meters.get_meter("duly", version("duly"))
+            if meters is not None and meter is not None and not _is_idle(meter):
+                self._metrics = metrics_of(meters, meter)
+
+
+class Scheduling:
+    """One call that stores groups of messages, with its span as the current one inside.
+
+    ``groups`` are those to be stored: the given ones, with the context of the span beside each
+    message.
+    """
+
+    def __init__(
+        self, spans: Spans | None, metrics: Metrics | None, groups: Sequence[Group]
+    ) -> None:
+        self.groups = groups
+        self._spans = spans
+        self._metrics = metrics
+        self._span: trace.Span | None = None
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._span is not None:
+            self._close(self._span, error)
+
+    @harmless
+    def stored(self, outcomes: Sequence[Exception | None]) -> None:
+        """Take the store's answer, one outcome for each group."""
+        if self._metrics is not None:
+            done = zip(self.groups, outcomes, strict=True)
+            names = (each.event_name for group, no in done if no is None for each in group.messages)
+            self._metrics.count("duly.messages.scheduled", names)
+        refused = [outcome for outcome in outcomes if outcome is not None]
+        if self._span is not None and refused:
+            fail(self._span, refused[0])
+
+    @harmless
+    def _open(self) -> None:
+        if self._spans is None:
+            return
+        span = self._spans.schedule([each for group in self.groups for each in group.messages])
+        carrier = carrier_of(span)
+
+        def traced(message: Message) -> Message:
+            return with_changes(message, trace_context=carrier)
+
+        self.groups = [Group([*map(traced, each.messages)], each.replace) for each in self.groups]
+        self._token = context.attach(trace.set_span_in_context(span))
+        self._span = span
+
+    @harmless
+    def _close(self, span: trace.Span, error: BaseException | None) -> None:
+        context.detach(self._token)
+        if isinstance(error, Exception):
+            fail(span, error)
+        span.end()
+
+
+def _sdk(given: T | None, found: Callable[[], T], off: type) -> T | None:
+    """The provider to use: the one given, else the global one; None while there is none."""
+    if given is None or (_is_idle(given) and not isinstance(given, off)):
+        given = found()
+    return None if _is_idle(given) else given
+
+
+def _is_idle(what: object) -> bool:
+    """Whether it is the API's own: that does nothing, or stands for what is not there yet."""
+    return type(what).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))

@@ -1,0 +1,136 @@
+"""How many publishes a transport can work at side by side.
+
+What is here for users is part of :mod:`duly.transport`.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, Protocol, runtime_checkable
+
+import attrs
+
+from duly._values.plain import shown
+from duly.errors import InvalidArgument
+
+__all__ = ["NO_LIMITS", "Limits", "SupportsLimits", "is_prefix", "waiting", "works"]
+
+_NAMES: Final = 1000  # keys of by_name
+_PREFIXES: Final = 50  # of them
+_MOST: Final = 1_000_000
+
+
+def is_prefix(key: str) -> bool:
+    """Whether a key of ``by_name`` is for all names that begin like it."""
+    return key == "*" or key.endswith(".*")
+
+
+def _number(value: object, what: str, *, at_least: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= _MOST:
+        return value
+    raise InvalidArgument(f"{what} must be a whole number from {at_least}, not {value!r}")
+
+
+def _in_all(value: int | None) -> int | None:
+    return None if value is None else _number(value, "Limits: in_all", at_least=1)
+
+
+def _by_name(value: Mapping[str, int]) -> Mapping[str, int]:
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"Limits: by_name must be a mapping, not {type(value).__name__}")
+    for name, most in value.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidArgument(f"Limits: by_name has a key that is no event name: {name!r}")
+        _number(most, f"Limits: by_name[{name!r}]", at_least=0)
+    if len(value) > _NAMES or sum(map(is_prefix, value)) > _PREFIXES:
+        raise InvalidArgument(
+            f"Limits: by_name may have {_NAMES} keys, {_PREFIXES} of them prefixes"
+        )
+    return dict(value)
+
+
+def _together(value: Sequence[tuple[Collection[str], int]]) -> Sequence[tuple[frozenset[str], int]]:
+    given: object = value  # whatever it is called
+    if not isinstance(given, Collection) or isinstance(given, str | bytes):
+        raise InvalidArgument(f"Limits: together must be a sequence, not {type(value).__name__}")
+    return [_some(each) for each in given]
+
+
+def _some(value: object) -> tuple[frozenset[str], int]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InvalidArgument(
+            f"Limits: what together holds are pairs of names and a number, not {shown(value)}"
+        )
+    names, most = value
+    if (
+        not isinstance(names, Collection)
+        or isinstance(names, str | bytes)
+        or not all(isinstance(name, str) and name for name in names)
+    ):
+        raise InvalidArgument(f"Limits: together has what are no event names: {shown(names)}")
+    return frozenset(names), _number(most, "Limits: a number of together", at_least=1)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How many publishes a transport can work at side by side; more would only wait inside it.
+
+    ``in_all`` is for all together, None for any number. ``by_name`` holds the number for event
+    names, 0 for none just now. A key that ends in ``.*`` is for all names that begin with what
+    stands before the ``*``, together; ``*`` alone is for all names without a key of their own. An
+    exact name counts before a prefix, a longer prefix before a shorter one. ``together`` gives
+    event names that share a number, at least 1, besides what ``by_name`` says of each.
+
+    Raises:
+        InvalidArgument: a number out of bounds, over 1,000 names or 50 prefixes.
+    """
+
+    in_all: int | None = attrs.field(default=None, converter=_in_all)
+    by_name: Mapping[str, int] = attrs.field(factory=dict, converter=_by_name)
+    together: Sequence[tuple[Collection[str], int]] = attrs.field(default=(), converter=_together)
+
+    @property
+    def least(self) -> float:
+        """The smallest number for any names; infinite where there is none."""
+        return min([*self.by_name.values(), *(most for _, most in self.together)], default=math.inf)
+
+
+NO_LIMITS: Final = Limits()
+
+works: ContextVar[Callable[[bool], None] | None] = ContextVar("works", default=None)
+"""Within a publish: called with False when it begins to wait for its turn, with True behind it."""
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Entered within a publish while that waits for its turn, for a connection, say.
+
+    That time does not count as publishing, so that ``publish_timeout`` begins anew behind it. What
+    can say how much it works at side by side had better do so by ``limits()``: what waits inside a
+    transport holds a slot.
+    """
+    tell = works.get()
+    if tell is None:  # nobody measures
+        yield
+        return
+    tell(False)
+    try:
+        yield
+    finally:
+        tell(True)
+
+
+@runtime_checkable
+class SupportsLimits(Protocol):
+    """A transport that works at so many publishes side by side, where others would wait inside it.
+
+    The engine starts no more than that, so that waiting does not count as publishing.
+    """
+
+    def limits(self) -> Limits:
+        """The limits just now.
+
+        Asked before each batch and some times a second: a plain method, quick, which answers with
+        the very same object until they change.
+        """

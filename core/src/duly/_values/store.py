@@ -1,0 +1,181 @@
+"""The values that pass between engine and store; to be imported from :mod:`duly.store`."""
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from duly.errors import StoreUnavailable
+from duly.message import Message
+
+__all__ = [
+    "NEWER_PAUSE",
+    "SUSPECT_LAPSES",
+    "Batch",
+    "Bury",
+    "Claim",
+    "Clock",
+    "Counters",
+    "Group",
+    "HeldUp",
+    "Key",
+    "PartlyUnavailable",
+    "Release",
+    "Reschedule",
+    "Settle",
+    "Settlement",
+    "Stats",
+    "Token",
+]
+
+Clock = Callable[[], datetime]
+"""What a store takes as ``clock``: called for the present moment, aware. None: the server's."""
+
+Key = Hashable
+"""A store's own name of one scheduling; opaque to the engine."""
+
+Token = str
+"""Proves the claim of a batch; opaque to the engine, never used twice."""
+
+SUSPECT_LAPSES: Final = 2
+"""From so many lapses on a message is a suspect."""
+
+NEWER_PAUSE: Final = timedelta(minutes=1)
+"""For how long a record of a newer format that came due is put back, for a newer reader."""
+
+
+@attrs.frozen
+class Group:
+    """Messages that are stored together or not at all; their ids are distinct."""
+
+    messages: Sequence[Message]
+    replace: bool = False
+
+
+class HeldUp(StoreUnavailable):
+    """A transaction of somebody else's, still open, is at the same message: try again."""
+
+
+class PartlyUnavailable(StoreUnavailable):
+    """The part of the store that was asked for does not answer, while others do."""
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """How much a store holds.
+
+    ``oldest_due`` is the due time of the message that waits longest although it is due, None when
+    none does; ``next_due`` the earliest due time still to come.
+    """
+
+    scheduled: int
+    claimed: int
+    dead: int
+    oldest_due: datetime | None = None
+    next_due: datetime | None = None
+
+
+class Claim:
+    """One claimed message: its key, the message (state CLAIMED) and its lapses, from 0."""
+
+    __slots__ = ("key", "lapses", "message")
+
+    def __init__(self, key: Key, message: Message, lapses: int = 0) -> None:
+        self.key = key
+        self.message = message
+        self.lapses = lapses
+
+    def __repr__(self) -> str:
+        return f"Claim({self.key!r}, {self.message!r}, lapses={self.lapses})"
+
+
+@attrs.frozen
+class Counters:
+    """What a message is to remember when it is put back; both counts start at 0.
+
+    ``scheduled_at`` moves only when a series goes on to another fire.
+    """
+
+    scheduled_at: datetime
+    retry_count: int = 0
+    occurrence_count: int = 0
+    last_error: str | None = None
+
+
+@attrs.frozen
+class Reschedule:
+    """Settles by putting the message back with these counters, lapses 0: a retry, the next fire."""
+
+    next_attempt_at: datetime
+    counters: Counters
+
+
+@attrs.frozen
+class Release:
+    """Settles by putting the message back, due at ``at``, nothing counted (lapses are kept).
+
+    Nothing of the message itself changes; ``next_attempt_at`` stays, only a retry moves it.
+    """
+
+    at: datetime
+
+
+@attrs.frozen
+class Bury:
+    """Settles by making the message a dead letter, with ``reason`` as its ``last_error``.
+
+    Of a message with a recurrence only this occurrence is buried, as the message of its own that
+    :func:`duly.record.occurrence` makes (should its id be taken, by as many ``+`` behind it as
+    needed; its delivery id stays); the series is put back as ``next`` says or, without it, ends.
+    All in one step.
+    """
+
+    reason: str
+    next: Reschedule | None = None
+
+
+Settlement = Reschedule | Release | Bury
+
+_NONE: Final[Mapping[Key, Settlement]] = MappingProxyType({})
+
+
+@attrs.frozen
+class Settle:
+    """What becomes of the claims in a lease.
+
+    Those not named in ``exceptions`` were delivered and are deleted. Without ``only`` all that is
+    left in the lease is settled and the lease ends. With ``only`` just those keys are settled and
+    leave the lease, so that its lapse cannot bring them back; the keys of ``exceptions`` are then
+    among them. Keys that are not in the lease (settled before, cancelled, replaced) are ignored.
+    """
+
+    token: Token
+    exceptions: Mapping[Key, Settlement] = _NONE
+    only: Collection[Key] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """What a claim brought.
+
+    ``token`` is None when ``claims`` is empty. ``now`` is the store's time of the claim.
+    ``next_due`` is the earliest moment at which another claim could bring something: the due time
+    of what was left, or the end of a lease, this batch's own excepted; None when there is nothing.
+    A store need not know of a lease that nothing is left in it.
+    ``more`` tells that something is due already. ``settled`` has one outcome for each of the
+    ``settle`` given, as :meth:`~duly.store.Store.settle` has. ``unreadable`` are records that came
+    due and could not be read, as :func:`duly.record.unreadable` lists them; they are dead letters
+    by now. ``newer`` counts records of a newer format, which were put back for
+    :data:`NEWER_PAUSE`.
+    """
+
+    token: Token | None
+    claims: Sequence[Claim]
+    now: datetime
+    next_due: datetime | None = None
+    more: bool = False
+    settled: Sequence[bool | None] = ()
+    unreadable: Sequence[Message] = ()
+    newer: int = 0

@@ -1,0 +1,50 @@
+"""Other people's errors and values in words, whatever they do when they are asked for a text."""
+
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["decide_text", "decided_text", "text_of", "worded"]
+
+_DECIDED: Final = "__duly_text__"
+
+
+def worded(error: BaseException) -> str:
+    """The kind and the text of an error, nothing masked; the kind alone if its text raises.
+
+    Or the text that was decided for it.
+    """
+    decided = decided_text(error)
+    if decided is not None:
+        return decided
+    kind = type(error).__name__
+    text = text_of(error)
+    return kind if text is None else f"{kind}: {text}"
+
+
+def decide_text(error: BaseException, decide: Callable[[Exception], str]) -> None:
+    """Let an error be told from now on as a function of the user's says, or else by its kind."""
+    text: object = None
+    if isinstance(error, Exception):
+        try:
+            text = decide(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # who asks for discretion gets it all the same
+            text = None
+    error.__dict__[_DECIDED] = text if isinstance(text, str) else type(error).__name__
+
+
+def decided_text(error: BaseException) -> str | None:
+    """The text that was decided for an error; None: it may be told as it is."""
+    text = error.__dict__.get(_DECIDED)
+    return text if isinstance(text, str) else None
+
+
+def text_of(value: object) -> str | None:
+    """``str(value)``; None when that raises, be it a panic of compiled code."""
+    try:
+        return f"{value}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # a text was wanted, of what went wrong already
+        return None

@@ -1,0 +1,94 @@
+"""One call under way, and how a thread that may be interrupted anywhere waits for it."""
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from duly.errors import SchedulerStateError
+
+__all__ = ["Call", "Ended"]
+
+T = TypeVar("T")
+
+
+class Ended:
+    """Set once and waited for, as a :class:`threading.Event`, with nothing that must not be torn.
+
+    A signal handler may run at any point of :meth:`wait`, raise there, or take as long as it likes:
+    who sets this is never held up by it, and who waits again does not wait in vain.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Let them go; again does nothing."""
+        self._is_set = True
+        self._open()
+
+    def wait(self, timeout: float = -1) -> bool:
+        """Return when it is set, or after so many seconds; whether it is."""
+        if not self._is_set and self._lock.acquire(timeout=timeout):
+            self._open()
+        return self._is_set
+
+    def _open(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is open
+            self._lock.release()
+
+
+class Call(Generic[T]):
+    """One call under way: begun and cancelled on the loop, waited for by any other thread."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], calls: "set[Call[Any]]") -> None:
+        self.ended = Ended()
+        self._work = work
+        self._calls = calls
+        self._context = contextvars.copy_context()  # the caller's trace goes on
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self) -> None:
+        """To be called on the loop, as is :meth:`cancel`."""
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._work(), context=self._context)
+        self._task.add_done_callback(self._end)
+
+    def cancel(self) -> None:
+        """It may go on for a while, to end well, unless it is cancelled again."""
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self.never_begins()
+
+    def never_begins(self) -> None:
+        """Nothing is to be waited for."""
+        self._calls.discard(self)
+        self.ended.set()
+
+    def raised(self, error: BaseException) -> bool:
+        """Whether that is how it ended."""
+        task = self._task
+        return (
+            task is not None and task.done() and not task.cancelled() and task.exception() is error
+        )
+
+    def outcome(self) -> T:
+        """What a call that has ended returned or raised.
+
+        Raises:
+            SchedulerStateError: the loop was ended meanwhile.
+        """
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            return self._task.result()
+        raise SchedulerStateError("closed while this call was under way")
+
+    def _end(self, task: "asyncio.Task[T]") -> None:
+        if not task.cancelled():
+            task.exception()  # whether or not anybody asks for the outcome
+        self._calls.discard(self)
+        self.ended.set()

@@ -1,0 +1,26 @@
+"""Processes in which somebody has put other threads in the place of the real ones."""
+
+import sys
+
+from duly.errors import SchedulerStateError
+
+__all__ = ["refuse_patched_threads"]
+
+
+def refuse_patched_threads() -> None:
+    """See that threads are what they seem.
+
+    Raises:
+        SchedulerStateError: gevent or eventlet has patched them.
+    """
+    for library, module, ask, names in (
+        ("gevent", "gevent.monkey", "is_module_patched", ("threading", "queue", "select")),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", ("thread", "select")),
+    ):
+        patched = getattr(sys.modules.get(module), ask, None)
+        if patched is not None and any(map(patched, names)):
+            raise SchedulerStateError(
+                f"{library} has put its own in the place of this process's threads and what they "
+                "wait by, and an event loop needs real ones: call duly in a process that is not "
+                "patched, such as one with workers that are threads"
+            )
