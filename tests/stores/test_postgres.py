@@ -4,6 +4,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -11,18 +12,26 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 from tests.servers.postgres import with_database
+from tests.stores.postgres_kit import Place
+from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
+    HealthCases,
+    ListingWithoutPayloadsCases,
+    MigrationCases,
     RecordCases,
     StoreHarness,
     StoreSuite,
-    TransactionCases,
     WakeupCases,
 )
-from duly_postgres import PostgresStore
+from duly.testing.stores.within import WithinCases as KitsWithinCases
+from duly.testing.stores.within_held import WithinHeldCases
+from duly.testing.stores.within_races import WithinRaceCases
+from duly_postgres import PostgresStore, desk
+from duly_postgres.plugin import store_from_url
 
 _free: list[str] = []  # tables that a case has left empty, for the next one
 
@@ -73,10 +82,18 @@ class OnPostgres(StoreHarness):
             await connection.execute(statement, *arguments)
 
 
-class TestPostgresStore(OnPostgres, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite):
+class TestPostgresStore(
+    OnPostgres,
+    ClaimingAheadCases,
+    ListingWithoutPayloadsCases,
+    WakeupCases,
+    RecordCases,
+    StoreSuite,
+):
     """All cases, and those for all that it can do beyond the contract but for transactions."""
 
     scale = 0.3
+    no_outages = no_connections = no_secrets = APART
 
     async def damage(self, namespace: str, id: str) -> None:
         await self.execute(
@@ -87,8 +104,38 @@ class TestPostgresStore(OnPostgres, ClaimingAheadCases, WakeupCases, RecordCases
         await self.execute(f"UPDATE {self.table(namespace)} SET format = 99 WHERE id = $1", id)
 
 
-class WithinCases(OnPostgres, TransactionCases):
+class TestAway(HealthCases, AwayCases, OnPostgres):
+    """The server is taken away."""
+
+    @pytest.fixture(autouse=True)
+    def _password(self, _database: None) -> None:
+        self.url = self.url.replace("postgres@", f"postgres:{PASSWORD}@")
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> PostgresStore:
+        url = await self.gated(namespace)
+        store = store_from_url(f"{url}?table={self.table(namespace)}")
+        store._clock = clock
+        return store
+
+
+class TestMigration(OnPostgres, MigrationCases):
+    """In tables of its own."""
+
+    async def make_without_schema(self, namespace: str) -> PostgresStore:
+        self.tables[namespace] = namespace
+        return PostgresStore(self.engine, table=namespace, auto_migrate=False)
+
+    async def drop(self, namespace: str) -> None:
+        await Place(self.url, self.table(namespace)).drop()
+
+
+class WithinCases(OnPostgres, WithinRaceCases, KitsWithinCases):
     """In a transaction of a kind, in the store's database or in the one that every server has."""
+
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("_BRIEF", "BRIEF"):
+            monkeypatch.setattr(desk, name, timedelta(milliseconds=20))
 
     @abstractmethod
     def within(self, url: str) -> AbstractAsyncContextManager[Any]:
@@ -101,7 +148,7 @@ class WithinCases(OnPostgres, TransactionCases):
         return self.within(with_database(self.url, "postgres"))
 
 
-class TestWithinAsyncpg(WithinCases):
+class TestWithinAsyncpg(WithinHeldCases, WithinCases):
     """On a connection of asyncpg."""
 
     @contextlib.asynccontextmanager
@@ -129,7 +176,7 @@ class TestWithinAsyncConnection(WithinCases):
             yield connection
 
 
-class TestWithinAsyncSession(WithinCases):
+class TestWithinAsyncSession(WithinHeldCases, WithinCases):
     """In a session of SQLAlchemy."""
 
     @contextlib.asynccontextmanager

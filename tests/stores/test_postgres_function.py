@@ -92,14 +92,57 @@ class TestFunction:
             "'e', expires_at => now() - interval '1 day'",
             "'e', scheduled_at => 'infinity'",
             "'e', scheduled_at => '10000-01-01'",
+            "'e', scheduled_at => '-infinity'",
+            "'e', expires_at => 'infinity'",
+            "'e', expires_at => '20000-01-01'",
+            "'duly.unreadable'",
+            "'e', metadata => jsonb_build_object(E'a\\u0001', 'x')",
         ],
     )
     async def test_what_it_refuses(
         self, store: PostgresStore, place: Place, arguments: str
     ) -> None:
-        with pytest.raises((asyncpg.InvalidParameterValueError, asyncpg.CheckViolationError)):
+        with pytest.raises(asyncpg.InvalidParameterValueError):
             await place.execute(f"SELECT {{t}}_schedule({arguments})")
         assert await ids(store) == []
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {}, {"": "x"}, {"a": "x\r\ny"}, {"a": '"' * 65_000}, {"a": "x" * 65_535},
+            {"a": "x" * 65_536}, {"\u20ac": "\u20ac" * 21_844}, {"\u20ac": "\u20ac" * 21_845},
+            {"a\u007f": "x"}, {"a\u2028": "x"}, {"a": "x", "b": "y"},
+        ],
+        ids=range(11),
+    )  # fmt: skip
+    async def test_of_metadata_it_takes_what_a_client_takes(
+        self, store: PostgresStore, place: Place, metadata: dict[str, str]
+    ) -> None:
+        try:
+            duly.Message("e", metadata=metadata, scheduled_at=duly.after())
+        except duly.InvalidMessage:
+            taken = False
+        else:
+            taken = True
+        call = f"SELECT {place.table}_schedule('e', id => 'a', metadata => $1::text::jsonb)"
+        async with place.connection() as connection:
+            if not taken:
+                with pytest.raises(asyncpg.InvalidParameterValueError):
+                    await connection.execute(call, json.dumps(metadata))
+                return
+            await connection.execute(call, json.dumps(metadata))
+        message = await store.get("a")
+        assert message is not None
+        assert message.metadata == metadata
+
+    async def test_rows_that_nobody_could_read_are_kept_out(
+        self, store: PostgresStore, place: Place
+    ) -> None:
+        await store.put([group("a")])
+        for column in ("expires_at", "next_attempt_at", "given_at"):
+            for moment in ("infinity", "-infinity", "20000-01-01"):
+                with pytest.raises(asyncpg.CheckViolationError):
+                    await place.execute(f"UPDATE {{t}} SET {column} = '{moment}'")
 
     async def test_an_id_that_is_taken(self, store: PostgresStore, place: Place) -> None:
         await store.put([group("a")])

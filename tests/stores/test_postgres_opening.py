@@ -1,12 +1,12 @@
 """Opening: what is made, what is found, and what cannot be used, each told in a sentence."""
 
 import re
-import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from tests.servers.postgres import PostgresServer, with_database
+from tests.servers.postgres import PostgresServer, execute, with_database
 from tests.servers.process import free_port
 from tests.stores.postgres_kit import ENDS, Place, place, refusal
 
@@ -55,6 +55,32 @@ class TestURLs:
         store = store_from_url("postgresql://user:secret@host/db")
         assert "secret" not in repr(store)
         assert "secret" not in repr(vars(store))
+
+
+async def test_a_password_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with PostgresServer() as server:
+        url, database = server.url, server.url.rpartition("/")[2]
+        port = urlsplit(url).port
+        await execute(url, "CREATE ROLE shop SUPERUSER LOGIN PASSWORD 'of-the-shop'")
+        (server.folder / "data" / "pg_hba.conf").write_text(
+            "host all shop 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
+        )
+        await execute(url, "SELECT pg_reload_conf()")
+        (file := tmp_path / "passwords").write_text(f"127.0.0.1:{port}:*:shop:of-the-shop\n")
+        file.chmod(0o600)
+        for name, value in {"HOST": "127.0.0.1", "PORT": str(port), "USER": "shop"}.items():
+            monkeypatch.setenv(f"PG{name}", value)
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            while True:  # until the server has read its rules again
+                await (await asyncpg.connect(database=database)).close()
+        assert "not let in" in await refusal(f"postgresql:///{database}")
+        monkeypatch.setenv("PGPASSFILE", str(file))
+        for whole in (
+            f"postgresql:///{database}",
+            f"postgresql://shop@127.0.0.1:{port}/{database}",
+        ):
+            async with duly.Client(whole) as client:
+                assert (await client.stats()).scheduled == 0
 
 
 class TestRefused:
@@ -163,8 +189,9 @@ class TestPasswords:
 
 def test_ssl_is_what_the_options_say(tmp_path: Path) -> None:
     """The context goes to the driver as it is."""
+    from duly.tls import TLS
     from duly_postgres.engine import engine_for, take_apart
 
     url, options = take_apart("postgresql://a,b:5433/db?tls=true")
-    assert isinstance(options["tls"], ssl.SSLContext)
+    assert options["tls"] == TLS()
     assert engine_for(url, options["tls"]).url.database == "db"

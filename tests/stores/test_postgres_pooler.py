@@ -12,7 +12,7 @@ from tests.stores.postgres_kit import Place, place
 
 import duly
 from duly import Filter, Message, State, after
-from duly.store import Group, Settle
+from duly.store import Group, HeldUp, Settle
 from duly_postgres import PostgresStore
 from duly_postgres.plugin import store_from_url
 
@@ -105,11 +105,31 @@ async def test_nothing_is_left_on_the_servers(place: Place, pooler: PgBouncer) -
         left = await other.fetchrow(
             "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') AS prepared, "
             "current_setting('enable_seqscan') AS seqscan, "
-            "(SELECT count(*) FROM pg_listening_channels()) AS heard"
+            "(SELECT count(*) FROM pg_listening_channels()) AS heard, "
+            "current_setting('statement_timeout') AS statement, "
+            "current_setting('lock_timeout') AS lock"
         )
-        assert (left["prepared"], left["seqscan"], left["heard"]) == (0, "on", 0)
+        assert tuple(left) == (0, "on", 0, "0", "0")
     for other in others:
         await other.close()
+
+
+async def test_limits_are_those_of_each_transaction(
+    place: Place, pooler: PgBouncer, store: PostgresStore
+) -> None:
+    limited = store_from_url(f"{pooler.url}?table={place.table}")
+    limited.time_limit = timedelta(seconds=0.5)
+    await limited.open()
+    async with place.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(f"LOCK TABLE {place.table} IN EXCLUSIVE MODE")
+        message = Message("event", id="a", scheduled_at=after(days=1))
+        (outcome,) = await limited.put([Group([message], replace=True)])
+        assert isinstance(outcome, HeldUp)
+        await transaction.rollback()
+    assert await limited.put([Group([message], replace=True)]) == [None]
+    await limited.close()
 
 
 async def test_others_are_woken_by_what_comes_through_it(

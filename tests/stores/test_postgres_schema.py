@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -89,16 +90,52 @@ class TestMigrating:
     async def test_an_old_schema(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         async with place.opened() as store:
             await store.put([Group([Message("event", id="old", scheduled_at=after(days=1))])])
-        step = ("ALTER TABLE {messages} ADD COLUMN newer text", "UPDATE {version} SET version = 2")
+        newer = ddl.VERSION + 1
+        step = (
+            "ALTER TABLE {messages} ADD COLUMN newer text",
+            f"UPDATE {{version}} SET version = {newer}",
+        )
         monkeypatch.setattr("duly_postgres.schema.STEPS", (*ddl.STEPS, step))
-        monkeypatch.setattr("duly_postgres.schema.VERSION", 2)
+        monkeypatch.setattr("duly_postgres.schema.VERSION", newer)
         told = await refusal(f"{place.url}?table={place.table}&auto_migrate=false")
-        assert "is of version 1, not 2" in told
+        assert f"is of version {ddl.VERSION}, not {newer}" in told
         assert len(await place.store().migrate(dry_run=True)) == 2
         stores = [place.store() for _ in range(3)]
         await asyncio.gather(*(store.open() for store in stores))
         assert [each.id for each in await stores[0].list(Filter())] == ["old"]
         await asyncio.gather(*(store.close() for store in stores))
+
+    async def test_the_first_schema_and_who_goes_on_with_it(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as old:
+            old.setattr("duly_postgres.schema.STEPS", ddl.STEPS[:1])
+            old.setattr("duly_postgres.schema.VERSION", 1)
+            assert await place.store().migrate()
+        for id in ("a", "b"):
+            await self._store_as_version_1(place, id)
+        async with place.opened() as store:
+            await self._store_as_version_1(place, "c")
+            found = await store.list(Filter())
+            assert sorted(each.id for each in found) == ["a", "b", "c"]
+            for replace in (False, True):
+                assert await store.put([Group(found, replace)]) == [None]
+            assert await store.list(Filter()) == found
+            batch = await store.claim(limit=9, lease=timedelta(minutes=1), owner="new")
+            assert sorted(each.message.id for each in batch.claims) == ["a", "b", "c"]
+
+    async def _store_as_version_1(self, place: Place, id: str) -> None:
+        await place.execute(
+            f"""
+            WITH m AS (
+                INSERT INTO {{t}} (
+                    due_at, format, id, event_name, payload, metadata, scheduled_at, created_at,
+                    expires_at, recurrence, next_attempt_at, delivery_id, trace_context
+                ) VALUES (now(), 1, '{id}', 'event', '', '', now(), now(), NULL, NULL, now(), NULL, '')
+                RETURNING due_at, key
+            )
+            INSERT INTO {{t}}_due (suspect, due_at, key) SELECT false, due_at, key FROM m"""
+        )
 
     async def test_many_at_once(self, place: Place) -> None:
         stores = [place.store() for _ in range(8)]

@@ -1,7 +1,7 @@
 """``within=`` a transaction of the caller's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,7 +85,10 @@ class TestWhatIsStored:
                 await store.reschedule(
                     "a", START + timedelta(days=1), of_state=State.SCHEDULED, within=connection
                 )
+                looked = await store.get("a", within=connection)
+                assert list(await store.list(Filter(after=START), within=connection)) == [looked]
         (found,) = await store.list(Filter())
+        assert found == looked
         assert found.scheduled_at == START + timedelta(days=1)
         assert found.created_at > START - timedelta(days=36500)
 
@@ -98,6 +101,10 @@ class TestWhatIsStored:
                 for n, moment in enumerate(moments):
                     await store.put([group(f"{n:02}", at=moment)], within=connection)
                     await store.put([group(f"{n:02}", at=moment, replace=True)], within=connection)
+                seen = await store.list(Filter(after=moments[7]), within=connection)
+                assert [each.scheduled_at for each in seen] == moments[7:]
+                pages = await store.list(Filter(), from_key=(moments[7], "07"), within=connection)
+                assert list(pages) == list(seen)[1:]
             await connection.fetchval(
                 f"SELECT {place.table}_schedule('event', id => 'z', scheduled_at => $1)", START
             )
@@ -123,6 +130,38 @@ class TestWhatIsStored:
             await store.close()
             await engine.dispose()
         assert seen == {(START, START)}
+
+
+class TestLooking:
+    async def test_what_cannot_be_read(self, store: PostgresStore, place: Place) -> None:
+        await store.put([group("a", "b", "c", "d")])
+        await place.execute(
+            "ALTER TABLE {t} DROP CONSTRAINT {t}_next_attempt_at_check",
+            "ALTER TABLE {t} DROP CONSTRAINT {t}_given_at_check",
+            "UPDATE {t} SET metadata = '\\x80' WHERE id = 'a'",
+            "UPDATE {t} SET next_attempt_at = 'infinity' WHERE id = 'b'",
+            "UPDATE {t} SET given_at = '290000-01-01' WHERE id = 'c'",
+        )
+        listed = await store.list(Filter())
+        async with place.connection() as connection, connection.transaction():
+            looked = await store.list(Filter(), within=connection)
+            assert [(each.id, each.event_name) for each in looked] == [
+                (each.id, each.event_name) for each in listed
+            ]
+            assert [each.state for each in looked] == [State.DEAD] * 3 + [State.SCHEDULED]
+            found = await store.cancel([*"abcd"], within=connection)
+            assert None not in found
+
+    async def test_a_look_leaves_the_transaction_as_it_is(
+        self, store: PostgresStore, place: Place, engine: AsyncEngine
+    ) -> None:
+        await store.put([group("a")])
+        async with AsyncSession(engine) as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            assert await store.get("a", within=session)
+            assert await store.get("b", within=session) is None
+            assert [each.id for each in await store.list(Filter(), within=session)] == ["a"]
+            assert session.in_transaction()
 
 
 class TestTransactions:
@@ -213,6 +252,40 @@ class TestRefused:
         async with duly.Client(store) as client:
             with pytest.raises(InvalidArgument, match=told):
                 await client.schedule(Message("event", scheduled_at=START), within=object())
+
+    async def test_one_of_another_event_loop(self, store: PostgresStore, place: Place) -> None:
+        async def begun() -> asyncpg.Connection:
+            connection = await asyncpg.connect(place.url)
+            await connection.transaction().start()
+            return connection
+
+        def elsewhere() -> None:
+            with asyncio.Runner() as runner:
+                connection = runner.run(begun())
+                for ask in (
+                    lambda: store.put([group("a")], within=connection),
+                    lambda: store.get("a", within=connection),
+                    lambda: store.list(Filter(), within=connection),
+                ):
+                    asyncio.run_coroutine_threadsafe(refused(ask), loop).result()
+                runner.run(connection.close())
+
+        async def refused(ask: Callable[[], Coroutine[Any, Any, object]]) -> None:
+            with pytest.raises(InvalidArgument, match="another event loop"):
+                await ask()
+
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(elsewhere)
+
+    async def test_looking(self, store: PostgresStore, place: Place) -> None:
+        """It is refused what the other verbs are refused."""
+        with pytest.raises(InvalidArgument, match="AsyncSession or AsyncConnection"):
+            await store.get("a", within=object())
+        async with place.connection() as connection:
+            with pytest.raises(InvalidArgument, match="in no transaction"):
+                await store.list(Filter(), within=connection)
+        with pytest.raises(InvalidArgument, match="closed"):
+            await store.get("a", within=connection)
 
     async def test_a_closed_one(self, store: PostgresStore, place: Place) -> None:
         async with place.connection() as connection:

@@ -1,8 +1,8 @@
-"""What schedulers do with leases: claim, give back and renew."""
+"""What schedulers claim, and where they look for it."""
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,24 +10,23 @@ import attrs
 
 from duly import Message, State
 from duly.moment import FIRST, from_microseconds
-from duly.record import NewerRecord, UnreadableRecord, from_record
-from duly.store import NEWER_PAUSE, Answered, Batch, Claim, Key, Token
-from duly_postgres.connection import Executor, Row
+from duly.record import NewerRecord, Record, UnreadableRecord, from_record
+from duly.store import Answered, Batch, Claim, Settle, Token
+from duly_postgres.columns import NOW
+from duly_postgres.connection import Connection, Executor, Row
+from duly_postgres.finishing import Finished, finish
+from duly_postgres.leases import put_aside, recover
 from duly_postgres.names import Names
+from duly_postgres.passing import past_settled
 from duly_postgres.reading import show
-from duly_postgres.sql_claiming import (
-    GIVE_BACK,
-    PUT_ASIDE,
-    RECOVER,
-    RENEW,
-    TAKE,
-    TAKE_SUSPECT,
-)
+from duly_postgres.sql_claiming import TAKE, TAKE_SUSPECT
 
-__all__ = ["Mark", "claim", "give_back", "renew", "with_settled"]
+__all__ = ["Mark", "claim", "nothing", "with_settled"]
 
 _LAST: Final = 253_402_300_800_000_000  # the year 10000
 _LOOK_AGAIN: Final = timedelta(milliseconds=100)
+_LOOK_FOR_HELD: Final = timedelta(seconds=1)  # whether a transaction that holds some has ended
+_PAYLOAD: Final = 2 + Record._fields.index("payload")  # where it stands in a row
 _FULL: Final = 50  # messages of a batch from which on a mark is worth it
 _GOOD_FOR: Final = 1.0  # seconds
 
@@ -82,7 +81,7 @@ class Mark:
 
 
 async def claim(
-    db: Executor,
+    db: Connection,
     names: Names,
     now: datetime | None,
     mark: Mark,
@@ -110,51 +109,65 @@ async def claim(
             names(statement), now, tokens, limit, due, end, token, lease, owner, suspects, hasty
         )
 
+    async def past() -> Sequence[Row]:
+        for each in delivered:
+            await past_settled(db, names, now, Settle(each))
+        return await take(TAKE, delivered, due, end)
+
     due, end, started = mark.start()
-    rows = await take(TAKE, delivered, due, end)
-    settled = rows[-1]["about"][3]
-    recovered: Sequence[Row] = ()
-    if rows[-1]["about"][1]:
-        recovered = await db.fetch(names(RECOVER), now)
+    rows = await db.unless_locked(lambda: take(TAKE, delivered, due, end), past)
+    _, lapsed, _, settled, *_, noted, _ = rows[-1]["about"]
+    finished = await finish(db, names, now) if noted else Finished()
+    recovered = await recover(db, names, now) if lapsed or finished.back else ()
+    if lapsed or noted:
         mark.forget()
         rows = await take(TAKE, (), FIRST, _LAST)
     if rows[-1]["about"][2]:
         limit = 1
         rows = await take(TAKE_SUSPECT, (), FIRST, _LAST)
-    moment, _, _, _, last, *ahead, held, _ = rows[-1]["about"]
+    moment, _, _, _, last, *ahead, held, _, _ = rows[-1]["about"]
     mark.reached(moment, last, started, full=_FULL <= limit == len(rows) - 1)
     if answered is not None:
-        await answered(len(rows) - 1, _any_by(moment, *ahead[:2]))
+        size = sum(len(row[_PAYLOAD]) for row in rows[:-1])
+        await answered(len(rows) - 1, size, _any_by(moment, *ahead[:2]))
     claims, unreadable, newer = _sorted(rows[:-1])
     if unreadable or newer:
-        await db.fetch(
-            names(PUT_ASIDE), now, token, list(unreadable), newer, not claims, NEWER_PAUSE
+        await put_aside(
+            db, names, now, token, unreadable=[*unreadable], newer=newer, ends=not claims
         )
     batch = _batch(
         moment,
         *ahead,
         held=held,
+        left=finished.left,
         token=token if claims else None,
         claims=claims,
         settled=[each in settled for each in delivered],
         unreadable=list(unreadable.values()),
         newer=len(newer),
     )
-    return batch, len(recovered) > len(claims)
+    return batch, finished.back or len(recovered) > len(claims)
 
 
 def _batch(
-    now: int, own: int | None, other: int | None, end: int | None, *, held: bool, **found: Any
+    now: int,
+    own: int | None,
+    other: int | None,
+    end: int | None,
+    *,
+    held: bool,
+    left: bool,
+    **found: Any,
 ) -> Batch:
-    moments = [moment for moment in (own, other, end) if moment is not None]
     more = _any_by(now, own, other)
-    next_due = from_microseconds(min(moments)) if moments else None
     moment = from_microseconds(now)
+    moments = [from_microseconds(each) for each in (own, other, end) if each is not None]
     if held and not more:
         # Most likely another scheduler is just taking it; but it may not go through with it.
-        soon = moment + _LOOK_AGAIN
-        next_due = soon if next_due is None else min(next_due, soon)
-    return Batch(now=moment, next_due=next_due, more=more, **found)
+        moments.append(moment + _LOOK_AGAIN)
+    if left:
+        moments.append(moment + _LOOK_FOR_HELD)
+    return Batch(now=moment, next_due=min(moments, default=None), more=more, **found)
 
 
 def _any_by(now: int, *moments: int | None) -> bool:
@@ -166,19 +179,12 @@ def with_settled(batch: Batch, settled: Sequence[bool]) -> Batch:
     return attrs.evolve(batch, settled=settled)
 
 
-async def give_back(db: Executor, names: Names, batch: Batch) -> None:
-    """Put a whole batch back at its place, nothing counted, and end its lease."""
-    if batch.token is not None:
-        await db.fetch(names(GIVE_BACK), batch.token)
-
-
-async def renew(
-    db: Executor, names: Names, now: datetime | None, tokens: Sequence[Token], lease: timedelta
-) -> Sequence[Collection[Key] | None]:
-    """Let leases last from now; the keys that are gone from each, None for a lost one."""
-    rows = await db.fetch(names(RENEW), now, lease, list(tokens))
-    gone = {row["token"]: row["gone"] for row in rows}
-    return [gone.get(token) for token in tokens]
+async def nothing(db: Executor, now: datetime | None, settled: Sequence[bool]) -> Batch:
+    """What a claim brings that may only settle."""
+    ((moment,),) = await db.fetch(f"SELECT {NOW}", now)  # of a constant
+    return _batch(
+        moment, None, None, None, held=False, left=False, token=None, claims=(), settled=settled
+    )
 
 
 def _sorted(

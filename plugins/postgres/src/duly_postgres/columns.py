@@ -15,13 +15,19 @@ from typing import Final
 from duly.record import Record
 from duly.store import SUSPECT_LAPSES
 
-__all__ = ["COLUMNS", "IN_LINE", "NOW", "SOON", "SORTED_ID", "SUSPECT"]
+__all__ = ["COLUMNS", "IN_LINE", "IN_YEARS", "NEVER", "NOW", "SOON", "SORTED_ID", "SUSPECT"]
 
 COLUMNS: Final = ", ".join(f"m.{name}" for name in Record._fields)
 """A record is a row: its fields, in their order, are columns."""
 
+IN_YEARS: Final = "({0} >= '0001-01-01 00:00:00+00' AND {0} < '10000-01-01 00:00:00+00')"
+"""The years 1 to 9999: what can be listed can be sorted and paged."""
+
 NOW: Final = "coalesce($1::timestamptz, statement_timestamp())"
 """The time by a clock that was given, or the server's: its argument is always the first."""
+
+NEVER: Final = "timestamptz '9999-12-31 23:59:59+00'"
+"""When the lease ends of what is in nobody's hands, but has its outcome noted."""
 
 SOON: Final = "interval '5 seconds'"
 """The longest nap of a scheduler: of what is due later than that nobody needs to be told."""

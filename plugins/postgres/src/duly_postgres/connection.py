@@ -1,14 +1,19 @@
 """One connection of the store's own, and what is asked of it."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
 from duly.moment import to_microseconds
+from duly_postgres.blocks import Block
+from duly_postgres.limits import Limits
 
 __all__ = ["Connection", "Executor", "Row"]
+
+T = TypeVar("T")
 
 Row = Any
 """A row: its values by place; of our own connections by name as well."""
@@ -43,9 +48,11 @@ class Connection:
     )
     """What is raised by statements for tables that are not ours."""
 
-    def __init__(self, driver: Any, *, pooled: bool) -> None:
+    def __init__(self, driver: Any, *, pooled: bool, limits: Limits | None = None) -> None:
         self.driver = driver
         self.pooled = pooled
+        self._limits = limits
+        self._patient = False
         self._prepared: dict[str, Any] = {}
         self.answered = False
         """Whether anything was answered since it was taken into use."""
@@ -78,7 +85,7 @@ class Connection:
 
     async def _fetch_pooled(self, statement: str, arguments: Sequence[Any]) -> Sequence[Row]:
         if not self.driver.is_in_transaction():  # which keeps the pooler from changing servers
-            async with self.driver.transaction():
+            async with self.transaction():
                 return await self._fetch_pooled(statement, arguments)
         # Without a name nothing is left behind on the server.
         prepared = await self.driver.prepare(statement, name="")
@@ -86,10 +93,66 @@ class Connection:
         self.answered = True
         return rows
 
+    async def run_alone(self, statement: str) -> None:
+        """Run what no transaction may hold, however long it takes."""
+        if not self.pooled:  # else it would be set for others
+            await self.driver.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        await self.driver.execute(statement)
+
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """A transaction; within one, a savepoint."""
-        transaction: AbstractAsyncContextManager[Any] = self.driver.transaction()
-        return transaction
+        if not self.pooled:
+            transaction: AbstractAsyncContextManager[Any] = self.driver.transaction()
+            return transaction
+        if self.driver.is_in_transaction():
+            return Block.savepoint(self.driver.execute)
+        limits = "" if self._limits is None else self._limits.of_transaction
+        return Block(self.driver.execute, f"BEGIN{limits}", "COMMIT", "ROLLBACK")
+
+    async def unless_locked(
+        self, work: Callable[[], Awaitable[T]], past: Callable[[], Awaitable[T]]
+    ) -> T:
+        """What ``work`` brings, or ``past`` it where others hold for too long what it needs.
+
+        ``work`` is one transaction, so that nothing of it is done then. ``past`` runs in one that
+        has more patience, for what is not to be gone past.
+        """
+        if self._patient:
+            return await past()
+        if self.driver.is_in_transaction():
+            return await work()  # whoever began it goes past
+        try:
+            return await work()
+        except asyncpg.LockNotAvailableError:
+            pass
+        async with self.transaction():
+            await self.wait_at_most(None)
+            self._patient = True
+            try:
+                return await past()
+            finally:
+                self._patient = False
+
+    @asynccontextmanager
+    async def unlimited(self) -> AsyncIterator[None]:
+        """Let statements take as long as they take: for what is done to the schema."""
+        limits, self._limits = self._limits, None
+        if limits is not None and not self.pooled:
+            await self.fetch(limits.end)
+        try:
+            yield
+        finally:
+            self._limits = limits
+            if limits is not None and not self.pooled and self.usable:
+                await self.fetch(limits.begin)
+
+    async def wait_at_most(self, duration: timedelta | None) -> None:
+        """Wait for what others hold no longer than that from now on in this transaction.
+
+        None: a little less long than callers wait.
+        """
+        if self._limits is not None:
+            await self.fetch(self._limits.within(duration))
 
     def terminate(self) -> None:
         """Drop it, whatever it is doing."""

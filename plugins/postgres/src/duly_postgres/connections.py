@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from duly import StoreError
 from duly_postgres.connection import Connection
 from duly_postgres.connector import Connector
-from duly_postgres.errors import may_be_repeated, translated, was_not_sent
+from duly_postgres.errors import may_be_repeated, only_reads, translated, was_not_sent
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "Work"]
 
 T = TypeVar("T")
 
 _TRIES: Final = 5  # of a transaction that others were in the way of
 _GRACE: Final = 5.0  # seconds that a call may go on which nobody waits for any more
+_LAST_WORDS: Final = 2.0  # seconds for the server to end it when it is told to
 
 Work = Callable[[Connection], Awaitable[T]]
 Undo = Callable[[Connection, T], Awaitable[object]]
@@ -30,9 +32,12 @@ class _Call:
 class Connections:
     """At most ``limit`` connections, made when they are needed."""
 
-    def __init__(self, connector: Connector, limit: int, place: object) -> None:
+    def __init__(
+        self, connector: Connector, limit: int, place: object, *, brief: timedelta
+    ) -> None:
         self._connector = connector
         self._limit = limit
+        self._brief = brief  # see Connector
         self._place = place
         self._slots: asyncio.Semaphore | None = None
         self._idle: list[Connection] = []
@@ -111,6 +116,8 @@ class Connections:
                         with translated(self._place):
                             await undo(connection, outcome)
                 except StoreError as error:
+                    if only_reads(error):  # all of them, when their primary has stepped down
+                        self._drop_all(connection)
                     if connection.answered or not was_not_sent(error):
                         raise
                     connection.terminate()  # the server has just ended it
@@ -138,7 +145,7 @@ class Connections:
             if connection.usable:
                 return connection
             connection.terminate()
-        return await self._connector.connect()
+        return await self._connector.connect(brief=self._brief)
 
     def _put_back(self, connection: Connection) -> None:
         if connection.usable:
@@ -146,12 +153,19 @@ class Connections:
         else:
             connection.terminate()
 
+    def _drop_all(self, connection: Connection) -> None:
+        """Let the next calls connect anew: what now reads only may have a successor."""
+        idle, self._idle = self._idle, []
+        for each in (connection, *idle):
+            each.terminate()
+
     def _not_open(self) -> StoreError:
         return StoreError(f"PostgreSQL, {self._place}: the store is not open")
 
 
 def _cut_off(task: "asyncio.Task[Any]", call: _Call) -> None:
-    if call.connection is None:
-        task.cancel()
-    else:
-        call.connection.terminate()
+    """Have the server end what it does for a call, or drop the connection if it does not answer."""
+    if call.connection is not None:
+        terminate = asyncio.get_running_loop().call_later(_LAST_WORDS, call.connection.terminate)
+        task.add_done_callback(lambda _: terminate.cancel())
+    task.cancel()  # which the driver tells the server

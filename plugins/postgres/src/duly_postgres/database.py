@@ -5,7 +5,8 @@ from typing import Final
 import asyncpg
 
 from duly import InvalidArgument
-from duly_postgres.connection import Connection
+from duly_postgres.connection import Connection, Row
+from duly_postgres.errors import cause_of
 from duly_postgres.within import Guest
 
 __all__ = ["Database"]
@@ -48,8 +49,8 @@ class Database:
         """
         if guest.settings in self._known:
             return
-        ((name, which),) = await guest.fetch(self._statement)
-        if which != self._which:
+        name, which = await self._which_of(guest)
+        if which not in (self._which, _without_cluster(self._which)):
             raise InvalidArgument(
                 f'within is a transaction in another database ("{name}") than that of the store, '
                 "which would never find what is stored there: use a session of the store's own"
@@ -57,3 +58,18 @@ class Database:
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known.add(guest.settings)
+
+    async def _which_of(self, guest: Guest) -> Row:
+        """The name of the guest's database and which it is, as far as its role may know."""
+        try:
+            async with guest.transaction():  # which a refusal leaves as it was
+                (row,) = await guest.fetch(self._statement)
+        except Exception as error:
+            if not isinstance(cause_of(error), asyncpg.InsufficientPrivilegeError):
+                raise
+            (row,) = await guest.fetch(_WHICH)
+        return row
+
+
+def _without_cluster(which: str) -> str:
+    return which.partition("/")[0]

@@ -3,13 +3,36 @@
 
 from typing import Final
 
+from duly.message import METADATA_LIMIT, UNREADABLE
 from duly.record import FORMAT
-from duly_postgres.columns import SOON, SORTED_ID
+from duly_postgres.columns import IN_YEARS, SOON, SORTED_ID
 
-__all__ = ["STEPS", "VERSION"]
+__all__ = ["CHECKED_FROM", "CHECKED_LATER", "INDEXES", "STEPS", "VERSION", "constraint"]
 
-_MOMENT: Final = "CHECK ({0} >= '0001-01-01 00:00:00+00' AND {0} < '10000-01-01 00:00:00+00')"
-"""The years 1 to 9999: what can be listed can be sorted and paged."""
+_MOMENT: Final = f"CHECK {IN_YEARS}"
+
+CHECKED_LATER: Final = ("expires_at", "next_attempt_at", "given_at")
+"""The columns whose checks came when there were rows already: see :mod:`duly_postgres.old_rows`."""
+
+CHECKED_FROM: Final = 3
+"""The version that brought these checks."""
+
+
+def constraint(column: str) -> str:
+    """The name of the check on such a column."""
+    return f'"{{table}}_{column}_check"'
+
+
+_CONTROL: Final = r"[\u0001-\u001f\u007f-\u009f]"
+"""Control characters, as a regular expression of PostgreSQL."""
+
+INDEXES: Final = {
+    '"{table}_event_name_idx"': f"{{messages}} (event_name, scheduled_at, {SORTED_ID})",
+    '"{table}_time_idx"': f"{{messages}} (scheduled_at, {SORTED_ID})",
+    '"{table}_dead_idx"': f"{{messages}} (scheduled_at, {SORTED_ID}) WHERE dead > 0",
+    '"{table}_leases_end_idx"': "{leases} (expires_at)",
+}
+"""By name: on what. Where tables are in use they are made by :mod:`duly_postgres.indexes`."""
 
 # A queue's tables turn over many times a minute; the settings of whole databases are too lazy.
 _OFTEN: Final = (
@@ -17,8 +40,9 @@ _OFTEN: Final = (
     "autovacuum_vacuum_cost_delay = 1"
 )
 
+# It checks what Message does; see there.
 _SCHEDULE: Final = f"""\
-CREATE FUNCTION {{schedule}} (
+CREATE OR REPLACE FUNCTION {{schedule}} (
     event_name text,
     payload bytea DEFAULT '',
     scheduled_at timestamptz DEFAULT clock_timestamp(),
@@ -34,20 +58,39 @@ DECLARE
 BEGIN
     IF event_name IS NULL OR char_length(event_name) NOT BETWEEN 1 AND 255
         OR char_length(new_id) NOT BETWEEN 1 AND 255
-        OR event_name || new_id ~ '[\\u0001-\\u001f\\u007f-\\u009f]'
+        OR event_name || new_id ~ '{_CONTROL}'
     THEN
         RAISE EXCEPTION 'id and event name have 1 to 255 characters, no control characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF event_name = '{UNREADABLE}' THEN
+        RAISE EXCEPTION 'the event name {UNREADABLE} is reserved'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF metadata IS NULL OR jsonb_typeof(metadata) <> 'object'
-        OR octet_length(metadata::text) > 65536
         OR EXISTS (SELECT FROM jsonb_each(metadata) AS e WHERE jsonb_typeof(e.value) <> 'string')
     THEN
-        RAISE EXCEPTION 'metadata is an object of texts, at most 64 KiB of it'
+        RAISE EXCEPTION 'metadata is an object of texts'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF EXISTS (SELECT FROM jsonb_each_text(metadata) AS e WHERE e.key ~ '{_CONTROL}') THEN
+        RAISE EXCEPTION 'a metadata key holds a control character'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF (
+        SELECT sum(octet_length(convert_to(e.key || e.value, 'UTF8')))
+        FROM jsonb_each_text(metadata) AS e
+    ) > {METADATA_LIMIT}
+    THEN
+        RAISE EXCEPTION 'metadata takes more than {METADATA_LIMIT} bytes'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF payload IS NULL OR scheduled_at IS NULL OR expires_at <= scheduled_at THEN
         RAISE EXCEPTION 'payload and scheduled_at are required; expires_at is later than that'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT {IN_YEARS.format("scheduled_at")} OR NOT {IN_YEARS.format("expires_at")} THEN
+        RAISE EXCEPTION 'scheduled_at and expires_at are moments of the years 1 to 9999'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO {{messages}} (
@@ -92,10 +135,6 @@ CREATE TABLE {{messages}} (
     delivery_id text,
     trace_context bytea NOT NULL DEFAULT ''
 ) WITH ({_OFTEN})""",
-    f"""\
-CREATE INDEX "{{table}}_event_name_idx" ON {{messages}} (event_name, scheduled_at, {SORTED_ID})""",
-    f'CREATE INDEX "{{table}}_time_idx" ON {{messages}} (scheduled_at, {SORTED_ID})',
-    f'CREATE INDEX "{{table}}_dead_idx" ON {{messages}} (scheduled_at, {SORTED_ID}) WHERE dead > 0',
     # What waits: narrow, so that claiming rewrites no payload; suspects stand apart.
     f"""\
 CREATE TABLE {{due}} (
@@ -112,12 +151,35 @@ CREATE TABLE {{leases}} (
     owner text NOT NULL, -- host:pid:random of the scheduler that holds it
     keys bigint[] NOT NULL
 ) WITH ({_OFTEN})""",
-    'CREATE INDEX "{table}_leases_end_idx" ON {leases} (expires_at)',
+    *(f"CREATE INDEX {name} ON {where}" for name, where in INDEXES.items()),
     _SCHEDULE,
     "INSERT INTO {version} (version, usable_from) VALUES (1, 1)",
 )
 
-STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_SECOND: Final = (
+    # What created_at was before it was moved, to tell repeats by; those of version 1 do without.
+    "ALTER TABLE {messages} ADD COLUMN given_at timestamptz",
+    "UPDATE {version} SET version = 2",
+)
+
+# What was stored before is left as it is: to look at all of it would hold everybody up.
+_THIRD: Final = (
+    _SCHEDULE,
+    *(
+        f"ALTER TABLE {{messages}} ADD CONSTRAINT {constraint(name)} "
+        f"{_MOMENT.format(name)} NOT VALID"
+        for name in CHECKED_LATER
+    ),
+    "UPDATE {version} SET version = 3",
+)
+
+_FOURTH: Final = (
+    # What is to become of the messages in it, that were locked when it was to; null: in hand.
+    "ALTER TABLE {leases} ADD COLUMN outcome text",
+    "UPDATE {version} SET version = 4",
+)
+
+STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """What brings a schema from version 0, where there is nothing, to 1, and so on."""
 
 VERSION: Final = len(STEPS)

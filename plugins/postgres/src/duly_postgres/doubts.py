@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from duly_postgres.connection import Executor
+from duly_postgres.indexes import lacking
+from duly_postgres.migrating import COMMAND
 from duly_postgres.names import Names
 
 __all__ = ["POOLED", "doubts"]
@@ -28,7 +30,10 @@ SELECT
 async def doubts(db: Executor, names: Names) -> Sequence[str]:
     """One sentence each; none when all is well."""
     (row,) = await db.fetch(names(_ASK))
-    return list(_found(row))
+    found = list(_found(row))
+    if await lacking(db, names):
+        found.append(f"indexes are missing, so that claims or lists are slow: {COMMAND}")
+    return found
 
 
 def _found(row: Any) -> Sequence[str]:

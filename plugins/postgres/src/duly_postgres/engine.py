@@ -1,14 +1,15 @@
 """From a URL to an engine."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import NullPool
+from sqlalchemy import NullPool, event
 from sqlalchemy import engine as sqlalchemy_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from duly import InvalidArgument
-from duly.tls import take_tls, tls_options
+from duly import InvalidArgument, StoreUnavailable
+from duly.tls import TLS, take_tls, tls_options
 from duly.url import URL, boolean, parse
 
 __all__ = ["engine_for", "take_apart"]
@@ -18,22 +19,26 @@ _PATIENCE: Final = 10  # seconds for the driver to connect
 
 
 def take_apart(text: str) -> tuple[URL, dict[str, Any]]:
-    """A URL, and the options of the store in it; ``tls`` is None or a context.
+    """A URL, and the options of the store in it; ``tls`` is None or of :mod:`duly.tls`.
 
     Raises:
         InvalidArgument: an unknown option, or one that cannot be used; a path of several parts.
     """
     url = parse(text)
     options = url.take_options(table=str, schema=str, auto_migrate=boolean, **tls_options())
-    tls = take_tls(options)
-    options["tls"] = None if tls is None else tls.context()
+    tls = options["tls"] = take_tls(options)
+    if tls is not None:
+        tls.context()  # so that a file that cannot be used is told of here
     if "/" in url.path.removeprefix("/"):
         raise InvalidArgument(f"{url}: the path is the name of one database")
     return url, options
 
 
-def engine_for(url: URL, tls: Any) -> AsyncEngine:
-    """An engine that keeps no connections: the store keeps what it needs by itself."""
+def engine_for(url: URL, tls: TLS | None) -> AsyncEngine:
+    """An engine that keeps no connections: the store keeps what it needs by itself.
+
+    Each connection reads the files of ``tls`` anew: certificates are renewed while we run.
+    """
     connect: dict[str, Any] = {
         "timeout": _PATIENCE,
         "server_settings": {"application_name": "duly"},
@@ -46,9 +51,7 @@ def engine_for(url: URL, tls: Any) -> AsyncEngine:
     host, port = url.hosts[0] if url.hosts else (None, None)
     if len(url.hosts) > 1:
         connect |= _hosts(url.hosts)
-    if tls is not None:
-        connect["ssl"] = tls
-    return create_async_engine(
+    engine = create_async_engine(
         sqlalchemy_engine.URL.create(
             "postgresql+asyncpg",
             username=url.username,
@@ -60,6 +63,16 @@ def engine_for(url: URL, tls: Any) -> AsyncEngine:
         poolclass=NullPool,
         connect_args=connect,
     )
+    if tls is not None:
+        event.listen(engine.sync_engine, "do_connect", functools.partial(_encrypt, tls))
+    return engine
+
+
+def _encrypt(tls: TLS, _dialect: object, _record: object, _args: object, how: Any) -> None:
+    try:
+        how["ssl"] = tls.context()
+    except InvalidArgument as error:  # which it was not at the start, and may not be for long
+        raise StoreUnavailable(f"PostgreSQL: TLS cannot be begun ({error})") from error
 
 
 def _hosts(hosts: Sequence[tuple[str, int | None]]) -> dict[str, Any]:

@@ -9,14 +9,19 @@ import sqlalchemy.exc
 
 from duly import StoreError, StoreUnavailable
 
-__all__ = ["cause_of", "may_be_repeated", "translated", "was_not_sent"]
+__all__ = [
+    "cause_of", "is_held", "is_taken", "may_be_repeated", "only_reads", "translated",
+    "was_not_sent",
+]  # fmt: skip
 
 _PASSING: Final = {
     "08": "the connection was lost",
-    "25006": "it is a standby, which only reads",
-    "40": "others were in the way",
+    "25006": "it only reads: it is a standby by now, or was set so",
+    "40": "others were in the way: roll back and do it again",
+    "40P01": "a deadlock, each of two transactions waited for the other: roll back and do it again",
     "53": "it has run out of resources",
-    "55P03": "another transaction holds a lock",
+    "55P03": "another transaction holds what this needs, and did not end in time",
+    "57014": "it took too long, or somebody stopped it",
     "57": "it stopped the statement or the connection",
     "0A000": "a table was altered meanwhile",
     "58": "its system failed",
@@ -59,11 +64,32 @@ def may_be_repeated(error: BaseException) -> bool:
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
 
 
+def is_taken(error: BaseException) -> bool:
+    """Whether an id was stored by somebody else since we looked.
+
+    Nothing else is worth another try within a transaction that goes on: what it holds, and what it
+    has seen, stays as it is.
+    """
+    return isinstance(error, asyncpg.UniqueViolationError)
+
+
+def is_held(error: StoreError) -> bool:
+    """Whether somebody else's transaction holds what was needed."""
+    cause = None if error.__cause__ is None else cause_of(error.__cause__)
+    return isinstance(cause, asyncpg.LockNotAvailableError)
+
+
 def was_not_sent(error: StoreError) -> bool:
     """Whether the driver refused to send anything, as a connection does that is being closed."""
     cause = None if error.__cause__ is None else cause_of(error.__cause__)
     refused = "another operation"  # which is to read the server's last words
     return isinstance(cause, asyncpg.InternalClientError) and refused in str(cause)
+
+
+def only_reads(error: StoreError) -> bool:
+    """Whether the connection cannot write, be it to a standby or for want of a setting."""
+    cause = None if error.__cause__ is None else cause_of(error.__cause__)
+    return isinstance(cause, asyncpg.ReadOnlySQLTransactionError)
 
 
 @contextlib.contextmanager

@@ -2,39 +2,69 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
 from duly_postgres.columns import SORTED_ID
-from duly_postgres.connection import Executor, Row
+from duly_postgres.connection import Connection, Executor, Row
+from duly_postgres.foreign import native
 from duly_postgres.names import Names
 from duly_postgres.reading import show
-from duly_postgres.sql_storing import IN_LEASES, LISTED, STATE, STATS
+from duly_postgres.sql_storing import (
+    IN_LEASES,
+    LISTED,
+    LISTED_WITHIN,
+    LISTED_WITHIN_WITHOUT_PAYLOAD,
+    LISTED_WITHOUT_PAYLOAD,
+    STATE,
+    STATS,
+)
 from duly_postgres.storing import STATES, storable
 
 __all__ = ["get", "list_", "statement_for", "stats"]
+
+_LISTED: Final = {
+    (False, True): LISTED,
+    (False, False): LISTED_WITHOUT_PAYLOAD,
+    (True, True): LISTED_WITHIN,
+    (True, False): LISTED_WITHIN_WITHOUT_PAYLOAD,
+}
+"""By whether it is within a caller's transaction, and with payloads."""
 
 
 async def get(db: Executor, names: Names, id: str) -> Message | None:
     """The message of that id; None when there is none."""
     if not storable(id):
         return None
-    rows = await db.fetch(names(f"{LISTED} WHERE m.id = $1"), id)
-    return _shown(rows[0]) if rows else None
+    within = _is_callers(db)
+    rows = await db.fetch(names(f"{_LISTED[within, True]} WHERE m.id = $1::text"), id)
+    return _shown(rows[0], within=within) if rows else None
 
 
 async def list_(
-    db: Executor, names: Names, filter: Filter, from_key: tuple[datetime, str] | None
+    db: Executor,
+    names: Names,
+    filter: Filter,
+    from_key: tuple[datetime, str] | None,
+    *,
+    payload: bool,
 ) -> Sequence[Message]:
     """The messages that match, by ``(scheduled_at, id)``."""
     if filter.event_name is not None and not storable(filter.event_name):
-        return ()
+        return []
     if from_key is not None:
         from_key = from_key[0], _storable_before(from_key[1])
-    statement, arguments = statement_for(filter, from_key)
-    return [_shown(row) for row in await db.fetch(names(statement), *arguments)]
+    within = _is_callers(db)
+    statement, arguments = statement_for(filter, from_key, payload=payload, within=within)
+    rows = await db.fetch(names(statement), *arguments)
+    return [_shown(row, within=within) for row in rows]
+
+
+def _is_callers(db: Executor) -> bool:
+    """Whether it is a transaction of the caller's, on a connection with settings of its own."""
+    return not isinstance(db, Connection)
 
 
 def _storable_before(id: str) -> str:
@@ -48,19 +78,27 @@ def _storable_before(id: str) -> str:
 
 
 def statement_for(
-    filter: Filter, from_key: tuple[datetime, str] | None = None
+    filter: Filter,
+    from_key: tuple[datetime, str] | None = None,
+    *,
+    payload: bool = True,
+    within: bool = False,
 ) -> tuple[str, Sequence[Any]]:
     """The statement that lists, and its arguments."""
     arguments: list[Any] = []
 
     def given(value: Any) -> str:
+        if isinstance(value, datetime):
+            arguments.append(value.isoformat() if within else to_microseconds(value))
+            return f"${len(arguments)}{'::text' if within else ''}::timestamptz"
         arguments.append(value)
         return f"${len(arguments)}"
 
     conditions = [*_of_kind(filter, given), *_of_time(filter, from_key, given)]
     paging = f"LIMIT {given(filter.limit)}::bigint OFFSET {given(filter.offset)}::bigint"
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"{LISTED} {where} ORDER BY m.scheduled_at, m.{SORTED_ID} {paging}", arguments
+    listed = _LISTED[within, payload]
+    return f"{listed} {where} ORDER BY m.scheduled_at, m.{SORTED_ID} {paging}", arguments
 
 
 Given = Callable[[Any], str]
@@ -72,7 +110,7 @@ def _of_kind(filter: Filter, given: Given) -> Iterator[str]:
     if filter.event_name == UNREADABLE:
         yield "m.dead = 2"
     elif filter.event_name is not None:
-        yield f"m.event_name = {given(filter.event_name)}"
+        yield f"m.event_name = {given(filter.event_name)}::text"
     if filter.state is State.DEAD or filter.event_name == UNREADABLE:
         yield "m.dead > 0"  # which has an index of its own
     if filter.state is State.CLAIMED:
@@ -87,12 +125,12 @@ def _of_time(filter: Filter, from_key: tuple[datetime, str] | None, given: Given
     Only the later of two places to start from: an index would begin at the other one each time.
     """
     if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
-        moment, id = given(to_microseconds(from_key[0])), given(from_key[1])
-        yield f"(m.scheduled_at, m.{SORTED_ID}) > ({moment}::timestamptz, {id}::text)"
+        moment, id = given(from_key[0]), given(from_key[1])
+        yield f"(m.scheduled_at, m.{SORTED_ID}) > ({moment}, {id}::text)"
     elif filter.after is not None:
-        yield f"m.scheduled_at >= {given(to_microseconds(filter.after))}::timestamptz"
+        yield f"m.scheduled_at >= {given(filter.after)}"
     if filter.before is not None:
-        yield f"m.scheduled_at <= {given(to_microseconds(filter.before))}::timestamptz"
+        yield f"m.scheduled_at <= {given(filter.before)}"
 
 
 async def stats(db: Executor, names: Names, now: datetime | None) -> Stats:
@@ -110,5 +148,6 @@ async def stats(db: Executor, names: Names, now: datetime | None) -> Stats:
     )
 
 
-def _shown(row: Row) -> Message:
-    return show(row[2:], STATES[row[1]])
+def _shown(row: Row, *, within: bool) -> Message:
+    record = row[2:]
+    return show(native(record) if within else record, STATES[row[1]])

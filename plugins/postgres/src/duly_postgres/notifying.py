@@ -1,7 +1,6 @@
 """Telling the schedulers of other processes that something came in, and hearing it from them."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -15,7 +14,8 @@ __all__ = ["Listener", "Notifier"]
 
 _SPACING: Final = 0.005  # seconds between two notes of one process
 _ALIVE: Final = 30.0  # seconds after which a silent connection is asked whether it is still there
-_PATIENCE: Final = 10.0  # seconds for its answer
+_PATIENCE: Final = 10.0  # seconds for its answer, or for that to a note
+_LAST_WORDS: Final = 2.0  # seconds for notes that were to be sent when all is closed
 _PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before each new try, the last one for good
 
 
@@ -23,13 +23,16 @@ class Notifier:
     """Sends notes, one at a time: what comes in while one is under way shares the next.
 
     Notes are sent after the commit and not in it, for those would make commits wait for each
-    other. One that gets lost costs a nap: no scheduler sleeps for longer than five seconds.
+    other. One that gets lost costs a nap: no scheduler sleeps for longer than five seconds. One
+    that gets no answer is given up, and the next one goes by another connection.
     """
 
     def __init__(self, send: Callable[[], Awaitable[object]]) -> None:
         self._send = send
         self._wanted = False
         self._sending: asyncio.Task[None] | None = None
+        self.trouble: StoreError | None = None
+        """Why the last note was not sent; None when all is well."""
 
     def tell(self) -> None:
         """Send a note, soon."""
@@ -38,16 +41,25 @@ class Notifier:
             self._sending = asyncio.ensure_future(self._send_all())
 
     async def close(self) -> None:
-        """Return when all notes are sent that were wanted."""
+        """Return when all notes are sent that were wanted, or nobody takes them."""
         sending, self._sending = self._sending, None
         if sending is not None and not sending.done():
+            await asyncio.wait([sending], timeout=_LAST_WORDS)
+            sending.cancel()
             await asyncio.wait([sending])
 
     async def _send_all(self) -> None:
         while self._wanted:
             self._wanted = False
-            with contextlib.suppress(StoreError):
-                await self._send()
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await self._send()
+            except TimeoutError:
+                self.trouble = StoreError(f"a note got no answer in {_PATIENCE:g} s")
+            except StoreError as error:
+                self.trouble = error
+            else:
+                self.trouble = None
             if self._sending is not None:
                 await asyncio.sleep(_SPACING)
 
@@ -101,16 +113,20 @@ class Listener:
             self._bell.ring()
 
         driver.add_termination_listener(lambda _: lost.set())
-        await driver.add_listener(self._channel, note)
+        await _answered(connection, driver.add_listener(self._channel, note))
         self.trouble = None
         self._bell.ring()  # something may have come in while nobody listened
         while not lost.is_set():
             try:
                 await asyncio.wait_for(lost.wait(), _ALIVE)
             except TimeoutError:
-                try:
-                    await asyncio.wait_for(driver.execute("SELECT 1"), _PATIENCE)
-                except TimeoutError as error:
-                    connection.terminate()
-                    raise StoreError("the connection that listens does not answer") from error
+                await _answered(connection, driver.execute("SELECT 1"))
         raise StoreError("the connection that listened was lost")
+
+
+async def _answered(connection: Connection, asking: Awaitable[object]) -> None:
+    try:
+        await asyncio.wait_for(asking, _PATIENCE)
+    except TimeoutError as error:
+        connection.terminate()
+        raise StoreError("the connection that listens does not answer") from error

@@ -6,9 +6,13 @@ from typing import Final
 
 from duly import StoreError
 from duly.record import Record
+from duly.store import unhurried
 from duly_postgres.connection import Connection
 from duly_postgres.ddl import STEPS, VERSION
+from duly_postgres.later import do, to_do, validated
+from duly_postgres.migrating import COMMAND, patiently
 from duly_postgres.names import Names
+from duly_postgres.usable import newer
 
 __all__ = ["migrate", "prepare"]
 
@@ -22,7 +26,7 @@ _PROBE: Final = f"""\
 SELECT FROM
     (SELECT key, due_at, lapses, dead, {", ".join(Record._fields)} FROM {{messages}} LIMIT 0) AS m,
     (SELECT suspect, due_at, key FROM {{due}} LIMIT 0) AS d,
-    (SELECT token, expires_at, owner, keys FROM {{leases}} LIMIT 0) AS l"""
+    (SELECT token, expires_at, owner, keys, outcome FROM {{leases}} LIMIT 0) AS l"""
 """It succeeds where the tables have the columns that are needed."""
 
 _LACKING: Final = """\
@@ -32,26 +36,33 @@ FROM (VALUES ('{messages}'), ('{due}'), ('{leases}')) AS tables (name),
 WHERE NOT has_table_privilege(name, privilege)
 UNION ALL SELECT 'SELECT ON {version}' WHERE NOT has_table_privilege('{version}', 'SELECT')"""
 
+_WHAT_TO_DO: Final = (
+    f"as a user who may make tables, {COMMAND}; migrate(dry_run=True) lists the statements instead"
+)
+
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1::bigint)"
 
 
 async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[str]:
     """The statements that bring the schema up to date; run, unless ``dry_run``.
 
-    Of several who start at once one runs them, and the others find them done.
+    Of several who start at once one runs them, and the others find them done. Where there are
+    messages, what has to look at each of them comes apart, when all others can go on.
     """
+    version = await _version(db, names)
     if dry_run:
-        return _from(await _version(db, names), names)
-    async with db.transaction():
-        await db.fetch(_LOCK, names.lock)
-        statements = _from(await _version(db, names), names)
-        for statement in statements:
-            await db.fetch(statement)
-    return statements
+        return [*_from(version, names), *await to_do(db, names, version)]
+    made = await _make(db, names) if version < VERSION else []
+    later = await to_do(db, names, VERSION)
+    if later:
+        await do(db, names)
+    return [*made, *later]
 
 
-async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> None:
+async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> bool:
     """See that the schema is current and that all of it may be used; make it if that is wanted.
+
+    Whether :func:`~duly_postgres.later.do` has something to do.
 
     Raises:
         StoreError: it is not; the text says what to run.
@@ -60,16 +71,28 @@ async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> None:
     if version < VERSION:
         if not auto_migrate:
             state = f"is of version {version}, not {VERSION}" if version else "is not there"
-            raise StoreError(
-                f"PostgreSQL, {names}: the schema {state}: run what migrate(dry_run=True) lists, "
-                "or await client.migrate(), as a user who may make tables"
-            )
-        await migrate(db, names, dry_run=False)
+            raise StoreError(f"PostgreSQL, {names}: the schema {state}: {_WHAT_TO_DO}")
+        with unhurried():
+            await _make(db, names)
+        version = VERSION
     if lacking := [row["lacking"] for row in await db.fetch(names(_LACKING))]:
         raise StoreError(
             f"PostgreSQL, {names}: this user may not do all that is needed: "
             f"GRANT {'; GRANT '.join(lacking)} to it"
         )
+    return auto_migrate and bool(await to_do(db, names, version))
+
+
+async def _make(db: Connection, names: Names) -> Sequence[str]:
+    async def make() -> Sequence[str]:
+        await db.fetch(_LOCK, names.lock)
+        version = await _version(db, names)
+        made = _from(version, names)
+        for statement in made:
+            await db.fetch(statement)
+        return made if version else [*made, *await validated(db, names)]
+
+    return await patiently(db, make)
 
 
 def _from(version: int, names: Names) -> Sequence[str]:
@@ -88,10 +111,7 @@ async def _version(db: Connection, names: Names) -> int:
         (row,) = await db.fetch(names(_VERSIONS))
         version, usable_from = row["version"], row["usable_from"]
         if isinstance(usable_from, int) and usable_from > VERSION:
-            raise StoreError(
-                f"PostgreSQL, {names}: its schema is usable from version {usable_from} on, this "
-                f"duly-postgres has version {VERSION}: upgrade it"
-            )
+            raise newer(names, usable_from)
         if version == VERSION:
             await db.fetch(names(_PROBE))
     except db.WRONG_TABLE as error:

@@ -2,18 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from duly import Message, State
-from duly.message import with_changes
 from duly.moment import to_microseconds
-from duly.record import UnreadableRecord, from_record, occurrence, to_record
-from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement
-from duly_postgres.connection import Executor
+from duly.record import UnreadableRecord, from_record, to_record, with_next_id
+from duly.store import Bury, Key, Reschedule, Settle, SettlePlan, buried_keys, plan_settle
+from duly_postgres.connection import Connection, Executor
 from duly_postgres.names import Names
+from duly_postgres.passing import past_settled
 from duly_postgres.sql_settling import HOLD, INSERT_DEAD, IS_TAKEN, LOAD, SETTLE
 
-__all__ = ["is_plain", "settle"]
+__all__ = ["Settled", "is_plain", "settle"]
+
+
+class Settled(NamedTuple):
+    """What came of a settle."""
+
+    valid: bool = False
+    soon: bool = False
+    """Whether something is due again."""
+
+    noted: bool = False
+    """Whether there are outcomes to be done later, of this settle or of others."""
 
 
 def is_plain(settle: Settle) -> bool:
@@ -21,52 +32,47 @@ def is_plain(settle: Settle) -> bool:
     return settle.only is None and not settle.exceptions
 
 
-async def settle(
-    db: Executor, names: Names, now: datetime | None, settle: Settle
-) -> tuple[bool, bool]:
-    """Do what a settle says: whether its token was valid, and whether something is due again.
+async def settle(db: Connection, names: Names, now: datetime | None, settle: Settle) -> Settled:
+    """Do what a settle says; what others hold stays, its outcome noted.
 
-    One statement; where something is buried, some more in one transaction.
+    One statement; where something is buried, or held, some more in one transaction.
     """
+
+    async def past() -> Settled:
+        await past_settled(db, names, now, settle)
+        return await _settle(db, names, now, settle)
+
+    return await db.unless_locked(lambda: _settle(db, names, now, settle), past)
+
+
+async def _settle(db: Executor, names: Names, now: datetime | None, settle: Settle) -> Settled:
     if not any(isinstance(each, Bury) for each in settle.exceptions.values()):
-        return await _settle(db, names, now, settle, exceptions=settle.exceptions, buried={})
+        return await _carry_out(db, names, now, settle, plan_settle(settle, settle.exceptions))
     async with db.transaction():
         held = await db.fetch(names(HOLD), now, settle.token)
         if not held:
-            return False, False
-        exceptions, buried = await _bury(db, names, settle, held[0]["keys"])
-        return await _settle(db, names, now, settle, exceptions=exceptions, buried=buried)
+            return Settled()
+        keys = {*held[0]["keys"]}
+        plan = plan_settle(settle, keys, await _load(db, names, buried_keys(settle, keys)))
+        for message in plan.occurrences.values():
+            await _insert_dead(db, names, message)
+        return await _carry_out(db, names, now, settle, plan)
 
 
-async def _settle(
-    db: Executor,
-    names: Names,
-    now: datetime | None,
-    settle: Settle,
-    *,
-    exceptions: Mapping[Key, Settlement],
-    buried: Mapping[Key, str],
-) -> tuple[bool, bool]:
-    releases = [
-        (key, to_microseconds(each.at))
-        for key, each in exceptions.items()
-        if isinstance(each, Release)
-    ]
-    put_back = [
-        _put_back(key, each) for key, each in exceptions.items() if isinstance(each, Reschedule)
-    ]
+async def _carry_out(
+    db: Executor, names: Names, now: datetime | None, settle: Settle, plan: SettlePlan
+) -> Settled:
     (row,) = await db.fetch(
         names(SETTLE),
         now,
         settle.token,
         None if settle.only is None else list(settle.only),
-        [*exceptions, *buried],
-        *_columns(releases, 2),
-        *_columns(put_back, 6),
-        list(buried),
-        list(buried.values()),
+        [*(settle.exceptions.keys() - plan.deleted)],
+        *_columns([(key, to_microseconds(at)) for key, at in plan.released.items()], 2),
+        *_columns([_put_back(*each) for each in plan.rescheduled.items()], 6),
+        *_columns([(key, _storable(reason)) for key, reason in plan.buried.items()], 2),
     )
-    return row["valid"], row["soon"]
+    return Settled(row["valid"], row["soon"], row["noted"])
 
 
 def _put_back(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
@@ -77,44 +83,31 @@ def _put_back(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
         to_microseconds(counters.scheduled_at),
         counters.retry_count,
         counters.occurrence_count,
-        None if counters.last_error is None else _storable(counters.last_error),
+        _maybe_storable(counters.last_error),
     )
 
 
-async def _bury(
-    db: Executor, names: Names, settle: Settle, held: Sequence[int]
-) -> tuple[Mapping[Key, Settlement], Mapping[Key, str]]:
-    """Make dead letters of occurrences of series; what is to become of the rest.
-
-    That is the settlements but for burials, and the reasons of messages to be buried as they are.
-    """
-    settled = set(held) if settle.only is None else {*held} & {*settle.only}
-    exceptions, buried = dict(settle.exceptions), dict[Key, str]()
-    buries = {key: each for key, each in settle.exceptions.items() if isinstance(each, Bury)}
-    for key in buries:
-        del exceptions[key]
-        buried[key] = ""  # of what is gone; it is not there to be buried
-    for key, *record in await db.fetch(names(LOAD), sorted(buries.keys() & settled)):
-        bury = buries[key]
-        reason = buried[key] = _storable(bury.reason)
+async def _load(db: Executor, names: Names, keys: Sequence[Key]) -> Mapping[Key, Message | None]:
+    """The messages of these keys, but for those gone; None for one that cannot be read."""
+    messages = dict[Key, Message | None]()
+    for key, *record in await db.fetch(names(LOAD), keys):
         try:
-            message = from_record(record, State.CLAIMED)
-        except UnreadableRecord:  # since it was claimed; as a dead letter it will be listed so
-            continue
-        if message.recurrence is None:
-            continue
-        del buried[key]
-        await _insert_dead(db, names, occurrence(message, reason))
-        if bury.next is not None:
-            exceptions[key] = bury.next
-    return exceptions, buried
+            messages[key] = from_record(record, State.CLAIMED)
+        except UnreadableRecord:  # since it was claimed
+            messages[key] = None
+    return messages
 
 
 async def _insert_dead(db: Executor, names: Names, message: Message) -> None:
     while await db.fetch(names(IS_TAKEN), message.id):
-        message = with_changes(message, id=f"{message.id}+")
+        message = with_next_id(message)
     record = to_record(message)
+    record = record._replace(last_error=_maybe_storable(record.last_error))
     await db.fetch(names(INSERT_DEAD), record.next_attempt_at, *record)
+
+
+def _maybe_storable(text: str | None) -> str | None:
+    return None if text is None else _storable(text)
 
 
 def _storable(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Final
 
 from duly.record import Record
 from duly.store import SUSPECT_LAPSES
-from duly_postgres.columns import COLUMNS, NOW, SUSPECT
+from duly_postgres.columns import COLUMNS, NEVER, NOW, SUSPECT
+from duly_postgres.old_rows import ASIDE
 
 __all__ = ["GIVE_BACK", "PUT_ASIDE", "RECOVER", "RENEW", "TAKE", "TAKE_SUSPECT"]
 
@@ -19,8 +20,8 @@ first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
     SELECT
-        lapsed, suspect_first,
-        CASE WHEN lapsed OR suspect_first THEN 0 ELSE $3::bigint END AS room
+        lapsed, suspect_first, noted,
+        CASE WHEN lapsed OR suspect_first OR noted THEN 0 ELSE $3::bigint END AS room
     FROM (
         SELECT
             EXISTS (
@@ -31,7 +32,8 @@ first_other AS MATERIALIZED (
                     SELECT FROM {due} AS o
                     WHERE NOT o.suspect AND (o.due_at, o.key) < (s.due_at, s.key)
                 )
-            ) AS suspect_first
+            ) AS suspect_first,
+            EXISTS (SELECT FROM {leases} WHERE expires_at = {never} AND expires_at > $5) AS noted
     ) AS looked
 )"""
 
@@ -39,7 +41,7 @@ _SUSPECT_TURN: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE NOT suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
-    SELECT false AS lapsed, false AS suspect_first, $3::bigint AS room
+    SELECT false AS lapsed, false AS suspect_first, false AS noted, $3::bigint AS room
     WHERE $5::timestamptz IS NOT NULL
 )"""
 
@@ -53,8 +55,9 @@ def _take(lane: str, turn: str) -> str:
 
     The last row has no key; it tells about the claim: now, whether a lapsed lease or a suspect
     comes first (then nothing was taken), the tokens that were valid, the last due time taken, what
-    is ahead in this lane and in the other, when a lease ends (unless something is due before), and
-    whether others hold something of what is due here.
+    is ahead in this lane and in the other, when a lease ends (unless something is due before),
+    whether others hold something of what is due here, and whether outcomes are noted that have to
+    be looked after first (then nothing was taken either).
     """
     # What was taken and the lease that was written are not seen by this statement's own look
     # ahead, which shows all as it was before.
@@ -64,7 +67,7 @@ WITH ended AS (
     RETURNING token, keys
 ), delivered AS (
     DELETE FROM {{messages}} WHERE key = ANY (ARRAY(SELECT unnest(keys) FROM ended))
-), {turn.replace("{now}", NOW)}, taken AS (
+), {turn.replace("{now}", NOW).replace("{never}", NEVER)}, taken AS (
     DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM {{due}} WHERE {lane} AND due_at <= {NOW} AND due_at >= $4::timestamptz
         ORDER BY due_at, key LIMIT (SELECT room FROM turn) FOR UPDATE SKIP LOCKED
@@ -101,7 +104,8 @@ WITH ended AS (
         (SELECT due_at FROM first_other),
         CASE WHEN ahead.due_at IS NULL OR ahead.due_at > {NOW} THEN (
             SELECT expires_at FROM {{leases}}
-            WHERE expires_at > {NOW} AND token <> ALL ($2::text[]) ORDER BY expires_at LIMIT 1
+            WHERE expires_at > {NOW} AND expires_at < {NEVER} AND token <> ALL ($2::text[])
+            ORDER BY expires_at LIMIT 1
         ) END,
         CASE WHEN coalesce((SELECT number FROM last), 0) < turn.room THEN (
             SELECT count(*) FROM (
@@ -110,13 +114,14 @@ WITH ended AS (
                 ORDER BY due_at, key LIMIT coalesce((SELECT number FROM last), 0) + 1
             ) AS due
         ) > coalesce((SELECT number FROM last), 0) ELSE false END,
+        turn.noted,
         CASE WHEN $10::boolean THEN set_config('synchronous_commit', 'off', true) END
     ) FROM turn, ahead
 )"""
 
 
 TAKE: Final = _take("NOT suspect", _ORDINARY_TURN)
-"""Takes ordinary messages, unless a lapsed lease or a suspect comes before them."""
+"""Takes ordinary messages, unless a lapsed lease, a note or a suspect comes before them."""
 
 TAKE_SUSPECT: Final = _take("suspect", _SUSPECT_TURN)
 """Takes suspects, whatever else there is."""
@@ -165,7 +170,7 @@ WITH narrowed AS (
 ), ended AS (
     DELETE FROM {{leases}} WHERE token = $2 AND $5
 ), aside AS (
-    UPDATE {{messages}} SET dead = 2 WHERE key = ANY ($3::bigint[])
+    UPDATE {{messages}} AS m SET {ASIDE} WHERE m.key = ANY ($3::bigint[])
 ), postponed AS (
     UPDATE {{messages}} SET due_at = {NOW} + $6::interval WHERE key = ANY ($4::bigint[])
     RETURNING lapses >= {SUSPECT_LAPSES} AS suspect, due_at, key

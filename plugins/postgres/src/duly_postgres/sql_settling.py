@@ -4,7 +4,7 @@
 from typing import Final
 
 from duly.record import Record
-from duly_postgres.columns import COLUMNS, NOW, SOON, SUSPECT
+from duly_postgres.columns import COLUMNS, NEVER, NOW, SOON, SUSPECT
 
 __all__ = ["HOLD", "INSERT_DEAD", "IS_TAKEN", "LOAD", "SETTLE"]
 
@@ -53,7 +53,8 @@ WITH held AS MATERIALIZED (
 )
 SELECT
     EXISTS (SELECT FROM held) AS valid,
-    coalesce((SELECT min(due_at) <= {NOW} + {SOON} FROM lined_up), false) AS soon"""
+    coalesce((SELECT min(due_at) <= {NOW} + {SOON} FROM lined_up), false) AS soon,
+    EXISTS (SELECT FROM {{leases}} WHERE expires_at = {NEVER}) AS noted"""
 """Settles a lease $2, or just the keys $3 of it.
 
 All but $4 were delivered. $5 and $6 are released, $7 to $12 put back with new counters, $13 and

@@ -1,23 +1,23 @@
 """The store: every verb of the contract, each one statement or one transaction."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from duly import Filter, InvalidArgument, Message, State, Stats
+from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
 from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
-from duly_postgres import claiming, listing, schema, settling, storing
-from duly_postgres.connection import Executor
+from duly_postgres import claiming, leases, listing, schema, settling, storing
+from duly_postgres.connection import Connection, Executor
 from duly_postgres.desk import Desk
-from duly_postgres.doubts import POOLED, doubts
+from duly_postgres.doubts import doubts
+from duly_postgres.finishing import settle_all, settle_alone
 from duly_postgres.names import Names
-from duly_postgres.within import NAMED, accepts, guest
+from duly_postgres.storing_past import put_past
+from duly_postgres.within import NAMED, accepts
 
 __all__ = ["PostgresStore"]
-
-T = TypeVar("T")
 
 
 class PostgresStore:
@@ -35,6 +35,7 @@ class PostgresStore:
     """
 
     claims_ahead = True
+    lists_without_payloads = True
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class PostgresStore:
         self._auto_migrate = auto_migrate
         self._desk = Desk(engine, Names(table, schema))
         self._mark = claiming.Mark()
+        self.time_limit: timedelta | None = None  # of SupportsTimeLimit
 
     def __repr__(self) -> str:
         return f"PostgresStore({self._desk.place!s})"
@@ -67,7 +69,8 @@ class PostgresStore:
     async def open(self) -> None:
         """Connect, and see that the tables are there; make them if ``auto_migrate`` is true."""
         await self._desk.open(
-            lambda db, names: schema.prepare(db, names, auto_migrate=self._auto_migrate)
+            lambda db, names: schema.prepare(db, names, auto_migrate=self._auto_migrate),
+            self.time_limit,
         )
 
     async def close(self) -> None:
@@ -78,10 +81,16 @@ class PostgresStore:
         self, groups: Sequence[Group], *, within: Any = None
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all."""
-        put = storing.put if within is None else storing.put_within
-        outcomes = await self._change(
-            lambda db: put(db, self._desk.names, self._now(), groups), within
-        )
+        names = self._desk.names
+        if within is None:
+            outcomes = await self._desk.change(
+                lambda db: storing.put(db, names, self._now(), groups),
+                past=lambda db: put_past(db, names, self._now(), groups),
+            )
+        else:
+            outcomes = await self._desk.change(
+                lambda db: storing.put_within(db, names, self._now(), groups), within
+            )
         self._mark.came_in(message for group in groups for message in group.messages)
         return outcomes
 
@@ -93,13 +102,13 @@ class PostgresStore:
         async def cancel(db: Executor) -> tuple[Sequence[State | None], bool]:
             return await storing.cancel(db, self._desk.names, ids, of_state), False
 
-        return await self._change(cancel, within)
+        return await self._desk.change(cancel, within)
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
     ) -> State | None:
         """Move a message found in ``of_state``; the state it was found in."""
-        found = await self._change(
+        found = await self._desk.change(
             lambda db: storing.reschedule(
                 db, self._desk.names, self._now(), id=id, at=at, of_state=of_state
             ),
@@ -108,16 +117,22 @@ class PostgresStore:
         self._mark.forget()
         return found
 
-    async def get(self, id: str) -> Message | None:
+    async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
-        return await self._desk.callers.run(lambda db: listing.get(db, self._desk.names, id))
+        return await self._desk.look(lambda db: listing.get(db, self._desk.names, id), within)
 
     async def list(
-        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+        self,
+        filter: Filter,
+        *,
+        from_key: tuple[datetime, str] | None = None,
+        payload: bool = True,
+        within: Any = None,
     ) -> Sequence[Message]:
         """The messages that match, by ``(scheduled_at, id)``."""
-        return await self._desk.callers.run(
-            lambda db: listing.list_(db, self._desk.names, filter, from_key)
+        return await self._desk.look(
+            lambda db: listing.list_(db, self._desk.names, filter, from_key, payload=payload),
+            within,
         )
 
     async def claim(
@@ -134,7 +149,7 @@ class PostgresStore:
         names = self._desk.names
         plain = all(map(settling.is_plain, settle))
 
-        async def claim(db: Executor) -> tuple[Batch, bool]:
+        async def claim(db: Connection) -> tuple[Batch, bool]:
             return await claiming.claim(
                 db,
                 names,
@@ -149,16 +164,28 @@ class PostgresStore:
                 answered=answered if plain else None,  # else it is not committed by then
             )
 
-        async def work(db: Executor) -> tuple[Batch, bool]:
-            if plain:
-                return await claim(db)
+        async def both(db: Connection) -> tuple[Batch, bool]:
             async with db.transaction():
-                settled, soon = await self._settle(db, settle)
+                settled, soon = await settle_all(db, names, self._now(), settle)
+                if soon:
+                    self._mark.forget()
                 batch, recovered = await claim(db)
             return claiming.with_settled(batch, settled), soon or recovered
 
-        async def undo(db: Executor, outcome: tuple[Batch, bool]) -> None:
-            await claiming.give_back(db, names, outcome[0])
+        async def undo(db: Connection, outcome: tuple[Batch, bool]) -> None:
+            await leases.give_back(db, names, self._now(), outcome[0].token)
+
+        async def work(db: Connection) -> tuple[Batch, bool]:
+            try:
+                await self._desk.usable.see(db, names)
+            except StoreError:
+                if not settle:
+                    raise
+                settled, soon = await settle_alone(db, names, self._now(), settle)
+                return await claiming.nothing(db, self._now(), settled), soon
+            if plain:
+                return await claim(db)
+            return await db.unless_locked(lambda: both(db), lambda: both(db))
 
         batch, soon = await self._desk.schedulers.run(work, undo=undo)
         if soon:
@@ -170,27 +197,23 @@ class PostgresStore:
     ) -> Sequence[Collection[Key] | None]:
         """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
         return await self._desk.schedulers.run(
-            lambda db: claiming.renew(db, self._desk.names, self._now(), tokens, lease)
+            lambda db: leases.renew(db, self._desk.names, self._now(), tokens, lease)
         )
 
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
-
-        async def work(db: Executor) -> tuple[Sequence[bool], bool]:
-            if len(settles) <= 1:
-                return await self._settle(db, settles)
-            async with db.transaction():
-                return await self._settle(db, settles)
-
-        settled, soon = await self._desk.schedulers.run(work)
+        settled, soon = await self._desk.schedulers.run(
+            lambda db: settle_alone(db, self._desk.names, self._now(), settles)
+        )
         if soon:
+            self._mark.forget()
             self._desk.notifier.tell()
         return settled
 
     async def stats(self) -> Stats:
         """How much there is, from the narrow tables."""
-        return await self._desk.callers.run(
-            lambda db: listing.stats(db, self._desk.names, self._now())
+        return await self._desk.look(
+            lambda db: listing.stats(db, self._desk.names, self._now()), None
         )
 
     async def wait_for_change(self) -> None:
@@ -211,30 +234,8 @@ class PostgresStore:
 
     async def check(self) -> Sequence[str]:
         """What about the database and the way to it is less than safe, one sentence each."""
-        found = list(await self._desk.callers.run(lambda db: doubts(db, self._desk.names)))
-        if self._desk.pooled:
-            found.append(POOLED)
-        if self._desk.deaf is not None:
-            found.append(f"schedulers are not woken at present ({self._desk.deaf})")
-        return found
+        found = await self._desk.ask(lambda db: doubts(db, self._desk.names))
+        return [*found, *self._desk.doubts()]
 
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()
-
-    async def _settle(self, db: Executor, settles: Sequence[Settle]) -> tuple[Sequence[bool], bool]:
-        outcomes = [await settling.settle(db, self._desk.names, self._now(), e) for e in settles]
-        soon = any(soon for _, soon in outcomes)
-        if soon:
-            self._mark.forget()
-        return [valid for valid, _ in outcomes], soon
-
-    async def _change(
-        self, work: Callable[[Executor], Awaitable[tuple[T, bool]]], within: Any
-    ) -> T:
-        """What a caller's verb brings, having told schedulers if something is due soon."""
-        if within is not None:
-            return await self._desk.within(work, await guest(within))
-        outcome, soon = await self._desk.callers.run(work)
-        if soon:
-            self._desk.notifier.tell()
-        return outcome

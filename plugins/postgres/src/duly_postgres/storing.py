@@ -5,48 +5,56 @@ message holds its row first and then its place in the line, for which claims do 
 """
 
 import base64
+import contextlib
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+import operator
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar
 
 from duly import DuplicateMessage, Message, State
-from duly.message import with_changes
 from duly.moment import from_microseconds
 from duly.record import Record, to_record
-from duly.store import Group
-from duly_postgres.connection import Executor
+from duly.store import Group, plan_put
+from duly_postgres.connection import Executor, Row
 from duly_postgres.names import Names
 from duly_postgres.sql_storing import (
     FIND,
     GIVEN_COLUMNS,
     MOVE,
     PUT,
+    PUT_ONE,
     PUT_WITHIN,
     REMOVE,
     WAITING,
 )
 
-__all__ = ["STATES", "cancel", "put", "put_within", "reschedule", "storable"]
-
-_LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
+__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule", "storable"]
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_postgres.sql_storing.STATE` brings."""
 
 _PLACES: Final = tuple(Record._fields.index(name) for name in GIVEN_COLUMNS)
+_given_of: Final = operator.itemgetter(*_PLACES)
+
+T = TypeVar("T")
 
 Grouped = Sequence[tuple[int, Message]]
 """Messages with the number of their group."""
 
 
+class _Overtaken(Exception):
+    """An id that was free when it was looked for is taken, and what is there shall make way."""
+
+
 class Found(NamedTuple):
-    """What is stored under an id; ``created_at`` in microseconds."""
+    """What is stored under an id; moments in microseconds."""
 
     key: int
     id: str
-    dead: bool
+    state: State
     created_at: int
+    given_at: int
 
 
 async def put(
@@ -54,16 +62,26 @@ async def put(
 ) -> tuple[Sequence[Exception | None], bool]:
     """Store groups on a connection of ours; one outcome for each, and whether one is due soon."""
     if not any(group.replace for group in groups):  # one statement, and so one transaction
+        if len(groups) == 1 and len(groups[0].messages) == 1:
+            added = await db.fetch(
+                names(PUT_ONE), now, *_given_of(to_record(groups[0].messages[0]))
+            )
+            if added:
+                return [None], added[0][0]
         return await _put(db, names, now, groups, _numbered(groups))
-    async with db.transaction():
+
+    async def replace() -> tuple[Sequence[Exception | None], bool]:
         return await _put(db, names, now, groups, await _without_old(db, names, groups))
+
+    return await _in_transaction(db, replace)
 
 
 async def put_within(
     db: Executor, names: Names, now: datetime | None, groups: Sequence[Group]
 ) -> tuple[Sequence[Exception | None], bool]:
     """The same in a transaction of the caller's."""
-    async with db.transaction():
+
+    async def replace() -> tuple[Sequence[Exception | None], bool]:
         messages = await _without_old(db, names, groups)
         objects = [
             _as_object(place, number, message) for place, (number, message) in enumerate(messages)
@@ -71,7 +89,17 @@ async def put_within(
         ((refused, soon),) = await db.fetch(
             names(PUT_WITHIN), _text(now), json.dumps(objects, ensure_ascii=False)
         )
-    return _outcomes(groups, refused), soon
+        return _outcomes(groups, refused), soon
+
+    return await _in_transaction(db, replace)
+
+
+async def _in_transaction(db: Executor, replace: Callable[[], Awaitable[T]]) -> T:
+    """What comes of a replacement, made again if another was stored under its id meanwhile."""
+    while True:
+        with contextlib.suppress(_Overtaken):
+            async with db.transaction():
+                return await replace()
 
 
 async def _put(
@@ -93,34 +121,36 @@ def _numbered(groups: Sequence[Group]) -> Grouped:
 
 
 async def _without_old(db: Executor, names: Names, groups: Sequence[Group]) -> Grouped:
-    """The messages to store, when those that they replace have made way."""
-    replacing = [message.id for group in groups if group.replace for message in group.messages]
-    found = {each.id: each for each in await _find(db, names, replacing)}
-    if found:
-        keys = [each.key for each in found.values()]
-        await _waiting(db, names, keys)
-        await db.fetch(names(REMOVE), keys)
+    """The messages to store, when those that they replace have made way.
+
+    Of groups that replace nothing the statement finds out what is taken.
+    """
+    ids = [message.id for group in groups if group.replace for message in group.messages]
+    plan = plan_put(groups, await _find(db, names, ids))
+    if plan.replaced:
+        await db.fetch(names(REMOVE), [each.key for each in plan.replaced.values()])
+    inserts = {message.id: message for message in plan.inserts}
     return [
-        (number, _made_newer(message, found[message.id]) if message.id in found else message)
+        (number, inserts[message.id])
         for number, message in _numbered(groups)
+        if message.id in inserts
     ]
 
 
-def _made_newer(message: Message, old: Found) -> Message:
-    replaced = from_microseconds(old.created_at)
-    if message.created_at > replaced or replaced == _LAST:
-        return message
-    newer = replaced + timedelta(microseconds=1)
-    return with_changes(message, created_at=newer, _delivery_id=None)
-
-
 def _outcomes(groups: Sequence[Group], refused: Sequence[int]) -> Sequence[Exception | None]:
+    if any(groups[number].replace for number in refused):
+        raise _Overtaken
     outcomes: list[Exception | None] = [None] * len(groups)
     for number in refused:
-        ids = [message.id for message in groups[number].messages]
-        named = f"the id {ids[0]!r}" if len(ids) == 1 else f"one of the ids {ids[0]!r}, ..."
-        outcomes[number] = DuplicateMessage(f"a message with {named} is stored already")
+        which = named(groups[number])
+        outcomes[number] = DuplicateMessage(f"a message with {which} is stored already")
     return outcomes
+
+
+def named(group: Group) -> str:
+    """A group by its ids, for errors."""
+    ids = [message.id for message in group.messages]
+    return f"the id {ids[0]!r}" if len(ids) == 1 else f"one of the ids {ids[0]!r}, ..."
 
 
 async def cancel(
@@ -129,12 +159,10 @@ async def cancel(
     """Remove messages; the state each was found in."""
     async with db.transaction():
         found = await _find(db, names, ids)
-        waiting = await _waiting(db, names, [each.key for each in found])
-        states = {each.id: _state(each, waiting) for each in found}
-        keys = [each.key for each in found if of_state in (None, states[each.id])]
+        keys = [each.key for each in found.values() if of_state in (None, each.state)]
         if keys:
             await db.fetch(names(REMOVE), keys)
-    return [states.get(id) for id in ids]
+    return [found[id].state if id in found else None for id in ids]
 
 
 async def reschedule(
@@ -148,15 +176,11 @@ async def reschedule(
 ) -> tuple[State | None, bool]:
     """Move a message found in ``of_state``; the state found, and whether it is due soon."""
     async with db.transaction():
-        found = await _find(db, names, [id])
-        if not found:
-            return None, False
-        key = found[0].key
-        state = _state(found[0], await _waiting(db, names, [key]))
-        if state is not of_state:
-            return state, False
-        ((soon,),) = await db.fetch(names(MOVE), _text(now), key, _text(at))
-    return state, soon
+        found = (await _find(db, names, [id])).get(id)
+        if found is None or found.state is not of_state:
+            return None if found is None else found.state, False
+        ((soon,),) = await db.fetch(names(MOVE), _text(now), found.key, _text(at))
+    return of_state, soon
 
 
 def storable(text: str) -> bool:
@@ -168,20 +192,27 @@ def storable(text: str) -> bool:
     return "\0" not in text
 
 
-async def _find(db: Executor, names: Names, ids: Sequence[str]) -> Sequence[Found]:
+async def _find(db: Executor, names: Names, ids: Sequence[str]) -> dict[str, Found]:
+    """What is stored under these ids, held: what waits, nobody can claim any more."""
+    held: list[Row] = []
     wanted = [id for id in ids if storable(id)]
-    return [Found(*row) for row in await db.fetch(names(FIND), wanted)] if wanted else []
+    while wanted:
+        rows = await db.fetch(names(FIND), wanted)
+        held += [row for row in rows if row[0] is not None]
+        wanted = [row[1] for row in rows if row[0] is None]  # gone meanwhile, or replaced
+    if not held:
+        return {}
+    waiting = {row[0] for row in await db.fetch(names(WAITING), [row[0] for row in held])}
+    return {
+        id: Found(key, id, _state(dead, key in waiting), created_at, given_at)
+        for key, id, dead, created_at, given_at, *_ in held
+    }
 
 
-async def _waiting(db: Executor, names: Names, keys: Sequence[int]) -> set[int]:
-    """The keys that are in the line, where nobody can claim them any more."""
-    return {row[0] for row in await db.fetch(names(WAITING), keys)} if keys else set()
-
-
-def _state(found: Found, waiting: set[int]) -> State:
-    if found.dead:
+def _state(dead: bool, waiting: bool) -> State:
+    if dead:
         return State.DEAD
-    return State.SCHEDULED if found.key in waiting else State.CLAIMED
+    return State.SCHEDULED if waiting else State.CLAIMED
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -1,14 +1,17 @@
 """The caller's own transaction: an SQLAlchemy session or connection, or one of asyncpg."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy.engine import TwoPhaseTransaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 
 from duly import InvalidArgument
+from duly_postgres.blocks import Block
 from duly_postgres.connection import Executor, Row
 
 __all__ = ["NAMED", "Guest", "accepts", "guest"]
@@ -24,6 +27,10 @@ class Guest(Executor, Protocol):
     def settings(self) -> object:
         """What the driver has one of for each connection."""
 
+    @property
+    def prepared(self) -> bool:
+        """Whether it is known to be committed in two phases, which does not go with a NOTIFY."""
+
 
 def accepts(within: object) -> bool:
     """Whether ``within`` is of a kind that :func:`guest` takes."""
@@ -34,8 +41,8 @@ async def guest(within: Any) -> Guest:
     """A caller's transaction.
 
     Raises:
-        InvalidArgument: no connection, one to something else, or one that is closed or in no
-            transaction.
+        InvalidArgument: no connection, one to something else, one that is closed or in no
+            transaction, or one of another event loop.
     """
     if isinstance(within, asyncpg.Connection | PoolConnectionProxy):
         if within.is_closed():
@@ -45,6 +52,7 @@ async def guest(within: Any) -> Guest:
                 "within is a connection that is in no transaction: call this inside "
                 "async with connection.transaction()"
             )
+        _see_loop(within)
         return _Driver(within)
     if isinstance(within, AsyncSession | async_scoped_session):
         within = await within.connection()
@@ -58,11 +66,29 @@ async def guest(within: Any) -> Guest:
             "by postgresql+asyncpg"
         )
     raw: Any = await within.get_raw_connection()
-    return _Core(within, raw.driver_connection.get_settings())
+    driver = raw.driver_connection
+    _see_loop(driver)
+    if raw.dbapi_connection.autocommit and not driver.is_in_transaction():
+        raise InvalidArgument(
+            "within is a connection with the isolation level AUTOCOMMIT, which is in no "
+            "transaction: each statement would be committed by itself"
+        )
+    return _Core(within, driver.get_settings())
+
+
+def _see_loop(connection: Any) -> None:
+    # asyncpg itself says so only where it would have to wait, and is then of no use to anybody.
+    if connection._loop is not asyncio.get_running_loop():  # noqa: SLF001  # nothing else tells it
+        raise InvalidArgument(
+            "within is a connection that was made on another event loop: use it there, with a "
+            "client of that loop"
+        )
 
 
 class _Driver:
-    """A transaction on a connection of asyncpg."""
+    """A transaction on a connection of asyncpg, begun by it or by a plain BEGIN."""
+
+    prepared = False  # by what is told before: whoever prepares it by hand hears it from the server
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -75,8 +101,7 @@ class _Driver:
         return rows
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
-        savepoint: AbstractAsyncContextManager[Any] = self._connection.transaction()
-        return savepoint
+        return Block.savepoint(self._connection.execute)
 
 
 class _Core:
@@ -85,6 +110,13 @@ class _Core:
     def __init__(self, connection: AsyncConnection, settings: object) -> None:
         self._connection = connection
         self.settings = settings
+
+    @property
+    def prepared(self) -> bool:
+        connection = self._connection.sync_connection
+        return connection is not None and isinstance(
+            connection.get_transaction(), TwoPhaseTransaction
+        )
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Row]:
         result = await self._connection.exec_driver_sql(statement, arguments)

@@ -1,0 +1,48 @@
+"""How long the server works for us on one statement, and waits for what others hold."""
+
+from datetime import timedelta
+from typing import Final
+
+__all__ = ["BRIEF", "Limits"]
+
+_USUAL: Final = timedelta(seconds=10)  # that callers wait, if nobody has told
+_STATEMENT: Final = 0.9  # of the time that a caller waits: the server stops before that is over
+_LOCK: Final = 0.6
+_LONGEST: Final = 2**31 - 1  # milliseconds that a setting may be
+_SET: Final = (
+    "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false)"
+)
+BRIEF: Final = timedelta(milliseconds=250)
+"""For what most others hold only for a moment."""
+
+
+class Limits:
+    """The settings of one connection, in milliseconds, by how long callers wait for an answer.
+
+    At first it waits only for what is held for a moment. Without a ``time_limit`` statements take
+    as long as they take.
+    """
+
+    def __init__(self, time_limit: timedelta | None, brief_wait: timedelta = BRIEF) -> None:
+        patient = _milliseconds(_LOCK * (time_limit or _USUAL))
+        brief = min(patient, _milliseconds(brief_wait))
+        self.statement: Final = 0 if time_limit is None else _milliseconds(_STATEMENT * time_limit)
+        self.lock: Final = brief
+        self.begin: Final = _SET.format(self.statement, brief)
+        """What makes these the settings of a connection; :attr:`end` makes them none."""
+        self.end: Final = _SET.format(0, 0)
+        self.of_transaction: Final = (
+            " ISOLATION LEVEL READ COMMITTED"
+            f"; SET LOCAL statement_timeout = {self.statement}; SET LOCAL lock_timeout = {brief}"
+        )
+        """What makes these the settings of a transaction, behind the word that begins it."""
+        self.patient: Final = patient
+
+    def within(self, wait: timedelta | None = None) -> str:
+        """A statement for the rest of a transaction: to wait for others so long, or patiently."""
+        longest = self.patient if wait is None else min(self.patient, _milliseconds(wait))
+        return f"SELECT set_config('lock_timeout', '{longest}', true)"
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return min(max(1, duration // timedelta(milliseconds=1)), _LONGEST)

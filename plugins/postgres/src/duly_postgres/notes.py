@@ -1,0 +1,73 @@
+"""How it is noted what is to become of a message that could not be touched: as JSON."""
+
+import json
+from typing import Any
+
+from duly.moment import from_microseconds, to_microseconds
+from duly.store import Bury, Counters, Release, Reschedule, Settlement
+
+__all__ = ["Lapse", "Outcome", "read", "written"]
+
+
+class Lapse:
+    """What becomes of what was in a lease when it lapsed."""
+
+
+Outcome = Settlement | Lapse | None
+"""None: it was delivered."""
+
+
+def written(outcome: Outcome) -> str:
+    """What is noted for an outcome."""
+    match outcome:
+        case None:
+            return json.dumps({"as": "delivered"})
+        case Lapse():
+            return json.dumps({"as": "lapsed"})
+        case Release(at):
+            return json.dumps({"as": "released", "at": to_microseconds(at)})
+        case Reschedule():
+            return json.dumps({"as": "rescheduled", **_put_back(outcome)})
+        case Bury(reason, following):
+            how = None if following is None else _put_back(following)
+            return json.dumps({"as": "buried", "reason": reason, "next": how})
+
+
+def read(text: str) -> Outcome:
+    """The outcome that was noted. What nobody can read has lapsed: it is delivered, maybe again."""
+    try:
+        note = json.loads(text)
+        match note["as"]:
+            case "delivered":
+                return None
+            case "released":
+                return Release(from_microseconds(note["at"]))
+            case "rescheduled":
+                return _rescheduled(note)
+            case "buried":
+                how = note["next"]
+                return Bury(note["reason"], None if how is None else _rescheduled(how))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    return Lapse()
+
+
+def _put_back(how: Reschedule) -> dict[str, Any]:
+    counters = how.counters
+    return {
+        "at": to_microseconds(how.next_attempt_at),
+        "scheduled_at": to_microseconds(counters.scheduled_at),
+        "retry_count": counters.retry_count,
+        "occurrence_count": counters.occurrence_count,
+        "last_error": counters.last_error,
+    }
+
+
+def _rescheduled(how: dict[str, Any]) -> Reschedule:
+    counters = Counters(
+        from_microseconds(how["scheduled_at"]),
+        how["retry_count"],
+        how["occurrence_count"],
+        how["last_error"],
+    )
+    return Reschedule(from_microseconds(how["at"]), counters)

@@ -1,0 +1,68 @@
+"""Going past what a caller's open transaction holds.
+
+Who cancels, moves or replaces a message in a transaction holds its row until that ends. What is to
+become of it meanwhile is noted and done later, see :mod:`duly_postgres.finishing`: nobody waits,
+and what is not held goes its way. Each function here runs in a transaction, before the statement
+that would wait: that finds in its lease only what it can have.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from duly.moment import from_microseconds
+from duly.store import Release, Settle, Token
+from duly_postgres.connection import Executor, Row
+from duly_postgres.names import Names
+from duly_postgres.notes import Lapse, Outcome, written
+from duly_postgres.sql_passing import LAPSED, LEASE, LOCKED, NARROW, NOTE
+
+__all__ = ["locked", "past_given_back", "past_lapsed", "past_settled"]
+
+
+async def locked(db: Executor, names: Names, keys: Collection[int]) -> Mapping[int, int]:
+    """Which of these messages others hold, each with its place in the line; we hold the rest."""
+    rows = await db.fetch(names(LOCKED), [*keys])
+    return {row["key"]: row["due_at"] for row in rows}
+
+
+async def past_settled(db: Executor, names: Names, now: datetime | None, settle: Settle) -> None:
+    """Note the outcomes that a settle has for what others hold."""
+    for lease in await db.fetch(names(LEASE), now, settle.token):
+        if lease["valid"]:
+            only = None if settle.only is None else {*settle.only}
+            keys = [key for key in lease["keys"] if only is None or key in only]
+            outcomes = {key: settle.exceptions.get(key) for key in await locked(db, names, keys)}
+            await _note(db, names, lease, outcomes)
+
+
+async def past_given_back(
+    db: Executor, names: Names, now: datetime | None, token: Token, keys: Collection[int] | None
+) -> Collection[int]:
+    """Note of what others hold, of these keys or of all, that it goes back to its place."""
+    held: Mapping[int, int] = {}
+    for lease in await db.fetch(names(LEASE), now, token):
+        held = await locked(db, names, lease["keys"] if keys is None else keys)
+        outcomes = {key: Release(from_microseconds(due_at)) for key, due_at in held.items()}
+        await _note(db, names, lease, outcomes)
+    return held
+
+
+async def past_lapsed(db: Executor, names: Names, now: datetime | None) -> None:
+    """Note of what others hold that its lease has lapsed."""
+    leases = await db.fetch(names(LAPSED), now)
+    held = await locked(db, names, [key for lease in leases for key in lease["keys"]])
+    for lease in leases:
+        await _note(db, names, lease, {key: Lapse() for key in lease["keys"] if key in held})
+
+
+async def _note(db: Executor, names: Names, lease: Row, outcomes: Mapping[int, Outcome]) -> None:
+    if not outcomes:
+        return
+    alike = defaultdict[str, list[int]](list)
+    for key, outcome in outcomes.items():
+        alike[written(outcome)].append(key)
+    for text, keys in alike.items():
+        await db.fetch(names(NOTE), os.urandom(16).hex(), lease["owner"], keys, text)
+    await db.fetch(names(NARROW), lease["token"], [*outcomes])
