@@ -1,11 +1,24 @@
 """The Redis store is held to the contract, on a real server."""
 
-import pytest
-from tests.servers.redis import redis_url
-from tests.stores.redis_harness import RedisURLHarness
+from collections.abc import Iterator
 
+import pytest
+from tests.servers.redis import RedisServer, redis_url
+from tests.stores.redis_harness import RedisURLHarness, prefix_of
+from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
+
+from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import ClaimingAheadCases, RecordCases, StoreSuite, WakeupCases
+from duly.testing.stores import (
+    ClaimingAheadCases,
+    HealthCases,
+    ListingWithoutPayloadsCases,
+    RecordCases,
+    StoreSuite,
+    WakeupCases,
+)
+from duly_redis import RedisStore
+from duly_redis.plugin import store_from_url
 
 __all__ = ["redis_url"]
 
@@ -18,10 +31,34 @@ class Harness(RedisURLHarness):
         self.url = redis_url
 
 
-class TestRedisStore(Harness, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite):
+class TestRedisStore(
+    Harness, ClaimingAheadCases, ListingWithoutPayloadsCases, WakeupCases, RecordCases, StoreSuite
+):
     """All cases, and those for all that it can do beyond the contract."""
 
     scale = 0.5
+    no_outages = no_connections = no_secrets = APART
+
+
+@pytest.fixture(scope="module")
+def guarded_redis_url() -> Iterator[str]:
+    """A server with a password."""
+    with RedisServer("--requirepass", PASSWORD) as server:
+        yield server.url.replace("://", f"://:{PASSWORD}@")
+
+
+class TestAway(HealthCases, AwayCases, RedisURLHarness):
+    """The server is taken away."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, guarded_redis_url: str) -> None:
+        self.url = guarded_redis_url
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> RedisStore:
+        url = await self.gated(namespace)
+        store = store_from_url(f"{url}?key_prefix={prefix_of(namespace)}")
+        store._clock = clock
+        return store
 
 
 class TestCrashPoints(Harness, CrashPointCases):

@@ -20,6 +20,8 @@ from duly_redis import RedisStore
 from duly_redis.keys import home, meta_key, shards
 from duly_redis.plugin import store_from_url
 
+PATIENCE = 20  # seconds
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
@@ -122,7 +124,10 @@ def test_what_is_no_client(client: object) -> None:
         ("redis://a,b/0", "several are for redis+cluster:// and redis+sentinel://"),
         ("redis://a/x", "a database is a number: 'x'"),
         ("redis://a/0/1", "a database is a number: '0/1'"),
-        ("redis://a/0?prefix=x", "unknown option 'prefix'; known: key_prefix, shards, tls, tls_ca"),
+        (
+            "redis://a/0?prefix=x",
+            "unknown option 'prefix'; known: allow_eviction, key_prefix, shards, tls, tls_ca",
+        ),
         ("redis://a/0?shards=x", "option shards: 'x' is not a whole number"),
         ("redis://a/0?shards=0", "shards is a number from 1 to 128"),
         ("redis://a/0?key_prefix=a{b", "key_prefix has no braces"),
@@ -150,6 +155,28 @@ async def test_shards_are_the_same_for_all(client: Redis) -> None:
             await RedisStore(client, key_prefix="mine:", shards=number).open()
     await client.delete(meta_key("mine:"))
     await RedisStore(client, key_prefix="mine:", shards=2).open()
+
+
+async def test_a_server_that_may_drop_messages(client: Redis, server: RedisServer) -> None:
+    url = f"redis://:right@127.0.0.1:{server.port}/0"
+    try:
+        await client.config_set("maxmemory", "100mb")
+        await client.config_set("maxmemory-policy", "allkeys-lfu")
+        said = await refusal(url)
+        assert "may drop messages when its memory is full (maxmemory-policy is allkeys-lfu)" in said
+        assert "set it to noeviction, or give allow_eviction=true" in said
+        async with Client(f"{url}?allow_eviction=true") as door:
+            assert "may drop messages" in (await door.health()).reason
+        await client.config_set("maxmemory-policy", "volatile-lru")  # no key of ours has an end
+        await RedisStore(client).open()
+    finally:
+        await client.config_set("maxmemory", "0")
+        await client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_an_allowance_that_is_none() -> None:
+    with pytest.raises(InvalidArgument, match="allow_eviction is True or False: 'no'"):
+        RedisStore(Redis(), allow_eviction="no")  # type: ignore[arg-type]  # that is what is tried
 
 
 async def test_keys_of_a_newer_version(client: Redis) -> None:
@@ -199,6 +226,35 @@ async def test_clients_of_other_habits(server: RedisServer) -> None:
                 assert await door.list() == [message]
                 await door.health()
             assert await client.ping()  # it is left open
+
+
+@pytest.mark.parametrize(
+    ("encoding", "prefix", "decodes"),
+    [("utf-16", "mine:", False), ("cp037", "mine:", True), ("nonsense", "mine:", False),
+     ("ascii", "l\u00e4den:", True)],
+)  # fmt: skip
+async def test_clients_that_write_otherwise(encoding: str, prefix: str, decodes: bool) -> None:
+    async with Redis(encoding=encoding, decode_responses=decodes) as client:
+        with pytest.raises(InvalidArgument, match=f"encoding is '{encoding}'.* encoding='utf-8'"):
+            await RedisStore(client, key_prefix=prefix).open()
+
+
+async def test_a_prefix_in_another_encoding(client: Redis, server: RedisServer) -> None:
+    """All who use it meet at the same keys and on the same channel."""
+    async with Redis(
+        port=server.port, password="right", encoding="latin-1", decode_responses=True
+    ) as latin:
+        store = RedisStore(latin, key_prefix="l\u00e4den:")
+        await store.open()
+        await store.wait_for_change()
+        async with Client(RedisStore(client, key_prefix="l\u00e4den:")) as door:
+            message = Message("event", scheduled_at=after(hours=1))
+            await door.schedule(message)
+        async with asyncio.timeout(PATIENCE):
+            await store.wait_for_change()
+        assert await store.get(message.id) == message
+        assert await client.keys("l*") == await client.keys("l\u00e4den:{l\u00e4den:}*")
+        await store.close()
 
 
 async def test_what_a_user_must_be_allowed(client: Redis, server: RedisServer) -> None:

@@ -19,7 +19,7 @@ from duly import (
     StoreUnavailable,
     after,
 )
-from duly.store import Group, Settle
+from duly.store import Bury, Counters, Group, Reschedule, Settle
 from duly.testing.clock import HandClock
 from duly_redis import RedisStore
 from duly_redis.plugin import store_from_url
@@ -69,6 +69,10 @@ class TestHealth:
     ) -> None:
         try:
             await client.config_set("save", "3600 1")
+            (doubt,) = await store.check()
+            assert "forgets what came in since its last snapshot" in doubt
+            assert "set appendonly to yes" in doubt
+            await client.config_set("appendonly", "yes")
             assert list(await store.check()) == []
             await client.config_set("maxmemory-policy", "allkeys-lru")
             assert list(await store.check()) == []  # as long as there is no limit
@@ -86,6 +90,7 @@ class TestHealth:
         finally:
             for name, value in (
                 ("save", ""),
+                ("appendonly", "no"),
                 ("maxmemory", "0"),
                 ("maxmemory-policy", "noeviction"),
             ):
@@ -133,6 +138,41 @@ class TestScripts:
             await client.config_set("maxmemory", "0")
         assert list(await store.settle([Settle(batch.token)])) == [True]
         assert (await store.stats()).scheduled == 5
+
+    async def test_a_full_memory_lets_deliveries_make_room(
+        self, store: RedisStore, client: Redis
+    ) -> None:
+        await store.put([Group(due(20))])
+        lost = await store.claim(limit=5, lease=timedelta(milliseconds=200), owner="dies")
+        held = await store.claim(limit=5, lease=MINUTE, owner="o")
+        assert held.token
+        first, second, *_ = [claim.key for claim in held.claims]
+        again = Reschedule(after(hours=1), Counters(held.claims[0].message.scheduled_at, 1))
+        try:
+            await client.config_set("maxmemory", "1")
+            other = RedisStore(client, key_prefix=store._prefix)
+            await other.open()
+            await other.close()
+            (gone,) = await store.renew([held.token], MINUTE)
+            assert gone is not None
+            assert not gone
+            part = Settle(held.token, {first: again, second: Bury("broken")}, [first, second])
+            assert list(await store.settle([part])) == [True]
+            assert list(await store.settle([Settle(held.token)])) == [True]
+            waiting = [each.id for each in await store.list(Filter(state=State.SCHEDULED))]
+            assert list(await store.cancel([waiting[-1]])) == [State.SCHEDULED]
+            (dead,) = await store.list(Filter(state=State.DEAD))
+            assert await store.reschedule(dead.id, None, of_state=State.DEAD) is State.DEAD
+            await asyncio.sleep(0.25)
+            delivered: list[str] = []
+            while (batch := await store.claim(limit=7, lease=MINUTE, owner="o")).token:
+                delivered += [claim.message.id for claim in batch.claims]
+                assert list(await store.settle([Settle(batch.token)])) == [True]
+            assert {claim.message.id for claim in lost.claims} < {*delivered}
+            assert len(delivered) == 15
+        finally:
+            await client.config_set("maxmemory", "0")
+        assert (await store.stats()).scheduled == 1, "what waits for its next try"
 
     async def test_a_server_in_a_script_of_somebody_else(
         self, store: RedisStore, client: Redis
@@ -194,6 +234,27 @@ class TestAnswersThatAreLost:
                 found += [claim.message.id for claim in batch.claims]
                 assert {claim.lapses for claim in batch.claims} <= {0}
         assert sorted(found) == [f"m{each}" for each in range(1, 10)]
+
+    async def test_after_a_hang_that_outlives_the_lease(
+        self, server: RedisServer, client: Redis, hand_clock: HandClock
+    ) -> None:
+        """By the server's clock the lease of what it carries out late has only begun."""
+        store = store_from_url(server.url)
+        store._clock = hand_clock
+        await store.open()
+        at = hand_clock() - MINUTE
+        await store.put([Group([Message("event", id="a", scheduled_at=at)])])
+        server.freeze()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await store.claim(limit=5, lease=timedelta(milliseconds=1), owner="o")
+        server.thaw()
+        async with asyncio.timeout(PATIENCE):
+            while not (batch := await store.claim(limit=5, lease=MINUTE, owner="o")).claims:  # noqa: ASYNC110  # carried out when it has thawed
+                await asyncio.sleep(0.01)  # what hung is carried out by and by
+        assert [(claim.message.id, claim.lapses) for claim in batch.claims] == [("a", 0)]
+        await store.close()
 
     async def test_closing_gives_it_back(self, server: RedisServer, store: RedisStore) -> None:
         await store.put([Group(due(3))])
@@ -271,7 +332,7 @@ async def test_a_message_that_somebody_deletes(store: RedisStore, client: Redis)
 
 async def test_a_message_that_is_no_message(store: RedisStore, client: Redis) -> None:
     await store.put([Group(due(3))])
-    for value in (b"", b"\n", b"no line", b"\xff\n\xff\n\xff", b"000000000001-event\nx\n\x90"):
+    for value in (b"", b"\n", b"no line", b"\xff\n\xff\n\xff", b"000000000002-event\nx\n\x90"):
         await client.hset("scheduler:{scheduler:}messages", "m1", value)
         shown = await store.get("m1")
         assert shown is not None

@@ -12,11 +12,13 @@ from tests.servers.redis_cluster import redis_cluster_url
 from tests.stores.redis_harness import RedisHarness
 
 from duly import Client, DuplicateMessage, Stats, StoreError, Unsupported
+from duly.record import given_at
 from duly.store import Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import Bench, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
 from duly.testing.stores.caller_list import ListCases, PageCases
+from duly.testing.stores.caller_repeats import RepeatCases
 from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
@@ -42,7 +44,7 @@ class OneByOne(RedisStore):
         if not group.replace:
             for message in group.messages:
                 found = await self.get(message.id)
-                if found is not None and found.created_at != message.created_at:
+                if found is not None and given_at(found) != given_at(message):
                     return DuplicateMessage(message.id)
         singles = [Group([message], group.replace) for message in group.messages]
         outcomes = await super().put(singles)
@@ -63,7 +65,7 @@ class Harness(RedisHarness):
 
 
 class TestShards(
-    Harness, WakeupCases, StateCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
+    Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
     LapsedHolderCases, OpenAndCloseCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
@@ -188,6 +190,25 @@ class TestTogether(Harness):
         batch = await desk.claim(settle=[*settles, Settle("unknown")])
         assert list(batch.settled) == [True, True, True, False]
         assert await desk.counts() == (0, 0, 0)
+
+    async def test_a_shard_that_does_not_answer_costs_no_lease_of_the_others(
+        self, desk: Bench
+    ) -> None:
+        await self.put(desk, self.ids(2, 2, 2))
+        batches = {
+            home(ids(batch)[0], self.shards): batch
+            for batch in [await desk.claim(2) for _ in range(3)]
+        }
+        tokens = [batches[number].token or "" for number in range(3)]
+        ends = shards(f"duly-test-{desk.namespace}:", self.shards)[0].key("ends")
+        await self.client().rename(ends, ends + b"-kept")
+        await self.client().set(ends, "no sorted set")
+        with pytest.raises(StoreError):
+            await desk.store.renew(tokens, 3 * HOUR)
+        await self.client().rename(ends + b"-kept", ends)
+        await desk.pass_time(2 * HOUR)
+        settled = await desk.store.settle([Settle(token) for token in tokens])
+        assert list(settled) == [False, True, True]
 
     async def test_a_shard_that_does_not_answer_costs_no_claims(self, desk: Bench) -> None:
         """What the others gave away meanwhile is back with the next claim, nothing counted."""

@@ -12,14 +12,18 @@ from redis.asyncio.sentinel import SentinelConnectionPool as SentinelPool
 from redis.exceptions import NoScriptError
 
 from duly import InvalidArgument, StoreUnavailable
+from duly_redis.away import Away
 from duly_redis.errors import translated
 from duly_redis.keys import Shard
+from duly_redis.knocking import knock
 
-__all__ = ["Calls", "Client", "Script", "close_client", "script"]
+__all__ = ["Calls", "Client", "Script", "close_client", "script", "text_of"]
 
 Client: TypeAlias = Redis | RedisCluster
 
 _AT_ONCE: Final = 16  # commands under way; a server works on one at a time
+_FEWEST: Final = 2  # of them, for each shard its own, so that one that hangs leaves room to others
+_LOOKING: Final = 2.0  # seconds that a node of a Cluster has to say where all is
 _FOLDER: Final = importlib.resources.files("duly_redis") / "lua"
 
 
@@ -33,8 +37,12 @@ class Script:
 
 def script(*names: str) -> Script:
     """The script made of files of the folder ``lua``, behind what all begin with."""
-    parts = [_FOLDER.joinpath(f"{name}.lua").read_text("utf-8") for name in ("shard", *names)]
-    return Script("\n".join(parts))
+    return Script("\n".join(text_of(name) for name in ("shard", *names)))
+
+
+def text_of(name: str) -> str:
+    """The text of a file of the folder ``lua``."""
+    return _FOLDER.joinpath(f"{name}.lua").read_text("utf-8")
 
 
 async def close_client(client: Client) -> None:
@@ -48,10 +56,13 @@ async def close_client(client: Client) -> None:
 class Calls:
     """The line to Redis. ``client`` is a client, or a function that makes one at each opening.
 
-    What was made here is closed here; a client that was passed in stays open.
+    What was made here is closed here; a client that was passed in stays open. ``shards`` is how
+    many there are.
     """
 
-    def __init__(self, client: Client | Callable[[], Client], channel: str) -> None:
+    def __init__(
+        self, client: Client | Callable[[], Client], channel: str, shards: int = 1
+    ) -> None:
         if not callable(client) and not isinstance(client, Redis | RedisCluster):
             raise InvalidArgument(
                 f"RedisStore takes a client of redis.asyncio, not a {type(client).__module__}."
@@ -60,7 +71,10 @@ class Calls:
         self._given = client
         self._client: Client | None = None
         self._channel = channel.encode()
+        self._at_once = max(_FEWEST, _AT_ONCE // shards)
         self._limit = asyncio.Semaphore(_AT_ONCE)
+        self._limits: dict[Shard, asyncio.Semaphore] = {}
+        self.away = Away(shards, lambda shard: knock(self.client, shard))
 
     @property
     def is_open(self) -> bool:
@@ -88,18 +102,40 @@ class Calls:
             raise StoreUnavailable("the Redis store is closed: open it first")
 
     def open(self) -> None:
-        """Get a client, unless there is one; connections are made when they are needed."""
+        """Get a client, unless there is one; connections are made when they are needed.
+
+        Raises:
+            InvalidArgument: its encoding is of no use here.
+        """
         if self._client is None:
             given = self._given
-            self._client = given if isinstance(given, Redis | RedisCluster) else given()
+            client = given if isinstance(given, Redis | RedisCluster) else given()
+            _check_encoding(client, self._channel.decode())
+            self._client = client
             self._limit = asyncio.Semaphore(_AT_ONCE)  # of the event loop that opens
+            self._limits = {}
 
     async def close(self) -> None:
         """Close the client, if it is ours."""
+        await self.away.close()
         client, self._client = self._client, None
         if client is not None and client is not self._given:
             with translated():
                 await close_client(client)
+
+    async def find_nodes(self) -> None:
+        """Have a Cluster's driver look where all is, if it has to.
+
+        It asks any node, and everything waits for the answer of one that hangs.
+
+        Raises:
+            TimeoutError: it asked one that hangs; the next time it may ask another.
+        """
+        client = self._client
+        # Only the driver knows when; a driver that keeps it otherwise merely costs some time here.
+        if isinstance(client, RedisCluster) and getattr(client, "_initialize", True):
+            async with asyncio.timeout(_LOOKING):
+                _ = await client.initialize()  # it gives itself
 
     async def run(self, script: Script, shard: Shard, *args: Any) -> Any:
         """What a script answers, texts as bytes.
@@ -108,16 +144,23 @@ class Calls:
             StoreUnavailable: nobody answers, or not now.
             StoreError: the server refuses.
         """
+        self.away.refuse(shard)
         rest = [len(shard.keys), *shard.keys, msgspec.msgpack.encode(args), self._channel]
-        async with self._limit:
+        limit = self._limits.get(shard)
+        if limit is None:
+            limit = self._limits[shard] = asyncio.Semaphore(self._at_once)
+        async with limit:
             with translated():
+                await self.find_nodes()
                 try:
-                    return await self._send("EVALSHA", script.sha, rest)
+                    answer = await self._send("EVALSHA", script.sha, rest)
                 except NoScriptError:  # it was restarted, flushed, or succeeded by another
-                    return await self._send("EVAL", script.text, rest)
+                    answer = await self._send("EVAL", script.text, rest)
+        self.away.heard(shard)
+        return answer
 
-    async def command(self, *words: Any, **options: Any) -> Any:
-        """What a plain command answers.
+    async def command(self, name: str, *words: Any, **options: Any) -> Any:
+        """What a plain command answers, texts as bytes unless the driver makes facts of them.
 
         Raises:
             StoreUnavailable: nobody answers, or not now.
@@ -125,7 +168,10 @@ class Calls:
         """
         async with self._limit:
             with translated():
-                return await self.client.execute_command(*words, **options)
+                return await self.client.execute_command(
+                    name, *(each.encode() if isinstance(each, str) else each for each in words),
+                    NEVER_DECODE=True, **options,
+                )  # fmt: skip
 
     def _send(self, command: str, script: str | bytes, rest: Sequence[Any]) -> Awaitable[Any]:
         # The client of a user may be one that decodes; what comes from scripts is no text.
@@ -133,3 +179,20 @@ class Calls:
             command, script, *rest, NEVER_DECODE=True
         )
         return answer
+
+
+def _check_encoding(client: Client, channel: str) -> None:
+    """See that a client neither writes nor reads texts in a way that others cannot follow."""
+    encoder = client.get_encoder()
+    encoding, mode = encoder.encoding, encoder.encoding_errors
+    try:
+        is_right = "EVALSHA".encode(encoding, mode) == b"EVALSHA"
+        if encoder.decode_responses:
+            channel.encode().decode(encoding, mode)
+    except (LookupError, UnicodeError):
+        is_right = False
+    if not is_right:
+        raise InvalidArgument(
+            f"RedisStore cannot work with a client whose encoding is {encoding!r}: make it with "
+            "encoding='utf-8', or leave that out"
+        )

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 
 from duly import InvalidArgument
 from duly.tls import TLS, take_tls, tls_options
-from duly.url import URL, number
+from duly.url import URL, boolean, number
 from duly_redis.calls import Client
 
 __all__ = ["client_of", "take_options"]
@@ -28,6 +28,7 @@ def take_options(url: URL) -> dict[str, Any]:
     known: dict[str, Callable[[str], Any]] = {
         "key_prefix": str,
         "shards": number,
+        "allow_eviction": boolean,
         **tls_options(),
     }
     if "+sentinel" in url.scheme:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from duly import StoreError
 from duly_redis.calls import Calls
-from duly_redis.opening import information
+from duly_redis.opening import dropping, information
 
 __all__ = ["doubts"]
 
@@ -13,16 +13,18 @@ async def doubts(calls: Calls) -> Sequence[str]:
     """One sentence for each doubt, of any server that keeps messages."""
     found: list[str] = []
     for facts in await information(calls, "memory", "persistence"):
-        policy = str(facts.get("maxmemory_policy", "noeviction"))
-        if policy.startswith("allkeys") and facts.get("maxmemory"):
+        if policy := dropping(facts):
             found.append(
                 f"Redis may drop messages when its memory is full (maxmemory-policy is {policy}): "
                 "set it to noeviction"
             )
-        if facts.get("aof_enabled") == 0 and not await _takes_snapshots(calls):
+        if facts.get("aof_enabled") == 0:
             found.append(
-                "Redis keeps nothing when it restarts (no append-only file, no snapshots): set "
-                "appendonly to yes"
+                "Redis forgets what came in since its last snapshot when it dies (no append-only "
+                "file): set appendonly to yes"
+                if await _takes_snapshots(calls)
+                else "Redis keeps nothing when it restarts (no append-only file, no snapshots): "
+                "set appendonly to yes"
             )
         if "err" in (facts.get("aof_last_write_status"), facts.get("rdb_last_bgsave_status")):
             found.append("Redis could not write to its disk the last time it tried")

@@ -21,7 +21,7 @@ MOST_SHARDS: Final = 128
 _SLOTS: Final = 16_384
 _LONGEST_PREFIX: Final = 255  # characters
 # What is behind the id in the ids of buried occurrences, see duly.record.occurrence.
-_OCCURRENCES: Final = re.compile(r"(?::-?[0-9]+:[0-9]+\+*)+\Z")
+_OCCURRENCES: Final = re.compile(r"(?::-?[0-9]+:-?[0-9]+\+*)+\Z")
 
 
 class Shard:

@@ -7,6 +7,7 @@ from typing import Final
 
 from duly import Filter, Message, State, Stats
 from duly.moment import from_microseconds
+from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
 from duly_redis.values import Kept, moment, show
@@ -26,25 +27,28 @@ class Listing:
     def __init__(self, calls: Calls, shards: Sequence[Shard]) -> None:
         self._calls = calls
         self._shards = shards
+        self._asking = Asking(calls, shards)
 
-    async def read(self, ids: Sequence[str]) -> Sequence[Kept | None]:
-        """What is kept under each id, None for an unknown one."""
+    async def read(self, ids: Sequence[str], *, payload: bool = True) -> Sequence[Kept | None]:
+        """What is kept under each id, None for an unknown one; at wish with an empty payload."""
         found: dict[str, Kept] = {}
         for shard, group in self.by_shard(ids):
             for start in range(0, len(group), PAGE):
                 page = group[start : start + PAGE]
-                answer = await self._calls.run(_READ, shard, 0, page)
+                answer = await self._calls.run(_READ, shard, 0, page, payload)
                 for number, id in enumerate(page):
                     value, *rest = answer[number * _FIELDS : (number + 1) * _FIELDS]
                     if value is not None:
                         found[id] = Kept(id, value, *rest)
         return [found.get(id) for id in ids]
 
-    async def find(self, filter: Filter, from_key: tuple[datetime, str] | None) -> list[Message]:
+    async def find(
+        self, filter: Filter, from_key: tuple[datetime, str] | None, *, payload: bool
+    ) -> list[Message]:
         """The messages that match, in order."""
         found: list[Message] = []
         skip, seen = filter.offset, set[str]()
-        async for message in self._all(filter, from_key):
+        async for message in self._all(filter, from_key, payload=payload):
             if message.id in seen or not _matches(message, filter, from_key):
                 continue
             seen.add(message.id)
@@ -57,13 +61,23 @@ class Listing:
         return found
 
     async def stats(self, clock: int) -> Stats:
-        """Counts and first moments of all shards."""
+        """Counts and first moments of all shards.
+
+        Raises:
+            PartlyUnavailable: some shards do not answer.
+        """
+        answers = await self._asking.all(
+            {
+                number: self._calls.run(_STATS, self._shards[number], clock)
+                for number in self._asking.present()
+            }
+        )
+        for shard in self._shards:
+            self._calls.away.refuse(shard)
         scheduled = claimed = dead = 0
         oldest: list[int] = []
         coming: list[int] = []
-        for now, kept, in_line, buried, *moments in await asyncio.gather(
-            *(self._calls.run(_STATS, shard, clock) for shard in self._shards)
-        ):
+        for now, kept, in_line, buried, *moments in answers.values():
             scheduled, dead = scheduled + in_line, dead + buried
             claimed += kept - in_line - buried
             firsts = [moment(each) for each in moments[:2] if each]
@@ -85,7 +99,7 @@ class Listing:
         return [(self._shards[number], group) for number, group in groups.items()]
 
     async def _all(
-        self, filter: Filter, from_key: tuple[datetime, str] | None
+        self, filter: Filter, from_key: tuple[datetime, str] | None, *, payload: bool
     ) -> AsyncIterator[Message]:
         """What may match, in order."""
         if filter.state is State.CLAIMED:
@@ -93,18 +107,19 @@ class Listing:
                 *(self._calls.run(_HELD, shard, 0) for shard in self._shards)
             )
             claimed = [member.partition(b"\n")[2].decode() for each in held for member in each]
-            for message in sorted(await self._shown(claimed), key=_place):
+            for message in sorted(await self._shown(claimed, payload), key=_place):
                 yield message
             return
         size = PAGE
         if filter.limit is not None and filter.state is None:
             size = min(PAGE, filter.offset + filter.limit)
         async for ids in walk(self._calls, self._shards, filter, from_key, size):
-            for message in sorted(await self._shown(ids), key=_place):
+            for message in sorted(await self._shown(ids, payload), key=_place):
                 yield message
 
-    async def _shown(self, ids: Sequence[str]) -> Sequence[Message]:
-        return [show(kept) for kept in await self.read(ids) if kept is not None]
+    async def _shown(self, ids: Sequence[str], payload: bool) -> Sequence[Message]:  # as in list()
+        found = await self.read(ids, payload=payload)
+        return [show(kept) for kept in found if kept is not None]
 
 
 def _matches(message: Message, filter: Filter, from_key: tuple[datetime, str] | None) -> bool:

@@ -7,9 +7,10 @@ from redis.asyncio import RedisCluster
 
 from duly import StoreError
 from duly_redis.calls import Calls, Script
-from duly_redis.keys import NAMES, Shard, meta_key
+from duly_redis.keys import NAMES, Shard, meta_key, wake_channel
+from duly_redis.rights import check_rights
 
-__all__ = ["check", "information"]
+__all__ = ["check", "dropping", "information"]
 
 _OLDEST: Final = (6, 2)  # has ZMSCORE and SMISMEMBER
 _LAYOUT: Final = "1"
@@ -30,20 +31,28 @@ _EXPECTED: Final = dict(
 )  # fmt: skip
 
 
-async def check(calls: Calls, prefix: str, shards: Sequence[Shard]) -> None:
-    """See that the server can be used and that nobody else uses the keys.
+async def check(
+    calls: Calls, prefix: str, shards: Sequence[Shard], *, allow_eviction: bool
+) -> None:
+    """See that the server can be used, keeps what it has, and that nobody else uses the keys.
 
     Raises:
         StoreUnavailable: nobody answers.
         StoreError: what answers cannot be used; the text says what to do.
     """
-    for facts in await information(calls, "server"):
+    for facts in await information(calls, "server", "memory"):
         version = str(facts.get("redis_version", ""))
         numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
         if numbers and numbers < _OLDEST:
             raise StoreError(
                 f"Redis {version} is too old: duly needs {'.'.join(map(str, _OLDEST))} or later"
             )
+        if (policy := dropping(facts)) and not allow_eviction:
+            raise StoreError(
+                f"Redis may drop messages when its memory is full (maxmemory-policy is {policy}): "
+                "set it to noeviction, or give allow_eviction=true if messages may be lost"
+            )
+    await check_rights(calls, shards[0], wake_channel(prefix))
     for shard in shards:
         found = await calls.run(_TYPES, shard)
         for name, kind in zip(NAMES, found, strict=True):
@@ -54,6 +63,12 @@ async def check(calls: Calls, prefix: str, shards: Sequence[Shard]) -> None:
                     "another key_prefix"
                 )
     await _check_meta(calls, prefix, len(shards))
+
+
+def dropping(facts: Mapping[str, Any]) -> str | None:
+    """The policy by which a server drops keys that have no time to live; None if it drops none."""
+    policy = str(facts.get("maxmemory_policy", "noeviction"))
+    return policy if policy.startswith("allkeys") and facts.get("maxmemory") else None
 
 
 async def information(calls: Calls, *sections: str) -> Sequence[Mapping[str, Any]]:
@@ -77,8 +92,10 @@ async def _check_meta(calls: Calls, prefix: str, shards: int) -> None:
     key = meta_key(prefix)
     ours = {"layout": _LAYOUT, "shards": str(shards)}
     for field, value in ours.items():
-        await calls.command("HSETNX", key, field, value)
         (found,) = await calls.command("HMGET", key, field)
+        if found is None:  # and only then: where memory is full nothing can be written
+            await calls.command("HSETNX", key, field, value)
+            (found,) = await calls.command("HMGET", key, field)
         text = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
         if text == value:
             continue

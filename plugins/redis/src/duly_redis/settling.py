@@ -1,23 +1,90 @@
-"""What ends claims, put into the words of ``lua/leases.lua``."""
+"""What ends claims: which shard is told, in the words of ``lua/leases.lua``."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from duly import Message
+from duly import Message, State
 from duly.moment import to_microseconds
-from duly.record import occurrence
-from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement
-from duly_redis.values import changes_of, fields, raw, score
+from duly.record import UnreadableRecord, occurrence
+from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement, Token
+from duly_redis.asking import Asking
+from duly_redis.calls import Calls, script
+from duly_redis.keys import Shard
+from duly_redis.listing import Listing
+from duly_redis.values import changes_of, fields, load, raw, score
 
-__all__ = ["buried_series", "words"]
+__all__ = ["SETTLE", "Settling", "words"]
+
+SETTLE: Final = script("leases", "settle")
 
 _RECURS: Final = b"*"
 _KIND: Final = slice(12, 13)
 
 
-def buried_series(settles: Sequence[Settle]) -> Sequence[str]:
+class Settling:
+    """Settles on all shards that are concerned."""
+
+    def __init__(
+        self, calls: Calls, shards: Sequence[Shard], listing: Listing, clock: Callable[[], int]
+    ) -> None:
+        self._calls = calls
+        self._shards = shards
+        self._listing = listing
+        self._clock = clock
+        self._asking = Asking(calls, shards)
+
+    def spread(
+        self, settles: Sequence[Settle]
+    ) -> tuple[Mapping[int, Sequence[Settle]], Sequence[tuple[int, int]]]:
+        """What each shard is told, and where the outcome of each settle will stand."""
+        spread: dict[int, list[Settle]] = {}
+        places: list[tuple[int, int]] = []
+        for settle in settles:
+            number = self.shard_of(settle.token)
+            mine = spread.setdefault(number, [])
+            places.append((number, len(mine)))
+            mine.append(settle)
+        return spread, places
+
+    def shard_of(self, token: Token) -> int:
+        """Where a token is from; one that is from nowhere is unknown anywhere."""
+        number, dash, _ = token.partition("-")
+        known = dash and number.isascii() and number.isdigit() and int(number) < len(self._shards)
+        return int(number) if known else 0
+
+    async def words(self, settles: Sequence[Settle]) -> Sequence[Any]:
+        """What the script of one shard is told of them."""
+        series: dict[str, Message] = {}  # those that can be read
+        ids = _buried_series(settles)
+        for kept in await self._listing.read(ids) if ids else ():
+            if kept is not None:
+                with contextlib.suppress(UnreadableRecord):
+                    series[kept.id] = load(kept.id, kept.value, kept.changes, State.CLAIMED)
+        return [words(settle, series) for settle in settles]
+
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool | None]:
+        """One outcome each; None where the shard does not answer."""
+        spread, places = self.spread(settles)
+        asked = {
+            number: self._settle(number, spread[number])
+            for number in self._asking.present()
+            if number in spread
+        }
+        answers = await self._asking.all(asked)
+        return [bool(answers[number][at]) if number in answers else None for number, at in places]
+
+    async def _settle(self, number: int, settles: Sequence[Settle]) -> Sequence[int]:
+        told = await self.words(settles)
+        answer: Sequence[int] = await self._calls.run(
+            SETTLE, self._shards[number], self._clock(), told
+        )
+        return answer
+
+
+def _buried_series(settles: Sequence[Settle]) -> Sequence[str]:
     """The ids of series of which an occurrence is buried: their messages are needed for it."""
     return [
         _id_of(key)
@@ -27,12 +94,15 @@ def buried_series(settles: Sequence[Settle]) -> Sequence[str]:
     ]
 
 
-def words(settle: Settle, series: dict[str, Message]) -> Sequence[Any]:
+def words(settle: Settle, series: dict[str, Message], missing: Sequence[Key] = ()) -> Sequence[Any]:
     """What a script is told of one settle; ``series`` has the messages that were needed.
 
-    An occurrence of a series that is gone or cannot be read any more is not buried alone.
+    An occurrence of a series that is gone or cannot be read any more is not buried alone. What is
+    ``missing`` is cleared away; whatever else has its id by now stays.
     """
     exceptions: list[Any] = []
+    for key in missing:
+        exceptions += [_packed(key), ["drop"]]
     for key, settlement in settle.exceptions.items():
         exceptions += [_packed(key), _word(key, settlement, series)]
     only = False if settle.only is None else [_packed(key) for key in settle.only]
@@ -49,7 +119,7 @@ def _word(key: Key, settlement: Settlement, series: dict[str, Message]) -> Seque
             message = series.get(_id_of(key)) if _recurs(key) else None
             if message is None:
                 return ["bury", reason]
-            id, _, _, listed, creation, record = fields(occurrence(message, reason), stored=False)
+            id, _, _, listed, creation, record = fields(occurrence(message, reason))
             go_on = False if further is None else changes_of(further)
             return ["bury occurrence", id, listed, creation, record, reason, go_on]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly import Filter, Message, State, Stats, StoreError, Unsupported
+from duly import Filter, InvalidArgument, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
 from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
 from duly_redis import keys
@@ -15,6 +15,7 @@ from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
 from duly_redis.health import doubts
 from duly_redis.listing import Listing
+from duly_redis.mending import mend, strays
 from duly_redis.opening import check
 from duly_redis.storing import Storing
 from duly_redis.values import show
@@ -31,15 +32,17 @@ class RedisStore:
     ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, one that a ``Sentinel``
     made included, and is left open; or a function that makes one at each opening, which is then
     closed with the store. All keys begin with ``key_prefix``. ``shards`` spreads the messages over
-    so many slots of a Cluster; it is the same for all who use the prefix. ``clock`` None is the
-    server's. :class:`duly.store.Store` tells what each verb does.
+    so many slots of a Cluster; it is the same for all who use the prefix. ``allow_eviction`` opens
+    it though the server may drop messages when its memory is full. ``clock`` None is the server's.
+    :class:`duly.store.Store` tells what each verb does.
 
     Raises:
-        InvalidArgument: no client, a prefix with braces or control characters, or a number of
-            shards that cannot be.
+        InvalidArgument: no client, a prefix with braces or control characters, a number of
+            shards that cannot be, or an ``allow_eviction`` that is no truth value.
     """
 
     claims_ahead = True
+    lists_without_payloads = True
 
     def __init__(
         self,
@@ -47,13 +50,18 @@ class RedisStore:
         *,
         key_prefix: str = "scheduler:",
         shards: int = 1,
+        allow_eviction: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        if not isinstance(allow_eviction, bool):
+            raise InvalidArgument(f"allow_eviction is True or False: {allow_eviction!r:.300}")
         self._shards = keys.shards(key_prefix, shards)
+        self._allow_eviction = allow_eviction
         self._prefix = key_prefix
         self._clock = clock
+        self._opening = asyncio.Lock()
         name, channel = os.urandom(8).hex(), keys.wake_channel(key_prefix)
-        self._calls = Calls(client, channel)
+        self._calls = Calls(client, channel, shards)
         self._listing = Listing(self._calls, self._shards)
         self._storing = Storing(self._calls, self._shards, self._listing, self._now)
         self._claiming = Claiming(self._calls, self._shards, self._listing, self._now, name)
@@ -65,19 +73,24 @@ class RedisStore:
 
     async def open(self) -> None:
         """Connect, and see that server and keys can be used."""
-        if self._calls.is_open:
-            return
-        self._calls.open()
-        try:
-            await check(self._calls, self._prefix, self._shards)
-        except BaseException:
-            await self._calls.close()
-            raise
+        async with self._opening:
+            if self._calls.is_open:
+                return
+            self._calls.open()
+            try:
+                await check(
+                    self._calls, self._prefix, self._shards, allow_eviction=self._allow_eviction
+                )
+                await self._wakeups.check()
+            except BaseException:
+                await self._calls.close()
+                raise
 
     async def close(self) -> None:
         """Give back what nobody got to know of, and the connections, if they are ours."""
         if not self._calls.is_open:
             return
+        self._opening = asyncio.Lock()  # the next to open it may run in another event loop
         await self._wakeups.close()
         try:
             # Without an answer it comes back when its lease lapses.
@@ -114,10 +127,14 @@ class RedisStore:
         return None if kept is None else show(kept)
 
     async def list(
-        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+        self,
+        filter: Filter,
+        *,
+        from_key: tuple[datetime, str] | None = None,
+        payload: bool = True,
     ) -> Sequence[Message]:
         """The messages that match, by ``(scheduled_at, id)``."""
-        return await self._listing.find(filter, from_key)
+        return await self._listing.find(filter, from_key, payload=payload)
 
     async def claim(
         self,
@@ -142,11 +159,11 @@ class RedisStore:
     async def renew(
         self, tokens: Sequence[Token], lease: timedelta
     ) -> Sequence[Collection[Key] | None]:
-        """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
+        """Let leases last ``lease`` from now; the keys taken out of each, None for no answer."""
         return await self._claiming.renew(tokens, lease)
 
-    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
-        """Settle without a claim; False for a token that is not valid."""
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool | None]:
+        """Settle without a claim; False for a token that is not valid, None for no answer."""
         return await self._claiming.settle(settles)
 
     async def stats(self) -> Stats:
@@ -158,8 +175,25 @@ class RedisStore:
         await self._wakeups.wait()
 
     async def check(self) -> Sequence[str]:
-        """What about the servers' settings is less than safe, one sentence each."""
-        return await doubts(self._calls)
+        """What about the servers' settings and the keys is less than safe, one sentence each."""
+        found = await strays(self._calls, self._shards)
+        if away := self._calls.away.sentences():
+            return [*away, *found]  # not all servers can be asked about their settings
+        return [*await doubts(self._calls), *found]
+
+    async def mend(self) -> Sequence[str]:
+        """Put messages back that are in no place, because keys were deleted or evicted; their ids.
+
+        What they waited for is theirs again: their time, or being dead. What belongs to no message
+        is cleared away. It reads all that is kept, a few messages at a time, beside whatever else
+        goes on, and may be repeated.
+
+        Raises:
+            StoreUnavailable: the server does not answer, or the store is closed.
+            StoreError: the server refuses.
+        """
+        back = [await mend(self._calls, shard, self._now()) for shard in self._shards]
+        return [id for each in back for id in each]
 
     def _now(self) -> int:
         """In microseconds; 0 for the time of the server."""

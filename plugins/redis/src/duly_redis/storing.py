@@ -1,17 +1,17 @@
 """What callers do to messages: put, cancel, reschedule, each in the shard of its id."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from duly import DuplicateMessage, State, StoreError, Unsupported
+from duly import State, StoreError, Unsupported
 from duly.moment import to_microseconds
-from duly.store import Group
+from duly.store import Group, as_stored, duplicate
+from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
 from duly_redis.listing import Listing
-from duly_redis.values import STATES, fields, moved, raw, score
+from duly_redis.values import STATES, fields, raw, rescheduled, score
 
 __all__ = ["Storing"]
 
@@ -40,7 +40,7 @@ class Order:
         self.places.append(place)
         self.shapes += [group.replace, len(group.messages)]
         for message in group.messages:
-            self.given += fields(message)
+            self.given += fields(as_stored(message))
 
 
 class Storing:
@@ -53,6 +53,7 @@ class Storing:
         self._shards = shards
         self._listing = listing
         self._clock = clock
+        self._asking = Asking(calls, shards)
 
     async def put(self, groups: Sequence[Group]) -> Sequence[Exception | None]:
         """Store groups; with several shards only those of a single message."""
@@ -92,35 +93,29 @@ class Storing:
             (kept,) = await self._listing.read([id])
             if kept is None or STATES[kept.state] is not of_state:
                 return None if kept is None else STATES[kept.state]
-            due_at, changes = moved(kept, moment)
+            due_at, changes, creation = rescheduled(kept, moment)
             before, place = (raw(kept.line), kept.state), score(due_at)
             if await self._calls.run(
-                _RESCHEDULE, shard, self._clock(), id, *before, place, place, changes
+                _RESCHEDULE, shard, self._clock(), id, *before, place, place, changes, creation
             ):
                 return of_state
             # It changed since it was read: look again.
 
-    async def _sent(self, orders: dict[int, Order]) -> Sequence[Answer | BaseException]:
-        """What the shards answer; of several each fails on its own."""
-        sending = [
-            self._calls.run(_PUT, self._shards[number], self._clock(), order.shapes, order.given)
+    async def _sent(self, orders: dict[int, Order]) -> Sequence[Answer | StoreError]:
+        """What the shards answer; where there are several each fails on its own."""
+        sending = {
+            number: self._calls.run(
+                _PUT, self._shards[number], self._clock(), order.shapes, order.given
+            )
             for number, order in orders.items()
-        ]
-        if len(sending) == 1:
-            return [await sending[0]]
-        answers: list[Answer | BaseException] = await asyncio.gather(
-            *sending, return_exceptions=True
-        )
-        return answers
+        }
+        if len(self._shards) == 1:
+            return [await each for each in sending.values()]
+        return list((await self._asking.each(sending)).values())
 
 
-def _each(answer: Answer | BaseException, count: int) -> Sequence[Exception | None]:
+def _each(answer: Answer | StoreError, count: int) -> Sequence[Exception | None]:
     """What became of the groups of a shard."""
     if isinstance(answer, StoreError):
         return [answer] * count
-    if isinstance(answer, BaseException):
-        raise answer
-    return [
-        DuplicateMessage(f"a message with the id {id.decode()!r} is stored already") if id else None
-        for id in answer
-    ]
+    return [duplicate(id.decode()) if id else None for id in answer]

@@ -1,5 +1,6 @@
 """What a claim brings of one shard, from the answer of ``lua/claim.lua``."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -15,6 +16,8 @@ from duly_redis.values import load, moment
 __all__ = ["Taken", "glance", "taken"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NUMBER: Final = 12  # digits that no two schedulings share
+_LINE: Final = re.compile(rb"[0-9a-f]{12}[-*][^\n]*\n")
 
 
 @attrs.define(kw_only=True)
@@ -22,8 +25,9 @@ class Taken:
     """What one shard gave: claims, what could not be read by its key, and what is ahead.
 
     Moments are microseconds: ``due`` is the first due time of what waits, ``first_end`` the end of
-    a lease of others. ``missing`` are keys of what somebody else deleted. ``shown`` is how the
-    unreadable ones are listed.
+    a lease of others. ``missing`` are keys whose record is not there, or is that of another
+    scheduling: somebody deleted it, or a step failed halfway. ``shown`` is how the unreadable ones
+    are listed.
     """
 
     token: Token
@@ -73,9 +77,10 @@ class Taken:
         return Settle(self.token, exceptions, only)
 
 
-def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, bool]:
-    """How many an answer brings and whether more are due, before it is taken apart."""
-    return len(answer[3]), _any_by(answer[0], *_ahead(answer, suspects=suspects))
+def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, int, bool]:
+    """How many an answer brings, of how many bytes, and if more are due; not yet taken apart."""
+    size = sum(len(value) for value in answer[4] if value is not None)
+    return len(answer[3]), size, _any_by(answer[0], *_ahead(answer, suspects=suspects))
 
 
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
@@ -87,7 +92,7 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
     newer: list[bytes] = []
     missing: list[bytes] = []
     for number, (member, value) in enumerate(zip(members, values, strict=True)):
-        if value is None:
+        if value is None or (value[:_NUMBER] != member[:_NUMBER] and _LINE.match(value)):
             missing.append(member)
             continue
         try:

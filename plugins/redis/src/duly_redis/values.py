@@ -13,7 +13,15 @@ import msgspec
 from duly import Message, State
 from duly.message import with_changes
 from duly.moment import LAST, from_microseconds, to_microseconds
-from duly.record import NewerRecord, UnreadableRecord, from_record, to_record, unreadable
+from duly.record import (
+    NewerRecord,
+    Record,
+    UnreadableRecord,
+    from_record,
+    moved,
+    to_record,
+    unreadable,
+)
 from duly.store import Reschedule
 
 __all__ = [
@@ -23,8 +31,8 @@ __all__ = [
     "fields",
     "load",
     "moment",
-    "moved",
     "raw",
+    "rescheduled",
     "score",
     "show",
 ]
@@ -34,6 +42,7 @@ STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 
 _EXACT: Final = 2**53
 _LINE: Final = 12  # digits of its number, in front of the kind and the event name
+_RECURS: Final = b"*"
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
 
@@ -72,26 +81,31 @@ def moment(score: bytes) -> int:
     return min(int(float(score)), LAST)
 
 
-def fields(message: Message, *, stored: bool = True) -> tuple[str, str, int, int, str, msgspec.Raw]:
-    """What ``put.lua`` is given: id, kind and event name, two times, creation, record.
-
-    Counters start anew in what is ``stored``; otherwise all is kept as it is.
-    """
+def fields(message: Message) -> tuple[str, str, int, int, str, msgspec.Raw]:
+    """What ``put.lua`` is given: id, kind and event name, two times, creation, record."""
     record = to_record(message)
-    event_name, delivery_id = record.event_name, record.delivery_id
-    counters = (0, 0, None) if stored else record[10:13]
+    event_name = record.event_name
     packed = _encode(
         (record.format, record.payload, record.metadata, record.scheduled_at, record.expires_at,
-         record.recurrence, record.next_attempt_at, *counters, record.trace_context)
+         record.recurrence, record.next_attempt_at, *record[10:13], record.trace_context)
     )  # fmt: skip
     return (
         record.id,
         f"-{event_name}" if record.recurrence is None else f"*{event_name}",
         score(record.next_attempt_at),
         score(record.scheduled_at),
-        str(record.created_at) if delivery_id is None else f"{record.created_at}\t{delivery_id}",
+        _creation(record),
         raw(packed),
     )
+
+
+def _creation(record: Record) -> str:
+    """The line of its creation: see ``lua/put.lua``."""
+    if record.given_at is not None:
+        return f"{record.created_at}\t{record.delivery_id or ''}\t{record.given_at}"
+    if record.delivery_id is not None:
+        return f"{record.created_at}\t{record.delivery_id}"
+    return str(record.created_at)
 
 
 def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw]:
@@ -105,8 +119,11 @@ def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw]:
     return score(due_at), score(listed), raw(packed)
 
 
-def moved(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw]:
-    """The due time, exact, and the changes of a message that is moved; None keeps its time."""
+def rescheduled(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw, str]:
+    """The due time, exact, the changes and the new creation of what is moved, "" for the old one.
+
+    None keeps its time.
+    """
     due_at, occurrences = at, None
     if kept.changes is not None:
         _, listed, _, occurrences, _ = _decode(kept.changes)
@@ -116,7 +133,19 @@ def moved(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw]:
             due_at = to_microseconds(load(kept.id, kept.value).scheduled_at)
         except UnreadableRecord:
             due_at = moment(kept.listed or b"0")
-    return due_at, raw(_encode((due_at, due_at, 0, occurrences, None)))
+    changes = raw(_encode((due_at, due_at, 0, occurrences, None)))
+    return due_at, changes, _creation_when_moved(kept, due_at)
+
+
+def _creation_when_moved(kept: Kept, at: int) -> str:
+    if kept.value[_LINE : _LINE + 1] != _RECURS:
+        return ""
+    try:
+        message = load(kept.id, kept.value, kept.changes)
+    except UnreadableRecord:
+        return ""
+    after = moved(message, from_microseconds(at))
+    return "" if after.created_at == message.created_at else _creation(to_record(after))
 
 
 def load(
@@ -134,7 +163,8 @@ def load(
     """
     try:
         line, creation, packed = value.split(b"\n", 2)
-        created, tab, delivery_id = creation.partition(b"\t")
+        created, _, more = creation.partition(b"\t")
+        delivery_id, _, given = more.partition(b"\t")
         (
             version, payload, metadata, scheduled_at, expires_at, recurrence, next_attempt_at,
             retries, occurrences, last_error, trace_context,
@@ -145,13 +175,15 @@ def load(
             occurrences = occurrences if counted is None else counted
         if reason is not None:
             last_error = reason.decode()
-        known_as = delivery_id.decode() if tab else None
+        known_as = delivery_id.decode() or None
+        given_at = int(given) if given else None
     except (ValueError, TypeError, msgspec.DecodeError) as error:
         raise _unknown(value, str(error)) from error
     return from_record(
         (
             version, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
             recurrence, next_attempt_at, retries, occurrences, last_error, known_as, trace_context,
+            given_at,
         ),
         state,
     )  # fmt: skip

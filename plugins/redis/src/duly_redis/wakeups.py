@@ -12,6 +12,7 @@ from redis.asyncio.client import PubSub
 from duly import StoreError
 from duly_redis.calls import Calls
 from duly_redis.errors import translated
+from duly_redis.rights import PROBE
 
 __all__ = ["Wakeups"]
 
@@ -26,12 +27,13 @@ class Wakeups:
     def __init__(self, calls: Calls, channel: str, name: str) -> None:
         self._calls = calls
         self._channel = channel
-        self._own = (name, name.encode())  # a client may decode
+        self._no_news = (name, name.encode(), PROBE, PROBE.encode())  # a client may decode
         self._listening: asyncio.Task[None] | None = None
         self._rings = 0
         self._heard = 0  # by whoever heard last
         self._heard_by: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
         self._rung = asyncio.Event()
+        calls.away.when_back(self._ring)
 
     async def wait(self) -> None:
         """Return when something came in since this task last returned from here.
@@ -53,6 +55,17 @@ class Wakeups:
         while heard == self._rings:
             await self._rung.wait()
         self._heard_by[task] = self._heard = self._rings
+
+    async def check(self) -> None:
+        """See that the user may listen.
+
+        Raises:
+            StoreUnavailable: nobody answers.
+            StoreError: the user may not.
+        """
+        with translated():
+            async with self._subscribed() as pubsub:
+                await pubsub.get_message(timeout=_ANSWER)
 
     async def close(self) -> None:
         """Listen no more."""
@@ -76,7 +89,7 @@ class Wakeups:
                     while (said := await self._next(pubsub)) is not None:
                         pause = _PAUSES[0]
                         if said["type"] == "subscribe" or (
-                            said["type"] == "message" and said["data"] not in self._own
+                            said["type"] == "message" and said["data"] not in self._no_news
                         ):
                             self._ring()
             await asyncio.sleep(pause)
@@ -94,10 +107,11 @@ class Wakeups:
     async def _subscribed(self) -> AsyncIterator[PubSub]:
         client = self._calls.client
         if isinstance(client, RedisCluster):  # any of its nodes will do
-            _ = await client.initialize()  # it gives itself
+            await self._calls.find_nodes()
             node = client.get_random_node()
             pool = ConnectionPool(connection_class=node.connection_class, **node.connection_kwargs)
             client = Redis.from_pool(pool)
         async with contextlib.aclosing(client.pubsub()) as pubsub:
-            await pubsub.subscribe(self._channel)
+            async with asyncio.timeout(_ANSWER):  # one that hangs takes connections too
+                await pubsub.subscribe(self._channel.encode())
             yield pubsub

@@ -1,6 +1,8 @@
 -- Removes messages. args: now, the state they must be in or -1, ids. For each the state it was
 -- found in, -1 when there is none.
 
+although_memory_is_full()
+
 local of_state, ids = args[2], args[3]
 local states = {}
 for each, value in ipairs(read('HMGET', messages, ids)) do

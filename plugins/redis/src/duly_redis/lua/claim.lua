@@ -12,7 +12,7 @@ local outcomes = settle_all(args[2])
 local found = {}
 for _, lost in ipairs(args[3]) do
   if redis.call('HEXISTS', leases, lost) == 1 then
-    give_back(lost, is_valid(lost) and 0 or 1)
+    give_back(lost, 0)
     found[#found + 1] = lost
   end
 end
@@ -52,9 +52,9 @@ elseif limit > 0 then
     scores[#scores + 1] = taken[each + 1]
   end
   if #members > 0 then
-    redis.call('ZREMRANGEBYRANK', line, 0, #members - 1)
-    keep_lease(token, owner, members, scores)
     redis.call('ZADD', ends, now + length, token)
+    keep_lease(token, owner, members, scores)
+    redis.call('ZREMRANGEBYRANK', line, 0, #members - 1)
   end
 end
 
@@ -62,6 +62,15 @@ local ids = {}
 for each, member in ipairs(members) do
   local _, id = parts(member)
   ids[each] = id
+end
+local kept = read('HMGET', messages, ids)
+if #ids > 0 and exists(dead) then -- a step that failed may have left there what it replaced
+  for each, at in ipairs(read('ZMSCORE', dead, ids)) do
+    if at and kept[each] and member_of(ids[each], kept[each]) == members[each] then
+      redis.call('ZREM', dead, ids[each])
+      redis.call('HDEL', reasons, ids[each])
+    end
+  end
 end
 local nearest, first_end = redis.call('ZRANGE', ends, 0, 1, 'WITHSCORES'), ''
 if nearest[1] and nearest[1] ~= token then
@@ -85,7 +94,7 @@ return {
   outcomes,
   found,
   members,
-  read('HMGET', messages, ids),
+  kept,
   exists(lapses) and read('HMGET', lapses, members) or {},
   exists(changes) and read('HMGET', changes, members) or {},
   ahead[1],

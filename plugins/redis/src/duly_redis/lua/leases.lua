@@ -1,5 +1,8 @@
 -- Stands in front of the scripts that end leases. A lease is its owner, its members, and apart
--- from them, because few need them, their due times.
+-- from them, because few need them, their due times. It ends when all that was in it has its place:
+-- what failed before that is done again by who holds it, or it lapses.
+
+although_memory_is_full()
 
 local function lease_of(token)
   local kept = redis.call('HGET', leases, token)
@@ -20,19 +23,29 @@ local function is_valid(token)
   return moment and tonumber(moment) > now and redis.call('HEXISTS', leases, token) == 1
 end
 
--- Those of some members that were cancelled or replaced while they were claimed, as a set.
+-- Of some members those that were cancelled or replaced while they were claimed, as a set; and all
+-- that have a mark, be it that of a step that failed.
 local function gone_among(members)
-  local gone = {}
+  local gone, marked = {}, {}
   if exists(withdrawn) then
-    for each, marked in ipairs(read('SMISMEMBER', withdrawn, members)) do
-      gone[members[each]] = marked == 1 or nil
+    for each, mark in ipairs(read('SMISMEMBER', withdrawn, members)) do
+      if mark == 1 then
+        local member = members[each]
+        local _, id = parts(member)
+        marked[#marked + 1] = member
+        gone[member] = not is_kept(id, member) or nil
+      end
     end
   end
-  return gone
+  return gone, marked
 end
 
-local function forget_marks(gone)
-  for member in pairs(gone) do
+local function forget(marked, gone)
+  for _, member in ipairs(marked) do
+    if gone[member] then
+      redis.call('HDEL', changes, member)
+      redis.call('HDEL', lapses, member)
+    end
     redis.call('SREM', withdrawn, member)
   end
 end
@@ -40,6 +53,13 @@ end
 local function line_up(member, at, count)
   redis.call('ZADD', count >= SUSPECT_LAPSES and suspects or due, at, member)
   stands(at)
+end
+
+-- What a settlement that failed has lined up before stays there.
+local function put_in_line(key, list)
+  for first = 1, #list, SLICE do
+    redis.call('ZADD', key, 'NX', unpack(list, first, math.min(first + SLICE - 1, #list)))
+  end
 end
 
 -- Puts what is left in a lease back at its place, with so many lapses more.
@@ -50,7 +70,7 @@ local function give_back(token, more)
     return 0
   end
   local members, scores = lease[2], cmsgpack.unpack(lease[3])
-  local gone = gone_among(members)
+  local gone, marked = gone_among(members)
   local counts = exists(lapses) and read('HMGET', lapses, members) or {}
   local counted, lines = {}, { [due] = {}, [suspects] = {} }
   for each, member in ipairs(members) do
@@ -64,14 +84,14 @@ local function give_back(token, more)
       stands(tonumber(scores[each]))
     end
   end
-  if more > 0 then
+  for key, line in pairs(lines) do
+    put_in_line(key, line)
+  end
+  end_lease(token)
+  if more > 0 then -- now, lest it is counted twice: that might bury who did no harm
     write('HSET', lapses, counted)
   end
-  for key, line in pairs(lines) do
-    write('ZADD', key, line)
-  end
-  forget_marks(gone)
-  end_lease(token)
+  forget(marked, gone)
   return #members
 end
 
@@ -95,26 +115,45 @@ local function deliver(members)
 end
 
 local function bury(event, id, reason)
-  redis.call('ZADD', dead, redis.call('ZSCORE', index(event), id) or 0, id)
+  redis.call('ZADD', dead, ask_index('ZSCORE', event, id) or 0, id)
   redis.call('HSET', reasons, id, reason)
 end
 
+-- In line first: until its changes are there it is the fire, or the attempt, that it was.
 local function put_back(member, event, id, at, listed, changed)
-  redis.call('HSET', changes, member, changed)
-  redis.call('HDEL', lapses, member)
-  enter({ [event] = { listed, id } })
   line_up(member, at, 0)
+  list_under(event, id, listed)
+  redis.call('HDEL', lapses, member)
+  redis.call('HSET', changes, member, changed)
 end
 
--- Makes a dead letter of an occurrence, under an id that is free.
+-- Makes a dead letter of an occurrence, under an id that is free, or was taken for just this by a
+-- settlement that failed.
 local function bury_occurrence(event, id, listed, creation_line, record, reason)
-  while redis.call('HEXISTS', messages, id) == 1 do
+  local rest = '\n' .. creation_line .. '\n' .. record
+  local value = redis.call('HGET', messages, id)
+  while value and string.sub(value, -#rest) ~= rest do
     id = id .. '+'
+    value = redis.call('HGET', messages, id)
   end
-  local line = line_of(take_numbers(1) + 1, '-' .. event)
-  redis.call('HSET', messages, id, line .. '\n' .. creation_line .. '\n' .. record)
-  enter({ [event] = { listed, id } })
-  bury(event, id, reason)
+  list_under(event, id, listed)
+  redis.call('ZADD', dead, listed, id)
+  redis.call('HSET', reasons, id, reason)
+  redis.call('HSET', messages, id, line_of(take_numbers(1) + 1, '-' .. event) .. rest)
+end
+
+-- Clears away what is claimed and has no record: somebody deleted that, or a step has failed.
+local function drop(member, event, id)
+  redis.call('HDEL', changes, member)
+  redis.call('HDEL', lapses, member)
+  local value = redis.call('HGET', messages, id)
+  if not value then
+    redis.call('ZREM', dead, id)
+    redis.call('HDEL', reasons, id)
+  end
+  if not value or parts(member_of(id, value)) ~= event then
+    leave({ [event] = { id } })
+  end
 end
 
 -- Does with a member what its holder says; whether it is to be removed as delivered.
@@ -126,14 +165,23 @@ local function carry_out(member, what)
   elseif kind == 'put back' then
     put_back(member, event, id, what[2], what[3], what[4])
   elseif kind == 'bury' then
-    bury(event, id, what[2])
-    redis.call('HDEL', lapses, member)
-  else
-    bury_occurrence(event, what[2], what[3], what[4], what[5], what[6])
-    if not what[7] then
+    if redis.call('HEXISTS', messages, id) == 0 then -- a settlement that failed had come as far as that
       return true
     end
-    put_back(member, event, id, what[7][1], what[7][2], what[7][3])
+    bury(event, id, what[2])
+    redis.call('HDEL', lapses, member)
+  elseif kind == 'drop' then
+    drop(member, event, id)
+  else
+    local further = what[7]
+    if further and redis.call('HGET', changes, member) == further[3] then
+      return false -- all this was done by a settlement that failed, and the series is at the next
+    end
+    bury_occurrence(event, what[2], what[3], what[4], what[5], what[6])
+    if not further then
+      return true
+    end
+    put_back(member, event, id, further[1], further[2], further[3])
   end
   return false
 end
@@ -145,9 +193,9 @@ local function settle(token, only, exceptions)
     return 0
   end
   local lease = lease_of(token)
-  local settled = lease[2]
+  local settled, kept, kept_scores = lease[2], {}, {}
   if only then
-    local wanted, kept, kept_scores, scores = {}, {}, {}, cmsgpack.unpack(lease[3])
+    local wanted, scores = {}, cmsgpack.unpack(lease[3])
     for _, member in ipairs(only) do
       wanted[member] = true
     end
@@ -160,26 +208,28 @@ local function settle(token, only, exceptions)
         kept_scores[#kept_scores + 1] = scores[each]
       end
     end
+  end
+  local gone, marked = gone_among(settled)
+  local delivered = settled
+  if #exceptions > 0 or next(gone) then
+    local outcomes = {}
+    delivered = {}
+    for each = 1, #exceptions, 2 do
+      outcomes[exceptions[each]] = exceptions[each + 1]
+    end
+    for _, member in ipairs(settled) do
+      if not gone[member] and (not outcomes[member] or carry_out(member, outcomes[member])) then
+        delivered[#delivered + 1] = member
+      end
+    end
+  end
+  deliver(delivered)
+  if only then
     keep_lease(token, lease[1], kept, kept_scores)
   else
     end_lease(token)
   end
-  local gone = gone_among(settled)
-  if #exceptions == 0 and not next(gone) then
-    deliver(settled)
-    return 1
-  end
-  local outcomes, delivered = {}, {}
-  for each = 1, #exceptions, 2 do
-    outcomes[exceptions[each]] = exceptions[each + 1]
-  end
-  for _, member in ipairs(settled) do
-    if not gone[member] and (not outcomes[member] or carry_out(member, outcomes[member])) then
-      delivered[#delivered + 1] = member
-    end
-  end
-  deliver(delivered)
-  forget_marks(gone)
+  forget(marked, gone)
   return 1
 end
 

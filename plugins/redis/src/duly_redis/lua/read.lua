@@ -1,8 +1,40 @@
--- Looks messages up. args: now, ids. For each, in turn: what is kept or false, the state, the time
--- in the index, changes or false, why it is dead or false.
+-- Looks messages up. args: now, ids, whether with payloads. For each, in turn: what is kept or
+-- false, the state, the time in the index, changes or false, why it is dead or false.
 
-local ids, answer = args[2], {}
-for each, value in ipairs(read('HMGET', messages, ids)) do
+local ids, payloads, answer = args[2], args[3], {}
+
+-- The bytes of the length of a payload, by the mark in front of it.
+local WIDTHS = { [0xc4] = 1, [0xc5] = 2, [0xc6] = 4 }
+
+-- The same with an empty payload, which is the second of a record; what is no record stays.
+local function without_payload(value)
+  local line = string.find(value, '\n', 14, true)
+  local at = line and string.find(value, '\n', line + 1, true)
+  local width = at and WIDTHS[string.byte(value, at + 3)]
+  if not width then
+    return value
+  end
+  local size = 0
+  for each = 1, width do
+    size = size * 256 + (string.byte(value, at + 3 + each) or 0)
+  end
+  return string.sub(value, 1, at + 2) .. '\196\0' .. string.sub(value, at + 4 + width + size)
+end
+
+-- One at a time where they may be large, so that they are not all in memory at once.
+local function lookup()
+  if payloads then
+    return read('HMGET', messages, ids)
+  end
+  local found = {}
+  for each, id in ipairs(ids) do
+    local value = redis.call('HGET', messages, id)
+    found[each] = value and without_payload(value)
+  end
+  return found
+end
+
+for each, value in ipairs(lookup()) do
   local id, at = ids[each], #answer
   answer[at + 1] = value
   for field = 2, 5 do
@@ -12,7 +44,7 @@ for each, value in ipairs(read('HMGET', messages, ids)) do
     local member = member_of(id, value)
     local event = parts(member)
     answer[at + 2] = state_of(id, member)
-    answer[at + 3] = redis.call('ZSCORE', index(event), id)
+    answer[at + 3] = ask_index('ZSCORE', event, id)
     answer[at + 4] = redis.call('HGET', changes, member)
     answer[at + 5] = redis.call('HGET', reasons, id)
   end

@@ -3,6 +3,10 @@
 -- A member names one scheduling: twelve hexadecimal digits that count up, "-" or "*" (the latter
 -- for what recurs), the event name, a line feed, the id. A message is kept under its id as the
 -- same line, the line of its creation, and its record, which no script looks into.
+--
+-- A command that fails ends a script, and what it wrote before stays. So nothing goes out of one
+-- place before it is in the next, and the record decides: a member of which another line is kept,
+-- or none, is one that a failed script has left, and whoever claims it clears it away.
 
 local due, suspects, messages, changes, lapses = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, reasons, leases, ends, withdrawn = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -40,6 +44,12 @@ local function read(command, key, list)
   return found
 end
 
+-- To be called first by what makes room, or takes little: Redis refuses what needs memory when
+-- that is full, but looks only at the first write of a script. This one changes nothing.
+local function although_memory_is_full()
+  redis.call('HDEL', messages, '')
+end
+
 local function exists(key)
   return redis.call('EXISTS', key) == 1
 end
@@ -54,20 +64,41 @@ local function index(event)
   return base .. 'name:' .. event
 end
 
--- Adds what lists of scores and ids by event name hold to the indexes.
+-- Adds what lists of scores and ids by event name hold to the indexes. Their names first: by them
+-- an index is found.
 local function enter(by_name)
   for event, list in pairs(by_name) do
-    write('ZADD', index(event), list)
     redis.call('SADD', names, event)
+    write('ZADD', index(event), list)
   end
+end
+
+-- Asks an index of what is ours by now. One that somebody else put in its place holds nothing of
+-- ours: no reason to stop what is delivered.
+local function ask_index(command, event, ...)
+  local answer = redis.pcall(command, index(event), ...)
+  if type(answer) == 'table' and answer.err then
+    if not string.find(answer.err, 'WRONGTYPE', 1, true) then
+      error(answer.err)
+    end
+    return false
+  end
+  return answer
+end
+
+-- The same of one that is there already, and goes on whatever has become of its index.
+local function list_under(event, id, listed)
+  redis.call('SADD', names, event)
+  ask_index('ZADD', event, listed, id)
 end
 
 -- Takes what lists of ids by event name hold out of the indexes.
 local function leave(by_name)
   for event, ids in pairs(by_name) do
-    local key = index(event)
-    write('ZREM', key, ids)
-    if not exists(key) then
+    for first = 1, #ids, SLICE do
+      ask_index('ZREM', event, unpack(ids, first, math.min(first + SLICE - 1, #ids)))
+    end
+    if not exists(index(event)) then
       redis.call('SREM', names, event)
     end
   end
@@ -105,22 +136,40 @@ local function state_of(id, member)
   return redis.call('ZSCORE', dead, id) and DEAD or CLAIMED
 end
 
--- Removes a message; the state it was in. Of one that is claimed the mark stays for its holder.
-local function remove(id, value)
-  local member = member_of(id, value)
-  local state = state_of(id, member)
+-- Whether what is kept under an id is still that scheduling.
+local function is_kept(id, member)
+  local value = redis.call('HGET', messages, id)
+  return value and member_of(id, value) == member
+end
+
+-- Marks what is claimed for its holder. To be called before the record goes: as long as that is
+-- there the mark counts for nothing.
+local function announce(member, state)
+  if state == CLAIMED then
+    redis.call('SADD', withdrawn, member)
+  end
+end
+
+-- Takes a scheduling out of its place when its record has gone, or is that of the next.
+local function clear(id, member, state)
   if state == SCHEDULED then
     redis.call('ZREM', due, member)
     redis.call('ZREM', suspects, member)
   elseif state == DEAD then
     redis.call('ZREM', dead, id)
     redis.call('HDEL', reasons, id)
-  else
-    redis.call('SADD', withdrawn, member)
   end
-  redis.call('HDEL', messages, id)
   redis.call('HDEL', changes, member)
   redis.call('HDEL', lapses, member)
+end
+
+-- Removes a message; the state it was in.
+local function remove(id, value)
+  local member = member_of(id, value)
+  local state = state_of(id, member)
+  announce(member, state)
+  redis.call('HDEL', messages, id)
+  clear(id, member, state)
   leave({ [parts(member)] = { id } })
   return state
 end
@@ -144,9 +193,10 @@ local function stands(moment)
   end
 end
 
--- Wakes who sleeps until the head of the line that was, if there is an earlier one by now.
+-- Wakes who sleeps until the head of the line that was, if there is an earlier one by now. All is
+-- done by then: a word that cannot be said does not make an error of it.
 local function wake(by)
   if earliest and (not before or earliest < before) then
-    redis.call('PUBLISH', channel, by)
+    redis.pcall('PUBLISH', channel, by)
   end
 end

@@ -32,14 +32,21 @@ local function start_in(key)
   return low
 end
 
+-- Whether what stands in the place of an index is one, and not somebody else's.
+local function is_index(event)
+  return redis.call('TYPE', index(event)).ok == 'zset'
+end
+
 local keys = {}
 if where == true then
   keys[1] = dead
 elseif where then
-  keys[1] = index(where)
+  keys[1] = is_index(where) and index(where) or nil
 else
-  for each, event in ipairs(redis.call('SMEMBERS', names)) do
-    keys[each] = index(event)
+  for _, event in ipairs(redis.call('SMEMBERS', names)) do
+    if is_index(event) then
+      keys[#keys + 1] = index(event)
+    end
   end
 end
 local answer = {}

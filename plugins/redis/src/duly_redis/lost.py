@@ -1,0 +1,40 @@
+"""Claims that nobody got the answer of: what they took is asked for until it is back."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Final
+
+from duly.store import Token
+
+__all__ = ["Lost"]
+
+_MOST: Final = 1000  # no server that hangs takes so many connections
+
+
+class Lost:
+    """Those of one shard. Each may be carried out now, or when the server thaws."""
+
+    def __init__(self) -> None:
+        # Until when it may turn up yet, in loop time; None as long as the server has not answered
+        # since: it may hang for longer than a lease.
+        self._until: dict[Token, float | None] = {}
+
+    def tokens(self) -> Sequence[Token]:
+        """Those to ask for with the next claim."""
+        return list(self._until)
+
+    def add(self, token: Token) -> None:
+        """One more."""
+        if len(self._until) < _MOST:
+            self._until[token] = None
+
+    def heard(self, asked: Sequence[Token], found: Collection[Token], lease: timedelta) -> None:
+        """The server has answered; what it has not found may be on its way for a lease yet."""
+        now = asyncio.get_running_loop().time()
+        for token in asked:
+            until = self._until.get(token, 0.0)
+            if token in found or (until is not None and until < now):
+                self._until.pop(token, None)
+            elif until is None:
+                self._until[token] = now + lease.total_seconds()

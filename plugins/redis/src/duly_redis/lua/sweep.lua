@@ -1,0 +1,61 @@
+-- Clears away what belongs to no message. args: now, what: "leases", a key of the shard by its
+-- name, or true for an index; the event name of that; cursor, how many. The next cursor.
+
+although_memory_is_full()
+
+local what, event, cursor, count = args[2], args[3], args[4], args[5]
+
+local function is_scheduling(member)
+  local _, id = parts(member)
+  return is_kept(id, member)
+end
+
+local function is_message(id)
+  return redis.call('HEXISTS', messages, id) == 1
+end
+
+local function is_dead(id)
+  return redis.call('ZSCORE', dead, id)
+end
+
+local function is_listed(id)
+  local value = redis.call('HGET', messages, id)
+  return value and parts(member_of(id, value)) == event
+end
+
+local held = what == 'withdrawn' and held_members()
+local function is_held(member)
+  return held[member]
+end
+
+local function has_end(token)
+  return redis.call('ZSCORE', ends, token)
+end
+
+-- By what: the key, how to walk along it, what to take out by, and whether something stays.
+local WAYS = {
+  due = { due, 'ZSCAN', 'ZREM', is_scheduling },
+  suspects = { suspects, 'ZSCAN', 'ZREM', is_scheduling },
+  changes = { changes, 'HSCAN', 'HDEL', is_scheduling },
+  lapses = { lapses, 'HSCAN', 'HDEL', is_scheduling },
+  dead = { dead, 'ZSCAN', 'ZREM', is_message },
+  reasons = { reasons, 'HSCAN', 'HDEL', is_dead },
+  leases = { leases, 'HSCAN', 'HDEL', has_end },
+  withdrawn = { withdrawn, 'SSCAN', 'SREM', is_held },
+  [true] = { event and index(event), 'ZSCAN', 'ZREM', is_listed },
+}
+local key, scan, take_out, stays = unpack(WAYS[what])
+if what == true and redis.call('TYPE', key).ok ~= 'zset' then -- none, or somebody else's
+  redis.call('SREM', names, event)
+  return '0'
+end
+local page = redis.call(scan, key, cursor, 'COUNT', count)
+for at = 1, #page[2], scan == 'SSCAN' and 1 or 2 do
+  if not stays(page[2][at]) then
+    redis.call(take_out, key, page[2][at])
+  end
+end
+if what == true and not exists(key) then
+  redis.call('SREM', names, event)
+end
+return page[1]

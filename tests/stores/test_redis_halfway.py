@@ -1,0 +1,204 @@
+"""Scripts that end halfway, at each of their writes: nothing is lost, and all comes back."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from redis.asyncio import Redis
+from tests.servers.redis import RedisServer
+from tests.stores.redis_scene import Scene
+
+from duly import Every, Filter, State, StoreError
+from duly.store import Bury, Counters, Release, Reschedule, Settle, Settlement
+
+pytest_plugins = ["duly.testing"]
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module", params=["6.2", "standard"])
+def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with RedisServer(release=request.param) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: RedisServer) -> AsyncIterator[Redis]:
+    async with Redis(port=server.port) as client:
+        yield client
+
+
+class Case(NamedTuple):
+    """A step: what goes before it, itself, and the ids that stay whatever becomes of it."""
+
+    before: Callable[[Scene], Awaitable[object]]
+    act: Callable[[Scene], Awaitable[object]]
+    stay: Sequence[str] = ()
+
+
+async def nothing(scene: Scene) -> None: ...
+
+
+async def waiting(scene: Scene) -> None:
+    await scene.put(scene.message("a"), scene.message("b", scheduled_at=scene.clock() + HOUR))
+
+
+async def dead(scene: Scene) -> None:
+    await scene.bury("a")
+    await scene.put(scene.message("b"))
+
+
+async def held(scene: Scene) -> None:
+    ids = ("a", "b", "c", "d", "e")
+    await scene.put(*(scene.message(id, f"event {id}") for id in ids))
+    await scene.put(scene.message("s", recurrence=Every(HOUR, max_occurrences=3)))
+    scene.held.clear()
+    await scene.claim()
+
+
+async def suspects(scene: Scene) -> None:
+    await scene.lapse("a", 2)
+
+
+async def lapsed(scene: Scene) -> None:
+    await waiting(scene)
+    await scene.claim()
+    await scene.store.cancel(["a"])
+    await scene.put(scene.message("c"))
+    scene.clock.advance(seconds=60)
+
+
+async def doomed(scene: Scene) -> None:
+    """A claim that nobody got the answer of."""
+    await held(scene)
+    batch = scene.held.pop()
+    scene.store._claiming._lost[0].add(batch.token or "")
+
+
+def putting(*ids: str, name: str = "event", replace: bool = False, count: int = 0) -> Any:
+    async def act(scene: Scene) -> None:
+        more = [f"m{each}" for each in range(count)]
+        messages = [scene.message(id, name, b"new") for id in (*ids, *more)]
+        await scene.put(*messages, replace=replace)
+
+    return act
+
+
+def cancelling(*ids: str) -> Any:
+    return lambda scene: scene.store.cancel(ids)
+
+
+def moving(id: str, state: State) -> Any:
+    return lambda scene: scene.store.reschedule(id, scene.clock() + 2 * HOUR, of_state=state)
+
+
+def settling(*, part: bool = False, with_claim: bool = False) -> Any:
+    async def act(scene: Scene) -> None:
+        batch = scene.held[0]
+        claims = {claim.message.id: claim for claim in batch.claims}
+        at = scene.clock() + HOUR
+        later = Reschedule(at, Counters(at, 0, 1))
+        told: dict[str, Settlement] = {
+            "b": Release(at),
+            "c": Reschedule(at, Counters(claims["c"].message.scheduled_at, 1, 0, "why")),
+            "d": Bury("broken"),
+            "s": Bury("broken", later),
+        }
+        exceptions = {claims[id].key: what for id, what in told.items()}
+        only = [claims[id].key for id in ("a", *told)] if part else None
+        settle = [Settle(batch.token or "", exceptions, only)]
+        if with_claim:
+            await scene.claim(settle=settle)
+        else:
+            await scene.store.settle(settle)
+
+    return act
+
+
+CASES = {
+    "put": Case(nothing, putting("a", "b")),
+    "put many": Case(nothing, putting(count=10)),
+    "replace what waits": Case(waiting, putting("a", replace=True), "ab"),
+    "replace many": Case(waiting, putting("a", "b", replace=True, count=10), "ab"),
+    "replace under another name": Case(waiting, putting("a", name="other", replace=True), "ab"),
+    "replace what is held": Case(held, putting("a", "b", replace=True), "abcdes"),
+    "replace what is dead": Case(dead, putting("a", name="other", replace=True), "ab"),
+    "replace a suspect": Case(suspects, putting("a", replace=True), "a"),
+    "cancel what waits": Case(waiting, cancelling("a"), "b"),
+    "cancel what is held": Case(held, cancelling("a", "b"), "cdes"),
+    "cancel what is dead": Case(dead, cancelling("a"), "b"),
+    "cancel a suspect": Case(suspects, cancelling("a")),
+    "move": Case(waiting, moving("b", State.SCHEDULED), "ab"),
+    "move a suspect": Case(suspects, moving("a", State.SCHEDULED), "a"),
+    "replay": Case(dead, moving("a", State.DEAD), "ab"),
+    "claim": Case(waiting, Scene.claim, "ab"),
+    "claim a suspect": Case(suspects, Scene.claim, "a"),
+    "claim what lapsed": Case(lapsed, Scene.claim, "bc"),
+    "claim for nobody": Case(doomed, Scene.claim, "abcdes"),
+    "settle": Case(held, settling(), "bcds"),
+    "settle a part": Case(held, settling(part=True), "bcdes"),
+    "settle and claim": Case(held, settling(with_claim=True), "bcds"),
+    "renew": Case(held, lambda scene: scene.store.renew([scene.held[0].token or ""], HOUR), "abcdes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("again", [False, True], ids=["and that is all", "and is repeated"])
+async def test_at_each_write(client: Redis, case: Case, again: bool) -> None:
+    async with Scene(client) as scene:
+        await case.before(scene)
+        await case.act(scene)
+        delivered, dead = await scene.drain()
+    expected = {id for id, _ in delivered} | dead
+    assert expected >= {*case.stay}
+    number, failed = 0, True
+    while failed:
+        number += 1
+        async with Scene(client) as scene:
+            await case.before(scene)
+            failed = await scene.fail(number, lambda scene=scene: case.act(scene))  # type: ignore[misc]  # bound at once
+            if failed and again:
+                await case.act(scene)
+            found, buried = await scene.drain()
+        ids = {id for id, _ in found} | buried
+        assert ids >= {*case.stay}, f"lost when write {number} fails"
+        if again:
+            assert found >= delivered, f"not repeated when write {number} has failed"
+            assert ids == expected
+    assert number > 1
+
+
+async def test_a_group_is_whole_or_not_there(client: Redis) -> None:
+    """Its records take several commands, of which the last fails."""
+    async with Scene(client) as scene:
+        await scene.put(scene.message("m0"), scene.message("m9"))
+        number, failed = 0, True
+        while failed:
+            number += 1
+            failed = await scene.fail(number, lambda: putting(count=10, replace=True)(scene))
+            payloads = {message.payload for message in await scene.store.list(Filter())}
+            assert len(payloads) == 1
+            if payloads == {b"new"}:
+                break
+        assert number > 5
+
+
+async def test_an_index_that_somebody_overwrites(client: Redis) -> None:
+    """It stops nothing that is delivered; what is refused is refused before anything is written."""
+    async with Scene(client) as scene:
+        await held(scene)
+        for id in "abcdes":
+            name = f"event {id}" if id != "s" else "event"
+            key = f"scheduler:{{scheduler:}}name:{name}"
+            scene.foreign.add(key)
+            await client.set(key, "of somebody else")
+        await settling()(scene)
+        with pytest.raises(StoreError, match="something else uses keys with this prefix"):
+            await putting("b", "f", name="event b", replace=True)(scene)
+        with pytest.raises(StoreError, match="something else uses keys with this prefix"):
+            await moving("b", State.SCHEDULED)(scene)
+        assert await scene.store.cancel(["c"]) == [State.SCHEDULED]
+        delivered, dead = await scene.drain()
+        assert {id for id, _ in delivered} == {"b", "s"}
+        assert len(dead) == 2, "d, and an occurrence of s"
