@@ -4,25 +4,38 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from bson.binary import Binary
 from pymongo import AsyncMongoClient
 from tests.servers.mongo import mongo_url
-from tests.stores.mongo_kit import MongoHarness
+from tests.stores.mongo_kit import DATABASE, MongoHarness
+from tests.stores.through_a_gate import APART, AwayCases
 
+from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
+    HealthCases,
+    ListingWithoutPayloadsCases,
+    MigrationCases,
     RecordCases,
     StoreSuite,
     TransactionCases,
     WakeupCases,
 )
+from duly_mongo import MongoStore, namespace
+from duly_mongo.addresses import store_from_url
 from duly_mongo.handles import in_session, resolve
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
 
 
-class WithMore(MongoHarness, TransactionCases, WakeupCases, RecordCases):
+class WithMore(
+    MongoHarness, TransactionCases, ListingWithoutPayloadsCases, WakeupCases, RecordCases
+):
     """What it can do beyond the contract."""
+
+    no_outages = no_connections = no_secrets = APART
+    waits_for_transactions = "a write beside a transaction waits for its end, on the server"
 
     @contextlib.asynccontextmanager
     async def transaction(self, namespace: str) -> AsyncIterator[Any]:
@@ -63,6 +76,34 @@ class TestByPyMongo(WithMore, StoreSuite):
     connect = staticmethod(AsyncMongoClient)
     scale = 0.01
     histories = 5
+
+
+class TestAway(HealthCases, AwayCases, MongoHarness):
+    """The server is taken away."""
+
+    no_secrets = "the server of the tests knows no passwords"
+
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(namespace, "PATIENCE", 2.0)
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> MongoStore:
+        self.clients.setdefault(namespace, self.connect(self.url))
+        options = "directConnection=true&serverSelectionTimeoutMS=500"
+        url = f"{await self.gated(namespace)}/{DATABASE}?collection={namespace}&{options}"
+        store = store_from_url(url)
+        store._clock = clock
+        return store
+
+
+class TestMigration(MongoHarness, MigrationCases):
+    """Of a collection without indexes."""
+
+    async def make_without_schema(self, namespace: str) -> MongoStore:
+        await self.make_store(namespace, None)
+        store = MongoStore(self.database(namespace), collection=namespace, auto_migrate=False)
+        await store.open()
+        return store
 
 
 class TestCrashPoints(MongoHarness, CrashPointCases):

@@ -56,7 +56,7 @@ class Paused:
 
 async def test_a_claim_that_nobody_waits_for_is_given_back(shop: Shop) -> None:
     await put(shop, "a", "b")
-    paused = Paused(shop.store._space.messages, "update_many")
+    paused = Paused(shop.store._opened.space.messages, "update_many")
     claiming = asyncio.create_task(claim(shop.store))
     await paused.reached.wait()
     claiming.cancel()
@@ -74,7 +74,7 @@ async def test_a_claim_that_nobody_waits_for_is_given_back(shop: Shop) -> None:
 
 async def test_a_claim_that_broke_off_is_given_back_by_the_next(shop: Shop) -> None:
     await put(shop, "a", "b")
-    messages = shop.store._space.messages
+    messages = shop.store._opened.space.messages
     mark = messages.update_many
 
     async def mark_and_fail(*args: Any, **more: Any) -> Any:
@@ -96,7 +96,7 @@ async def test_what_was_settled_by_a_claim_without_an_answer(shop: Shop, how: st
     await put(shop, "a", "b")
     batch = await claim(shop.store, 1)
     said = [Settle(batch.token or "")]
-    paused = Paused(shop.store._space.messages, "update_many")
+    paused = Paused(shop.store._opened.space.messages, "update_many")
     claiming = asyncio.create_task(claim(shop.store, settle=said))
     await paused.reached.wait()
     if how == "cancelled":
@@ -107,7 +107,7 @@ async def test_what_was_settled_by_a_claim_without_an_answer(shop: Shop, how: st
     with pytest.raises((asyncio.CancelledError, TypeError)):
         await claiming
     await asyncio.gather(*shop.store._cleaning)
-    shop.store._space.messages.update_many = shop.messages.update_many
+    shop.store._opened.space.messages.update_many = shop.messages.update_many
     again = await claim(shop.store, settle=said)
     assert (again.settled, ids(again)) == ([True], ["b"])
     assert (await claim(shop.store, settle=said)).settled == [False]
@@ -116,7 +116,7 @@ async def test_what_was_settled_by_a_claim_without_an_answer(shop: Shop, how: st
 async def test_a_transaction_that_nobody_waits_for_comes_to_its_end(shop: Shop) -> None:
     assert shop.clock is not None
     group = Group([Message("event", id=id, scheduled_at=shop.clock()) for id in ("a", "b")])
-    paused = Paused(shop.store._space.messages, "bulk_write")
+    paused = Paused(shop.store._opened.space.messages, "bulk_write")
     putting = asyncio.create_task(shop.store.put([group]))
     await paused.reached.wait()
     putting.cancel()
@@ -133,7 +133,7 @@ async def test_a_claim_that_slept_beyond_its_lease_takes_nothing(shop: Shop) -> 
     await put(shop, "a")
     late, other = shop.store, shop.another()
     await other.open()
-    paused = Paused(late._space.messages, "update_many")
+    paused = Paused(late._opened.space.messages, "update_many")
     claiming = asyncio.create_task(claim(late))
     await paused.reached.wait()
     shop.clock.advance(minutes=5)
@@ -165,7 +165,7 @@ async def test_a_settle_that_died_half_way(shop: Shop) -> None:
     await other.open()
     batch = await claim(store)
     shop.clock.advance(seconds=299)
-    paused = Paused(store._space.messages, "delete_many")
+    paused = Paused(store._opened.space.messages, "delete_many")
     settling = asyncio.create_task(store.settle([Settle(batch.token or "")]))
     await paused.reached.wait()
     settling.cancel()
@@ -189,7 +189,7 @@ async def test_a_lapse_waits_for_a_settle_that_began_in_time(shop: Shop) -> None
     await other.open()
     batch = await claim(store)
     shop.clock.advance(seconds=299)
-    paused = Paused(store._space.messages, "bulk_write")
+    paused = Paused(store._opened.space.messages, "bulk_write")
     outcomes = {batch.claims[0].key: Release(shop.clock())}
     settling = asyncio.create_task(store.settle([Settle(batch.token or "", outcomes)]))
     await paused.reached.wait()
@@ -205,7 +205,7 @@ async def test_a_lapse_waits_for_a_settle_that_began_in_time(shop: Shop) -> None
 
 async def test_cancelled_between_look_and_mark(shop: Shop) -> None:
     await put(shop, "a", "b", "c")
-    paused = Paused(shop.store._space.messages, "update_many")
+    paused = Paused(shop.store._opened.space.messages, "update_many")
     claiming = asyncio.create_task(claim(shop.store))
     await paused.reached.wait()
     assert [*await shop.store.cancel(["b"])] == [State.SCHEDULED]
@@ -220,11 +220,11 @@ async def test_cancelled_between_mark_and_reading_back(shop: Shop) -> None:
     await put(shop, "a", "b", "c")
     other = shop.another()
     await other.open()
-    first = Paused(shop.store._space.messages, "update_many")
+    first = Paused(shop.store._opened.space.messages, "update_many")
     claiming = asyncio.create_task(claim(shop.store))
     await first.reached.wait()
     await other.cancel(["a"])  # so that there is something to read back for
-    second = Paused(shop.store._space, "find")
+    second = Paused(shop.store._opened.space, "find")
     first.go.set()
     await second.reached.wait()
     assert [*await other.cancel(["b"])] == [State.CLAIMED]
@@ -241,13 +241,13 @@ async def test_who_came_too_late_looks_further_back(shop: Shop) -> None:
     await put(shop, *names)
     other = shop.another()
     await other.open()
-    paused = Paused(shop.store._space.messages, "update_many")
+    paused = Paused(shop.store._opened.space.messages, "update_many")
     claiming = asyncio.create_task(claim(shop.store, 3))
     await paused.reached.wait()
     assert ids(await claim(other, 3, "host:2:b")) == names[:3]
     paused.go.set()
     assert ids(await claiming) == names[3:6]  # what was left, in the same claim
-    shop.store._claimer._skips = 5
+    shop.store._opened.claimer._skips = 5
     further = set[str]()
     while not further:  # it may skip what there is, and then begins at the head after all
         batch = await claim(shop.store, 1)
@@ -256,7 +256,7 @@ async def test_who_came_too_late_looks_further_back(shop: Shop) -> None:
         await shop.store.settle(
             [Settle(batch.token or "", {batch.claims[0].key: Release(batch.now)})]
         )
-        shop.store._claimer._skips = 5
+        shop.store._opened.claimer._skips = 5
     assert further <= {*names[7:]}
     await other.close()
 

@@ -111,6 +111,9 @@ async def test_what_a_caller_costs(shop: Shop) -> None:
     assert [*await store.put([Group(group)])] == [None]
     assert shop.asked.take() == ["find", "insert", "commitTransaction"]
     assert [*await store.put([Group([each], replace=True) for each in group[:20]])] == [None] * 20
+    assert shop.asked.take() == ["find"]  # a repeat
+    anew = [Message("event", id=f"g{each}", scheduled_at=hour) for each in range(20)]
+    assert [*await store.put([Group([each], replace=True) for each in anew])] == [None] * 20
     assert shop.asked.take() == ["find", "update"]
     assert [*await store.cancel(["g0"])] == [State.SCHEDULED]
     assert shop.asked.take() == ["findAndModify"]

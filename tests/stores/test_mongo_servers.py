@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from pymongo import WriteConcern
+from pymongo import AsyncMongoClient, WriteConcern
 from tests.servers.mongo import MongoServer, mongo_url
 from tests.servers.mongo_impostor import impostor
 from tests.stores.mongo_kit import COLLECTION, DATABASE, Shop, opened
@@ -13,6 +13,7 @@ import duly
 from duly import Message, StoreError, StoreUnavailable, after
 from duly_mongo import MongoStore
 from duly_mongo.addresses import store_from_url
+from duly_mongo.namespace import concern_of
 from duly_mongo.schema import INDEXES
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
@@ -142,7 +143,7 @@ class TestIndexes:
 class TestConcerns:
     async def test_a_majority_and_its_journals(self, shop: Shop) -> None:
         await shop.store.put([])
-        concern = shop.store._space.write_concern
+        concern = shop.store._opened.space.write_concern
         assert concern.document == {"w": "majority", "j": True}
         shop.asked.take()
         await shop.store.cancel(["a", "b"])
@@ -167,6 +168,24 @@ class TestConcerns:
             assert health.status is duly.Status.DEGRADED
             assert said in health.reason
         await store.close()
+
+    @pytest.mark.parametrize(
+        ("asked", "concern"),
+        [
+            ("wTimeoutMS=2000", {"w": "majority", "j": True, "wtimeout": 2000}),
+            ("journal=true", {"w": "majority", "j": True}),
+            ("w=majority", {"w": "majority", "j": True}),
+            ("w=1", {"w": 1, "j": True}),
+            ("journal=false", {"w": "majority", "j": False}),
+            ("w=2&wTimeoutMS=100", {"w": 2, "j": True, "wtimeout": 100}),
+        ],
+    )
+    async def test_what_is_asked_for_replaces_nothing_else(
+        self, asked: str, concern: dict[str, Any]
+    ) -> None:
+        client: Any = AsyncMongoClient(f"mongodb://127.0.0.1/shop?{asked}", connect=False)
+        assert concern_of(client.shop).document == concern
+        await client.close()
 
     async def test_by_url(self, mongo_url: str) -> None:
         async with duly.Client(f"{mongo_url}/{DATABASE}?w=1&collection=weak") as client:

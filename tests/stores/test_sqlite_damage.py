@@ -28,6 +28,7 @@ DAMAGES = [
     "metadata = '[]'",
     "metadata = 7",
     "created_at = 9999999999999, expires_at = 'never'",
+    "given_at = 'once'",
     "expires_at = 9223372036854775807",
     "recurrence = '{'",
     "recurrence = CAST(x'ff' AS TEXT)",

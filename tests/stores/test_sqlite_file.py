@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -12,11 +13,24 @@ from pathlib import Path
 
 import pytest
 
+import duly
 import duly_sqlite.connection
-from duly import Filter, InvalidArgument, Message, StoreError, StoreUnavailable
+from duly import (
+    Client,
+    Envelope,
+    Every,
+    Filter,
+    InvalidArgument,
+    Message,
+    Scheduler,
+    StoreError,
+    StoreUnavailable,
+)
+from duly.record import Record, to_record
 from duly.store import Group
 from duly_sqlite import SQLiteStore
 from duly_sqlite.plugin import store_from_url
+from duly_sqlite.schema import STEPS
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -28,6 +42,28 @@ def group(*ids: str, payload: bytes = b"") -> Group:
 
 async def ids(store: SQLiteStore) -> list[str]:
     return [message.id for message in await store.list(Filter())]
+
+
+def made_by_old(path: Path, *ids: str) -> None:
+    """Messages as a duly of the first schema version stores them, which makes the file if need be.
+
+    They are due at ``START``.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchall():
+            for statement in STEPS[0]:
+                connection.execute(statement)
+        names = [name for name in Record._fields if name != "given_at"]
+        for id in ids:
+            record = to_record(Message("event", id=id, scheduled_at=START))
+            key = connection.execute(
+                f"INSERT INTO duly_messages (due_at, {', '.join(names)}) "
+                f"VALUES ({', '.join('?' * (1 + len(names)))})",
+                [record.next_attempt_at, *(getattr(record, name) for name in names)],
+            ).lastrowid
+            connection.execute(
+                "INSERT INTO duly_due VALUES (0, ?, ?)", (record.next_attempt_at, key)
+            )
 
 
 def threads() -> list[str]:
@@ -150,17 +186,70 @@ class TestOpening:
         await store.close()
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE duly_schema SET version = 8, usable_from = 7")
-        await self._refused(path, "usable from version 7 on, this duly-sqlite has version 1")
+        await self._refused(path, "usable from version 7 on, this duly-sqlite has version 2")
 
     async def test_a_newer_schema_that_is_still_usable(self, path: Path) -> None:
         await (store := SQLiteStore(path)).open()
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE duly_schema SET version = 2")
+            connection.execute("UPDATE duly_schema SET version = 3")
             connection.execute("ALTER TABLE duly_messages ADD COLUMN news TEXT")
         await store.close()
         await store.open()
         assert await store.put([group("a")]) == [None]
         await store.close()
+
+    async def test_an_older_schema(self, path: Path) -> None:
+        made_by_old(path, "a", "b")
+        assert await SQLiteStore(path).migrate(dry_run=True) == list(STEPS[1])
+        await (store := SQLiteStore(path, clock=lambda: START)).open()
+        assert not await store.migrate()
+        made_by_old(path, "c")  # which goes on beside
+        assert await ids(store) == ["a", "b", "c"]
+        (found, *_) = await store.list(Filter())
+        for replace in (False, True):
+            assert await store.put([Group([found], replace)]) == [None]
+        assert await store.get("a") == found
+        assert await store.put([group("b")]) != [None]
+        batch = await store.claim(limit=9, lease=MINUTE, owner="new")
+        assert [claim.message.id for claim in batch.claims] == ["a", "b", "c"]
+        await store.close()
+
+    async def test_an_older_schema_without_our_columns(self, path: Path) -> None:
+        made_by_old(path, "a")
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE duly_messages RENAME payload TO body")
+        await self._refused(path, "payload")
+
+    async def test_restored_to_an_earlier_state_no_name_stands_for_another_fire(
+        self, path: Path
+    ) -> None:
+        now, seen = START, set[tuple[str, datetime]]()
+        store = SQLiteStore(path, clock=lambda: now)
+
+        async def note(envelope: Envelope) -> None:
+            seen.add((envelope.delivery_id, envelope.scheduled_at))
+
+        async with Client(store, load_plugins=False) as client:
+            await client.schedule(
+                Message("tick", id="a", scheduled_at=START, recurrence=Every(MINUTE))
+            )
+
+        def opened() -> Scheduler:
+            return Scheduler(store, note, load_plugins=False)
+
+        copy = path.with_name("copy.db")
+        for turn in range(9):
+            async with opened() as scheduler, scheduler.running():
+                while (stats := await scheduler.stats()).oldest_due or stats.claimed:  # noqa: ASYNC110  # nothing tells
+                    await asyncio.sleep(0.01)
+            await store.close()
+            now += MINUTE
+            if turn == 2:
+                shutil.copy(path, copy)
+            elif turn == 6:
+                shutil.copy(copy, path)
+        assert {fire for _, fire in seen} == {START + number * MINUTE for number in range(9)}
+        assert len({name for name, _ in seen}) == len(seen) == 9
 
     async def test_a_file_that_may_only_be_read(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -252,3 +341,17 @@ class TestSchema:
         assert await store.migrate() == await store.migrate(dry_run=True) == ()
         with pytest.raises(StoreError, match="is a folder"):
             await SQLiteStore(path.parent).migrate()
+
+
+async def test_what_gets_no_place_in_the_line_is_not_stored(path: Path) -> None:
+    """By the hand of somebody else; a message that nobody will claim is none."""
+    client = duly.Client(f"sqlite:///{path}")
+    message = duly.Message("event", id="a", scheduled_at=duly.after(hours=1))
+    async with client:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute(
+                "CREATE TRIGGER no BEFORE INSERT ON duly_due BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        with pytest.raises(StoreError):
+            await client.schedule(message)
+        assert await client.list() == []

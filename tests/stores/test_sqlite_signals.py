@@ -1,6 +1,7 @@
 """What the SQLite store tells by itself: that something came in, and what is less than safe."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from duly import Message
-from duly.store import Group
-from duly_sqlite import SQLiteStore
+from duly import Message, StoreError
+from duly.store import Group, Settle
+from duly_sqlite import SQLiteStore, files
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -88,10 +89,69 @@ class TestDoubts:
         (told,) = await store.check()
         assert "synchronous" in told
 
-    async def test_the_file_is_gone(self, store: SQLiteStore, path: Path) -> None:
-        path.unlink()  # noqa: ASYNC240  # nothing else runs
+    @pytest.mark.parametrize("how", ["removed", "replaced"])
+    @pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+    async def test_a_file_is_gone(
+        self,
+        store: SQLiteStore,
+        path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        end: str,
+        how: str,
+    ) -> None:
+        """It is told, and nothing is written that nobody would find."""
+        if end != "-wal":  # which is asked for each time anyway
+            monkeypatch.setattr(files, "_EVERY", 0.0)
+        await store.put([group("a", "b")])
+        batch = await store.claim(limit=1, lease=MINUTE, owner="me")
+        assert batch.token is not None
+        file, aside = Path(f"{path}{end}"), path.parent / "aside"
+        file.rename(aside)  # noqa: ASYNC240  # nothing else runs
+        if how == "replaced":
+            file.write_bytes(aside.read_bytes())  # noqa: ASYNC240  # as above
         (told,) = await store.check()
-        assert "removed or replaced" in told
+        assert f"{path}{end} was removed or replaced" in told
+        with contextlib.closing(sqlite3.connect(path if end else aside)) as connection:
+            connection.row_factory = lambda _, row: {"row": row}
+            connection.text_factory = bytes
+            for write in (
+                store.put([group("c")]),
+                store.put([group("c")], within=connection),
+                store.cancel(["a"]),
+                store.claim(limit=1, lease=MINUTE, owner="me"),
+                store.settle([Settle(batch.token)]),
+                store.renew([batch.token], MINUTE),
+            ):
+                with pytest.raises(StoreError, match=r"removed or replaced|not to"):
+                    await write
+        assert (await store.get("a")) is not None
+        aside.rename(file)  # as above
+        assert list(await store.check()) == []
+        assert await store.put([group("c")]) == [None]
+
+    async def test_by_way_of_a_link(self, path: Path) -> None:
+        link = path.parent / "link.db"
+        link.symlink_to(path)  # nothing else runs
+        store = SQLiteStore(link)
+        await store.open()
+        assert list(await store.check()) == []
+        Path(f"{path}-wal").unlink()  # noqa: ASYNC240  # as above
+        (told,) = await store.check()
+        assert "orders.db-wal was removed" in told
+        await store.close()
+
+    async def test_others_come_and_go(self, store: SQLiteStore, path: Path) -> None:
+        """Who closes the file, copies it or empties its log replaces nothing."""
+        for number in range(3):
+            other = SQLiteStore(path)
+            await other.open()
+            await other.put([group(f"x{number}")])
+            await other.close()
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.execute("VACUUM")
+            assert await store.put([group(f"y{number}")]) == [None]
+        assert list(await store.check()) == []
 
     async def test_without_a_log(self, store: SQLiteStore) -> None:
         # As where files cannot be shared memory: SQLite then keeps another kind of journal.

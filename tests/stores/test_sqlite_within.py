@@ -124,6 +124,10 @@ class TestSettings:
             "moved", START + timedelta(days=1), of_state=State.SCHEDULED, within=connection
         )
         assert moved is State.SCHEDULED
+        seen = await store.list(Filter(), within=connection)
+        assert [each.id for each in seen] == ["new", "replaced", "taken", "moved"]
+        assert [await store.get(each.id, within=connection) for each in seen] == seen
+        assert await store.get("cancelled", within=connection) is None
         connection.execute("INSERT INTO orders VALUES ('mine')")
         assert (connection.row_factory, connection.text_factory) == factories
         assert connection.in_transaction
@@ -141,10 +145,39 @@ class TestSettings:
         assert len(claimed.claims) == (3 if kept else 4)
 
 
+class TestLooking:
+    async def test_no_transaction_is_begun(
+        self, store: SQLiteStore, connection: sqlite3.Connection
+    ) -> None:
+        """Nobody waits for one who only looks."""
+        await store.put([group("a")])
+        assert await store.get("a", within=connection)
+        assert len(await store.list(Filter(), within=connection)) == 1
+        assert not connection.in_transaction
+
+    async def test_what_is_no_text(
+        self, store: SQLiteStore, connection: sqlite3.Connection
+    ) -> None:
+        await store.put([group("a", "b")])
+        connection.execute("UPDATE duly_messages SET event_name = CAST(x'80' AS TEXT)")
+        texts_as_anything(connection)
+        factory = connection.text_factory
+        seen = await store.list(Filter(), within=connection)
+        assert [each.state for each in seen] == [State.DEAD] * 2
+        assert connection.text_factory is factory
+        connection.rollback()
+        assert [each.state for each in await store.list(Filter())] == [State.SCHEDULED] * 2
+
+
 class TestRefused:
     async def _refused(self, store: SQLiteStore, within: Any, told: str) -> None:
-        with pytest.raises(InvalidArgument, match=told):
-            await store.put([group("a")], within=within)
+        for ask in (
+            store.put([group("a")], within=within),
+            store.get("a", within=within),
+            store.list(Filter(), within=within),
+        ):
+            with pytest.raises(InvalidArgument, match=told):
+                await ask
         assert await ids(store) == []
 
     async def test_no_connection(self, store: SQLiteStore) -> None:

@@ -31,7 +31,7 @@ class Settler:
             raise
         self._untold -= {each.token for each in settles}
 
-    def remember(self, settles: Sequence[Settle], settled: Sequence[bool]) -> None:
+    def remember(self, settles: Sequence[Settle], settled: Sequence[bool | None]) -> None:
         """Note what was settled for somebody who got no answer, and will ask again."""
         done = zip(settles, settled, strict=False)
         self._untold |= {each.token for each, ended in done if ended and each.only is None}

@@ -1,32 +1,32 @@
 """Occurrences of series that are buried alone: dead letters of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pymongo.errors import BulkWriteError
 
 from duly import Message
-from duly.message import with_changes
-from duly.record import occurrence
+from duly.record import with_next_id
+from duly.store import Key
 from duly_mongo.documents import document_of
 from duly_mongo.namespace import Namespace, taken
-from duly_mongo.places import new_keys
+from duly_mongo.places import KEY_LENGTH, new_keys
 from duly_mongo.statuses import DEAD
 
 __all__ = ["bury_occurrences"]
 
 
 async def bury_occurrences(
-    space: Namespace, occurrences: Sequence[tuple[Message, str, str]], session: Any
+    space: Namespace, occurrences: Mapping[Key, Message], session: Any
 ) -> None:
-    """Store dead letters, given as series, reason and key of the series.
+    """Store dead letters, by the claims' keys of their series.
 
     One that was stored already, by a settle that died behind it, is not stored again.
     """
     keys = new_keys(len(occurrences))
     letters = [
-        (occurrence(series, reason), f"{series_key}:{series.occurrence_count}", key)
-        for (series, reason, series_key), key in zip(occurrences, keys, strict=True)
+        (letter, f"{str(series)[:KEY_LENGTH]}:{letter.occurrence_count}", key)
+        for (series, letter), key in zip(occurrences.items(), keys, strict=True)
     ]
     while letters:
         ids = [letter.id for letter, _, _ in letters]
@@ -35,7 +35,7 @@ async def bury_occurrences(
         letters = [each for each in letters if origins.get(each[0].id) != each[1]]
         free = [each for each in letters if each[0].id not in origins]
         letters = [
-            (with_changes(letter, id=f"{letter.id}+"), origin, key)
+            (with_next_id(letter), origin, key)
             for letter, origin, key in letters
             if letter.id in origins
         ]

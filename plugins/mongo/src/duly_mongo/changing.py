@@ -8,7 +8,7 @@ from typing import Any, Final
 from pymongo import UpdateOne
 
 from duly import State
-from duly.moment import to_microseconds
+from duly.moment import FIRST, LAST, to_microseconds
 from duly_mongo.documents import moments
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
@@ -17,6 +17,9 @@ from duly_mongo.statuses import CLAIMED, SCHEDULED, in_state, state_of
 __all__ = ["cancel", "reschedule", "storable"]
 
 _FIELDS: Final = ("key", "status", "token")
+_MOVED_BY: Final = (
+    "key", "status", "place", "recurrence", "scheduled_at_us", "created_at_us", "given_at_us",
+)  # fmt: skip
 
 States = Sequence[State | None]
 
@@ -95,9 +98,7 @@ async def reschedule(
     if not storable(id):
         return None
     while True:
-        document = await space.messages.find_one(
-            {"_id": id}, ["key", "status", "place"], session=session
-        )
+        document = await space.messages.find_one({"_id": id}, _MOVED_BY, session=session)
         state = None if document is None else state_of(document.get("status"))
         if document is None or state is not of_state:
             return state
@@ -105,14 +106,24 @@ async def reschedule(
         due = known if at is None else to_microseconds(at)
         moved = await space.messages.update_one(
             {"_id": id, "key": document.get("key"), "status": document.get("status")},
-            _move(id, due),
+            _move(id, due, _new_names(document, due)),
             session=session,
         )
         if moved.matched_count:
             return state
 
 
-def _move(id: str, due: int) -> dict[str, Any]:
+def _new_names(document: Mapping[str, Any], due: int) -> dict[str, int]:
+    """The moments by which the fires of a series that moves to another moment are named anew."""
+    created, scheduled = document.get("created_at_us"), document.get("scheduled_at_us")
+    if document.get("recurrence") is None or scheduled == due:
+        return {}
+    if not isinstance(created, int) or not FIRST <= created < LAST:
+        return {}  # damaged, or there is no later moment
+    return {"created_at": created + 1, "given_at": document.get("given_at_us", created)}
+
+
+def _move(id: str, due: int, names: Mapping[str, int]) -> dict[str, Any]:
     key = new_keys(1)[0]
     return {
         "$set": {
@@ -123,7 +134,7 @@ def _move(id: str, due: int) -> dict[str, Any]:
             "lapses": 0,
             "retry_count": 0,
             "last_error": None,
-            **moments(scheduled_at=due, next_attempt_at=due),
+            **moments(scheduled_at=due, next_attempt_at=due, **names),
         },
         "$unset": {"dead": "", "origin": "", "unreadable": ""},
     }

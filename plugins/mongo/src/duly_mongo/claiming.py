@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bson.int64 import Int64
 
-from duly import Message
+from duly import Message, StoreError
 from duly.moment import from_microseconds
 from duly.store import NEWER_PAUSE, Batch, Key, Settle, Token
 from duly_mongo.answering import Settler
@@ -23,6 +23,7 @@ from duly_mongo.leases import MICROSECOND, orphans, put_back
 from duly_mongo.looking import View, look
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import KEY_LENGTH, moment_of, new_keys
+from duly_mongo.schema import check_usable
 from duly_mongo.sorting import Found, sort_out
 from duly_mongo.statuses import CLAIMED, SUSPECT
 
@@ -69,6 +70,12 @@ class Claimer:
         suspects: bool,
     ) -> Batch:
         view = await self._view(limit, suspects=suspects)
+        try:
+            check_usable(self._space, view.settings)
+        except StoreError:
+            if not settled:
+                raise
+            return _batch(view, (), Found(), settled)
         taken = view.taken(limit)
         odd = [each for each in taken if moment_of(each.get("due")) is None]
         if odd or not taken:

@@ -67,6 +67,8 @@ def document_of(message: Message, key: str) -> dict[str, Any]:
         document["recurrence"] = record.recurrence
     if record.delivery_id is not None:
         document["delivery_id"] = record.delivery_id
+    if record.given_at is not None:
+        document |= moments(given_at=record.given_at)
     return document
 
 
@@ -105,6 +107,7 @@ def read(document: Mapping[str, Any], state: State) -> Message:
             get("last_error"),
             get("delivery_id"),
             get("trace_context", "").encode(),
+            _maybe_whole(get("given_at_us")),
         )
         record.event_name.encode()  # what is no UTF-8 came as lone surrogates
         if type(document["key"]) is not str:

@@ -22,6 +22,8 @@ async def doubts(space: Namespace) -> Sequence[str]:
     needed = await missing(space)
     if needed:
         found.append(
-            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: run migrate()"
+            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: run "
+            """python -c "import duly.sync; duly.sync.Client('URL').migrate()" """
+            "with the URL of this store, or await store.migrate()"
         )
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
@@ -15,21 +15,35 @@ from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state
 
 __all__ = ["get", "list_", "stats"]
 
+# What is no payload stays as it is, so that the document shows that it cannot be read.
+_NO_PAYLOAD: Final = {
+    "$set": {
+        "payload": {"$cond": [{"$eq": [{"$type": "$payload"}, "binData"]}, b"", "$payload"]},
+    }
+}
 
-async def get(space: Namespace, id: str) -> Message | None:
+_NO_LIMIT: Final = 2**31 - 1  # messages; the protocol has no room for a larger batch
+
+
+async def get(space: Namespace, id: str, session: Any) -> Message | None:
     """The message of that id; None when there is none."""
     if not storable(id):
         return None
-    document = await space.messages.find_one({"_id": id})
+    document = await space.messages.find_one({"_id": id}, session=session)
     return None if document is None else show(document)
 
 
 async def list_(
-    space: Namespace, filter: Filter, from_key: tuple[datetime, str] | None
+    space: Namespace,
+    filter: Filter,
+    from_key: tuple[datetime, str] | None,
+    session: Any,
+    *,
+    payload: bool,
 ) -> Sequence[Message]:
     """The messages that match, by ``(scheduled_at, id)``."""
     if filter.event_name is not None and not storable(filter.event_name):
-        return ()
+        return []
     order = "place"
     query: dict[str, Any] = {}
     if filter.event_name not in (None, UNREADABLE):
@@ -42,13 +56,27 @@ async def list_(
     if filter.event_name == UNREADABLE:
         query["unreadable"] = True
         if filter.state not in (None, State.DEAD):
-            return ()
+            return []
     if bounds := _bounds(filter, from_key):
         query[order] = bounds
-    cursor = space.messages.find(query).sort(order, 1).skip(filter.offset)
-    if filter.limit is not None:
-        cursor = cursor.limit(filter.limit).batch_size(filter.limit + 1)
+    limit = None if filter.limit is None or filter.limit >= _NO_LIMIT else filter.limit
+    if not payload:
+        stages = _without_payloads(query, order, filter.offset, limit)
+        found = await space.aggregate(space.messages, stages, session)
+        return [show(document) for document in found]
+    cursor = space.messages.find(query, session=session).sort(order, 1).skip(filter.offset)
+    if limit is not None:
+        cursor = cursor.limit(limit).batch_size(limit + 1)
     return [show(document) for document in await cursor.to_list(None)]
+
+
+def _without_payloads(
+    query: dict[str, Any], order: str, offset: int, limit: int | None
+) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = [{"$match": query}, {"$sort": {order: 1}}]
+    stages += [{"$skip": offset}] if offset else []
+    stages += [{"$limit": limit}] if limit is not None else []
+    return [*stages, _NO_PAYLOAD]
 
 
 def _bounds(filter: Filter, from_key: tuple[datetime, str] | None) -> dict[str, str]:

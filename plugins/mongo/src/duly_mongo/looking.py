@@ -23,6 +23,7 @@ class View:
     """
 
     now: int
+    settings: Mapping[str, Any]
     leases: Sequence[Mapping[str, Any]]
     ordinary: Sequence[Mapping[str, Any]]
     suspects: Sequence[Mapping[str, Any]]
@@ -75,7 +76,15 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
     pipeline: list[dict[str, Any]] = [
         {"$sort": {"expires_at": 1}},
         {"$limit": _LEASES},
-        {"$project": {"expires_at": 1, "held_until": 1, "owner": 1, "now": clock}},
+        {
+            "$project": {
+                "expires_at": 1,
+                "held_until": 1,
+                "owner": 1,
+                "usable_from": 1,
+                "now": clock,
+            }
+        },
         {"$unionWith": {"coll": messages, "pipeline": _head(clock, SCHEDULED, limit + 1, skip)}},
     ]
     if suspects:
@@ -86,8 +95,10 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
     if now is None:
         await mark(space)  # somebody has emptied the collection
         return await look(space, limit, suspects=suspects, skip=skip)
+    (settings,) = [each for each in leases if each["_id"] == SETTINGS_ID] or [{}]
     return View(
         now=now,
+        settings=settings,
         leases=[each for each in leases if each["_id"] != SETTINGS_ID],
         ordinary=[each for each in found if each.get("status") == SCHEDULED],
         suspects=[each for each in found if each.get("status") == SUSPECT],

@@ -15,7 +15,7 @@ from duly_mongo.clocks import now_expression
 from duly_mongo.errors import DUPLICATE
 from duly_mongo.handles import in_session, resolve
 
-__all__ = ["Namespace"]
+__all__ = ["PATIENCE", "Namespace"]
 
 T = TypeVar("T")
 
@@ -25,6 +25,9 @@ _CODECS: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     unicode_decode_error_handler="surrogateescape",
 )
 _AT_ONCE: Final = 10_000  # documents of an answer, as long as they are not large
+PATIENCE: Final = 20.0
+"""Seconds after which the caller of a transaction hears that nobody answers."""
+
 _TRIES: Final = 20  # of a transaction in which an id was taken by somebody else meanwhile
 
 
@@ -57,10 +60,10 @@ class Namespace:
         return now_expression(self._clock)
 
     async def aggregate(
-        self, collection: Any, pipeline: Sequence[Mapping[str, Any]]
+        self, collection: Any, pipeline: Sequence[Mapping[str, Any]], session: Any = None
     ) -> list[dict[str, Any]]:
         """All documents that come out of a pipeline."""
-        cursor = await resolve(collection.aggregate(pipeline, batchSize=_AT_ONCE))
+        cursor = await resolve(collection.aggregate(pipeline, session=session, batchSize=_AT_ONCE))
         found: list[dict[str, Any]] = await cursor.to_list(None)
         return found
 
@@ -76,12 +79,31 @@ class Namespace:
         """What work brings in a transaction of our own; done again when others come between.
 
         It goes on to its end even if nobody waits for that any more: a driver whose transaction
-        is cut off would have its callers wait until the server has heard of it.
+        is cut off would have its callers wait until the server has heard of it. It is not tried
+        again then; the driver alone would try for two minutes to reach a server that is away.
+
+        Raises:
+            StoreUnavailable: it has not come to an end within :data:`PATIENCE`.
         """
-        task = asyncio.ensure_future(self._transact(work))
+        unwanted = asyncio.Event()
+
+        async def attempt(session: Any) -> T:
+            if unwanted.is_set():
+                raise StoreUnavailable("MongoDB: given up by the caller")
+            return await work(session)
+
+        task = asyncio.ensure_future(self._transact(attempt))
         self._under_way.add(task)
         task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        try:
+            await asyncio.wait([task], timeout=PATIENCE)
+        finally:
+            unwanted.set()
+        if not task.done():
+            raise StoreUnavailable(
+                f"MongoDB: a transaction has no answer in {PATIENCE:g} seconds: it may work again"
+            )
+        return task.result()
 
     async def finish(self, seconds: float) -> None:
         """Wait, no longer than that, for transactions that nobody waits for."""
@@ -110,9 +132,12 @@ class Namespace:
 
 
 def concern_of(database: Any) -> WriteConcern:
-    """What a write must have reached: a majority and its journals, unless the user said else."""
+    """What a write must have reached: a majority and its journals, but for what the user said."""
     given: WriteConcern = database.write_concern
-    return given if given.document else WriteConcern("majority", j=True)
+    if not given.acknowledged:  # which is refused on opening
+        return given
+    document = {"w": "majority", "j": True, **given.document}
+    return WriteConcern(document["w"], document.get("wtimeout"), document["j"])
 
 
 def taken(error: BulkWriteError) -> list[int]:

@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, NetworkTimeout
 
 from duly import StoreError
+from duly.store import unhurried
 from duly_mongo.namespace import Namespace
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "SETTINGS_ID",
     "VERSION",
     "check_collections",
+    "check_usable",
     "mark",
     "migrate",
     "missing",
@@ -73,12 +75,21 @@ async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:
     """Make the indexes that are missing; the statements for it."""
     needed = await missing(space)
     if needed and not dry_run:
-        await space.database.command(
-            "createIndexes",
-            space.messages.name,
-            indexes=[{"name": name, **index} for name, index in needed.items()],
-        )
+        with unhurried():
+            await _make(space, [{"name": name, **index} for name, index in needed.items()])
     return [_statement(space, name) for name in needed]
+
+
+async def _make(space: Namespace, indexes: Sequence[Mapping[str, Any]]) -> None:
+    """Make indexes, however long that takes.
+
+    Where the driver waits no longer the server goes on; to ask again is to wait for the same. A
+    server that is away does not even take the question.
+    """
+    while True:
+        with contextlib.suppress(NetworkTimeout):
+            await space.database.command("createIndexes", space.messages.name, indexes=indexes)
+            return
 
 
 async def mark(space: Namespace) -> None:
@@ -92,10 +103,21 @@ async def mark(space: Namespace) -> None:
         settings = {"_id": SETTINGS_ID, "version": VERSION, "usable_from": VERSION}
         with contextlib.suppress(DuplicateKeyError):  # somebody else was quicker
             await space.leases.insert_one(settings)
-    elif settings.get("usable_from", 0) > VERSION:
+    else:
+        check_usable(space, settings)
+
+
+def check_usable(space: Namespace, settings: Mapping[str, Any]) -> None:
+    """See that a namespace with these settings is one for this duly.
+
+    Raises:
+        StoreError: it is one for a later duly.
+    """
+    usable_from = settings.get("usable_from")
+    if isinstance(usable_from, int) and usable_from > VERSION:
         raise StoreError(
-            f"MongoDB: {space.messages.name} is usable from version {settings['usable_from']} of "
-            f"its layout on, this duly-mongo has version {VERSION}: upgrade it"
+            f"MongoDB: {space.messages.name} is usable from version {usable_from} of its layout "
+            f"on, this duly-mongo has version {VERSION}: upgrade it"
         )
 
 

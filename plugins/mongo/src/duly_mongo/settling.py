@@ -5,16 +5,17 @@ occurrence buried, in a transaction; the lease document goes last. Should it die
 did not come to is still claimed, and comes back when the lease has lapsed and the hold is over.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from bson.int64 import Int64
 from pymongo import DeleteMany, UpdateOne
 
-from duly import State
+from duly import Message, State
 from duly.moment import to_microseconds
 from duly.record import UnreadableRecord
-from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement
+from duly.store import Key, Reschedule, Settle, buried_keys, plan_settle
 from duly_mongo.aside import set_aside
 from duly_mongo.burying import bury_occurrences
 from duly_mongo.documents import moments, read
@@ -32,12 +33,9 @@ async def settle(space: Namespace, settle: Settle) -> bool:
     """Do what a settle says; False, and nothing, for a token that is not valid."""
     if not await _take_hold(space, settle):
         return False
-    exceptions = settle.exceptions
-    if settle.only is not None:
-        exceptions = {key: exceptions[key] for key in settle.only if key in exceptions}
-    if any(isinstance(each, Bury) for each in exceptions.values()) and space.transactional:
-        return await space.transact(lambda session: _work(space, settle, exceptions, session))
-    return await _work(space, settle, exceptions, None)
+    if _buried_keys(settle) and space.transactional:
+        return await space.transact(lambda session: _work(space, settle, session))
+    return await _work(space, settle, None)
 
 
 async def _take_hold(space: Namespace, settle: Settle) -> bool:
@@ -50,69 +48,56 @@ async def _take_hold(space: Namespace, settle: Settle) -> bool:
     return bool(held.matched_count)
 
 
-async def _work(
-    space: Namespace, settle: Settle, exceptions: Mapping[Key, Settlement], session: Any
-) -> bool:
-    buried = [key for key, each in exceptions.items() if isinstance(each, Bury)]
+async def _work(space: Namespace, settle: Settle, session: Any) -> bool:
+    token = settle.token
+    messages = await _load(space, token, _buried_keys(settle), session)
+    plan = plan_settle(settle, _named(settle), messages)
+    await bury_occurrences(space, plan.occurrences, session)
     writes = [
-        _put_back(settle.token, key, each)
-        for key, each in exceptions.items()
-        if not isinstance(each, Bury)
+        *[_released(token, *each) for each in plan.released.items()],
+        *[_rescheduled(token, *each) for each in plan.rescheduled.items()],
+        *[_buried(token, *each) for each in plan.buried.items()],
     ]
-    ended = list[Key]()
-    if buried:
-        burials, ended = await _burials(space, settle.token, buried, exceptions, session)
-        writes += burials
-    delivered: dict[str, Any] = {"token": settle.token}
-    if settle.only is not None:
-        ended += [key for key in settle.only if key not in exceptions]
-        delivered["key"] = {"$in": [str(key)[:KEY_LENGTH] for key in ended]}
+    delivered: dict[str, Any] = {"token": token}
+    if not plan.ends:
+        delivered["key"] = {"$in": [str(key)[:KEY_LENGTH] for key in plan.deleted]}
     if writes:
         # Those that are excepted leave the lease first: the rest was delivered.
         await space.messages.bulk_write([*writes, DeleteMany(delivered)], session=session)
     else:
         await space.messages.delete_many(delivered, session=session)
-    if settle.only is None:
-        over = await space.leases.delete_one({"_id": settle.token}, session=session)
+    if plan.ends:
+        over = await space.leases.delete_one({"_id": token}, session=session)
         return bool(over.deleted_count)
-    await space.leases.update_one(
-        {"_id": settle.token}, {"$unset": {"held_until": ""}}, session=session
-    )
+    await space.leases.update_one({"_id": token}, {"$unset": {"held_until": ""}}, session=session)
     return True
 
 
-async def _burials(
-    space: Namespace,
-    token: str,
-    keys: Sequence[Key],
-    exceptions: Mapping[Key, Settlement],
-    session: Any,
-) -> tuple[list[Any], list[Key]]:
-    """The writes that bury what is still in the lease, and the keys of series that end.
+def _named(settle: Settle) -> Collection[Key]:
+    """The keys that a settle names. Which of them are in the lease each write finds out."""
+    return settle.exceptions if settle.only is None else {*settle.only}
 
-    Occurrences of series are stored here.
-    """
-    writes, ended, occurrences = list[Any](), list[Key](), list[Any]()
+
+def _buried_keys(settle: Settle) -> Sequence[Key]:
+    return buried_keys(settle, _named(settle))
+
+
+async def _load(
+    space: Namespace, token: str, keys: Sequence[Key], session: Any
+) -> Mapping[Key, Message]:
+    """The messages of these keys that are still in the lease and can be read."""
+    messages = dict[Key, Message]()
+    if not keys:
+        return messages
     query = {"token": token, "key": {"$in": [str(key)[:KEY_LENGTH] for key in keys]}}
     for document in await space.find(query, session=session):
-        key = f"{document['key']}{document['_id']}"
-        bury = exceptions[key]
-        assert isinstance(bury, Bury)  # noqa: S101  # for the type checker
         try:
             message = read(document, State.CLAIMED)
         except UnreadableRecord:  # since it was claimed
             await set_aside(space, document, token, session=session)
-            continue
-        if message.recurrence is None:
-            writes.append(UpdateOne(_held(token, key), _buried(bury.reason)))
-            continue
-        occurrences.append((message, bury.reason, document["key"]))
-        if bury.next is None:
-            ended.append(key)
         else:
-            writes.append(_put_back(token, key, bury.next))
-    await bury_occurrences(space, occurrences, session)
-    return writes, ended
+            messages[f"{document['key']}{message.id}"] = message
+    return messages
 
 
 def _held(token: str, key: Key) -> dict[str, Any]:
@@ -120,11 +105,14 @@ def _held(token: str, key: Key) -> dict[str, Any]:
     return {"_id": str(key)[KEY_LENGTH:], "key": str(key)[:KEY_LENGTH], "token": token}
 
 
-def _put_back(token: str, key: Key, how: Release | Reschedule) -> UpdateOne:
+def _released(token: str, key: Key, at: datetime) -> UpdateOne:
     mine = _held(token, key)
-    if isinstance(how, Release):
-        due = place(to_microseconds(how.at), mine["key"])
-        return UpdateOne(mine, [{"$set": {"due": {"$literal": due}}}, *PUT_BACK])
+    due = place(to_microseconds(at), mine["key"])
+    return UpdateOne(mine, [{"$set": {"due": {"$literal": due}}}, *PUT_BACK])
+
+
+def _rescheduled(token: str, key: Key, how: Reschedule) -> UpdateOne:
+    mine = _held(token, key)
     due_at, counters = to_microseconds(how.next_attempt_at), how.counters
     scheduled_at = to_microseconds(counters.scheduled_at)
     return UpdateOne(
@@ -145,6 +133,6 @@ def _put_back(token: str, key: Key, how: Release | Reschedule) -> UpdateOne:
     )
 
 
-def _buried(reason: str) -> list[dict[str, Any]]:
+def _buried(token: str, key: Key, reason: str) -> UpdateOne:
     marks = {"status": DEAD, "dead": "$place", "last_error": {"$literal": reason}}
-    return [{"$set": marks}, {"$unset": "token"}]
+    return UpdateOne(_held(token, key), [{"$set": marks}, {"$unset": "token"}])

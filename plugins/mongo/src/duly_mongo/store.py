@@ -17,6 +17,7 @@ from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session
 from duly_mongo.namespace import Namespace
 from duly_mongo.opening import checked_name, opened
+from duly_mongo.usable import Usable
 from duly_mongo.watching import Watcher
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class _Parts:
     space: Namespace
     claimer: Claimer
     watcher: Watcher
+    usable: Usable
 
 
 class MongoStore:
@@ -50,6 +52,7 @@ class MongoStore:
         InvalidArgument: a handle of another kind, or a name that no collection can have.
     """
 
+    lists_without_payloads = True
     transactions = "a session of Motor's or of PyMongo's asynchronous client"
 
     def __init__(
@@ -91,7 +94,7 @@ class MongoStore:
             raise
 
     def _start(self, space: Namespace) -> None:
-        self._parts = _Parts(space, Claimer(space), Watcher(space))
+        self._parts = _Parts(space, Claimer(space), Watcher(space), Usable(space))
         if space.transactional:  # then there are change streams, and this is SupportsWakeups
             self.wait_for_change = self._parts.watcher.wait
 
@@ -115,14 +118,18 @@ class MongoStore:
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all."""
         with translated(within=within is not None):
-            return await storing.put(self._space, groups, self._session(within))
+            return await storing.put(
+                await self._opened.usable.space(), groups, self._session(within)
+            )
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
         """Remove messages; the state each was found in."""
         with translated(within=within is not None):
-            return await changing.cancel(self._space, ids, of_state, self._session(within))
+            return await changing.cancel(
+                await self._opened.usable.space(), ids, of_state, self._session(within)
+            )
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
@@ -130,19 +137,29 @@ class MongoStore:
         """Move a message found in ``of_state``; the state it was found in."""
         with translated(within=within is not None):
             session = self._session(within)
-            return await changing.reschedule(self._space, id, at, of_state, session)
+            return await changing.reschedule(
+                await self._opened.usable.space(), id, at, of_state, session
+            )
 
-    async def get(self, id: str) -> Message | None:
+    async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
-        with translated():
-            return await listing.get(self._space, id)
+        with translated(within=within is not None):
+            return await listing.get(await self._opened.usable.space(), id, self._session(within))
 
     async def list(
-        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+        self,
+        filter: Filter,
+        *,
+        from_key: tuple[datetime, str] | None = None,
+        payload: bool = True,
+        within: Any = None,
     ) -> Sequence[Message]:
         """The messages that match, by ``(scheduled_at, id)``."""
-        with translated():
-            return await listing.list_(self._space, filter, from_key)
+        with translated(within=within is not None):
+            session = self._session(within)
+            return await listing.list_(
+                await self._opened.usable.space(), filter, from_key, session, payload=payload
+            )
 
     async def claim(
         self,
@@ -155,7 +172,7 @@ class MongoStore:
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
         with translated():
-            claimer = self._claimer
+            claimer = self._opened.claimer
             claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
             # Half a claim is worse than one that nobody waits for: that one is given back.
             task = asyncio.ensure_future(claim)
@@ -172,43 +189,48 @@ class MongoStore:
     ) -> Sequence[Collection[Key] | None]:
         """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
         with translated():
-            return await leases.renew(self._space, tokens, lease)
+            return await leases.renew(self._opened.space, tokens, lease)
 
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
         with translated():
-            return await self._claimer.settle(settles)
+            return await self._opened.claimer.settle(settles)
 
     async def stats(self) -> Stats:
         """How much there is, from an index."""
         with translated():
-            return await listing.stats(self._space)
+            return await listing.stats(await self._opened.usable.space())
 
     def accepts(self, within: object) -> bool:
         """Whether ``within`` is a session of Motor's or of PyMongo's asynchronous client."""
         return is_session(within)
 
     async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
-        """The statements that make the indexes that are missing; run, unless ``dry_run``."""
+        """The statements that make the indexes that are missing; run, unless ``dry_run``.
+
+        The store may be open or not.
+        """
         with translated():
-            return await schema.migrate(self._space, dry_run=dry_run)
+            async with self._opening:
+                if self._parts is not None:
+                    return await schema.migrate(self._parts.space, dry_run=dry_run)
+                try:
+                    space = await opened(self._source, self._collection, self._clock)
+                    await schema.check_collections(space)
+                    return await schema.migrate(space, dry_run=dry_run)
+                finally:
+                    await self._source.close()
 
     async def check(self) -> Sequence[str]:
         """What about the settings is less than safe or slow, one sentence each."""
         with translated():
-            return await doubts(self._space)
+            return await doubts(self._opened.space)
 
     @property
-    def _space(self) -> Namespace:
+    def _opened(self) -> _Parts:
         if self._parts is None:
             raise StoreError("the store is not open")
-        return self._parts.space
-
-    @property
-    def _claimer(self) -> Claimer:
-        if self._parts is None:
-            raise StoreError("the store is not open")
-        return self._parts.claimer
+        return self._parts
 
     def _session(self, within: Any) -> Any:
         """The caller's session, in which a transaction has begun."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from duly import Message
-from duly.message import with_changes
+from duly.record import with_next_id
 from duly.store import NEWER_PAUSE
 from duly_sqlite import sql
 from duly_sqlite.line import put_in_line
@@ -16,7 +16,7 @@ __all__ = ["postpone", "set_aside"]
 def set_aside(db: sqlite3.Cursor, key: int, shown: Message) -> Message:
     """Make a dead letter of a record that cannot be read; how it is listed from now on."""
     while db.execute(sql.IS_TAKEN_BY_ANOTHER, (shown.id, key)).fetchone():
-        shown = with_changes(shown, id=f"{shown.id}+")
+        shown = with_next_id(shown)
     db.execute(sql.SET_ASIDE, (shown.id, key))
     return shown
 

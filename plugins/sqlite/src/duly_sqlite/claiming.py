@@ -15,7 +15,7 @@ from duly_sqlite.aside import postpone, set_aside
 from duly_sqlite.line import heads, put_in_line
 from duly_sqlite.reading import fetch, show
 
-__all__ = ["claim", "give_back", "nothing_due", "renew"]
+__all__ = ["claim", "give_back", "nothing", "nothing_due", "renew"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST: Final = 2**63 - 1
@@ -65,6 +65,11 @@ def claim(
         unreadable=aside,
         newer=len(newer),
     )
+
+
+def nothing(now: int, settled: Sequence[bool]) -> Batch:
+    """What a claim brings that may only settle."""
+    return _batch(now, None, None, token=None, claims=(), settled=settled)
 
 
 def _batch(now: int, due_at: int | None, end: int | None, **found: Any) -> Batch:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ class Call:
     """One call under way; ``abandoned`` once nobody waits for its outcome any more."""
 
     abandoned = False
+    regret: Callable[[sqlite3.Connection], object] | None = None
+    """Undoes an outcome that is there and that nobody has got; may be called twice."""
 
 
 class _Line:
@@ -35,6 +38,7 @@ class _Line:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.connection: sqlite3.Connection | None = None
         self.openers = 0  # callers that wait for the connection
+        self.pid = os.getpid()
 
     def disconnect(self) -> None:
         if self.connection is not None:
@@ -66,6 +70,7 @@ class ConnectionThread:
         if self._line is None:
             self._line = _Line(self._name)
         line = self._line
+        self._see_process(line)
         line.openers += 1
         try:
             await self._submit(line, lambda: self._connect_once(line))
@@ -81,7 +86,7 @@ class ConnectionThread:
     async def close(self) -> None:
         """Finish what was asked for, disconnect and end the thread; again does nothing."""
         line, self._line = self._line, None
-        if line is None:
+        if line is None or line.pid != os.getpid():  # the parent's, whose file it would touch
             return
         try:
             await self._submit(line, line.disconnect)
@@ -99,6 +104,7 @@ class ConnectionThread:
         line, call = self._line, Call()
         if line is None:
             raise self._not_open()
+        self._see_process(line)
 
         def run() -> T:
             if line.connection is None:
@@ -109,7 +115,18 @@ class ConnectionThread:
             return await self._submit(line, run)
         except asyncio.CancelledError:
             call.abandoned = True
+            if call.regret is not None:  # it was answered just as the caller went
+                self._undo(line, call.regret)
             raise
+
+    def _undo(self, line: _Line, regret: Callable[[sqlite3.Connection], object]) -> None:
+        def run() -> None:
+            if line.connection is not None:
+                with contextlib.suppress(StoreError), translated(self._path):
+                    regret(line.connection)
+
+        with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+            line.executor.submit(run)
 
     async def _submit(self, line: _Line, work: Callable[[], T]) -> T:
         def translating() -> T:
@@ -117,6 +134,13 @@ class ConnectionThread:
                 return work()
 
         return await asyncio.get_running_loop().run_in_executor(line.executor, translating)
+
+    def _see_process(self, line: _Line) -> None:
+        if line.pid != os.getpid():  # its thread has not come along, and would be waited for
+            raise StoreError(
+                f"SQLite file {self._path}: opened before this process was forked off: make "
+                "another store in each process"
+            )
 
     def _connect_once(self, line: _Line) -> None:
         if line.connection is None:

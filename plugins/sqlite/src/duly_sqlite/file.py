@@ -1,6 +1,5 @@
 """The file: opened with the settings on which the promises of this store rest."""
 
-import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from duly import StoreError
 from duly_sqlite.connection import PATIENCE, Call, patiently, transaction
 from duly_sqlite.schema import all_statements, pending, prepare
 
-__all__ = ["data_version", "doubts", "identity", "migrate", "reader", "writer"]
+__all__ = ["data_version", "doubts", "migrate", "reader", "writer"]
 
 _CACHE_KIB: Final = 16 * 1024
 _WAL_KIB: Final = 64 * 1024
@@ -65,14 +64,6 @@ def data_version(connection: sqlite3.Connection) -> int:
     """A number that changes when another connection has written to the file."""
     version: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return version
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another that takes its place; None when there is none."""
-    with contextlib.suppress(OSError):
-        found = path.stat()
-        return found.st_dev, found.st_ino
-    return None
 
 
 def doubts(connection: sqlite3.Connection, path: Path) -> Sequence[str]:

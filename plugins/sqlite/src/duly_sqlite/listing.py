@@ -24,12 +24,16 @@ def get(db: sqlite3.Cursor, id: str) -> Message | None:
 
 
 def list_(
-    db: sqlite3.Cursor, filter: Filter, from_key: tuple[datetime, str] | None
+    db: sqlite3.Cursor,
+    filter: Filter,
+    from_key: tuple[datetime, str] | None,
+    *,
+    payload: bool = True,
 ) -> Sequence[Message]:
     """The messages that match, by ``(scheduled_at, id)``."""
     if filter.event_name is not None and not _storable(filter.event_name):
-        return ()
-    statement, conditions, parameters = _plan(filter)
+        return []
+    source, conditions, parameters = _plan(filter)
     # Only the later of two places to start from: SQLite would begin at the other one each time.
     if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
         conditions.append("(scheduled_at, id) > (?, ?)")
@@ -40,9 +44,9 @@ def list_(
     if filter.before is not None:
         conditions.append("scheduled_at <= ?")
         parameters.append(to_microseconds(filter.before))
-    if conditions:
-        statement += " WHERE " + " AND ".join(conditions)
-    statement += " ORDER BY scheduled_at, id LIMIT ? OFFSET ?"
+    shown = sql.SHOWN if payload else sql.SHOWN_WITHOUT_PAYLOAD
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    statement = f"SELECT {shown} {source} {where} ORDER BY scheduled_at, id LIMIT ? OFFSET ?"
     parameters += [-1 if filter.limit is None else filter.limit, filter.offset]
     return [_shown(row) for row in fetch(db, statement, parameters)]
 

@@ -21,17 +21,18 @@ _ID, _PAYLOAD, _SCHEDULED_AT = (_NAMES.index(name) for name in ("id", "payload",
 
 def fetch(db: sqlite3.Cursor, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """All rows; text that is not UTF-8, on which the driver gives up, comes as bytes."""
+    connection = db.connection
+    before = connection.text_factory  # of a caller's connection it may be anything
+    connection.text_factory = str
     try:
         return db.execute(statement, parameters).fetchall()
     except sqlite3.OperationalError as error:
         if code_of(error) is not None:  # SQLite's own; that of the driver has no code
             raise
-    connection = db.connection
-    connection.text_factory = _text_or_bytes
-    try:
+        connection.text_factory = _text_or_bytes
         return db.execute(statement, parameters).fetchall()
     finally:
-        connection.text_factory = str
+        connection.text_factory = before
 
 
 def show(key: int, record: Sequence[Any], state: State) -> Message:

@@ -8,10 +8,7 @@ from typing import Final
 from duly import StoreError
 from duly_sqlite import sql
 
-__all__ = ["VERSION", "all_statements", "pending", "prepare"]
-
-VERSION: Final = 1
-"""Of the schema that this code makes. What has a schema usable from a later one is refused."""
+__all__ = ["STEPS", "VERSION", "all_statements", "newer", "pending", "prepare"]
 
 _MOMENT: Final = (
     "CHECK (typeof({0}) = 'integer' AND {0} BETWEEN -62135596800000000 AND 253402300799999999)"
@@ -20,7 +17,7 @@ _MOMENT: Final = (
 
 # The checks guard the columns by which the store itself finds and sorts. Whatever else a hand from
 # outside writes makes one record unreadable, never a statement fail.
-_DDL: Final = (
+_FIRST: Final = (
     # usable_from: the oldest schema version whose code can work with this one.
     "CREATE TABLE duly_schema (version INTEGER NOT NULL, usable_from INTEGER NOT NULL)",
     f"""\
@@ -68,6 +65,18 @@ CREATE TABLE duly_leases (
     "INSERT INTO duly_schema (version, usable_from) VALUES (1, 1)",
 )
 
+_SECOND: Final = (
+    # What created_at was before it was moved, to tell repeats by; those of version 1 do without.
+    "ALTER TABLE duly_messages ADD COLUMN given_at INTEGER",
+    "INSERT INTO duly_schema (version, usable_from) VALUES (2, 1)",
+)
+
+STEPS: Final = (_FIRST, _SECOND)
+"""What brings a schema from version 0, where there is nothing, to 1, and so on."""
+
+VERSION: Final = len(STEPS)
+"""Of the schema that this code makes. What has a schema usable from a later one is refused."""
+
 
 def pending(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
     """The statements that this database still needs; none when its schema is current.
@@ -77,26 +86,32 @@ def pending(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
     """
     found = db.execute(sql.OUR_TABLES).fetchall()
     if not found:
-        return _DDL
+        return all_statements()
     try:
-        usable_from = db.execute(sql.USABLE_FROM).fetchone()[0]
+        version, usable_from = db.execute(sql.VERSIONS).fetchone()
         if isinstance(usable_from, int) and usable_from > VERSION:
-            raise StoreError(
-                f"SQLite file {path}: its schema is usable from version {usable_from} on, this "
-                f"duly-sqlite has version {VERSION}: upgrade it"
-            )
-        for probe in sql.PROBES:
+            raise newer(path, usable_from)
+        outdated = isinstance(version, int) and version < VERSION
+        for probe in sql.OLD_PROBES if outdated else sql.PROBES:
             db.execute(probe)
     except sqlite3.OperationalError as error:
         raise _foreign(path, [name for (name,) in found], str(error)) from error
-    if not isinstance(usable_from, int):
+    if not (isinstance(version, int) and isinstance(usable_from, int)):
         raise _foreign(path, ["duly_schema"], "it names no version")
-    return ()
+    return _from(version) if outdated else ()
+
+
+def newer(path: Path, usable_from: int) -> StoreError:
+    """The error for a schema that is made for a later version."""
+    return StoreError(
+        f"SQLite file {path}: its schema is usable from version {usable_from} on, this "
+        f"duly-sqlite has version {VERSION}: upgrade it"
+    )
 
 
 def all_statements() -> Sequence[str]:
     """The statements that an empty database needs."""
-    return _DDL
+    return _from(0)
 
 
 def prepare(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
@@ -105,6 +120,10 @@ def prepare(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
     for statement in statements:
         db.execute(statement)
     return statements
+
+
+def _from(version: int) -> Sequence[str]:
+    return [statement for step in STEPS[version:] for statement in step]
 
 
 def _foreign(path: Path, names: Sequence[str], reason: str) -> StoreError:

@@ -2,14 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from duly import Message, State
-from duly.message import with_changes
 from duly.moment import to_microseconds
-from duly.record import UnreadableRecord, from_record, occurrence, to_record
-from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement
+from duly.record import UnreadableRecord, from_record, to_record, with_next_id
+from duly.store import Key, Reschedule, Settle, buried_keys, plan_settle
 from duly_sqlite import sql
 from duly_sqlite.aside import set_aside
 from duly_sqlite.line import put_in_line
@@ -33,50 +32,37 @@ def _settle(db: sqlite3.Cursor, now: int, settle: Settle) -> bool:
         if not settle.exceptions:
             db.execute(sql.REMOVE_ALL, (held,))
             return True
-        settled = json.loads(held)
-    else:
-        only, all_held = set(settle.only), json.loads(held)
-        settled = [key for key in all_held if key in only]
-        if settled:
-            left = [key for key in all_held if key not in only]
-            db.execute(sql.KEEP_IN_LEASE, (str(left), settle.token))
-    _settle_each(db, settled, settle.exceptions)
+    _settle_some(db, settle, dict.fromkeys(json.loads(held)))
     return True
 
 
-def _settle_each(
-    db: sqlite3.Cursor, keys: Sequence[int], exceptions: Mapping[Key, Settlement]
-) -> None:
-    delivered: list[int] = []
-    releases: list[tuple[Any, ...]] = []
-    reschedules: list[tuple[Any, ...]] = []
-    back: list[int] = []
-    for key in keys:
-        match exceptions.get(key):
-            case None:
-                delivered.append(key)
-            case Release(at):
-                due_at = to_microseconds(at)
-                releases.append((due_at, key, due_at))
-                back.append(key)
-            case Reschedule() as reschedule:
-                reschedules.append(_values(key, reschedule))
-                back.append(key)
-            case Bury() as bury:
-                if not _bury(db, key, bury):
-                    continue
-                if bury.next is None:
-                    delivered.append(key)
-                else:
-                    reschedules.append(_values(key, bury.next))
-                    back.append(key)
-    db.execute(sql.REMOVE_ALL, (str(delivered),))
-    db.executemany(sql.RELEASE, releases)
-    db.executemany(sql.RESCHEDULE, reschedules)
-    put_in_line(db, str(back))
+def _settle_some(db: sqlite3.Cursor, settle: Settle, held: dict[Key, None]) -> None:
+    plan = plan_settle(settle, held, _messages(db, buried_keys(settle, held)))
+    if plan.left and not plan.ends:
+        kept = held.keys() - plan.left
+        db.execute(sql.KEEP_IN_LEASE, (str([*kept]), settle.token))
+    for message in plan.occurrences.values():
+        _insert_dead(db, message)
+    db.execute(sql.REMOVE_ALL, (str(plan.deleted),))
+    due = [(to_microseconds(at), key) for key, at in plan.released.items()]
+    db.executemany(sql.RELEASE, [(due_at, key, due_at) for due_at, key in due])
+    db.executemany(sql.RESCHEDULE, [_values(*each) for each in plan.rescheduled.items()])
+    db.executemany(sql.BURY, [(reason, key) for key, reason in plan.buried.items()])
+    put_in_line(db, str([*plan.released, *plan.rescheduled]))
 
 
-def _values(key: int, reschedule: Reschedule) -> tuple[Any, ...]:
+def _messages(db: sqlite3.Cursor, keys: Sequence[Key]) -> dict[Key, Message]:
+    """The messages of these keys, but for those cancelled meanwhile or not to be read."""
+    messages = dict[Key, Message]()
+    for key, *record in fetch(db, sql.LOAD, (str(keys),)) if keys else ():
+        try:
+            messages[key] = from_record(record, State.CLAIMED)
+        except UnreadableRecord:  # since it was claimed
+            set_aside(db, key, show(key, record, State.DEAD))
+    return messages
+
+
+def _values(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
     due_at, counters = to_microseconds(reschedule.next_attempt_at), reschedule.counters
     return (
         due_at,
@@ -89,24 +75,8 @@ def _values(key: int, reschedule: Reschedule) -> tuple[Any, ...]:
     )
 
 
-def _bury(db: sqlite3.Cursor, key: int, bury: Bury) -> bool:
-    """Make a dead letter; whether a series is left that goes on or ends."""
-    if db.execute(sql.BURY, (bury.reason, key)).rowcount:
-        return False
-    record = next(iter(fetch(db, sql.LOAD, (key,))), None)
-    if record is None:  # cancelled meanwhile
-        return False
-    try:
-        message = from_record(record, State.CLAIMED)
-    except UnreadableRecord:  # since it was claimed
-        set_aside(db, key, show(key, record, State.DEAD))
-        return False
-    _insert_dead(db, occurrence(message, bury.reason))
-    return True
-
-
 def _insert_dead(db: sqlite3.Cursor, message: Message) -> None:
     while db.execute(sql.IS_TAKEN, (message.id,)).fetchone():
-        message = with_changes(message, id=f"{message.id}+")
+        message = with_next_id(message)
     record = to_record(message)
     db.execute(sql.INSERT_DEAD, (record.next_attempt_at, *record))

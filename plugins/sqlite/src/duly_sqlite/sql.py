@@ -7,6 +7,7 @@ array, which costs less than one statement for each.
 
 from typing import Final
 
+from duly.moment import LAST
 from duly.record import Record
 from duly.store import SUSPECT_LAPSES
 
@@ -44,6 +45,8 @@ LINE_UP_NEW: Final = """\
 INSERT INTO duly_due (suspect, due_at, key)
 SELECT 0, due_at, key FROM duly_messages WHERE key > ?"""
 
+LINE_UP_ONE: Final = "INSERT INTO duly_due (suspect, due_at, key) VALUES (0, ?, ?)"
+
 LINE_UP: Final = f"""\
 INSERT INTO duly_due (suspect, due_at, key)
 SELECT lapses >= {SUSPECT_LAPSES}, due_at, key FROM duly_messages
@@ -52,7 +55,9 @@ WHERE key IN (SELECT value FROM json_each(?))"""
 LEAVE_LINE: Final = f"""\
 DELETE FROM duly_due WHERE suspect = (? >= {SUSPECT_LAPSES}) AND due_at = ? AND key = ?"""
 
-FIND: Final = f"SELECT key, due_at, lapses, created_at, {STATE} FROM duly_messages WHERE id = ?"
+FIND: Final = f"""\
+SELECT key, due_at, lapses, created_at, given_at, {STATE}
+FROM duly_messages WHERE id = ?"""
 
 IS_TAKEN: Final = "SELECT 1 FROM duly_messages WHERE id = ?"
 
@@ -60,16 +65,22 @@ IS_TAKEN_BY_ANOTHER: Final = f"{IS_TAKEN} AND key <> ?"
 
 SCHEDULED_AT: Final = "SELECT scheduled_at FROM duly_messages WHERE key = ?"
 
+RENAME: Final = f"""\
+UPDATE duly_messages
+SET given_at = coalesce(given_at, created_at), created_at = created_at + 1
+WHERE key = ? AND recurrence IS NOT NULL AND scheduled_at <> ? AND created_at < {LAST}"""
+"""Gives new names to the fires of a series that is moved to another moment."""
+
 REMOVE: Final = "DELETE FROM duly_messages WHERE key = ?"
 
 # The old row makes way for the new one, which gets a key of its own.
 MOVE: Final = """\
 INSERT OR REPLACE INTO duly_messages (
     due_at, format, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
-    recurrence, next_attempt_at, retry_count, occurrence_count, delivery_id, trace_context
+    recurrence, next_attempt_at, retry_count, occurrence_count, delivery_id, trace_context, given_at
 )
 SELECT ?, format, id, event_name, payload, metadata, ?, created_at, expires_at,
-    recurrence, ?, 0, occurrence_count, delivery_id, trace_context
+    recurrence, ?, 0, occurrence_count, delivery_id, trace_context, given_at
 FROM duly_messages WHERE key = ?"""
 
 # --- claiming
@@ -137,22 +148,27 @@ SET due_at = ?, next_attempt_at = ?, scheduled_at = ?, retry_count = ?, occurren
     last_error = ?, lapses = 0
 WHERE key = ?"""
 
-BURY: Final = """\
-UPDATE duly_messages SET dead = 1, last_error = ? WHERE key = ? AND recurrence IS NULL"""
+BURY: Final = "UPDATE duly_messages SET dead = 1, last_error = ? WHERE key = ?"
 
-LOAD: Final = f"SELECT {COLUMNS} FROM duly_messages WHERE key = ?"
+LOAD: Final = f"""\
+SELECT key, {COLUMNS} FROM duly_messages WHERE key IN (SELECT value FROM json_each(?))"""
 
 # --- listing
 
-_SELECT: Final = f"SELECT key, {STATE}, {COLUMNS} FROM duly_messages"
+SHOWN: Final = f"key, {STATE}, {COLUMNS}"
 
-GET: Final = f"{_SELECT} WHERE id = ?"
+# What is no payload stays as it is, so that the record shows that it cannot be read.
+SHOWN_WITHOUT_PAYLOAD: Final = SHOWN.replace(
+    " payload,", " CASE typeof(payload) WHEN 'blob' THEN x'' ELSE payload END,"
+)
+
+GET: Final = f"SELECT {SHOWN} FROM duly_messages WHERE id = ?"
 
 # Indexes are named, so that no plan sorts a million messages for the first ten of them.
-LIST_BY_TIME: Final = f"{_SELECT} INDEXED BY duly_messages_by_time"
-LIST_BY_NAME: Final = f"{_SELECT} INDEXED BY duly_messages_by_name"
-LIST_DEAD: Final = f"{_SELECT} INDEXED BY duly_messages_dead"
-LIST_CLAIMED: Final = _SELECT
+LIST_BY_TIME: Final = "FROM duly_messages INDEXED BY duly_messages_by_time"
+LIST_BY_NAME: Final = "FROM duly_messages INDEXED BY duly_messages_by_name"
+LIST_DEAD: Final = "FROM duly_messages INDEXED BY duly_messages_dead"
+LIST_CLAIMED: Final = "FROM duly_messages"
 
 IN_LEASES: Final = "key IN (SELECT value FROM duly_leases, json_each(keys))"
 
@@ -172,11 +188,22 @@ OUR_TABLES: Final = """\
 SELECT name FROM sqlite_master
 WHERE name IN ('duly_schema', 'duly_messages', 'duly_due', 'duly_leases') ORDER BY name"""
 
-USABLE_FROM: Final = "SELECT max(usable_from) FROM duly_schema"
+VERSIONS: Final = "SELECT max(version), max(usable_from) FROM duly_schema"
 
-PROBES: Final = (
-    f"SELECT key, due_at, lapses, dead, {COLUMNS} FROM duly_messages LIMIT 0",
-    "SELECT suspect, due_at, key FROM duly_due LIMIT 0",
-    "SELECT token, expires_at, owner, keys FROM duly_leases LIMIT 0",
+_NEW_COLUMNS: Final = ("given_at",)
+
+OLD_PROBES: Final = tuple(
+    f"SELECT {columns} FROM {table} LIMIT 0"
+    for table, columns in {
+        "duly_messages": ", ".join(
+            ["key", "due_at", "lapses", "dead"]
+            + [name for name in Record._fields if name not in _NEW_COLUMNS]
+        ),
+        "duly_due": "suspect, due_at, key",
+        "duly_leases": "token, expires_at, owner, keys",
+    }.items()
 )
+"""They succeed where the tables are those of the first version, or of a later one."""
+
+PROBES: Final = (*OLD_PROBES, f"SELECT {', '.join(_NEW_COLUMNS)} FROM duly_messages LIMIT 0")
 """They succeed where the tables have the columns that are needed."""

@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from duly import Filter, InvalidArgument, Message, State, Stats
+from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
 from duly.moment import to_microseconds
 from duly.store import Batch, Clock, Group, Key, Settle, Token
 from duly_sqlite import claiming, file, listing, storing
 from duly_sqlite.connection import ConnectionThread
 from duly_sqlite.errors import translated
 from duly_sqlite.settling import settle_all
-from duly_sqlite.within import savepoint
+from duly_sqlite.usable import Usable
+from duly_sqlite.within import cursor, savepoint
 from duly_sqlite.writing import Writer
 
 __all__ = ["SQLiteStore"]
@@ -36,12 +37,14 @@ class SQLiteStore:
     """
 
     any_loop = True
+    lists_without_payloads = True
     transactions = "a connection of the sqlite3 module"
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         self._path = _absolute(path)
         self._clock = clock
         self._writer = Writer(self._path)
+        self._usable = Usable(self._path)
         # Sees what was committed and holds nobody up, however long a list is.
         self._reader = ConnectionThread(
             self._path, "duly-sqlite-reader", lambda: file.reader(self._path)
@@ -84,15 +87,22 @@ class SQLiteStore:
         """Move a message found in ``of_state``; the state it was found in."""
         return await self._act(lambda db: storing.reschedule(db, id, at, of_state), within)
 
-    async def get(self, id: str) -> Message | None:
+    async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
-        return await self._read(lambda db: listing.get(db, id))
+        return await self._look(lambda db: listing.get(db, id), within)
 
     async def list(
-        self, filter: Filter, *, from_key: tuple[datetime, str] | None = None
+        self,
+        filter: Filter,
+        *,
+        from_key: tuple[datetime, str] | None = None,
+        payload: bool = True,
+        within: Any = None,
     ) -> Sequence[Message]:
         """The messages that match, by ``(scheduled_at, id)``."""
-        return await self._read(lambda db: listing.list_(db, filter, from_key))
+        return await self._look(
+            lambda db: listing.list_(db, filter, from_key, payload=payload), within
+        )
 
     async def claim(
         self,
@@ -111,6 +121,12 @@ class SQLiteStore:
         def work(db: sqlite3.Cursor) -> Batch:
             now = self._now()
             settled = settle_all(db, now, settle)
+            try:
+                self._usable.see(db)
+            except StoreError:
+                if not settle:
+                    raise
+                return claiming.nothing(now, settled)
             return claiming.claim(
                 db,
                 now,
@@ -135,7 +151,7 @@ class SQLiteStore:
 
     async def stats(self) -> Stats:
         """How much there is, from the narrow tables."""
-        return await self._read(lambda db: listing.stats(db, self._now()))
+        return await self._look(lambda db: listing.stats(db, self._now()))
 
     async def wait_for_change(self) -> None:
         """Return when a store of this process on this file got something due earlier."""
@@ -170,19 +186,35 @@ class SQLiteStore:
         return time.time_ns() // 1000 if self._clock is None else to_microseconds(self._clock())
 
     async def _act(self, work: Callable[[sqlite3.Cursor], T], within: object) -> T:
-        if within is None:
-            return await self._writer.write(work)
-        # In the caller's thread, as its connection demands. Nobody is woken: it is not committed.
-        with savepoint(within, self._path) as db:
+        def act(db: sqlite3.Cursor) -> T:
+            self._usable.see(db)
             return work(db)
 
-    async def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
-        return await self._reader.run(lambda connection, _: work(connection.cursor()))
+        if within is None:
+            return await self._writer.write(act)
+        # In the caller's thread, as its connection demands. Nobody is woken: it is not committed.
+        if isinstance(within, sqlite3.Connection):
+            self._writer.files.see(within)
+        with savepoint(within, self._path) as db:
+            return act(db)
+
+    async def _look(self, work: Callable[[sqlite3.Cursor], T], within: object = None) -> T:
+        def look(db: sqlite3.Cursor) -> T:
+            self._usable.see(db)
+            return work(db)
+
+        if within is None:
+            return await self._reader.run(lambda connection, _: look(connection.cursor()))
+        with cursor(within, self._path) as db:
+            return look(db)
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
-    if not isinstance(text, str) or not text or "\0" in text:
+    try:
+        text = os.fsdecode(os.fsencode(os.fspath(path)))
+    except Exception as error:  # it is none, fails, or is no text that a file may be called by
+        raise InvalidArgument("the path of an SQLite file is missing or unusable") from error
+    if not isinstance(path, str | os.PathLike) or not text or "\0" in text:
         raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
     if "://" in text:
         raise InvalidArgument(

@@ -2,19 +2,16 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from duly import DuplicateMessage, Message, State
-from duly.message import with_changes
-from duly.moment import from_microseconds, to_microseconds
+from duly import Message, State
+from duly.moment import to_microseconds
 from duly.record import to_record
-from duly.store import Group
+from duly.store import Group, as_stored, plan_put
 from duly_sqlite import sql
 
 __all__ = ["STATES", "cancel", "put", "reschedule", "row"]
-
-_LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_sqlite.sql.STATE` brings."""
@@ -27,6 +24,7 @@ class Found(NamedTuple):
     due_at: int
     lapses: int
     created_at: int
+    given_at: int | None
     state_number: int
 
     @property
@@ -36,13 +34,16 @@ class Found(NamedTuple):
 
 
 def row(message: Message) -> tuple[Any, ...]:
-    """What is inserted of a message; its counters start anew, whatever it brings with it."""
-    record = to_record(message)
-    return (record.next_attempt_at, *record[:10], 0, 0, None, *record[13:])
+    """What is inserted of a message."""
+    record = to_record(as_stored(message))
+    return (record.next_attempt_at, *record)
 
 
 def put(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exception | None]:
     """Store groups; one outcome for each."""
+    alone = len(groups) == 1 and len(groups[0].messages) == 1 and not groups[0].replace
+    if alone and _put_one(db, groups[0].messages[0]):
+        return [None]
     (last_key,) = db.execute(sql.LAST_KEY).fetchone()
     outcomes: Sequence[Exception | None] = [None] * len(groups)
     try:
@@ -57,43 +58,24 @@ def put(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exception | Non
     return outcomes
 
 
+def _put_one(db: sqlite3.Cursor, message: Message) -> bool:
+    """Store a message, unless its id is taken, which is rare."""
+    values = row(message)
+    try:
+        db.execute(sql.INSERT, values)
+    except sqlite3.IntegrityError:
+        return False
+    db.execute(sql.LINE_UP_ONE, (values[0], db.lastrowid))
+    return True
+
+
 def _put_with_care(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exception | None]:
-    outcomes: list[Exception | None] = []
-    for group in groups:
-        found = {message.id: _find(db, message.id) for message in group.messages}
-        error = None if group.replace else _refusal(group, found)
-        outcomes.append(error)
-        if error is None:
-            _insert(db, _wanted(db, group, found))
-    return outcomes
-
-
-def _refusal(group: Group, found: dict[str, Found | None]) -> DuplicateMessage | None:
-    for message in group.messages:
-        stored = found[message.id]
-        if stored is not None and stored.created_at != to_microseconds(message.created_at):
-            return DuplicateMessage(f"a message with the id {message.id!r} is stored already")
-    return None
-
-
-def _wanted(db: sqlite3.Cursor, group: Group, found: dict[str, Found | None]) -> Iterable[Message]:
-    """The messages to insert, when what they replace has been removed."""
-    wanted = []
-    for message in group.messages:
-        stored = found[message.id]
-        if stored is None:
-            wanted.append(message)
-        elif group.replace:
-            _remove(db, stored)
-            wanted.append(_made_newer(message, from_microseconds(stored.created_at)))
-    return wanted
-
-
-def _made_newer(message: Message, replaced: datetime) -> Message:
-    if message.created_at > replaced or replaced == _LAST:
-        return message
-    newer = replaced + timedelta(microseconds=1)
-    return with_changes(message, created_at=newer, _delivery_id=None)
+    looked_up = ((each.id, _find(db, each.id)) for group in groups for each in group.messages)
+    plan = plan_put(groups, {id: found for id, found in looked_up if found is not None})
+    for found in plan.replaced.values():
+        _remove(db, found)
+    _insert(db, plan.inserts)
+    return plan.outcomes
 
 
 def cancel(
@@ -120,6 +102,7 @@ def reschedule(db: sqlite3.Cursor, id: str, at: datetime | None, of_state: State
         due_at = to_microseconds(at)
     (last_key,) = db.execute(sql.LAST_KEY).fetchone()
     _leave_line(db, found)
+    db.execute(sql.RENAME, (found.key, due_at))
     db.execute(sql.MOVE, (due_at, due_at, due_at, found.key))
     db.execute(sql.LINE_UP_NEW, (last_key,))
     return of_state

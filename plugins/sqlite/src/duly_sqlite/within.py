@@ -9,14 +9,12 @@ from pathlib import Path
 from duly import InvalidArgument
 from duly_sqlite.errors import translated
 
-__all__ = ["savepoint"]
+__all__ = ["cursor", "savepoint"]
 
 
 @contextlib.contextmanager
-def savepoint(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
-    """A cursor in the transaction of the caller's connection, begun if there is none.
-
-    Nothing is committed; what is done in the block is undone when it raises.
+def cursor(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
+    """A cursor of the caller's connection, to look in its transaction; none is begun.
 
     Raises:
         InvalidArgument: no connection, one that is closed, of another thread or to another file.
@@ -29,10 +27,21 @@ def savepoint(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
     with translated(path):
         try:
             db = sqlite3.Cursor(within)  # not by within.cursor(): no row factory of the caller's
-            open_before = within.in_transaction
             _check_file(db, path)
         except sqlite3.ProgrammingError as error:
             raise InvalidArgument(f"within cannot be used here: {error}") from error
+        yield db
+
+
+@contextlib.contextmanager
+def savepoint(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
+    """A cursor to change something with, in a transaction that is begun if there is none.
+
+    Nothing is committed; what is done in the block is undone when it raises. It raises what
+    :func:`cursor` does.
+    """
+    with cursor(within, path) as db:
+        open_before = db.connection.in_transaction
         if not open_before:
             db.execute("BEGIN IMMEDIATE")
         db.execute("SAVEPOINT duly")

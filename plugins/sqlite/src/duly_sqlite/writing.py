@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from duly_sqlite.connection import Call, ConnectionThread, patiently, transaction
-from duly_sqlite.file import data_version, doubts, identity, writer
+from duly_sqlite.file import data_version, doubts, writer
+from duly_sqlite.files import Files
 from duly_sqlite.line import heads
+from duly_sqlite.turns import turns_on
 from duly_sqlite.wakeups import Wakeups
 
 __all__ = ["Writer"]
@@ -23,9 +25,11 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ConnectionThread(path, "duly-sqlite-writer", self._connect)
-        self._wakeups = Wakeups(os.path.realpath(path))
+        place = os.path.realpath(path)
+        self._wakeups = Wakeups(place)
+        self._turns = turns_on(place)
         self._data_version = 0
-        self._identity: tuple[int, int] | None = None
+        self.files = Files(path)
 
     async def open(self) -> None:
         """Open the file; again does nothing."""
@@ -56,11 +60,24 @@ class Writer:
                 if seen is not None:
                     return seen
             outcome = self._transact(connection, work, call)
-            if call.abandoned and undo is not None:
-                self._transact(connection, lambda db: undo(db, outcome), Call())
+            if undo is not None:
+
+                def regret(connection: sqlite3.Connection) -> None:
+                    self._transact(connection, lambda db: undo(db, outcome), Call())
+
+                call.regret = regret
+                if call.abandoned:
+                    regret(connection)
             return outcome
 
-        return await self._thread.run(run)
+        def explained(connection: sqlite3.Connection, call: Call) -> T:
+            try:
+                return run(connection, call)
+            except sqlite3.Error:
+                self.files.see(connection)  # which says more than SQLite does
+                raise
+
+        return await self._thread.run(explained)
 
     async def wait_for_change(self) -> None:
         """Return when a store of this process on this file put something in an earlier place."""
@@ -80,28 +97,28 @@ class Writer:
         """What about the file is less than safe, one sentence each."""
 
         def look(connection: sqlite3.Connection, _: Call) -> Sequence[str]:
-            found = doubts(connection, self._path)
-            if identity(self._path) != self._identity:
-                found = [*found, f"{self._path} was removed or replaced while it was open: restart"]
-            return found
+            missing = self.files.missing(connection)
+            return [*doubts(connection, self._path), *([] if missing is None else [missing])]
 
         return await self._thread.run(look)
 
     def _connect(self) -> sqlite3.Connection:
         connection = writer(self._path)
         self._data_version = data_version(connection)
-        self._identity = identity(self._path)
+        self.files.note()
         return connection
 
     def _transact(
         self, connection: sqlite3.Connection, work: Callable[[sqlite3.Cursor], T], call: Call
     ) -> T:
         def watched(db: sqlite3.Cursor) -> tuple[T, bool]:
+            self.files.see(connection)
             before = heads(db)
             outcome = work(db)
             return outcome, _earlier(heads(db), before)
 
-        outcome, earlier = transaction(connection, watched, call)
+        with self._turns.taken(call):
+            outcome, earlier = transaction(connection, watched, call)
         # Whoever sleeps has looked since the line last got an earlier head, and sleeps no longer
         # than until the head it saw is due: only an earlier one is news.
         if earlier:
