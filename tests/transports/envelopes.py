@@ -6,13 +6,15 @@ from duly.transport import Envelope, Transport
 NAME = "orders.reminder"
 
 
-def envelope(event_name: str = NAME, payload: bytes = b"payload") -> Envelope:
+def envelope(
+    event_name: str = NAME, payload: bytes = b"payload", delivery_id: str = "a:1:0"
+) -> Envelope:
     return Envelope(
         message_id="a",
         event_name=event_name,
         payload=payload,
         scheduled_at=START,
-        delivery_id="a:1:0",
+        delivery_id=delivery_id,
     )
 
 

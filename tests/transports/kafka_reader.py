@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from duly.testing.transports import Received
+from duly_kafka import read
 
 EVENT_NAME = "duly-event-name"
 
@@ -40,7 +41,13 @@ class Reader:
 
     async def stop(self) -> None:
         """Hang up, and remove the topic where a broker can do that."""
-        await self._consumer.stop()
+        try:
+            await self._consumer.stop()
+        except asyncio.CancelledError:
+            # Out of a fetch that waits to be tried again, after a loss; aiokafka lets it pass.
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            await self._consumer._client.close()  # it has not come to that
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         with contextlib.suppress(AttributeError, KafkaError):  # the mock cluster has no controller
             await admin.start()
@@ -70,4 +77,9 @@ class Reader:
 def understood(record: Any) -> Received:
     """A record as a consumer of messages takes it."""
     headers = {name: value.decode() for name, value in record.headers}
-    return Received(event_name=headers.pop(EVENT_NAME), payload=record.value, headers=headers)
+    return Received(
+        event_name=headers.pop(EVENT_NAME),
+        payload=record.value,
+        headers=headers,
+        envelope=read(record),
+    )

@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from duly.testing.transports import Received
+from duly_mqtt import read
 
 
 @attrs.frozen
@@ -48,14 +49,19 @@ class Consumer:
     because its client forgets what it had of a message with QoS 2 when a connection is lost. What
     the broker repeats because it forgot, when it died, that this subscriber had it is left out.
 
-    The event name is the last word of the topic, or the property of that name.
+    The event name is the rest of the topic, or the property of that name where all messages go to
+    one ``topic``.
     """
 
-    def __init__(self, url: str, namespace: str, *, old: bool = False, session: int = 0) -> None:
+    def __init__(
+        self, url: str, namespace: str, *, topic: str = "{event_name}", old: bool = False,
+        session: int = 0,
+    ) -> None:  # fmt: skip
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 1883
         self._filter = f"{namespace}/#"
         self._prefix = f"{namespace}/"
+        self.topic = f"{namespace}/{topic}"
         self._qos = 1 if session else 2
         self._more: dict[str, Any] = {}
         if not old:
@@ -116,10 +122,17 @@ class Consumer:
         user = getattr(properties, "UserProperty", [])
         headers = {unquote(name): unquote(value) for name, value in user}
         topic = str(message.topic)
-        name = headers.pop("event_name", unquote(topic.removeprefix(self._prefix)))
+        name = unquote(topic.removeprefix(self._prefix))
+        if topic == self.topic:
+            name = headers.pop("event_name", name)
         payload = message.payload
         assert isinstance(payload, bytes | bytearray)
-        told = Received(event_name=name, payload=bytes(payload), headers=headers)
+        told = Received(
+            event_name=name,
+            payload=bytes(payload),
+            headers=headers,
+            envelope=read(message, topic=self.topic) if user else None,  # 3.1.1 has no properties
+        )
         arrival = Arrival(
             topic, getattr(properties, "ContentType", None), message.retain, message.qos, user,
             getattr(properties, "MessageExpiryInterval", None), told,

@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 
 from duly.testing.transports import Received
+from duly_nats import read
 
 
 class Consumer:
@@ -23,6 +24,7 @@ class Consumer:
         self.prefix = prefix
         self.client: Client
         self.messages: list[Msg] = []
+        self._understood: list[Received] = []
         self._came = asyncio.Event()
 
     async def start(self) -> Self:
@@ -54,7 +56,9 @@ class Consumer:
         while len(self.messages) < number:
             self._came.clear()
             await self._came.wait()
-        return [_understood(message, self.prefix) for message in self.messages]
+        new = self.messages[len(self._understood) :]
+        self._understood += [_understood(message, self.prefix) for message in new]
+        return list(self._understood)
 
     async def _listen(self) -> None:
         await self.client.subscribe(f"{self.prefix}.>", cb=self._note)
@@ -112,7 +116,8 @@ async def flushed(client: Client) -> None:
 def _understood(message: Msg, prefix: str) -> Received:
     headers = {unquote(name): unquote(text) for name, text in (message.headers or {}).items()}
     name = unquote(message.subject.removeprefix(f"{prefix}."))
-    return Received(event_name=name, payload=message.data, headers=headers)
+    envelope = read(message, subject=f"{prefix}.{{event_name}}")
+    return Received(event_name=name, payload=message.data, headers=headers, envelope=envelope)
 
 
 async def _quiet(error: Exception) -> None:

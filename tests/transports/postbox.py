@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from duly.errors import Rejected, TransportUnavailable
+import attrs
+
+from duly.errors import InvalidMessage, Rejected, TransportUnavailable
+from duly.reading import envelope_from
 from duly.testing.transports import Received
 from duly.transport import Envelope
 
@@ -19,6 +22,7 @@ class Postbox:
 
     def __init__(self) -> None:
         self.received: list[Received] = []
+        self._read: list[Received] = []
         self.port = 0
         self._known: set[str] = set()
         self._arrival = asyncio.Condition()
@@ -33,6 +37,13 @@ class Postbox:
 
     async def stop(self) -> None:
         if self._server is not None:
+            loop = asyncio.get_running_loop()
+            for listener in self._server.sockets:
+                loop.remove_reader(listener.fileno())
+            for writer in self._writers:
+                writer.transport.abort()
+            for _ in range(5):  # a server that closes forgets whom it has just accepted
+                await asyncio.sleep(0)
             self._server.close()
             for writer in self._writers:
                 writer.transport.abort()
@@ -41,7 +52,8 @@ class Postbox:
     async def wait_for(self, number: int) -> Sequence[Received]:
         async with self._arrival:
             await self._arrival.wait_for(lambda: len(self.received) >= number)
-        return list(self.received)
+        self._read += map(_read, self.received[len(self._read) :])
+        return list(self._read)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -55,6 +67,8 @@ class Postbox:
             writer.close()
 
     async def _take(self, record: dict[str, Any]) -> dict[str, str]:
+        if record["name"] is None:
+            return {"receipt": "here"}
         payload = base64.b64decode(record["payload"])
         if payload.startswith(b"unacceptable"):
             return {"refused": "the broker has no room for such a thing"}
@@ -65,6 +79,14 @@ class Postbox:
                 self.received.append(got)
                 self._arrival.notify_all()
         return {"receipt": f"{len(self.received)}-{record['number']}"}
+
+
+def _read(got: Received) -> Received:
+    """With the envelope that a consumer makes of it; without where a bug left nothing to read."""
+    with contextlib.suppress(InvalidMessage):
+        read = envelope_from(got.headers, event_name=got.event_name, payload=got.payload)
+        return attrs.evolve(got, envelope=read)
+    return got
 
 
 class PostboxTransport:
@@ -97,9 +119,7 @@ class PostboxTransport:
     async def close(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()  # a broker that takes nothing more would be waited for
         if self._answers is not None:
             await asyncio.wait([self._answers])
             self._answers = None
@@ -113,6 +133,13 @@ class PostboxTransport:
             await asyncio.wait(answers)
         return [answer.exception() or answer.result() for answer in answers]
 
+    async def check(self) -> Sequence[str]:
+        try:
+            await self._ask({"name": None})
+        except TransportUnavailable as error:
+            return [str(error)]
+        return []
+
     def record(self, envelope: Envelope) -> dict[str, Any]:
         """What goes over the line; here bugs are planted."""
         return {
@@ -123,12 +150,15 @@ class PostboxTransport:
         }
 
     def _send(self, envelope: Envelope) -> asyncio.Future[str | None]:
+        return self._ask(self.record(envelope))
+
+    def _ask(self, question: dict[str, Any]) -> asyncio.Future[str | None]:
         answer = asyncio.get_running_loop().create_future()
         if self._writer is None or self._writer.is_closing():
             answer.set_exception(TransportUnavailable("not connected"))
         else:
             self._sent += 1
-            record = {**self.record(envelope), "number": self._sent}
+            record = {**question, "number": self._sent}
             self._writer.write(json.dumps(record).encode() + b"\n")
             self._waiting.append(answer)
         return answer

@@ -8,6 +8,7 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
 from duly.testing.transports import Received
+from duly_rabbitmq import read
 
 
 class Consumer:
@@ -60,4 +61,4 @@ def understood(message: AbstractIncomingMessage) -> Received:
     """What a consumer makes of it."""
     headers = {name: str(value) for name, value in message.headers.items()}
     name = message.type or headers["duly-event-name"]
-    return Received(event_name=name, payload=message.body, headers=headers)
+    return Received(event_name=name, payload=message.body, headers=headers, envelope=read(message))

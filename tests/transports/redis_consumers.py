@@ -13,6 +13,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
 from duly.testing.transports import Received
+from duly_redis_streams import read, read_json
 
 AWAY = (RedisError, RedisClusterException, OSError)
 
@@ -102,7 +103,7 @@ def understood(fields: Mapping[bytes, bytes]) -> Received:
         if name.endswith("*"):
             name, text = name[:-1], unquote(text)  # noqa: PLW2901  # decoded step by step
         headers[name.removeprefix("metadata-")] = text
-    return Received(event_name=event_name, payload=payload, headers=headers)
+    return Received(event_name=event_name, payload=payload, headers=headers, envelope=read(fields))
 
 
 class Subscriber(Consumer):
@@ -151,4 +152,5 @@ def told(data: bytes) -> Received:
         if payload is None
         else payload.encode(),
         headers=content["headers"],
+        envelope=read_json(data),
     )

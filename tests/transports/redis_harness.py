@@ -1,15 +1,22 @@
 """What the cases need of the Redis transports: streams and channels, wherever the server is."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
+from tests.servers.redis import STANDARD
 from tests.transports.redis_consumers import StreamReader, Subscriber
 
+from duly.testing import Gate
 from duly.testing.transports import Received, TransportHarness
 from duly.transport import Transport
 from duly_redis_streams.plugin import pubsub_from_url, stream_from_url
+
+
+def port_of(url: str) -> int:
+    """The port of a server's address."""
+    return urlsplit(url).port or STANDARD
 
 
 class OnRedis(TransportHarness):
@@ -28,6 +35,15 @@ class OnRedis(TransportHarness):
         """Use a single server."""
         self.url = url
         self.location = f"{url.removeprefix('redis')}?timeout=5"
+
+    def make_gate(self) -> Gate:
+        return Gate(port_of(self.url))
+
+    def place(self) -> str:
+        """The location as transports get it."""
+        if self.no_gate:
+            return self.location
+        return self.location.replace(f":{port_of(self.url)}/", f":{self.gate.port}/")
 
     def client(self) -> Redis | RedisCluster:
         return Redis.from_url(self.url)
@@ -48,7 +64,7 @@ class Streams(OnRedis):
 
     async def make_transport(self) -> Transport:
         stream = quote(f"{self.namespace}:{{event_name}}")
-        return stream_from_url(f"redis+stream{self.location}&stream={stream}{self.options}")
+        return stream_from_url(f"redis+stream{self.place()}&stream={stream}{self.options}")
 
     async def received(self, number: int) -> Sequence[Received]:
         return await self.reader.wait_for(number)
@@ -56,6 +72,8 @@ class Streams(OnRedis):
 
 class Channels(OnRedis):
     """Each event name has a channel of its own."""
+
+    any_event_name = True
 
     async def listen(self) -> None:
         self.subscriber = Subscriber(self.client(), f"{self.namespace}:")
@@ -66,7 +84,7 @@ class Channels(OnRedis):
 
     async def make_transport(self) -> Transport:
         channel = quote(f"{self.namespace}:{{event_name}}")
-        return pubsub_from_url(f"redis+pubsub{self.location}&channel={channel}")
+        return pubsub_from_url(f"redis+pubsub{self.place()}&channel={channel}")
 
     async def received(self, number: int) -> Sequence[Received]:
         return await self.subscriber.wait_for(number)

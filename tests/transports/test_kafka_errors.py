@@ -12,11 +12,11 @@ from aiokafka import TopicPartition
 from tests.servers.certificates import Certificates
 from tests.servers.kafka import INIT_PRODUCER_ID, PRODUCE, MeshKafka, MockCluster, MockKafka
 from tests.servers.process import free_port
-from tests.servers.proxy import Proxy
 from tests.transports.envelopes import envelope
 from tests.transports.kafka_reader import Reader
 
 from duly import Rejected, TransportError, TransportUnavailable
+from duly.testing import Gate
 from duly.transport import Envelope
 from duly_kafka import KafkaTransport
 from duly_kafka.plugin import transport_from_url
@@ -280,31 +280,31 @@ async def test_a_host_that_nobody_knows():
 
 
 @asynccontextmanager
-async def behind_proxy(**more: Any) -> AsyncIterator[tuple[str, Proxy, str]]:
-    """A broker that is reached through a proxy only: its URL, the proxy and a topic."""
+async def behind_gate(**more: Any) -> AsyncIterator[tuple[str, Gate, str]]:
+    """A broker that is reached through a gate only: its URL, the gate and a topic."""
     topic = new_topic()
-    async with Proxy(**more) as proxy:
-        server = MockKafka(advertised=proxy.port)
+    async with Gate(**more) as gate:
+        server = MockKafka(advertised=gate.port)
         await asyncio.to_thread(server.start)
         try:
             server.create(topic, 1)
-            proxy.to = server.broker
-            yield server.url, proxy, topic
+            gate.to = server.broker
+            yield server.url, gate, topic
         finally:
             server.close()
 
 
 async def test_a_broker_that_hangs():
-    async with behind_proxy() as (url, proxy, topic):
+    async with behind_gate() as (url, gate, topic):
         async with opened(f"{url}?topic={topic}&timeout=1") as transport:
             assert await told(transport) == f"{topic}-0@0"
-            proxy.freeze()
+            gate.freeze()
             publishes = [told(transport) for _ in range(50)]
             assert {type(each) for each in await asyncio.gather(*publishes)} == {
                 TransportUnavailable
             }
             assert len(await transport.check()) == 1
-            proxy.flow()
+            gate.thaw()
             while not isinstance(await told(transport, b"last"), str):
                 pass
             assert await transport.check() == []
@@ -313,26 +313,26 @@ async def test_a_broker_that_hangs():
 async def test_more_than_finds_room_when_the_broker_goes():
     """What waits for room in the buffer of aiokafka is answered too, and nothing is lost."""
     large = [envelope(payload=b"%d" % number + bytes(100_000)) for number in range(40)]
-    async with behind_proxy() as (url, proxy, topic):
+    async with behind_gate() as (url, gate, topic):
         async with opened(f"{url}?topic={topic}&timeout=3") as transport:
             assert isinstance(await told(transport), str)
-            proxy.freeze()
+            gate.freeze()
             publishes = [asyncio.ensure_future(transport.publish(each)) for each in large]
             await asyncio.sleep(0.05)
-            await proxy.cut()
+            await gate.shut()
             async with asyncio.timeout(10):
                 outcomes = await asyncio.gather(*publishes, return_exceptions=True)
             assert {type(each) for each in outcomes} <= {TransportUnavailable, str}
             assert TransportUnavailable in {type(each) for each in outcomes}
-            await proxy.start()
+            await gate.open()
             receipts = await asyncio.gather(*map(transport.publish, large))
             assert len(set(receipts)) == len(large)
 
 
 async def test_closed_while_a_topic_is_looked_for():
-    async with behind_proxy() as (url, proxy, _):
+    async with behind_gate() as (url, gate, _):
         async with opened(f"{url}?topic={new_topic()}&timeout=60") as transport:
-            proxy.freeze()
+            gate.freeze()
             publish = asyncio.ensure_future(told(transport))
             await asyncio.sleep(0.05)
             await transport.close()
@@ -340,13 +340,13 @@ async def test_closed_while_a_topic_is_looked_for():
 
 
 async def test_health_tells_of_a_broker_that_is_gone():
-    async with behind_proxy() as (url, proxy, topic):
+    async with behind_gate() as (url, gate, topic):
         async with opened(f"{url}?topic={topic}") as transport:
             assert await transport.check() == []
-            await proxy.cut()
+            await gate.shut()
             (reason,) = await transport.check()
             assert url in reason
-            await proxy.start()
+            await gate.open()
             assert await transport.check() == []
 
 
@@ -443,7 +443,7 @@ def keyed(number: int) -> Envelope:
 async def test_tls(certificates: Certificates):
     context = certificates.server_context(ask=True)
     ca, (cert, key) = certificates.ca, certificates.client
-    async with behind_proxy(ssl=context) as (broker, _, topic):
+    async with behind_gate(tls=context) as (broker, _, topic):
         url = f"{broker}?topic={topic}&timeout=3"
         async with opened(f"{url}&tls=true&tls_ca={ca}&tls_cert={cert}&tls_key={key}") as transport:
             assert await told(transport) == f"{topic}-0@0"

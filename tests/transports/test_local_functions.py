@@ -127,16 +127,55 @@ async def test_what_a_function_raises_is_raised(error: Exception, is_async: bool
     await transport.close()
 
 
-@pytest.mark.parametrize("error", [StopIteration("x"), SystemExit(3)])
-async def test_what_would_end_more_than_a_function_is_a_failed_attempt(
-    error: BaseException,
-) -> None:
+async def test_a_function_cannot_stop_an_iteration_of_ours() -> None:
     def leave(told: Envelope) -> None:
-        raise error
+        raise StopIteration("x")
 
     transport = FunctionTransport(leave)
-    with pytest.raises(TransportError, match=f"leave raised {type(error).__name__}"):
+    with pytest.raises(TransportError, match="leave raised StopIteration"):
         await transport.publish(envelope())
+    await transport.close()
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+async def test_what_is_no_error_is_raised_where_it_was_awaited(
+    raised: BaseException, is_async: bool
+) -> None:
+    def plain(told: Envelope) -> None:
+        raise raised
+
+    async def async_(told: Envelope) -> None:
+        raise raised
+
+    transport = FunctionTransport(async_ if is_async else plain)
+    with pytest.raises((SystemExit, KeyboardInterrupt, GeneratorExit)) as caught:
+        await transport.publish(envelope())
+    assert caught.value is raised
+    await transport.close()
+
+
+async def test_a_plain_function_is_not_started_again_while_it_runs() -> None:
+    calls, go_on = 0, threading.Event()
+
+    def block(told: Envelope) -> None:
+        nonlocal calls
+        calls += 1
+        go_on.wait(10)
+
+    transport = FunctionTransport(block)
+    publish = asyncio.create_task(transport.publish(envelope()))
+    while not calls:  # noqa: ASYNC110  # a thread counts it
+        await asyncio.sleep(0.001)
+    publish.cancel()
+    await asyncio.wait([publish])
+    again = asyncio.create_task(transport.publish(envelope()))
+    await asyncio.sleep(0.01)
+    go_on.set()
+    await again
+    assert calls == 1
+    await transport.publish(envelope())
+    assert calls == 2
     await transport.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.transports.envelopes import envelope
 
 from duly.local import FunctionTransport, LocalTransport
+from duly.testing.clock import START
 from duly.transport import Envelope, Transport
 
 
@@ -52,8 +53,18 @@ async def cancel(tasks: list[asyncio.Task[object]]) -> None:
     await asyncio.wait(tasks)
 
 
-def publishes(transport: Transport, number: int) -> list[asyncio.Task[object]]:
-    return [asyncio.create_task(transport.publish(envelope("hangs"))) for _ in range(number)]
+def publishes(transport: Transport, number: int, kind: str = "one") -> list[asyncio.Task[object]]:
+    """So many deliveries at the same time, each of its own."""
+    told = [
+        Envelope(
+            message_id=f"{kind} {n}",
+            event_name="hangs",
+            scheduled_at=START,
+            delivery_id=f"{kind} {n}:1:0",
+        )
+        for n in range(number)
+    ]
+    return [asyncio.create_task(transport.publish(each)) for each in told]
 
 
 async def test_at_most_32_plain_functions_run_at_a_time() -> None:
@@ -76,31 +87,19 @@ async def test_at_most_32_plain_functions_run_at_a_time() -> None:
     assert most == 32
 
 
-async def test_one_that_hangs_takes_a_quarter(transport: Transport, hanging: Hanging) -> None:
-    hung = publishes(transport, 40)
-    await hanging.called(8)
-    for _ in range(40):
-        await transport.publish(envelope("returns"))
-    assert hanging.calls == 8
-    hanging.go_on.set()
-    await asyncio.gather(*hung)
-    assert hanging.calls == 40
-    await transport.close()
-
-
 async def test_what_was_given_up_before_its_turn_never_runs(
     transport: Transport, hanging: Hanging
 ) -> None:
     hung = publishes(transport, 40)
-    await hanging.called(8)
+    await hanging.called(32)
     await cancel(hung)
-    (waiting,) = publishes(transport, 1)
-    await transport.publish(envelope("returns"))
+    (waiting,) = publishes(transport, 1, "another")
+    await asyncio.sleep(0.01)
     assert not waiting.done()
-    assert hanging.calls == 8  # still running, though nobody waits for them
+    assert hanging.calls == 32  # still running, though nobody waits for them
     hanging.go_on.set()
     await waiting
-    assert hanging.calls == 9
+    assert hanging.calls == 33
     await transport.close()
 
 
@@ -108,12 +107,12 @@ def test_what_hung_on_another_loop_is_in_nobody_s_way(
     transport: Transport, hanging: Hanging, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def leave() -> None:
-        hung = publishes(transport, 9)
+        hung = publishes(transport, 8)
         await hanging.called(8)
         await cancel(hung)
 
     async def publish() -> None:
-        (last,) = publishes(transport, 1)
+        (last,) = publishes(transport, 1, "another")
         await hanging.called(9)
         hanging.go_on.set()
         await last

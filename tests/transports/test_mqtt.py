@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
-from tests.servers.mqtt import PERSISTENT, Mosquitto, mqtt_url, old_mqtt
+from tests.servers.mqtt import PERSISTENT, STANDARD, Mosquitto, mqtt_url, old_mqtt
 from tests.transports.mqtt_consumer import Consumer
 
+from duly.testing import Gate
 from duly.testing.transports import (
     BatchCases,
     BatchHeaderCases,
     BatchOutageCases,
     BatchRefusalCases,
     HeaderCases,
+    ReadingCases,
     Received,
     TransportHarness,
     TransportSuite,
@@ -30,6 +33,7 @@ PASSWORD = "the-password-of-the-broker"
 class MqttHarness(TransportHarness):
     """Topics of the test's own on a broker, and a consumer of them."""
 
+    any_event_name = True
     secrets: ClassVar[Sequence[str]] = (PASSWORD,)
     topic = "{event_name}"
     options = ""
@@ -42,25 +46,34 @@ class MqttHarness(TransportHarness):
         self.url = mqtt_url
 
     async def listen(self) -> None:
-        self.consumer = Consumer(self.url, self.namespace)
+        self.consumer = Consumer(self.url, self.namespace, topic=self.topic)
         await self.consumer.start()
 
     async def drop(self) -> None:
         await self.consumer.stop()
 
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or STANDARD
+
+    def make_gate(self) -> Gate:
+        return Gate(self.port)
+
     async def make_transport(self) -> Transport:
         place = self.url.replace("://", f"://{self.user}")
+        if not self.no_gate:
+            place = place.replace(f":{self.port}", f":{self.gate.port}")
         return transport_from_url(f"{place}?topic={self.namespace}/{self.topic}{self.options}")
 
     async def received(self, number: int) -> Sequence[Received]:
         return [each.told for each in await self.consumer.wait_for(number)]
 
 
-class TestMqtt(MqttHarness, BatchHeaderCases, TransportSuite):
+class TestMqtt(MqttHarness, ReadingCases, BatchHeaderCases, TransportSuite):
     """MQTT 5 with QoS 1."""
 
 
-class TestOneTopicForAll(MqttHarness, HeaderCases):
+class TestOneTopicForAll(MqttHarness, ReadingCases, HeaderCases):
     """The event name is told by a property then."""
 
     topic = "all"
@@ -74,6 +87,8 @@ class TestExactlyOnce(MqttHarness, BatchCases, TransportSuite):
 class TestAtMostOnce(MqttHarness, BatchCases, TransportSuite):
     scale = 0.3
     options = "&qos=0"
+    keeps = False
+    no_confirmations = "QoS 0 has none"
 
 
 class TestOldVersion(MqttHarness, BatchCases):
@@ -103,6 +118,7 @@ class TestOutages(MqttHarness, BatchOutageCases, BatchRefusalCases):
 
     scale = 0.3
     largest = 100_000
+    no_gate = "the server itself is ended"
 
     @pytest.fixture(autouse=True)
     def broker(self) -> Iterator[None]:

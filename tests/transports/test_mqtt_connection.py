@@ -163,6 +163,16 @@ class TestLoudness:
             assert record.levelno == logging.WARNING
             assert "nothing acknowledges a message" in record.getMessage()
 
+    async def test_a_logging_filter_that_raises_does_not_keep_it_closed(
+        self, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        def fail(_record: logging.LogRecord) -> None:
+            raise OSError("the log server is gone")
+
+        monkeypatch.setattr(logging.getLogger("duly.mqtt"), "filters", [fail])
+        async with opened(mqtt_url, "qos=0") as transport:
+            await transport.publish(envelope())
+
     @pytest.mark.parametrize("query", ["qos=1", "qos=2", "version=3.1.1"])
     async def test_otherwise_it_is_quiet(
         self, mqtt_url: str, caplog: pytest.LogCaptureFixture, query: str

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
-from tests.servers.nats import NatsServer, nats_url
+from tests.servers.nats import STANDARD, NatsServer, nats_url
 from tests.transports.nats_consumer import Consumer, StreamConsumer
 
+from duly.testing import Gate
 from duly.testing.transports import (
     BatchHeaderCases,
     BatchOutageCases,
@@ -14,6 +16,7 @@ from duly.testing.transports import (
     Bench,
     DeduplicationCases,
     DeduplicationOutageCases,
+    ReadingCases,
     ReceiptCases,
     Received,
     TransportSuite,
@@ -24,9 +27,10 @@ from duly_nats.plugin import jetstream_from_url, nats_from_url
 __all__ = ["nats_url"]  # a fixture is found by its name
 
 
-class NatsCases(BatchRefusalCases, BatchHeaderCases, TransportSuite):
+class NatsCases(ReadingCases, BatchRefusalCases, BatchHeaderCases, TransportSuite):
     """On a server that others may use too."""
 
+    any_event_name = True
     largest = 2**20 - 2**12  # by default a server takes a MiB, headers included
     make_consumer: ClassVar[type[Consumer]] = Consumer
     scheme: ClassVar[str] = "nats"
@@ -42,9 +46,18 @@ class NatsCases(BatchRefusalCases, BatchHeaderCases, TransportSuite):
     async def drop(self) -> None:
         await self.consumer.stop()
 
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or STANDARD
+
+    def make_gate(self) -> Gate:
+        return Gate(self.port)
+
     async def make_transport(self) -> Transport:
         make = nats_from_url if self.scheme == "nats" else jetstream_from_url
         place = self.url.removeprefix("nats://")
+        if not self.no_gate:
+            place = place.replace(f":{self.port}", f":{self.gate.port}")
         return make(f"{self.scheme}://{place}?subject={self.namespace}.{{event_name}}&timeout=2")
 
     async def received(self, number: int) -> Sequence[Received]:
@@ -67,6 +80,7 @@ class OwnServer(BatchOutageCases, NatsCases):
     """On a server of its own, which is killed, and which takes more at a time."""
 
     largest = 2**20
+    no_gate = "the server itself is killed"
 
     @pytest.fixture(autouse=True)
     def server(self) -> Iterator[None]:

@@ -138,16 +138,23 @@ async def test_a_full_stream_may_have_room_later(client, jetstream):
     assert "maximum messages exceeded" in str(error)
 
 
-@pytest.mark.parametrize("answer", [b"thank you", b"[]", b'{"seq": 1}', b'{"error": "no"}', b""])
-async def test_somebody_else_answers(client, jetstream, answer):
+@pytest.mark.parametrize(
+    "answer",
+    [b"thank you", b"[]", b'{"seq": 1}', b'{"error": "no"}', b"", b'{"stream": "zz", "seq": 7}'],
+)
+async def test_somebody_else_answers(server, client, answer):
     async def respond(message: Msg) -> None:
         await message.respond(answer)
 
     await client.subscribe("orders.>", cb=respond)
     await flushed(client)
-    error = await told(jetstream, envelope())
+    transport = made(server, timeout=timedelta(milliseconds=100))
+    await transport.open()
+    error = await told(transport, envelope())
     assert type(error) is TransportError
-    assert "is no stream" in str(error)
+    assert "no answer within 0.1 s for" in str(error)
+    assert "is no stream" in str(error) or "the stream 'zz', which does not listen" in str(error)
+    await transport.close()
 
 
 async def test_somebody_listens_and_does_not_answer(server, client):
@@ -426,6 +433,10 @@ async def test_cancelled_while_it_finds_out_why_nothing_was_answered(caplog):
             [f"127.0.0.1:{server.port}"], timeout=timedelta(milliseconds=300)
         )
         await transport.open()
+        client = await nats.connect(server.url)
+        await client.jetstream().add_stream(name="orders", subjects=["orders.>"])
+        await client.close()
+        await transport.publish(envelope())
         server.freeze()
         batch = [envelope(payload=bytes([number])) for number in range(5)]
         publish = asyncio.ensure_future(transport.publish_many(batch))

@@ -1,5 +1,6 @@
 """What a message becomes in NATS: its subject and its headers; and what a URL may say."""
 
+import logging
 import string
 from urllib.parse import unquote
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.transports.envelopes import envelope
 
-from duly import InvalidArgument
+from duly import InvalidArgument, TransportUnavailable
 from duly.testing.clock import START
 from duly.transport import Envelope
 from duly_nats import JetStreamTransport, Login, NatsTransport
@@ -206,3 +207,14 @@ def test_transports_that_are_refused():
 def test_a_login_shows_no_secret():
     assert "secret" not in repr(Login(user="u", password="secret"))
     assert "secret" not in repr(Login(token="secret"))
+
+
+async def test_a_logging_filter_that_raises_is_not_what_keeps_it_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_record: logging.LogRecord) -> None:
+        raise OSError("the log server is gone")
+
+    monkeypatch.setattr(logging.getLogger("duly.nats"), "filters", [fail])
+    with pytest.raises(TransportUnavailable):  # nobody listens at that port
+        await nats_from_url("nats://127.0.0.1:1").open()

@@ -1,36 +1,37 @@
 """A RabbitMQ that is away, or silent, or lets nobody in."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from tests.servers.process import free_port
-from tests.servers.proxy import Proxy
 from tests.servers.rabbitmq import at_ports, port_of
 from tests.transports.rabbitmq_consumer import Consumer
 from tests.transports.rabbitmq_kit import channel, envelope, name, opened, rabbitmq_url
 
 import duly_rabbitmq.link
 from duly import Rejected, Scheduler, TransportError, TransportUnavailable
+from duly.testing import Gate
 from duly_rabbitmq.plugin import transport_from_url
 
 __all__ = ["channel", "name", "rabbitmq_url"]  # fixtures are found by their names
 
 
-def proxy_to(url: str) -> Proxy:
-    return Proxy(to=port_of(url))
+def gate_to(url: str) -> Gate:
+    return Gate(to=port_of(url))
 
 
 async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
     monkeypatch.setattr(duly_rabbitmq.link, "_ANSWERING", 0.2)
     monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
-    async with Consumer(rabbitmq_url, name) as consumer, proxy_to(rabbitmq_url) as proxy:
-        url = at_ports(rabbitmq_url, proxy.port)
+    async with Consumer(rabbitmq_url, name) as consumer, gate_to(rabbitmq_url) as gate:
+        url = at_ports(rabbitmq_url, gate.port)
         async with opened(url, exchange=name, timeout="0.2") as transport:
             await transport.publish(envelope())
-            proxy.freeze()
+            gate.freeze()
             with pytest.raises(TransportUnavailable, match="does not answer in time"):
                 await transport.publish(envelope())
-            proxy.flow()
+            gate.thaw()
             await transport.publish(envelope(payload=b"last"))
             while (await consumer.wait_for(2))[-1].body != b"last":
                 await consumer.wait_for(len(consumer.messages) + 1)
@@ -38,12 +39,12 @@ async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
 
 async def test_closing_while_the_broker_is_silent(rabbitmq_url, monkeypatch):
     monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
-    async with proxy_to(rabbitmq_url) as proxy:
-        transport = transport_from_url(at_ports(rabbitmq_url, proxy.port))
+    async with gate_to(rabbitmq_url) as gate:
+        transport = transport_from_url(at_ports(rabbitmq_url, gate.port))
         await transport.open()
         publish = asyncio.ensure_future(transport.publish(envelope()))
         await asyncio.sleep(0)
-        proxy.freeze()
+        gate.freeze()
         await transport.close()
         publish.cancel()
         await asyncio.gather(publish, return_exceptions=True)
@@ -58,6 +59,41 @@ async def test_a_message_that_is_not_confirmed_in_time(rabbitmq_url, name, chann
         assert type(told.value) is TransportError
 
 
+async def test_a_return_that_comes_late_is_not_taken_for_the_repeat(rabbitmq_url, name, channel):
+    async with gate_to(rabbitmq_url) as gate:
+        async with opened(at_ports(rabbitmq_url, gate.port), routing_key=name) as transport:
+            gate.delay, passed = timedelta(seconds=0.1), gate.passed
+            attempt = asyncio.ensure_future(transport.publish(envelope()))
+            while gate.passed == passed:  # noqa: ASYNC110  # the gate tells nobody
+                await asyncio.sleep(0.01)
+            attempt.cancel()
+            await asyncio.wait({attempt})
+            queue = await channel.declare_queue(name, exclusive=True)
+            await transport.publish(envelope())  # on its way when the first one is returned
+            gate.delay = timedelta(0)
+            assert (await queue.declare()).message_count == 1
+
+
+async def test_what_is_on_its_way_beside_one_that_was_given_up_is_confirmed(
+    rabbitmq_url, name, channel
+):
+    queue = await channel.declare_queue(name, exclusive=True)
+    async with gate_to(rabbitmq_url) as gate:
+        async with opened(at_ports(rabbitmq_url, gate.port), routing_key=name) as transport:
+            gate.freeze()
+            publishes = [
+                asyncio.ensure_future(transport.publish(envelope(delivery_id=f"a:{number}:0")))
+                for number in range(20)
+            ]
+            await asyncio.wait(publishes, timeout=0.1)
+            publishes.pop().cancel()
+            await asyncio.sleep(0)
+            publishes.append(asyncio.ensure_future(transport.publish(envelope())))
+            gate.thaw()
+            await asyncio.gather(*publishes)
+            assert (await queue.declare()).message_count >= 20
+
+
 async def test_the_next_node_where_the_first_is_away(rabbitmq_url, name):
     url = at_ports(rabbitmq_url, free_port(), port_of(rabbitmq_url))
     async with opened(url) as transport:
@@ -66,16 +102,16 @@ async def test_the_next_node_where_the_first_is_away(rabbitmq_url, name):
 
 
 async def test_it_connects_by_itself(rabbitmq_url, name):
-    async with Consumer(rabbitmq_url, name) as consumer, proxy_to(rabbitmq_url) as proxy:
-        url = at_ports(rabbitmq_url, proxy.port)
+    async with Consumer(rabbitmq_url, name) as consumer, gate_to(rabbitmq_url) as gate:
+        url = at_ports(rabbitmq_url, gate.port)
         async with opened(url, exchange=name) as transport:
             for number in range(3):
-                await proxy.cut()
+                await gate.shut()
                 (reason,) = await transport.check()
-                assert str(proxy.port) in reason
+                assert str(gate.port) in reason
                 with pytest.raises(TransportUnavailable):
                     await transport.publish(envelope())
-                await proxy.start()
+                await gate.open()
                 if number:
                     assert await transport.check() == []
                 await asyncio.gather(*(transport.publish(envelope()) for _ in range(50)))

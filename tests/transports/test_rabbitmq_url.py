@@ -11,7 +11,7 @@ from duly_rabbitmq.plugin import transport_from_url
     [
         ("amqp:///", "has a host"),
         ("amqp://user@a/", "together"),
-        ("amqp://a/?stream=x", "unknown option 'stream'; known: auth, declare, exchange, heart"),
+        ("amqp://a/?stream=x", "unknown option 'stream'; known: auth, declare, exchange, headers"),
         ("amqp://a/?routing_key=", "routing_key: it is empty"),
         ("amqp://a/?routing_key={name}", "routing_key: .*unknown field"),
         ("amqp://a/?routing_key=" + "x" * 256, "routing_key: it has at most 255 bytes"),

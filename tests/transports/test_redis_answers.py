@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from redis.asyncio import Redis
@@ -139,13 +140,13 @@ async def test_a_delivery_that_is_remembered(server, redis):
     again = await publish(transport, envelope(attempt=2), envelope(2), envelope(attempt=3))
     assert (again[0], again[2]) == (first, first)
     assert [fields[b"duly-attempt"] for _, fields in await redis.xrange("s")] == [b"1", b"1"]
-    assert 0 < await redis.pttl("duly:delivery:{s}:id-1:1:0") <= 60_000
+    assert 0 < await redis.pttl("duly:delivery:{s}:1:s:id-1:1:0") <= 60_000
 
 
 async def test_it_is_forgotten_in_time(server, redis):
     transport = streams(server, "stream=s&deduplicate=0.001")
     await publish(transport, envelope())
-    while await redis.exists("duly:delivery:{s}:id-1:1:0"):
+    while await redis.exists("duly:delivery:{s}:1:s:id-1:1:0"):
         pass
     await publish(transport, envelope())
     assert await redis.xlen("s") == 2
@@ -385,6 +386,17 @@ async def test_one_delivery_to_two_streams_of_the_same_slot(server, redis):
         await publish(streams(server, f"stream={stream}&deduplicate=60"), envelope())
         await publish(streams(server, f"stream={stream}&deduplicate=60"), envelope())
     assert [await redis.xlen(stream) for stream in ("{s}.one", "{s}.two", "s")] == [1, 1, 1]
+
+
+async def test_marks_of_two_streams_are_never_the_same(server, redis):
+    """Wherever the name of the one ends and the delivery of the other begins."""
+    names = {("s", "{s}x:a:1:0"), ("{s}x", "a:1:0"), ("{s}x:a", "b:1:0"), ("{s}x", "a:b:1:0")}
+    for stream, delivery_id in sorted(names):
+        transport = streams(server, f"stream={quote(stream.replace('{', '{{').replace('}', '}}'))}"
+                            "&deduplicate=60")  # fmt: skip
+        told = Envelope(message_id="a", event_name="b", scheduled_at=START, delivery_id=delivery_id)
+        await publish(transport, told)
+    assert [await redis.xlen(each) for each in ("s", "{s}x", "{s}x:a")] == [1, 2, 1]
 
 
 async def test_a_server_without_the_command_does_not_quote_the_message():

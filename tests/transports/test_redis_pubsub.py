@@ -10,6 +10,7 @@ from duly.testing.transports import (
     BatchHeaderCases,
     BatchOutageCases,
     BatchRefusalCases,
+    ReadingCases,
     TransportSuite,
 )
 from duly.testing.transports.bench import Bench
@@ -20,7 +21,7 @@ __all__ = ["redis_url"]  # fixtures are found by their names
 LIMIT = 2**21
 
 
-class TestChannels(Channels, BatchHeaderCases, TransportSuite):
+class TestChannels(Channels, ReadingCases, BatchHeaderCases, TransportSuite):
     pass
 
 
@@ -41,6 +42,7 @@ class TestChannelOutages(Channels, BatchOutageCases):
     """A server that is killed."""
 
     keeps = False
+    no_gate = "the server itself is killed"
 
     @pytest.fixture(autouse=True)
     def _where(self) -> Iterator[None]:

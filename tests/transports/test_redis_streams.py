@@ -13,6 +13,7 @@ from duly.testing.transports import (
     BatchRefusalCases,
     DeduplicationCases,
     DeduplicationOutageCases,
+    ReadingCases,
     ReceiptCases,
     TransportSuite,
 )
@@ -26,7 +27,7 @@ LIMIT = 2**20
 PASSWORD = "the-password-of-redis"
 
 
-class TestStreams(Streams, BatchHeaderCases, ReceiptCases, TransportSuite):
+class TestStreams(Streams, ReadingCases, BatchHeaderCases, ReceiptCases, TransportSuite):
     pass
 
 
@@ -53,6 +54,7 @@ class Killed(Streams):
     """A server that keeps on disk what it has accepted, and is killed."""
 
     secrets = (PASSWORD,)
+    no_gate = "the server itself is killed"
 
     @pytest.fixture(autouse=True)
     def _where(self) -> Iterator[None]:

@@ -25,6 +25,8 @@ PATIENCE = 20.0  # seconds
 
 class InCluster(OnRedis):
     scale = 0.2
+    no_gate = "nodes tell their own addresses"
+    no_outages = "nodes are killed by tests of their own, below"
 
     @pytest.fixture(autouse=True)
     def _where(self, redis_cluster_url: str) -> None:
@@ -53,6 +55,8 @@ class TestChannelsInCluster(InCluster, Channels, BatchCases, PublishCases):
 
 class UnderSentinel(OnRedis):
     scale = 0.2
+    no_gate = "sentinels tell the address of the server"
+    no_outages = "servers are killed by tests of their own, below"
 
     @pytest.fixture(autouse=True)
     def _where(self, redis_sentinel_url: str) -> None:

@@ -17,7 +17,7 @@ from tests.transports.webhook_receiver import Receiver
 from duly import InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.transport import Envelope
 from duly_webhook import WebhookTransport
-from duly_webhook.addresses import is_public
+from duly_webhook.addresses import Addresses, is_public
 from duly_webhook.plugin import transport_from_url
 
 ENVELOPE = Envelope(message_id="a", event_name="b", scheduled_at=datetime(2030, 1, 1, tzinfo=UTC))
@@ -282,7 +282,8 @@ async def test_a_private_place_of_many_is_refused_for_good(receiver, host):
 
 async def test_a_name_that_has_become_private_is_asked_again(receiver, monkeypatch):
     transport = WebhookTransport(f"http://localhost:{receiver.port}/")
-    monkeypatch.setattr(transport._place, "_allow_private", True)  # as it was when it was opened
+    allowing = Addresses(allow_private=True)
+    monkeypatch.setattr(transport._place, "_allowed", allowing)  # as it was when it was opened
     with pytest.raises(TransportError, match="private address") as told:
         await publish(transport)
     assert type(told.value) is TransportError
@@ -358,7 +359,7 @@ async def test_a_bearer_token_and_a_query(receiver):
         ("https://a,b/", "one host"),
         (
             "https://a/?stream=x",
-            "unknown option 'stream'; known: allow_private, bearer_token, conn",
+            "unknown option 'stream'; known: allow_headers, allow_private, bearer_token, conn",
         ),
         ("https://a/?mode=batched", "mode: it is binary or structured"),
         ("https://a/?source=", "source: "),
@@ -406,6 +407,42 @@ async def test_tls(certificates: Certificates):
         await receiver.stop()
 
 
+async def test_renewed_certificates_are_used(tmp_path):
+    """The transport stays open while its files and the receiver's change."""
+    made = {}
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        made[name] = Certificates(tmp_path / name)
+    ca, cert, key = (tmp_path / name for name in ("ca", "cert", "key"))
+
+    def take(these: Certificates) -> None:
+        for file, source in ((ca, these.ca), (cert, these.client.cert), (key, these.client.key)):
+            file.write_bytes(source.read_bytes())
+
+    take(made["old"])
+    files = f"&tls_ca={ca}&tls_cert={cert}&tls_key={key}"
+    receiver = Receiver(ssl=made["old"].server_context(ask=True))
+    await receiver.start()
+    transport = transport_from_url(f"https://127.0.0.1:{receiver.port}/?allow_private=true{files}")
+    await transport.open()
+    try:
+        for _ in range(2):
+            assert await transport.publish(ENVELOPE) == "202"
+        key.write_text("")  # as one that is written just now
+        with pytest.raises(TransportUnavailable, match="tls_cert"):
+            await transport.publish(ENVELOPE)
+        await receiver.stop()
+        renewed = Receiver(ssl=made["new"].server_context(ask=True))
+        renewed.port, receiver = receiver.port, renewed
+        await receiver.start()
+        take(made["new"])
+        for _ in range(2):
+            assert await transport.publish(ENVELOPE) == "202"
+    finally:
+        await transport.close()
+        await receiver.stop()
+
+
 async def test_a_host_that_nobody_knows():
     with pytest.raises(TransportUnavailable, match="nowhere.invalid"):
         await publish(WebhookTransport("https://nowhere.invalid/"))
@@ -435,8 +472,7 @@ def stands_for(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    for module in ("addresses", "target"):
-        monkeypatch.setattr(f"duly_webhook.{module}.is_public", "127.0.0.1".__eq__)
+    monkeypatch.setattr("duly_webhook.addresses.is_public", "127.0.0.1".__eq__)
 
 
 @pytest.mark.parametrize("order", [1, -1])

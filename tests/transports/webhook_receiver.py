@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from duly.testing.transports import Received
+from duly_webhook import read
 
 
 class Request(NamedTuple):
@@ -84,13 +85,14 @@ class Receiver:
 
 
 def _understood(headers: Mapping[str, str], body: bytes) -> Received:
+    envelope = read(headers, body)
     told = {unquote(name): unquote(value) for name, value in headers.items()}
     if not headers["content-type"].startswith("application/cloudevents+json"):
-        return Received(event_name=told["ce-type"], payload=body, headers=told)
+        return Received(event_name=told["ce-type"], payload=body, headers=told, envelope=envelope)
     event = json.loads(body)
     payload = (
         base64.b64decode(event["data_base64"])
         if "data_base64" in event
         else json.dumps(event["data"]).encode()
     )
-    return Received(event_name=event["type"], payload=payload, headers=told)
+    return Received(event_name=event["type"], payload=payload, headers=told, envelope=envelope)

@@ -72,6 +72,15 @@ class HoldsTheLineWhenCancelled(PostboxTransport):
         return outcomes
 
 
+@found_by("test_a_cancelled_batch_does_no_harm")
+class TellsABareErrorWhenABatchIsCancelled(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        try:
+            return await super().publish_many(envelopes)
+        except asyncio.CancelledError as error:
+            raise OSError("the client was interrupted") from error
+
+
 @found_by("test_refused_within_a_batch", places=[4])
 class TellsOutcomesInAnyOrder(PostboxTransport):
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
@@ -126,6 +135,32 @@ class SharesHeadersInABatch(PostboxTransport):
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
         headers = envelopes[0].headers
         return await super().publish_many([attrs.evolve(e, headers=headers) for e in envelopes])
+
+
+@found_by("test_one_outcome_each", number=2)
+class GivesReceiptsById(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Any:
+        receipts = await super().publish_many(envelopes)
+        return {e.message_id: each for e, each in zip(envelopes, receipts, strict=True)}
+
+
+@found_by("test_one_outcome_each", number=2)
+class GivesNumbersForABatch(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        return [200 for _ in await super().publish_many(envelopes)]
+
+
+@found_by("test_one_outcome_each", number=2)
+class GivesOneOutcomeForABatch(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        return (await super().publish_many(envelopes))[:1]
+
+
+@found_by("test_refused_within_a_batch", places=[2, 3])
+class GivesTheClassForARefusal(PostboxTransport):
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
+        outcomes = await super().publish_many(envelopes)
+        return [Rejected if isinstance(each, Rejected) else each for each in outcomes]
 
 
 @found_by("test_each_has_a_receipt_of_its_own")

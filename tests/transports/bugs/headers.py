@@ -23,6 +23,20 @@ class LetsMetadataWin(PostboxTransport):
         return {**super().record(envelope), "headers": {**envelope.headers, **envelope.metadata}}
 
 
+@found_by("test_what_is_read_is_what_was_sent")
+class LosesTheState(PostboxTransport):
+    def record(self, envelope: Envelope) -> dict[str, Any]:
+        kept = {name: text for name, text in envelope.headers.items() if name != "tracestate"}
+        return {**super().record(envelope), "headers": kept}
+
+
+@found_by("test_any_metadata_is_read")
+class EncodesForNobodyToDecode(PostboxTransport):
+    def record(self, envelope: Envelope) -> dict[str, Any]:
+        encoded = {name: text.replace("\r", "%0D") for name, text in envelope.headers.items()}
+        return {**super().record(envelope), "headers": encoded}
+
+
 @found_by("test_every_attempt_is_numbered")
 @found_by("test_what_duly_tells")
 class NumbersNoAttempts(PostboxTransport):

@@ -77,6 +77,29 @@ class LeavesPublishesHanging(PostboxTransport):
         await super().close()
 
 
+@found_by("test_publishing_when_it_is_closed")
+class TellsABareErrorWhenClosed(PostboxTransport):
+    async def publish(self, envelope: Envelope) -> str | None:
+        if self._writer is None:
+            raise RuntimeError("the client is closed")
+        return await super().publish(envelope)
+
+
+@found_by("test_closing_does_not_wait_for_ever_for_a_publish")
+class TellsABareErrorWhenItIsClosedMeanwhile(PostboxTransport):
+    def _fail(self, answer: asyncio.Future[str | None], error: Exception) -> None:
+        super()._fail(answer, ConnectionResetError(str(error)))
+
+
+@found_by("test_opening_cancelled")
+class TellsABareErrorWhenCancelled(PostboxTransport):
+    async def open(self) -> None:
+        try:
+            await super().open()
+        except asyncio.CancelledError as error:
+            raise OSError("the client was interrupted") from error
+
+
 @found_by("test_it_tells_nobody_what_it_sent_or_knows")
 class TellsThePassword(PostboxTransport):
     def __repr__(self) -> str:

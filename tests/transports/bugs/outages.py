@@ -106,3 +106,42 @@ class DeduplicatesWhileConnected(PostboxTransport):
 
     def record(self, envelope: Envelope) -> dict[str, Any]:
         return {**super().record(envelope), "delivery_id": f"{envelope.delivery_id}-{self.times}"}
+
+
+@found_by("test_publishing_while_it_is_away")
+class TellsThePasswordByTheCause(PostboxTransport):
+    async def publish(self, envelope: Envelope) -> str | None:
+        try:
+            return await super().publish(envelope)
+        except TransportUnavailable as error:
+            told = ConnectionError(f"box://user:{self._password}@127.0.0.1")
+            raise TransportUnavailable(str(error)) from told
+
+
+@found_by("test_publishing_while_it_is_away")
+class SendsWhatFailedWhenItIsBack(PostboxTransport):
+    """Keeps it, although the scheduler was told that it failed, and will send it again."""
+
+    _kept: list[Envelope]
+
+    async def publish(self, envelope: Envelope) -> str | None:
+        if self._writer is not None:
+            return await super().publish(envelope)
+        self._kept = [*getattr(self, "_kept", ()), envelope]
+        await asyncio.sleep(0)
+        raise TransportUnavailable("not connected")
+
+    async def open(self) -> None:
+        await super().open()
+        for envelope in getattr(self, "_kept", ()):
+            await super().publish(envelope)
+        self._kept = []
+
+
+@found_by("test_opening_cancelled_while_it_is_away")
+class StaysLockedWhenCancelledWhileAway(PostboxTransport):
+    async def open(self) -> None:
+        await self._opening.acquire()
+        await asyncio.sleep(0)
+        self._opening.release()
+        await super().open()

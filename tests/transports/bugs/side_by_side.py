@@ -7,13 +7,38 @@ from typing import ClassVar
 from tests.transports.postbox import PostboxTransport, found_by
 
 from duly.errors import TransportError
-from duly.transport import Envelope
+from duly.transport import Envelope, Limits
 
 
 @found_by("test_a_thousand_at_once")
 class GivesUpInACrowd(PostboxTransport):
     async def publish(self, envelope: Envelope) -> str | None:
         if len(self._waiting) > 500:
+            raise TransportError("too busy")
+        return await super().publish(envelope)
+
+
+@found_by("test_limits_are_told_and_can_be_used_up")
+class SaysItsLimitsLater(PostboxTransport):
+    async def limits(self) -> Limits:
+        return Limits(in_all=5)
+
+
+@found_by("test_limits_are_told_and_can_be_used_up")
+class SaysItsLimitsAnew(PostboxTransport):
+    def limits(self) -> Limits:
+        return Limits(in_all=5)
+
+
+@found_by("test_limits_are_told_and_can_be_used_up")
+class SaysMoreThanItTakes(PostboxTransport):
+    said = Limits(in_all=5)
+
+    def limits(self) -> Limits:
+        return self.said
+
+    async def publish(self, envelope: Envelope) -> str | None:
+        if len(self._waiting) > 3:
             raise TransportError("too busy")
         return await super().publish(envelope)
 
@@ -56,6 +81,15 @@ class LeavesHalfOfALine(PostboxTransport):
             self._writer.write(b'", "name": "", "delivery_id": "", "number": 0, "headers": {}}\n')
             self._waiting.append(asyncio.get_running_loop().create_future())
         return await super().publish(envelope)
+
+
+@found_by("test_some_of_many_cancelled")
+class TellsABareErrorWhenAPublishIsCancelled(PostboxTransport):
+    async def publish(self, envelope: Envelope) -> str | None:
+        try:
+            return await super().publish(envelope)
+        except asyncio.CancelledError as error:
+            raise KeyError(envelope.message_id) from error
 
 
 @found_by("test_large_and_small_ones_do_not_mix")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from duly.errors import TransportError, TransportUnavailable
+from duly.errors import InvalidArgument, TransportError, TransportUnavailable
 from duly_kafka.cluster import Cluster
 from duly_kafka.producer import Producer
 
@@ -82,7 +82,12 @@ class Line:
         return starting.result()
 
     async def _start(self) -> Producer:
-        producer = Producer(self._cluster, self._timeout, self._settings, self._end, self._known)
+        try:
+            producer = Producer(
+                self._cluster, self._timeout, self._settings, self._end, self._known
+            )
+        except InvalidArgument as error:  # of a file of TLS that could be used before
+            raise TransportUnavailable(str(error)) from error
         await producer.start()
         self._producer = producer
         return producer

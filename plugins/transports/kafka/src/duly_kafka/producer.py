@@ -12,16 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaTimeoutError,
-    ProducerClosed,
-)
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, ProducerClosed
 from aiokafka.structs import RecordMetadata
 
 from duly.errors import TransportError, TransportUnavailable
 from duly_kafka.cluster import Cluster, address
 from duly_kafka.errors import FAILURES, translated, translated_at_start
+from duly_kafka.guarding import guard
 from duly_kafka.records import Record
 from duly_kafka.sending import send, send_alone
 from duly_kafka.topics import NewTopics
@@ -33,6 +30,7 @@ _TICK: Final = 0.1  # seconds from look to look while something waits; longer wh
 _LONGEST_TICK: Final = 1.0
 _SILENCE: Final = 0.3  # seconds without an answer until it is asked whether anybody answers
 _PAUSE: Final = 0.05  # seconds between looks for a topic that was created
+_LEAVING: Final = 0.5  # seconds until a start that nobody waits for any more is cancelled
 
 
 class Producer:
@@ -61,6 +59,8 @@ class Producer:
         self._driver = AIOKafkaProducer(
             bootstrap_servers=[*servers, *known], **{**defaults, **settings, **arguments}
         )
+        self._lost = False  # all that waited has failed, and is not to be sent any more
+        guard(self._driver.client, lambda: self._lost)
         self._waiting = Waiting()
         self._watching: asyncio.Task[None] | None = None
         self._creating = asyncio.Lock()
@@ -77,11 +77,12 @@ class Producer:
             TransportUnavailable: no broker answers.
             TransportError: they do not let us in.
         """
+        starting = asyncio.ensure_future(self._driver.start())
         try:
             async with asyncio.timeout(self._timeout):
-                await self._driver.start()
+                await asyncio.shield(starting)
         except BaseException as error:
-            await self._stop()
+            await self._leave(starting)
             if not isinstance(error, Exception):
                 raise
             if isinstance(error, KafkaConnectionError):
@@ -151,20 +152,34 @@ class Producer:
     async def end(self, patience: float) -> None:
         """Give it up: what is not confirmed within so many seconds has failed."""
         self.usable = False
+        lines = [*self._driver.client._conns.values()]  # noqa: SLF001  # there is no other way
+        writers = [each._writer for each in lines if each._writer]  # noqa: SLF001  # as above
         await self._waiting.pass_by(patience)
         self._lose("the producer was closed")
+        if any(each.transport.get_write_buffer_size() for each in writers):
+            # aiokafka would wait for ever until the host has taken all that is written.
+            for each in writers:
+                each.transport.abort()
         if not self._ended.done():  # it may be given up while it is being closed
             self._ended.set_result(None)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         # aiokafka would wait for ever for what it cannot send, of which nobody waits any more.
-        sender = self._driver._sender  # noqa: SLF001  # there is no other way to make it give up
+        sender = self._driver._sender  # noqa: SLF001  # as above
         with contextlib.suppress(Exception):  # whatever it fails of now
             await sender.close()
         buffer = self._driver._message_accumulator  # noqa: SLF001  # as above
         buffer._batches.clear()  # noqa: SLF001  # as above
         buffer._pending_batches.clear()  # noqa: SLF001  # as above
+        await self._stop()
+
+    async def _leave(self, starting: asyncio.Future[None]) -> None:
+        """Stop what may be on its way: cancelled at once, aiokafka forgets a connection."""
+        if not starting.done():
+            await asyncio.wait([starting], timeout=_LEAVING)
+            starting.cancel()
+            await asyncio.wait([starting])
         await self._stop()
 
     async def _stop(self) -> None:
@@ -193,9 +208,11 @@ class Producer:
                         await asyncio.sleep(_PAUSE)
                         await self._update()
             except FAILURES as error:
+                await self._update()
                 raise translated(error, f"{topic} could not be created") from error
 
     async def _update(self) -> None:
+        """Ask what topics there are; TransportUnavailable if no broker answers."""
         if not await self.answers():
             raise ProducerClosed if self._ended.done() else self._gone("no broker answers")
 
@@ -219,6 +236,7 @@ class Producer:
         return TransportError(f"{self._cluster}: not confirmed within {self._timeout:g} s")
 
     def _lose(self, reason: str) -> None:
+        self._lost = True
         self._give_up()
         self._waiting.fail(lambda: self._gone(reason))
 

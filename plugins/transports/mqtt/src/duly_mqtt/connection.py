@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from typing import Final, cast
 
 from duly.errors import Rejected, TransportUnavailable
-from duly.transport import Envelope
+from duly.transport import Envelope, Limits, waiting
 from duly_mqtt.answers import Answer, Kind, Splitter, Welcome, answer_of, goodbye_of, welcome_of
 from duly_mqtt.broker import Broker
 from duly_mqtt.errors import told
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._ended = asyncio.Event()
         self._limits = Welcome(_SUCCESS)
+        self.limits = Limits()
         self._written = 0
         self._keepalive = KeepAlive(lambda: self._write(PING), self.abort, self._upload)
         self._why = ""
@@ -75,7 +77,8 @@ class Connection(asyncio.Protocol):
             Rejected: larger than the broker, or MQTT itself, takes.
             TransportUnavailable: the connection was lost before it was sent.
         """
-        await self._free.acquire()
+        with waiting() if self._free.locked() else nullcontext():
+            await self._free.acquire()
         try:
             await self._passable()
             packet, outcome = self._start(envelope, topic, properties, retain)
@@ -206,7 +209,7 @@ class Connection(asyncio.Protocol):
             for packet in islice(self._again, most):
                 self._write(packet)
             self._free = asyncio.Semaphore(max(0, most - len(self._flights)))
-            self._stands = True
+            self.limits, self._stands = Limits(in_all=max(1, most)), True
             theirs = welcome.keepalive  # which is what counts
             ours = self._broker.keepalive.total_seconds()
             self._keepalive.start(ours if theirs is None else theirs)

@@ -11,11 +11,11 @@ from duly.template import Template
 from duly.transport import Envelope
 from duly_mqtt.properties import LONGEST, Property, packed
 
-__all__ = ["properties_of", "topic_template"]
+__all__ = ["CONTENT_TYPE", "EVENT_NAME", "PREFIX", "properties_of", "topic_template"]
 
-_EVENT_NAME: Final = "event_name"
-_PREFIX: Final = "metadata-"
-_CONTENT_TYPE: Final = "content-type"
+EVENT_NAME: Final = "event_name"
+PREFIX: Final = "metadata-"
+CONTENT_TYPE: Final = "content-type"
 # What MQTT gives others leave to break the connection for (section 1.5.4): control characters, and
 # code points that stand for no character; and the byte order mark, for which paho breaks it. And
 # the percent sign, that these are written with.
@@ -51,7 +51,7 @@ def properties_of(envelope: Envelope, *, name: bool, expiry: timedelta | None) -
         MalformedPacketError: a header that is too long, or no text that can be encoded.
     """
     numbers = {} if expiry is None else {Property.MESSAGE_EXPIRY: int(expiry.total_seconds())}
-    kind = next((each for each in envelope.metadata if each.lower() == _CONTENT_TYPE), None)
+    kind = next((each for each in envelope.metadata if each.lower() == CONTENT_TYPE), None)
     texts = []
     if kind is not None:
         texts.append((Property.CONTENT_TYPE, _encoded(envelope.metadata[kind])))
@@ -60,14 +60,14 @@ def properties_of(envelope: Envelope, *, name: bool, expiry: timedelta | None) -
 
 def _headers(envelope: Envelope, *, without: str | None, name: bool) -> Iterator[tuple[str, str]]:
     if name:
-        yield _EVENT_NAME, _encoded(envelope.event_name)
+        yield EVENT_NAME, _encoded(envelope.event_name)
     trace = envelope.trace_context
     for header, value in envelope.headers.items():
         if header == without:
             continue
         shown = header
-        if name and (header == _EVENT_NAME or header.startswith(_PREFIX)):
-            shown = _PREFIX + header
+        if name and (header == EVENT_NAME or header.startswith(PREFIX)):
+            shown = PREFIX + header
         # A value of the trace has an encoding of its own, which stays as it is.
         plain = header in trace and not _UNFIT.search(value)
         yield _encoded(shown), value if plain else _encoded(value)

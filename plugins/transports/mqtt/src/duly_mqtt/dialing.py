@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import secrets
+from contextlib import suppress
+from ssl import SSLContext
 from typing import Final
 
-from duly.errors import TransportError, TransportUnavailable
+from duly.errors import InvalidArgument, TransportError, TransportUnavailable
 from duly.transport import Envelope
 from duly_mqtt.answers import Welcome
 from duly_mqtt.broker import Broker, shown
@@ -33,7 +35,8 @@ class Dialer:
 
     def __init__(self, broker: Broker, *, qos: QoS, retain: bool) -> None:
         self._broker = broker
-        self._context = None if broker.tls is None else broker.tls.context()
+        if broker.tls is not None:
+            broker.tls.context()  # so that a file that cannot be used is told of here
         self._qos = qos
         self._retain = retain
         # Of a length and of letters that every broker of 3.1.1 has to take.
@@ -80,7 +83,8 @@ class Dialer:
             welcome = connection.welcome.result()
             if not welcome.answer.code and not self._told:
                 self._told = True
-                log.warning(_LOST_WITH_OLD, place)
+                with suppress(Exception):  # a handler that raises must not leave it half made
+                    log.warning(_LOST_WITH_OLD, place)
         try:
             self._judge(welcome, place)
         except TransportError:
@@ -97,14 +101,22 @@ class Dialer:
         if self._retain and not welcome.retain_available:
             raise TransportError(f"{place} retains no messages")
 
+    def _context(self) -> SSLContext | None:
+        """Of files that are read anew, for certificates are renewed."""
+        try:
+            return None if self._broker.tls is None else self._broker.tls.context()
+        except InvalidArgument as error:  # they could be used before
+            raise TransportUnavailable(str(error)) from error
+
     async def _dial(self, host: str, port: int, version: Version) -> Connection:
+        context = self._context()
         connection = Connection(
             self._broker, version, self._client_id, self._flights, clean=self._clean, qos=self._qos
         )
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._broker.timeout.total_seconds()):
-                await loop.create_connection(lambda: connection, host, port, ssl=self._context)
+                await loop.create_connection(lambda: connection, host, port, ssl=context)
                 await connection.welcome
         except (OSError, UnicodeError) as error:  # TimeoutError and ssl.SSLError are among them
             connection.abort()

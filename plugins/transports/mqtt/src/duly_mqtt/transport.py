@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
-from duly.transport import Envelope
+from duly.transport import Envelope, Limits
 from duly.url import expect
 from duly_mqtt.broker import Broker, check_seconds
 from duly_mqtt.connection import CLOSED, Connection
@@ -24,6 +25,7 @@ Unmatched: TypeAlias = Literal["fail", "accept"]
 
 log = logging.getLogger("duly.mqtt")
 
+_UNKNOWN: Final = Limits()
 _NOTHING_ACKNOWLEDGES: Final = (
     "%s: with QoS 0 nothing acknowledges a message: what the broker does not get is lost"
 )
@@ -78,7 +80,8 @@ class MqttTransport:
     async def open(self) -> None:
         await self._connected()
         if not self._is_open and not self._qos:
-            log.warning(_NOTHING_ACKNOWLEDGES, self._broker)
+            with suppress(Exception):  # a handler that raises is no reason to stay closed
+                log.warning(_NOTHING_ACKNOWLEDGES, self._broker)
         self._is_open = True
 
     async def close(self) -> None:
@@ -98,6 +101,10 @@ class MqttTransport:
         except TransportError as error:
             return [str(error)]
         return []
+
+    def limits(self) -> Limits:
+        """As many as the broker takes without acknowledging one, known when it was connected to."""
+        return _UNKNOWN if self._connection is None else self._connection.limits
 
     async def publish(self, envelope: Envelope) -> None:
         outcome, topic = await self._send(envelope)

@@ -46,6 +46,11 @@ class Waiting:
         """It was not sent after all."""
         self._sent.pop(name, None)
 
+    def subject(self, name: str) -> str | None:
+        """Where it was sent; None if nobody waits any more."""
+        sent = self._sent.get(name)
+        return None if sent is None else sent.subject
+
     def answer(self, name: str, receipt: str | None, error: Exception | None = None) -> None:
         """Its answer has come."""
         sent = self._sent.pop(name, None)

@@ -101,6 +101,10 @@ class Connection:
         """Whether the server answers in time; a connection where it does not is given up."""
         return self.lost() is None and await self._once("alive", self._ping)
 
+    async def flaws(self) -> Sequence[str]:
+        """What a subclass finds wrong with where messages go, although the server answers."""
+        return []
+
     async def explain(self, error: TransportError, subject: str) -> TransportError:
         """What the failure of a message to that subject says of the whole server."""
         if not isinstance(error, NoAnswerError):

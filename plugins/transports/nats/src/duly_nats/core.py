@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from duly_nats.answers import Answer
@@ -71,10 +72,11 @@ class NatsTransport(ServersTransport):
     async def open(self) -> None:
         if not self._warned:
             self._warned = True
-            log.warning(
-                "nats:// acknowledges nothing: a message that nobody listens to is lost; "
-                "jetstream:// keeps it"
-            )
+            with suppress(Exception):  # a handler that raises is no reason to stay closed
+                log.warning(
+                    "nats:// acknowledges nothing: a message that nobody listens to is lost; "
+                    "jetstream:// keeps it"
+                )
         await super().open()
 
     def _make_connection(self, place: str) -> Connection:

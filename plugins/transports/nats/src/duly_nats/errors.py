@@ -10,7 +10,14 @@ from nats.aio.msg import Msg
 from duly.errors import Rejected, TransportError, TransportUnavailable
 from duly.url import mask
 
-__all__ = ["NoAnswerError", "NoStreamError", "at_connecting", "at_sending", "receipt_of"]
+__all__ = [
+    "NoAnswerError",
+    "NoStreamError",
+    "StrangerError",
+    "at_connecting",
+    "at_sending",
+    "stored_by",
+]
 
 _NO_RESPONDERS: Final = "503"
 # JetStream's own numbers for a message that its stream will never take.
@@ -27,6 +34,10 @@ class NoAnswerError(TransportError):
 
 class NoStreamError(TransportError):
     """Nobody listens on the subject, a stream or anything else."""
+
+
+class StrangerError(TransportError):
+    """What answered is no stream; that of the stream may still come."""
 
 
 def at_connecting(error: Exception, place: str) -> TransportError:
@@ -49,13 +60,14 @@ def at_sending(error: Exception, place: str) -> TransportError:
     return TransportUnavailable(f"{place}: {_text(error)}")
 
 
-def receipt_of(answer: Msg) -> str:
-    """The receipt in a JetStream acknowledgement: ``stream:sequence``.
+def stored_by(answer: Msg) -> tuple[str, int]:
+    """The stream that has stored a message, and the message's number in it.
 
     Raises:
         NoStreamError: nobody listens.
+        StrangerError: it is no answer of a stream.
         Rejected: its stream never takes such a message.
-        TransportError: the stream cannot take it now, or the answer is that of somebody else.
+        TransportError: the stream cannot take it now.
     """
     if answer.headers and answer.headers.get("Status") == _NO_RESPONDERS:
         raise NoStreamError("no stream listens on its subject")
@@ -63,10 +75,10 @@ def receipt_of(answer: Msg) -> str:
         told = json.loads(answer.data)
         error = told.get("error")
         if error is None:
-            return f"{told['stream']}:{int(told['seq'])}"
+            return str(told["stream"]), int(told["seq"])
         text = f"{error.get('description') or 'refused'} ({error.get('err_code', error['code'])})"
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise TransportError("what answered on its subject is no stream") from None
+        raise StrangerError("what answered on its subject is no stream") from None
     raise (Rejected if error.get("err_code") in _NEVER else TransportError)(mask(text))
 
 

@@ -7,16 +7,18 @@ from urllib.parse import quote
 
 from duly.transport import Envelope
 
-__all__ = ["EVENT_NAME", "MESSAGE_ID", "headers_of", "size_of"]
+__all__ = ["EVENT_NAME", "MESSAGE_ID", "PREFIX", "headers_of", "size_of"]
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
 """By which JetStream tells what it had before."""
 EVENT_NAME: Final = "duly-event-name"
 """Sent where the subject does not tell it."""
+PREFIX: Final = "metadata-"
+"""In front of names of metadata that have a meaning of their own."""
 
 # What NATS and its clients, or duly, give a meaning is not for metadata to set.
 _RESERVED: Final = frozenset({"", "status", "description"})
-_RESERVED_PREFIXES: Final = ("nats-", "duly-", "metadata-")
+_RESERVED_PREFIXES: Final = ("nats-", "duly-", PREFIX)
 _OWN: Final = frozenset(
     f"duly-{name}"
     for name in ("message-id", "scheduled-at", "occurrence", "attempt", "delivery-id")
@@ -58,7 +60,7 @@ def _name(name: str) -> str:
     """A name of metadata; one that has a meaning of its own comes as ``metadata-`` and it."""
     lower = name.lower()
     if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
-        name = f"metadata-{name}"
+        name = f"{PREFIX}{name}"
     return quote(name, safe=_IN_NAMES)
 
 

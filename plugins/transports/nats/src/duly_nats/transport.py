@@ -124,7 +124,9 @@ class ServersTransport(ABC):
             connection = await self._usable()
         except TransportUnavailable as error:
             return [str(error)]
-        return [] if await connection.alive() else [connection.lost() or "no answer"]
+        if not await connection.alive():
+            return [connection.lost() or "no answer"]
+        return await connection.flaws()
 
     # --- one message
 

@@ -9,6 +9,7 @@ from aio_pika.abc import HeadersType
 
 from duly.errors import Rejected
 from duly.transport import Envelope
+from duly_rabbitmq.names import EVENT_NAME, header_name
 
 __all__ = ["SHORT", "fits", "header_bytes_at_most", "message_of"]
 
@@ -16,11 +17,7 @@ SHORT: Final = 255
 """Bytes of UTF-8 that names and properties may have."""
 
 _HEADER_NAME: Final = 128  # bytes: what AMQP allows, and the driver would cut off
-_PREFIX: Final = "metadata-"
-# The broker would send copies to where these say.
-_MEANT_FOR_THE_BROKER: Final = {"CC", "BCC"}
 _CONTENT_TYPE: Final = "content-type"
-_EVENT_NAME: Final = "duly-event-name"
 _BYTES_OF_A_LETTER: Final = 4  # at most, in UTF-8
 _BYTES_OF_A_HEADER: Final = 6  # beyond its name and value: their lengths, and its type
 _BYTES_OF_PROPERTIES: Final = 2048  # at most, without the headers
@@ -35,7 +32,7 @@ def message_of(envelope: Envelope, *, persistent: bool) -> Message:
     headers = _headers(envelope)
     event_name: str | None = envelope.event_name
     if not fits(envelope.event_name):
-        headers[_EVENT_NAME], event_name = envelope.event_name, None
+        headers[EVENT_NAME], event_name = envelope.event_name, None
     return Message(
         envelope.payload,
         headers=headers,
@@ -62,22 +59,12 @@ def fits(text: str) -> bool:
 
 
 def _headers(envelope: Envelope) -> HeadersType:
-    headers: HeadersType = {_header_name(name): value for name, value in envelope.headers.items()}
+    headers: HeadersType = {header_name(name): value for name, value in envelope.headers.items()}
     if max(map(len, headers)) * _BYTES_OF_A_LETTER > _HEADER_NAME:
         for name in headers:
             if len(name.encode()) > _HEADER_NAME:
                 raise Rejected(f"a name of metadata is longer than {_HEADER_NAME} bytes")
     return headers
-
-
-def _header_name(name: str) -> str:
-    """What the broker would take for itself gets a prefix, and so does what has it already."""
-    if not name.endswith("CC"):  # the usual case
-        return name
-    bare = name
-    while bare.startswith(_PREFIX):
-        bare = bare.removeprefix(_PREFIX)
-    return _PREFIX + name if bare in _MEANT_FOR_THE_BROKER else name
 
 
 def _short(delivery_id: str) -> str:

@@ -18,13 +18,10 @@ from aio_pika.exceptions import (
     PublishError,
 )
 
-from duly.errors import Rejected, TransportError, TransportUnavailable
+from duly.errors import DulyError, Rejected, TransportError, TransportUnavailable
 from duly.url import mask
 
-__all__ = ["DRIVER_ERRORS", "RefusedError", "is_refusal", "limit_told_by", "translating"]
-
-DRIVER_ERRORS: Final = CONNECTION_EXCEPTIONS
-"""All that it may raise; OSError, and so TimeoutError, is among it."""
+__all__ = ["RefusedError", "is_refusal", "limit_told_by", "translating"]
 
 _NO_HOST: Final = "the virtual host, the path of the URL, is not there or not for this user"
 _LOGIN: Final = "look after the user and the password, or the certificate"
@@ -38,8 +35,13 @@ class RefusedError(TransportUnavailable):
 
 
 @contextmanager
-def translating(place: str) -> Iterator[None]:
+def translating(
+    place: str, *, unknown: type[TransportError] = TransportUnavailable
+) -> Iterator[None]:
     """Raise what it means in place of what the driver raises; ``place`` is named in the text.
+
+    ``unknown`` stands for errors that are not of the driver's own kinds: in connecting they mean
+    that nobody is there, in publishing the message may be at fault.
 
     Raises:
         TransportError: see below.
@@ -52,8 +54,14 @@ def translating(place: str) -> Iterator[None]:
             raise
         # Nobody cancelled us: that is how the driver ends what waits on a lost connection.
         raise TransportUnavailable(f"{place}: the connection is lost") from error
-    except DRIVER_ERRORS as error:
+    except DulyError:
+        raise
+    except CONNECTION_EXCEPTIONS as error:
         raise _translated(error, place) from error
+    except Exception as error:
+        # With a bare one the driver ends all that waits when a connection ends behind a frame.
+        kind = TransportUnavailable if type(error) is Exception else unknown
+        raise kind(f"{place}: {_text(error)}") from error
 
 
 def _translated(error: Exception, place: str) -> TransportError:
@@ -116,4 +124,6 @@ def limit_told_by(error: ChannelClosed) -> int | None:
 
 
 def _text(error: Exception) -> str:
+    if type(error) is Exception and not error.args:
+        return "the connection is lost"
     return mask(str(error)) or type(error).__name__

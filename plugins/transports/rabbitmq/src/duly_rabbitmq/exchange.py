@@ -2,8 +2,8 @@
 
 from typing import Final
 
+import aiormq
 import attrs
-from aio_pika.abc import AbstractChannel
 
 from duly.errors import InvalidArgument
 
@@ -38,12 +38,12 @@ class Exchange:
         if not self.name or self.name.startswith("amq."):
             raise InvalidArgument(f"declare: the exchange {self.name!r} is the broker's own")
 
-    async def declare(self, channel: AbstractChannel) -> None:
+    async def declare(self, channel: aiormq.Channel) -> None:
         """Make it where there is none, if that was asked for."""
         if self.kind is not None:
-            await channel.declare_exchange(self.name, self.kind, durable=True)
+            await channel.exchange_declare(self.name, exchange_type=self.kind, durable=True)
 
-    async def look(self, channel: AbstractChannel) -> None:
+    async def look(self, channel: aiormq.Channel) -> None:
         """See whether it is there; the broker closes the channel where it is not."""
         if self.name:
-            await channel.get_exchange(self.name, ensure=True)
+            await channel.exchange_declare(self.name, passive=True)

@@ -1,14 +1,17 @@
 """A connection to the first node that lets us in, and what the driver beneath it knows."""
 
+import asyncio
 import ssl
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiormq
 import aiormq.abc
 from aio_pika import Connection
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
-from duly_rabbitmq.errors import DRIVER_ERRORS, is_refusal
+from duly.errors import InvalidArgument, TransportUnavailable
+from duly_rabbitmq.errors import is_refusal
 from duly_rabbitmq.server import Server
 
 __all__ = ["Line", "is_busy", "reach", "takes"]
@@ -17,11 +20,31 @@ _CONNECTING: Final = 10.0  # seconds, for one node
 _WRITING: Final = 8  # messages for the driver to write; it has room for ten, answers included
 
 
+class Wire(TransportFactory):
+    """Connects as the driver does by itself, and can let go at once, which the driver cannot."""
+
+    def __init__(self, *, encrypted: bool) -> None:
+        self._beneath = TLSTransportFactory() if encrypted else TCPTransportFactory()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def create(
+        self, url: URL, **options: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self._writer = await self._beneath.create(url, **options)
+        return reader, self._writer
+
+    def drop(self) -> None:
+        """End the connection without a word, so that nobody waits for an answer."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+
 class Line(NamedTuple):
-    """A connection, and the driver's own beneath it, which knows more."""
+    """A connection, the driver's own beneath it, which knows more, and the bare one."""
 
     connection: Connection
     driver: aiormq.abc.AbstractConnection
+    wire: Wire
 
     @property
     def is_blocked(self) -> bool:
@@ -38,7 +61,7 @@ class Line(NamedTuple):
         return True
 
     async def hang_up(self) -> None:
-        """Close both; it may take as long as the broker is silent."""
+        """Close both; it takes as long as the broker is silent, or until the wire is dropped."""
         # Left to itself the connection would wait for a call back that does not come when the
         # event loop ends meanwhile, and with it the program would not.
         self.connection.transport = None
@@ -46,17 +69,22 @@ class Line(NamedTuple):
         await self.driver.close()
 
 
-async def reach(server: Server, tls: ssl.SSLContext | None) -> Line:
+async def reach(server: Server) -> Line:
     """Connect to the nodes of a broker in turn, until one lets us in.
 
     Raises:
+        TransportUnavailable: a file for TLS is missing by now, or holds something else.
         Exception: what the driver says of the one that refused us, or of the last.
     """
     errors: list[Exception] = []
+    try:
+        tls = server.context()  # read anew, for certificates are renewed
+    except InvalidArgument as error:  # they could be used before
+        raise TransportUnavailable(str(error)) from error
     for url in server.urls():
         try:
             return await _connect_to(url, tls)
-        except DRIVER_ERRORS as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, another may be there
             errors.append(error)
     raise next(filter(is_refusal, errors), errors[-1])
 
@@ -77,12 +105,19 @@ def is_busy(channel: aiormq.Channel) -> bool:
 
 
 async def _connect_to(url: URL, tls: ssl.SSLContext | None) -> Line:
-    connection = Connection(url, ssl_context=tls)
+    connection, wire = Connection(url, ssl_context=tls), Wire(encrypted=tls is not None)
+    connection.kwargs["transport_factory"] = wire
+    connecting = asyncio.ensure_future(connection.connect())
     try:
-        await connection.connect(timeout=_CONNECTING)
+        async with asyncio.timeout(_CONNECTING):
+            await asyncio.shield(connecting)
     except BaseException:
+        # In this order: a driver that is cancelled says good-bye, and waits until it is heard.
+        wire.drop()
+        connecting.cancel()
+        await asyncio.wait({connecting})
         await connection.close()  # or it would do so when it is collected
         raise
     if connection.transport is None:  # it closed in this moment
         raise ConnectionError("the connection is lost")
-    return Line(connection, connection.transport.connection)
+    return Line(connection, connection.transport.connection, wire)

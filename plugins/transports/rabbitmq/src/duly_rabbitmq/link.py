@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final, cast
 
 import aiormq
+import aiormq.abc
 import attrs
 from aio_pika.exceptions import ChannelClosed
 
@@ -40,10 +41,11 @@ class Link:
         self._server = server
         self._exchange = exchange
         self._largest = largest
-        self._tls = server.context()
+        server.context()  # so that a file that cannot be used is told of here
         self._open = False
         self._line: Line | None = None
         self._channel: aiormq.Channel | None = None
+        self._number = 0  # of the last channel; they count from 1
         self._turn = asyncio.Lock()
         self._connect = Shared(self._make_channel)
         self._ask = Shared(self._look)
@@ -74,7 +76,7 @@ class Link:
         await self._connect.cancel()
         await self._ask.cancel()
         await self._hang_up()
-        if self._leaving:  # from earlier connections
+        if self._leaving:  # channels that were retired
             await asyncio.wait(self._leaving, timeout=_CLOSING)
 
     async def channel(self) -> aiormq.Channel:
@@ -100,7 +102,7 @@ class Link:
                 # The driver tells nobody when it has written.
                 while is_busy(channel):  # noqa: ASYNC110  # there is no event to wait for
                     await asyncio.sleep(0)
-            if takes(channel):
+            if channel is self._channel and takes(channel):
                 self.check_blocked()
                 return channel
 
@@ -113,6 +115,16 @@ class Link:
         """
         with translating(self.shown):
             await self._ask()
+
+    def retire(self, channel: aiormq.Channel) -> None:
+        """Publish no more on a channel; it is closed when what is on its way has its answer.
+
+        For a publish that was given up: the broker may still return its message, and the driver
+        knows what is returned by its message id alone, which a repeat shares.
+        """
+        if channel is self._channel:
+            self._channel = None
+            self._leave(asyncio.ensure_future(_close_when_done(channel)))
 
     def learn_from(self, error: ChannelClosed) -> None:
         """Take note of a limit that the broker told when it closed the channel."""
@@ -131,29 +143,41 @@ class Link:
             )
 
     async def _make_channel(self) -> None:
-        line, closed = self._line, self._channel
+        line = self._line
         if line is None or not line.driver.is_opened:
             await self._hang_up()
-            self._line = line = await reach(self._server, self._tls)
+            self._line = line = await reach(self._server)
             self.limits = limits_of(line.driver, self._largest)
-        elif closed is not None:  # its number is used again, so its end must have been answered
-            async with self._answering():
-                await asyncio.wait({closed.closing})
+        else:
+            self.check_blocked()  # it would not answer
         async with self._answering():
-            channel = line.connection.channel(on_return_raises=True)
-            await channel.initialize()
-            await self._exchange.declare(channel)
-            # Its own publish() waits for the socket after each message; the driver need not.
-            self._channel = cast(aiormq.Channel, await channel.get_underlay_channel())
+            # Of the driver beneath: that of aio-pika waits for the socket after each message, and
+            # leaves something behind with the connection when it is closed.
+            number = self._next_number(line.driver)
+            channel = await line.driver.channel(number, on_return_raises=True)
+            await self._exchange.declare(cast(aiormq.Channel, channel))
+            self._channel = cast(aiormq.Channel, channel)
+
+    def _next_number(self, driver: aiormq.abc.AbstractConnection) -> int | None:
+        """Of a channel: not that of the last, whose end may not have been answered yet."""
+        most = min(_LOOKING - 1, driver.connection_tune.channel_max or _LOOKING)
+        for _ in range(most):
+            self._number = self._number % most + 1
+            if self._number not in driver.channels:
+                return self._number
+        return None  # so many are being retired: the driver finds one
 
     async def _look(self) -> None:
         line = self._line
         if line is None or not line.driver.is_opened:
             raise ConnectionError("the connection is lost")
         # On a channel of its own, which the broker closes where there is no exchange.
-        own = line.connection.channel(_LOOKING, publisher_confirms=False)
-        async with self._answering(), own as channel:
-            await self._exchange.look(channel)
+        async with self._answering():
+            own = await line.driver.channel(_LOOKING, publisher_confirms=False)
+            try:
+                await self._exchange.look(cast(aiormq.Channel, own))
+            finally:
+                await own.close()
 
     @contextlib.asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
@@ -169,13 +193,26 @@ class Link:
         line, self._line, self._channel = self._line, None, None
         if line is None:
             return
-        closing = asyncio.get_running_loop().create_task(line.hang_up())
-        self._leaving.add(closing)
-        closing.add_done_callback(self._left)
-        # A broker that is silent is not waited for; the driver gives it up by itself.
-        await asyncio.wait({closing}, timeout=_CLOSING)
+        closing = asyncio.ensure_future(line.hang_up())
+        self._leave(closing)
+        _, silent = await asyncio.wait({closing}, timeout=_CLOSING)
+        if silent:
+            line.wire.drop()
+            await asyncio.wait(silent)
 
-    def _left(self, closing: asyncio.Task[None]) -> None:
-        self._leaving.discard(closing)
-        if not closing.cancelled():
-            closing.exception()  # it is gone, however it went
+    def _leave(self, leaving: asyncio.Task[None]) -> None:
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._left)
+
+    def _left(self, leaving: asyncio.Task[None]) -> None:
+        self._leaving.discard(leaving)
+        if not leaving.cancelled():
+            leaving.exception()  # it is gone, however it went
+
+
+async def _close_when_done(channel: aiormq.Channel) -> None:
+    async with channel.lock:  # it is fair: whoever came before has been written by now
+        under_way = [each for each in channel.confirmations.values() if not each.done()]
+    if under_way:
+        await asyncio.wait(under_way)
+    await channel.close()

@@ -7,6 +7,7 @@ from duly import InvalidArgument, hookimpl
 from duly.hookspecs import TransportFactory
 from duly.tls import take_tls, tls_options
 from duly.url import boolean, number, parse, seconds
+from duly_rabbitmq.filling import pairs_of
 from duly_rabbitmq.server import Server
 from duly_rabbitmq.transport import RabbitMQTransport
 
@@ -29,8 +30,9 @@ def transport_from_url(text: str) -> RabbitMQTransport:
     """
     url = parse(text)
     options: dict[str, Any] = url.take_options(
-        **tls_options(), auth=str, declare=str, exchange=str, heartbeat=seconds,
-        max_message_size=number, persistent=boolean, routing_key=str, timeout=seconds,
+        **tls_options(), auth=str, declare=str, exchange=str, headers=pairs_of, heartbeat=seconds,
+        max_message_size=number, persistent=boolean, properties=pairs_of, routing_key=str,
+        timeout=seconds,
     )  # fmt: skip
     server: dict[str, Any] = {
         name: options.pop(name) for name in ("auth", "heartbeat") if name in options

@@ -1,8 +1,9 @@
 """The transport: each message is published to an exchange, and confirmed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
 from aio_pika import Message
 from aio_pika.exceptions import ChannelClosed
@@ -14,6 +15,7 @@ from duly.url import expect
 from duly_rabbitmq.content import SHORT, fits, message_of
 from duly_rabbitmq.errors import translating
 from duly_rabbitmq.exchange import Exchange
+from duly_rabbitmq.filling import Filling
 from duly_rabbitmq.link import Link
 from duly_rabbitmq.server import Server
 
@@ -28,11 +30,13 @@ class RabbitMQTransport:
     a kind of exchange such as ``"topic"``, it is declared, durable. ``routing_key`` is a template,
     in which ``{event_name}`` may stand. Messages are ``persistent`` unless it is False. ``timeout``
     is how long a confirmation may take until the attempt has failed. ``max_message_size``, in
-    bytes, is for a broker whose own limit is not the default of its version.
+    bytes, is for a broker whose own limit is not the default of its version. ``headers`` and
+    ``properties`` are templates by name, in which ``{event_name}``, ``{delivery_id}`` and
+    ``{message_id}`` may stand, for consumers that want more than duly tells.
 
     Raises:
         InvalidArgument: a template that can never be right, an exchange that cannot be declared,
-            or a number below 1.
+            a header or property that cannot be set, or a number below 1.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class RabbitMQTransport:
         exchange: str = "",
         declare: str | None = None,
         routing_key: str = "{event_name}",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        properties: Mapping[str, str] = MappingProxyType({}),
         persistent: bool = True,
         timeout: timedelta = timedelta(seconds=15),
         max_message_size: int | None = None,
@@ -53,6 +59,7 @@ class RabbitMQTransport:
         self._routing_key = Template(routing_key, option="routing_key")
         if not fits(self._routing_key.fill("")):
             raise InvalidArgument(f"routing_key: it has at most {SHORT} bytes")
+        self._filling = Filling(headers, properties)
         self._persistent = persistent
         self._timeout = timeout.total_seconds()
         self._under_way: dict[str, asyncio.Future[None]] = {}
@@ -69,6 +76,7 @@ class RabbitMQTransport:
 
     async def publish(self, envelope: Envelope) -> None:
         message = message_of(envelope, persistent=self._persistent)
+        self._filling.into(message, envelope)
         routing_key = self._routing_key.fill(envelope.event_name)
         if not fits(routing_key):
             raise Rejected(f"its routing key is longer than {SHORT} bytes")
@@ -78,7 +86,7 @@ class RabbitMQTransport:
             await asyncio.wait({earlier})
         self._under_way[id] = done = asyncio.get_running_loop().create_future()
         try:
-            with translating(self._link.shown):
+            with translating(self._link.shown, unknown=TransportError):
                 await self._send(message, routing_key)
         finally:
             del self._under_way[id]
@@ -115,7 +123,11 @@ class RabbitMQTransport:
             self._link.learn_from(error)
             self._link.limits.check(message)
             raise
+        except asyncio.CancelledError:
+            self._link.retire(channel)
+            raise
         except TimeoutError:
+            self._link.retire(channel)
             self._link.check_blocked()
             await self._link.ask()
             raise TransportError(

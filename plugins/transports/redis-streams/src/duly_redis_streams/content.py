@@ -6,17 +6,17 @@ from typing import Final
 
 from duly.transport import Envelope
 
-__all__ = ["entry_of", "text_of"]
+__all__ = ["EVENT_NAME", "PAYLOAD", "PREFIX", "entry_of", "text_of"]
 
-_EVENT_NAME: Final = "event_name"
-_PAYLOAD: Final = "payload"
-_OWN: Final = {_EVENT_NAME, _PAYLOAD}
-_PREFIX: Final = "metadata-"
+EVENT_NAME: Final = "event_name"
+PAYLOAD: Final = "payload"
+_OWN: Final = {EVENT_NAME, PAYLOAD}
+PREFIX: Final = "metadata-"
 
 
 def entry_of(envelope: Envelope) -> list[bytes]:
     """Names and values in turn: the event name, the payload, and a field for each header."""
-    fields = [_EVENT_NAME, envelope.event_name, _PAYLOAD]
+    fields = [EVENT_NAME, envelope.event_name, PAYLOAD]
     parts = [each.encode() for each in fields]
     parts.append(envelope.payload)
     for name, value in envelope.headers.items():
@@ -30,11 +30,11 @@ def text_of(envelope: Envelope) -> bytes:
     A payload that is no UTF-8 is in ``payload_base64`` instead.
     """
     content: dict[str, object] = {
-        _EVENT_NAME: envelope.event_name,
+        EVENT_NAME: envelope.event_name,
         "headers": dict(envelope.headers),
     }
     try:
-        content[_PAYLOAD] = envelope.payload.decode()
+        content[PAYLOAD] = envelope.payload.decode()
     except UnicodeDecodeError:
         content["payload_base64"] = b64encode(envelope.payload).decode()
     return json.dumps(content, ensure_ascii=False).encode()
@@ -47,8 +47,8 @@ def _field(name: str, value: str) -> tuple[str, str]:
     what reads them may hand them on to where a line end is the end of a header: such a value is
     percent-encoded, and its name ends in ``*``.
     """
-    if name in _OWN or name.startswith(_PREFIX):
-        name = f"{_PREFIX}{name}"
+    if name in _OWN or name.startswith(PREFIX):
+        name = f"{PREFIX}{name}"
     if "\r" in value or "\n" in value or name.endswith("*"):
         encoded = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         return f"{name}*", encoded

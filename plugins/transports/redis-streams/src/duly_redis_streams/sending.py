@@ -20,6 +20,7 @@ _BROKEN: Final = (
     exceptions.TimeoutError,
     exceptions.SlotNotCoveredError,
     OSError,
+    AttributeError,  # see FAILURES
 )
 
 

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from duly.errors import InvalidArgument
 from duly.tls import TLS
 from duly.url import Host, as_hosts
+from duly_redis_streams.connections import hang_up, read_files_anew
 
 __all__ = ["Client", "Link", "Server"]
 
@@ -34,7 +35,12 @@ class Link:
     async def close(self) -> None:
         """Hang up; what is in flight fails."""
         for each in self.owned:
-            await each.aclose()
+            await hang_up(each)
+
+    def read_files_anew(self) -> None:
+        """To be called after a loss: certificates may have been renewed."""
+        for each in self.owned:
+            read_files_anew(each)
 
 
 @attrs.frozen(kw_only=True)

@@ -70,7 +70,7 @@ class StreamTransport(RedisTransport):
         else:
             keys = [key]
             if self._memory:
-                keys.append(f"{self._mark(place)}:{envelope.delivery_id}".encode())
+                keys.append(self._mark(place, envelope.delivery_id).encode())
             numbers = [self._memory, self._age, self._threshold]
             arguments = ["EVAL", ADD, len(keys), *keys, *numbers, *arguments]
         return Command(place, arguments, key, len(envelope.payload))
@@ -80,10 +80,9 @@ class StreamTransport(RedisTransport):
             raise TransportError(f"{place}: there is no such stream, and create is false")
         return answer.decode() if isinstance(answer, bytes) else str(answer)
 
-    def _mark(self, stream: str) -> str:
-        """What the marks of a stream begin with; of several under one tag each has its own."""
-        tag = self._tag(stream)
-        return f"duly:delivery:{{{tag}}}" + (f":{stream}" if stream != tag else "")
+    def _mark(self, stream: str, delivery_id: str) -> str:
+        """Where a delivery is remembered: the length tells where the name of the stream ends."""
+        return f"duly:delivery:{{{self._tag(stream)}}}:{len(stream)}:{stream}:{delivery_id}"
 
     def _tag(self, stream: str) -> str:
         """What a cluster places a stream by, so that another key may be beside it."""

@@ -11,7 +11,7 @@ from redis.asyncio import Redis, RedisCluster
 
 from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.template import Template
-from duly.transport import Envelope
+from duly.transport import Envelope, waiting
 from duly.url import expect
 from duly_redis_streams.cluster import alive
 from duly_redis_streams.errors import (
@@ -148,7 +148,8 @@ class RedisTransport(ABC):
     async def _sent(self, commands: Sequence[Command]) -> Sequence[Any]:
         """One outcome each."""
         losses, turns = self._losses, self._turns
-        await turns.acquire()
+        with waiting() if turns.locked() else contextlib.nullcontext():
+            await turns.acquire()
         # A command that is cancelled half-way costs its connection, which others may need.
         exchange = asyncio.create_task(self._exchanged(commands, losses, turns))
         self._exchanges.add(exchange)
@@ -194,6 +195,7 @@ class RedisTransport(ABC):
         if isinstance(client, RedisCluster) and self._place.varies and await alive(client):
             return list(map(_of_one_node, outcomes))
         self._losses += 1
+        link.read_files_anew()
         self._trouble = next((str(each) for each in outcomes if told_by_server(each)), None)
         if any(map(out_of_reach, answers)) and link.owned and self._link is link:
             self._link = self._connect()  # from the addresses that were given

@@ -11,7 +11,12 @@ from typing import Any, Final
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-__all__ = ["PrivateAddressError", "PublicResolver", "is_public", "public_socket"]
+from duly_webhook.metadata_services import is_metadata_service
+
+__all__ = ["IS_METADATA", "IS_PRIVATE", "AddressError", "Addresses", "Resolver", "is_public"]
+
+IS_PRIVATE: Final = "is a private address"
+IS_METADATA: Final = "is an address of a cloud's metadata service"
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 # Not routed either, though not every Python knows.
@@ -20,24 +25,32 @@ _NOT_ROUTED: Final = tuple(
 )
 
 
-class PrivateAddressError(OSError):
-    """An address of the own host or network, or of nobody."""
+class AddressError(OSError):
+    """An address of the own host or network, of nobody, or of a cloud's metadata service."""
 
 
 def is_public(text: str) -> bool:
     """Whether an address, as text, belongs to a host of the public internet."""
+    address = _understood(text)
+    return (
+        address is not None
+        and address.is_global
+        and not (
+            address.is_multicast
+            or address.is_reserved
+            or address.is_unspecified
+            or any(address in network for network in _NOT_ROUTED)
+        )
+    )
+
+
+def _understood(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that is meant; None for what is no proper one, and may be understood as any."""
     try:
         address = ip_address(text)
-    except ValueError:  # what is no proper address may be understood as any
-        return False
-    if isinstance(address, IPv6Address):
-        address = _inner(address) or address
-    return address.is_global and not (
-        address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-        or any(address in network for network in _NOT_ROUTED)
-    )
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and _inner(address)) or address
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
@@ -49,27 +62,44 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
-def public_socket(address_info: tuple[Any, ...]) -> socket.socket:
-    """A socket for an address as ``getaddrinfo`` gives it.
+class Addresses:
+    """What sockets are made for; metadata services are refused also where ``allow_private``."""
 
-    Raises:
-        PrivateAddressError: it is not public.
-    """
-    family, kind, protocol, _, address = address_info
-    if not is_public(address[0]):
-        raise PrivateAddressError(f"{address[0]} is a private address")
-    return socket.socket(family, kind, protocol)
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+
+    def refusal(self, text: str) -> str | None:
+        """What is wrong with an address; None where it may be called."""
+        address = _understood(text)
+        if address is not None and is_metadata_service(address):
+            return f"{text} {IS_METADATA}"
+        return None if self._allow_private or is_public(text) else f"{text} {IS_PRIVATE}"
+
+    def new_socket(self, address_info: tuple[Any, ...]) -> socket.socket:
+        """A socket for an address as ``getaddrinfo`` gives it.
+
+        Raises:
+            AddressError: it is refused.
+        """
+        family, kind, protocol, _, address = address_info
+        if (refusal := self.refusal(address[0])) is not None:
+            raise AddressError(refusal)
+        return socket.socket(family, kind, protocol)
 
 
-class PublicResolver(ThreadedResolver):
-    """Leaves the private addresses of a name out where it has public ones as well.
+class Resolver(ThreadedResolver):
+    """Leaves out the refused addresses of a name that has others as well.
 
     Otherwise the last address alone would tell what it means that none could be reached.
     """
 
+    def __init__(self, addresses: Addresses) -> None:
+        super().__init__()
+        self._addresses = addresses
+
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a name; all of them where none is public."""
+        """The addresses of a name that may be called; all of them where none may."""
         found = await super().resolve(host, port, family)
-        return [each for each in found if is_public(each["host"])] or found
+        return [each for each in found if self._addresses.refusal(each["host"]) is None] or found

@@ -10,15 +10,23 @@ from typing import Final, Literal, TypeAlias
 from duly.transport import Envelope
 from duly_webhook.headers import attribute, content_type, passed_on
 
-__all__ = ["MODES", "Mode", "content_of"]
+__all__ = ["DATA", "MODES", "STRUCTURED", "Mode", "content_of"]
 
 Mode: TypeAlias = Literal["binary", "structured"]
 
 MODES: Final[tuple[Mode, ...]] = ("binary", "structured")
+STRUCTURED: Final = "application/cloudevents+json"
+"""The content type of a body in JSON."""
+DATA: Final = b', "data": '
+"""Behind it, in such a body, stands the payload to its last but one byte."""
 
 
-def content_of(envelope: Envelope, mode: Mode, source: str) -> tuple[dict[str, str], bytes]:
+def content_of(
+    envelope: Envelope, mode: Mode, source: str, allowed: frozenset[str]
+) -> tuple[dict[str, str], bytes]:
     """Headers and body of the request; ``source`` is the URI that says where events come from.
+
+    ``allowed`` are the headers for proxies that metadata may set.
 
     binary: the body is the payload, the attributes are headers. structured: the body is JSON that
     holds the attributes, and the payload as ``data`` where its content type is JSON, else as
@@ -31,14 +39,14 @@ def content_of(envelope: Envelope, mode: Mode, source: str) -> tuple[dict[str, s
         "type": envelope.event_name,
         "time": envelope.scheduled_at.isoformat(timespec="microseconds"),
     }
-    headers = passed_on(envelope)
+    headers = passed_on(envelope, allowed)
     headers["idempotency-key"] = attribute(envelope.delivery_id)
     kind = content_type(envelope.metadata)
     if mode == "binary":
         headers |= {f"ce-{name}": attribute(text) for name, text in attributes.items()}
         headers["content-type"] = kind
         return headers, envelope.payload
-    headers["content-type"] = "application/cloudevents+json; charset=utf-8"
+    headers["content-type"] = f"{STRUCTURED}; charset=utf-8"
     start = json.dumps({**attributes, "datacontenttype": kind})[:-1]
     return headers, start.encode() + _data(envelope.payload, kind) + b"}"
 
@@ -46,7 +54,7 @@ def content_of(envelope: Envelope, mode: Mode, source: str) -> tuple[dict[str, s
 def _data(payload: bytes, kind: str) -> bytes:
     """The last member of the JSON."""
     if _is_json(payload, kind):
-        return b', "data": ' + payload  # as it stands, to the last digit
+        return DATA + payload  # as it stands, to the last digit
     return b', "data_base64": "' + base64.b64encode(payload) + b'"'
 
 

@@ -9,7 +9,8 @@ import aiohttp
 
 from duly.errors import Rejected, TransportError, TransportUnavailable
 from duly.url import mask
-from duly_webhook.addresses import PrivateAddressError
+from duly_webhook.addresses import IS_METADATA, IS_PRIVATE
+from duly_webhook.listening import UnreadableAnswerError
 
 __all__ = ["check_answer", "translated"]
 
@@ -17,8 +18,8 @@ _AGAIN: Final = {408, 425, 429}  # Request Timeout, Too Early, Too Many Requests
 _LONGEST_PAUSE: Final = timedelta(days=1)  # who asks for more is believed for so long
 
 
-def check_answer(answer: aiohttp.ClientResponse) -> str:
-    """The receipt of an answer that accepts: its status.
+def check_answer(answer: aiohttp.ClientResponse | UnreadableAnswerError, place: str) -> str:
+    """The receipt of an answer that accepts: its status, whatever else stands in it.
 
     Raises:
         Rejected: 4xx, but for those that mean "later".
@@ -27,19 +28,22 @@ def check_answer(answer: aiohttp.ClientResponse) -> str:
     status = answer.status
     if 200 <= status < 300:
         return str(status)
-    text = f"{mask(str(answer.url))} answered {status} {answer.reason or ''}".rstrip()
+    reason, pause = "", None
+    if isinstance(answer, aiohttp.ClientResponse):
+        reason, pause = answer.reason or "", answer.headers.get("Retry-After")
+    text = f"{mask(place)} answered {status} {reason}".rstrip()
     if 300 <= status < 400:
         raise TransportError(f"{text}: redirects are not followed; give the place itself")
     if 400 <= status < 500 and status not in _AGAIN:
         raise Rejected(text)
-    raise TransportError(text, retry_after=_pause(answer.headers.get("Retry-After")))
+    raise TransportError(text, retry_after=_pause(pause))
 
 
 def translated(error: Exception, place: str, *, alone: bool) -> TransportError:
     """What a failed request means; ``alone``: this place is all that the transport has."""
     place = mask(place)
-    if (private := _private(error)) is not None:
-        text = f"{place}: {private}: allow_private lets it pass"
+    if (refusal := _refusal(error)) is not None:
+        text = f"{place}: {refusal}"
         # The meaning of a name may be mended; one of many places is refused for good.
         return TransportError(text) if alone else Rejected(text)
     text = f"{place}: {mask(str(error)) or type(error).__name__}"
@@ -50,12 +54,12 @@ def translated(error: Exception, place: str, *, alone: bool) -> TransportError:
     return TransportError(text)
 
 
-def _private(error: Exception) -> str | None:
-    """What is said of a private address; of several addresses all are told in one text."""
-    inner = getattr(error, "os_error", error)
-    if isinstance(inner, PrivateAddressError) or "is a private address" in str(inner):
-        return str(inner)
-    return None
+def _refusal(error: Exception) -> str | None:
+    """What is said of an address that is refused; of several all are told in one text."""
+    said = str(getattr(error, "os_error", error))
+    if IS_METADATA in said:
+        return said
+    return f"{said}: allow_private lets it pass" if IS_PRIVATE in said else None
 
 
 def _pause(text: str | None) -> timedelta | None:

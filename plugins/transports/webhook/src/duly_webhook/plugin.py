@@ -31,8 +31,8 @@ def transport_from_url(text: str) -> WebhookTransport:
     """
     url = parse(text)
     options: dict[str, Any] = url.take_options(
-        **tls_options(), allow_private=boolean, bearer_token=str, connections=number, mode=str,
-        query=str, secret=_secrets, source=str, timeout=seconds,
+        **tls_options(), allow_headers=_names, allow_private=boolean, bearer_token=str,
+        connections=number, mode=str, query=str, secret=_secrets, source=str, timeout=seconds,
     )  # fmt: skip
     tls = take_tls(options, always=url.scheme == "https")
     if tls is not None and url.scheme == "http":
@@ -45,6 +45,10 @@ def transport_from_url(text: str) -> WebhookTransport:
     if "bearer_token" in options:
         options["authorization"] = f"Bearer {options.pop('bearer_token')}"
     return WebhookTransport(target.geturl(), secrets=options.pop("secret", ()), tls=tls, **options)
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _secrets(text: str) -> list[str]:

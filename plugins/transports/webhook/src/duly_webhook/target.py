@@ -7,12 +7,13 @@ from ipaddress import IPv4Address
 from typing import Final, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from duly.errors import InvalidArgument, TransportUnavailable
+from duly.errors import InvalidArgument, Rejected, TransportUnavailable
 from duly.template import Template
 from duly.transport import Envelope
 from duly.url import mask
-from duly_webhook.addresses import is_public
+from duly_webhook.addresses import IS_METADATA, Addresses
 from duly_webhook.login import login_taken
+from duly_webhook.paths import leaves_its_path
 
 __all__ = ["Place", "PlaceOf", "place_is_url"]
 
@@ -38,7 +39,7 @@ def place_is_url(text: str) -> bool:
 class Place:
     """One URL for all messages; ``{event_name}`` may stand in its path or query."""
 
-    def __init__(self, text: str, *, allow_private: bool) -> None:
+    def __init__(self, text: str, addresses: Addresses) -> None:
         if not place_is_url(text):
             raise InvalidArgument(
                 f"{mask(text)!r} is not a URL of http or https with a host; encode what is special "
@@ -49,21 +50,29 @@ class Place:
             raise InvalidArgument(f"{mask(text)!r}: its host cannot vary")
         if "#" in text:  # what follows is never sent
             raise InvalidArgument(f"{mask(text)!r} has a fragment: write a # as %23")
+        if leaves_its_path(text):
+            raise InvalidArgument(f"{mask(text)!r}: its path has . or .. in it; write it without")
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         login_taken(text)
         self._template = Template(text, option="the URL", encode=lambda name: quote(name, safe=""))
-        self._allow_private = allow_private
+        self._allowed = addresses
         self.shown = f"{parts.scheme}://{self._host}:{self._port}"
 
     def __call__(self, envelope: Envelope) -> str:
-        return self._template.fill(envelope.event_name)
+        place = self._template.fill(envelope.event_name)
+        if self._template.varies and leaves_its_path(place):
+            raise Rejected(
+                f"{mask(place)!r}: the event name stands for . or .. in a path, by which another "
+                "place would be called; name it otherwise, or put it into the query"
+            )
+        return place
 
     async def reach(self) -> None:
         """See whether anybody accepts connections there.
 
         Raises:
             TransportUnavailable: nobody does.
-            InvalidArgument: its name stands for private addresses only, which are not allowed.
+            InvalidArgument: its name stands for addresses only that are not allowed.
         """
         try:
             async with asyncio.timeout(_REACHING):
@@ -77,15 +86,15 @@ class Place:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         addresses = [(str(address[0]), self._port) for *_, address in found]
-        if self._allow_private:
-            return addresses
-        public = [each for each in addresses if is_public(each[0])]
-        if not public:
+        allowed = [each for each in addresses if self._allowed.refusal(each[0]) is None]
+        if not allowed:
+            refusal = self._allowed.refusal(addresses[0][0]) or ""
+            never = IS_METADATA in refusal
             raise InvalidArgument(
-                f"{self.shown} is a private address ({addresses[0][0]}), which webhooks do not go "
-                "to unless allow_private is true"
+                f"{self.shown}: {refusal}, which webhooks "
+                + ("never go to" if never else "do not go to unless allow_private is true")
             )
-        return public
+        return allowed
 
 
 async def _connect(addresses: list[tuple[str, int]]) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,14 +13,18 @@ from yarl import URL
 
 from duly.errors import InvalidArgument, Rejected, TransportUnavailable
 from duly.tls import TLS
-from duly.transport import Envelope
+from duly.transport import Envelope, Limits
 from duly.url import mask
-from duly_webhook.addresses import PublicResolver, public_socket
+from duly_webhook.addresses import Addresses, Resolver
+from duly_webhook.certificates import Certificates
 from duly_webhook.content import MODES, Mode, content_of
 from duly_webhook.errors import check_answer, translated
+from duly_webhook.headers import names_allowed
+from duly_webhook.listening import Answer, NotSentError, Request, UnreadableAnswerError
 from duly_webhook.login import login_taken
 from duly_webhook.signing import keys_of, signature_headers
 from duly_webhook.target import Place, PlaceOf, place_is_url
+from duly_webhook.turns import telling_of_turns
 
 __all__ = ["WebhookTransport"]
 
@@ -44,12 +48,14 @@ class WebhookTransport:
     ``source`` is the URI reference in the events' attribute of that name. With ``secrets``
     requests are signed as Standard Webhooks says, once by each, so that a receiver may change
     from one secret to another. ``authorization`` is sent as that header. Addresses that are not
-    public are refused unless ``allow_private``. ``timeout`` is how long a receiver may be silent
-    until the attempt has failed. ``connections`` is the most for one host.
+    public are refused unless ``allow_private``, those of clouds' metadata services always.
+    ``allow_headers`` names headers that proxies obey and metadata may set all the same.
+    ``timeout`` is how long a receiver may neither read nor answer until the attempt has failed.
+    ``connections`` is the most for one host.
 
     Raises:
         InvalidArgument: a URL of another scheme or without a host, an unknown mode, a secret that
-            is none, or a number below 1.
+            is none, a header that is not for proxies, or a number below 1.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class WebhookTransport:
         source: str = "duly",
         secrets: Sequence[str] = (),
         authorization: str | None = None,
+        allow_headers: Iterable[str] = (),
         allow_private: bool = False,
         timeout: timedelta = timedelta(seconds=15),
         connections: int = 100,
@@ -77,18 +84,21 @@ class WebhookTransport:
             raise InvalidArgument("authorization: a header holds printable ASCII only")
         if authorization is not None and isinstance(target, str) and "@" in urlsplit(target).netloc:
             raise InvalidArgument(_ONE_AUTHORIZATION)
+        self._addresses = Addresses(allow_private=allow_private)
         self._place: Place | None = None
         if isinstance(target, str):
-            self._place = target = Place(target, allow_private=allow_private)
+            self._place = target = Place(target, self._addresses)
         self._place_of = target
         self._mode = mode
         self._source = source
         self._keys = keys_of(secrets)
         self._authorization = authorization
-        self._allow_private = allow_private
+        self._allowed = names_allowed(allow_headers)
         self._timeout = timeout.total_seconds()
         self._connections = connections
-        self._ssl = True if tls is None else tls.context()
+        all_connections = max(_ALL_CONNECTIONS, connections)
+        self._limits = Limits(in_all=connections if self._place else all_connections)
+        self._certificates = Certificates(tls)
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -109,7 +119,7 @@ class WebhookTransport:
         place = self._place_of(envelope)
         if not place_is_url(place):
             raise Rejected(f"{mask(place)!r} is not a URL of http or https, encoded as it is to be")
-        headers, body = content_of(envelope, self._mode, self._source)
+        headers, body = content_of(envelope, self._mode, self._source, self._allowed)
         if self._keys:
             headers |= signature_headers(self._keys, envelope.delivery_id, int(time.time()), body)
         url, authorization = self._login(place)
@@ -118,7 +128,11 @@ class WebhookTransport:
         if self._session is None:
             raise TransportUnavailable("the webhook transport is not open")
         try:
-            return await self._post(self._session, url, headers, body)
+            while True:
+                with contextlib.suppress(NotSentError):  # the next connection is another
+                    return await self._post(self._session, url, headers, body)
+        except UnreadableAnswerError as answer:
+            return check_answer(answer, place)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             raise translated(error, place, alone=self._place is not None) from error
 
@@ -129,6 +143,10 @@ class WebhookTransport:
             except (TransportUnavailable, InvalidArgument) as error:
                 return [str(error)]
         return []
+
+    def limits(self) -> Limits:
+        """As many as there are connections: to the one receiver, or to all of several."""
+        return self._limits
 
     def _login(self, place: str) -> tuple[str, str | None]:
         """The URL without a user and a password, and the header that says who asks."""
@@ -147,8 +165,11 @@ class WebhookTransport:
     ) -> str:
         url = URL(text, encoded=True)
         data = body if len(body) <= _SENT_AT_ONCE else io.BytesIO(body)  # in pieces
-        async with session.post(url, data=data, headers=headers, allow_redirects=False) as answer:
-            receipt = check_answer(answer)
+        encrypted = self._certificates.now()
+        async with session.post(
+            url, data=data, headers=headers, ssl=encrypted, allow_redirects=False
+        ) as answer:
+            receipt = check_answer(answer, text)
             with contextlib.suppress(aiohttp.ClientError, OSError):  # it has accepted already
                 await answer.content.read(_READ)
             return receipt
@@ -158,12 +179,16 @@ class WebhookTransport:
             connector=aiohttp.TCPConnector(
                 limit=max(_ALL_CONNECTIONS, self._connections),
                 limit_per_host=self._connections,
-                ssl=self._ssl,
-                resolver=None if self._allow_private else PublicResolver(),
-                socket_factory=None if self._allow_private else public_socket,
+                resolver=Resolver(self._addresses),
+                socket_factory=self._addresses.new_socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"user-agent": _USER_AGENT},
+            headers={"user-agent": _USER_AGENT, "accept-encoding": "identity"},
+            skip_auto_headers=["accept"],  # as if it were metadata
+            auto_decompress=False,  # nothing but the status is understood
+            request_class=Request,
+            response_class=Answer,
+            trace_configs=[] if self._place else [telling_of_turns()],
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECTING, sock_read=self._timeout
             ),

@@ -1,0 +1,39 @@
+"""For consumers: what the transport wrote, read again."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from duly.reading import envelope_from
+from duly.transport import Envelope
+from duly_rabbitmq.names import EVENT_NAME, name_of
+
+__all__ = ["Incoming", "read"]
+
+
+class Incoming(Protocol):
+    """What is looked at of a message: aio-pika's have it."""
+
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, Any] | None: ...
+    @property
+    def type(self) -> str | None: ...
+
+
+def read(message: Incoming) -> Envelope:
+    """The message that was published, from one that a queue delivered.
+
+    What the broker adds by itself, such as the table ``x-death`` of a dead letter, is left out:
+    only headers that are text are metadata.
+
+    Raises:
+        InvalidMessage: it was not published by duly.
+    """
+    headers = {
+        name_of(name): value
+        for name, value in (message.headers or {}).items()
+        if isinstance(value, str)
+    }
+    event_name = message.type or headers.pop(EVENT_NAME, None)
+    return envelope_from(headers, event_name=event_name, payload=message.body)
