@@ -8,6 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -26,27 +27,19 @@ SOURCES = sorted(
     for file in (ROOT / folder).rglob("*.py")
 )
 
-# From the bottom to the top: a module imports what stands further down or beside it, never what
-# stands further up.
-LAYERS = [
-    {"errors"},
-    {"_masking", "moment", "url", "template", "_copying", "_texts", "_zones"},
-    {"tls"},
-    {"recurrence", "_message_values", "message", "_logging"},
-    {"record", "_store_values", "_store_abilities", "store", "transport"},
-    {"recovery", "hookspecs"},
-    {"memory", "_memory", "local", "health", "_installed", "_schemes", "_plugins"},
+# From the bottom to the top, wings and the modules at the door: each imports what stands further down
+# or beside it, never what stands further up, for types either.
+FLOORS = [
     {
-        "_arguments", "_calls", "_claimed_job", "_hands", "_intake", "_job", "_lanes", "_leases", "_metrics", "_observed",
-        "_outage", "_outcomes", "_spans", "_store_time", "_telemetry", "_waiting", "_workers",
+        "_values", "errors", "health", "hookspecs", "message", "moment", "record", "recovery",
+        "reading", "recurrence", "store", "template", "tls", "transport", "url",
     },
-    {"_delivery"},
-    {"_claims"},
-    {"_loop"},
-    {"_engine"},
-    {"_lookup"},
-    {"_changes"},
+    {"_local", "_memory", "_telemetry"},
+    {"local", "memory"},
+    {"_plugins"},
+    {"_caller"},
     {"client"},
+    {"_engine"},
     {"scheduler"},
     {"sync"},
 ]  # fmt: skip
@@ -60,19 +53,10 @@ PUBLIC = sorted(
 )
 
 
-def imported(file: Path, *, for_types: bool = True) -> set[str]:
-    """The modules that a file imports, in full; those for types only may be left out."""
-    tree = ast.parse(file.read_text())
-    skipped = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) and not for_types
-        for inner in ast.walk(node)
-    }
+def imported(file: Path) -> set[str]:
+    """The modules that a file imports, in full, and what it takes from them."""
     found = set()
-    for node in ast.walk(tree):
-        if node in skipped:
-            continue
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -81,14 +65,17 @@ def imported(file: Path, *, for_types: bool = True) -> set[str]:
     return found
 
 
-def rooms(file: Path, *, for_types: bool = True) -> set[str]:
-    """The modules of core that a file imports, by their name next to ``duly``."""
-    names = {
-        name.split(".")[1]
-        for name in imported(file, for_types=for_types)
-        if name.startswith("duly.")
-    }
+def rooms(file: Path) -> set[str]:
+    """The wings and modules of core that a file imports from, by their name next to ``duly``."""
+    names = {name.split(".")[1] for name in imported(file) if name.startswith("duly.")}
     return {name for name in names if (CORE / name).is_dir() or (CORE / f"{name}.py").is_file()}
+
+
+def files_imported(file: Path) -> set[Path]:
+    """The modules of core that a file imports."""
+    paths = [CORE.joinpath(*name.split(".")[1:]) for name in imported(file) if name[:5] == "duly."]
+    found = {path.with_suffix(".py") for each in paths for path in (each, each.parent)}
+    return {path for path in found if path.is_file()} - {file}
 
 
 def room(file: Path) -> str:
@@ -102,23 +89,24 @@ def of_core() -> list[Path]:
     ]
 
 
+def unmeasured() -> dict[str, str]:
+    """An environment in which coverage does not begin, which imports things of its own."""
+    return {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
+
+
 class TestDirection:
-    def test_every_module_has_its_place(self):
-        places = [name for layer in LAYERS for name in layer]
+    def test_every_room_has_its_floor(self):
+        places = [name for floor in FLOORS for name in floor]
         assert len(places) == len(set(places))
-        assert {room(file) for file in of_core()} <= set(places)
+        assert {room(file) for file in of_core()} == set(places)
 
     @pytest.mark.parametrize("file", of_core(), ids=lambda file: str(file.relative_to(CORE)))
     def test_a_module_imports_nothing_from_above(self, file):
-        height = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-        above = {name for name in rooms(file, for_types=False) if height[name] > height[room(file)]}
-        assert not above
+        height = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+        assert not {name for name in rooms(file) if height[name] > height[room(file)]}
 
     def test_nothing_goes_in_circles(self):
-        graph = {room(file): set[str]() for file in of_core()}
-        for file in of_core():
-            graph[room(file)] |= rooms(file, for_types=False) - {room(file)}
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter({file: files_imported(file) for file in of_core()}).prepare()
 
     def test_only_the_kit_knows_the_kit(self):
         for file in [*of_core(), CORE / "__init__.py"]:
@@ -146,13 +134,24 @@ class TestDependencies:
 
     def test_importing_duly_imports_no_test_tool(self):
         code = "import duly, sys; print(*sys.modules)"
-        unmeasured = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=unmeasured
-        )
+            [sys.executable, "-c", code],
+            capture_output=True, text=True, check=True, env=unmeasured(),
+        )  # fmt: skip
         assert not FOR_TESTING & set(done.stdout.split())
         assert "asyncpg" not in done.stdout
         assert "sqlite3" not in done.stdout.split()
+
+    def test_each_plugin_is_an_extra_of_the_core(self):
+        extras = tomllib.loads((ROOT / "core/pyproject.toml").read_text())["project"][
+            "optional-dependencies"
+        ]
+        asked = {
+            folder.name: [tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"]]
+            for folder in PLUGINS
+        }
+        del extras["testing"]
+        assert {name: [each.partition("~")[0] for each in extras[name]] for name in extras} == asked
 
     @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
     def test_a_plugin_knows_the_public_modules_alone(self, folder):
@@ -167,6 +166,47 @@ class TestDependencies:
                        for name in names if name.split(".")[0] == "duly"), file  # fmt: skip
             ours = {name.split(".")[0] for name in names if name.startswith("duly_")}
             assert ours <= {package}, file
+
+    def test_what_is_installed_is_imported_where_it_is_needed_and_nowhere_else(self):
+        code = """
+            import sys
+            import duly, duly.sync
+            duly.Client("memory://")
+            duly.Scheduler("memory://", print)
+            duly.Scheduler("memory://", "local://")
+            with duly.sync.Scheduler("memory://", print) as scheduler, scheduler.running():
+                assert "plugin" not in scheduler.health().reason
+            print(*sys.modules)
+            duly.Client("sqlite:///orders.db")
+            print(*(name for name in sys.modules if name.startswith("duly_")))
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            capture_output=True, text=True, check=True, env=unmeasured(),
+        )  # fmt: skip
+        at_first, then = (set(line.split()) for line in done.stdout.splitlines())
+        drivers = {
+            "aio_pika",
+            "aiohttp",
+            "aiokafka",
+            "asyncpg",
+            "motor",
+            "nats",
+            "pymongo",
+            "redis",
+        }
+        assert not (drivers | {"sqlalchemy", "sqlite3", "msgspec"}) & at_first
+        assert not {name for name in at_first if name.startswith("duly_")}
+        assert {name.partition(".")[0] for name in then} == {"duly_sqlite"}
+
+    @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+    def test_entry_points_tell_what_a_plugin_offers(self, folder):
+        groups = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]
+        (reference,) = set(groups["duly"].values())
+        plugin = importlib.import_module(reference)
+        for kind in ("stores", "transports"):
+            offered = getattr(plugin, f"duly_{kind}", dict)()
+            assert groups.get(f"duly.{kind}", {}) == dict.fromkeys(offered, reference)
 
     @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
     def test_only_the_plugin_module_knows_hooks(self, folder):

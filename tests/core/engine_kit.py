@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly import Delivery, Envelope, Failure, Message, Scheduler, hookimpl
+from duly import Delivery, Envelope, Failure, Message, MissedFires, Scheduler, hookimpl
 from duly.errors import StoreUnavailable, TransportError
 from duly.memory import MemoryStore
 from duly.scheduler import Handler
@@ -56,6 +56,7 @@ class WatchedStore:
         self.calls: list[tuple[float, str]] = []
         self.settles: list[tuple[float, Settle]] = []
         self.limits: list[int] = []
+        self.pages: list[int | None] = []
         self.faults: list[Callable[[str, bool], Awaitable[None]]] = []
 
     def count(self, *verbs: str, since: float = 0.0) -> int:
@@ -90,6 +91,7 @@ class WatchedStore:
         return await self._call("get", lambda: self.inner.get(id))
 
     async def list(self, filter: Any, **more: Any) -> Any:
+        self.pages.append(filter.limit)
         return await self._call("list", lambda: self.inner.list(filter, **more))
 
     async def claim(self, *, settle: Sequence[Settle] = (), **more: Any) -> Batch:
@@ -204,6 +206,7 @@ class Witness:
         self.claimed: list[list[Message]] = []
         self.delivered: list[list[Delivery]] = []
         self.failed: list[list[Failure]] = []
+        self.missed: list[list[MissedFires]] = []
 
     @hookimpl
     def duly_claimed(self, messages: Sequence[Message]) -> None:
@@ -216,6 +219,10 @@ class Witness:
     @hookimpl
     def duly_failed(self, failures: Sequence[Failure]) -> None:
         self.failed.append(list(failures))
+
+    @hookimpl
+    def duly_missed(self, missed: Sequence[MissedFires]) -> None:
+        self.missed.append(list(missed))
 
 
 def scheduler(store: Any, transport: Transport | Publish | Handler, **options: Any) -> Scheduler:

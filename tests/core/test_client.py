@@ -1,11 +1,14 @@
 """The verbs of a caller, and what they refuse before anything is stored."""
 
 import asyncio
+import copy
 import gc
+import pickle
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 from tests.core.engine_kit import WatchedStore, at, down, kill, message, messages, scheduler
 
@@ -32,11 +35,11 @@ from duly import (
     WrongState,
     hookimpl,
 )
-from duly._arguments import as_id
+from duly._caller.arguments import as_id
 from duly.errors import UnknownScheme
 from duly.memory import MemoryStore
 from duly.message import with_changes
-from duly.record import unreadable
+from duly.record import to_record, unreadable
 from duly.testing.clock import HandClock, run_virtually
 
 SECOND = timedelta(seconds=1)
@@ -51,6 +54,20 @@ def store() -> MemoryStore:
 async def client(store: MemoryStore) -> AsyncIterator[Client]:
     async with Client(store, load_plugins=False) as client:
         yield client
+
+
+class Limited(MemoryStore):
+    """Can be told how long its callers wait."""
+
+    time_limit: timedelta | None = None
+
+
+async def test_a_store_learns_the_shortest_time_that_its_clients_wait() -> None:
+    store, told = Limited(), []
+    for seconds in (9, 5, 7):
+        async with Client(store, store_timeout=timedelta(seconds=seconds), load_plugins=False):
+            told.append(store.time_limit)
+    assert told == [9 * SECOND, 5 * SECOND, 5 * SECOND]
 
 
 async def claimed(store: MemoryStore, *ids: str) -> None:
@@ -91,7 +108,8 @@ async def test_what_was_in_a_store_before_is_scheduled_as_new(client: Client) ->
     new = await client.get("x")
     assert (new.retry_count, new.occurrence_count, new.last_error) == (0, 0, None)
     assert (new.state, new.next_attempt_at) == (State.SCHEDULED, at(0))
-    assert new.delivery_id == f"x:{int(at(0).timestamp() * 1e6)}:0"
+    moment = int(at(0).timestamp() * 1e6)
+    assert new.delivery_id == f"x:{moment}:{moment}"
 
 
 async def test_a_payload_beyond_the_limit_is_refused(store: MemoryStore) -> None:
@@ -290,6 +308,23 @@ def test_what_is_half_a_store_or_a_transport_hears_what_it_lacks() -> None:
         Client(half, load_plugins=False)
 
 
+def test_what_raises_when_it_is_looked_at_lacks_that() -> None:
+    class Odd(MemoryStore):
+        @property
+        def publish(self) -> None:
+            raise RuntimeError
+
+        @property
+        def renew(self) -> None:  # type: ignore[override]  # that is what is odd
+            raise RuntimeError
+
+    odd: Any = Odd()
+    with pytest.raises(InvalidArgument, match="^Odd is no store: it lacks renew$"):
+        Client(odd, load_plugins=False)
+    with pytest.raises(InvalidArgument, match="transport must be a URL"):
+        Scheduler(MemoryStore(), odd, load_plugins=False)
+
+
 def test_urls_are_looked_up_among_the_plugins() -> None:
     assert isinstance(Client("memory://", load_plugins=False)._calls.store, MemoryStore)
     Scheduler("memory://", "local://", load_plugins=False)
@@ -398,6 +433,9 @@ async def test_a_transaction_is_refused_where_there_are_none(client: Client) -> 
         client.schedule_many([message()], atomic=False, within=object()),
         client.cancel("x", within=object()),
         client.reschedule("x", at(0), within=object()),
+        client.get("x", within=object()),
+        client.list(within=object()),
+        anext(client.iterate(within=object())),
     ):
         with pytest.raises(Unsupported, match="cannot act within a caller's transaction"):
             await call
@@ -419,6 +457,14 @@ class Transactional(WatchedStore):
             within.append("cancel")
         return await super().cancel(ids, **more)
 
+    async def get(self, id: str, **more: Any) -> Any:
+        more.get("within", []).append("get")
+        return await super().get(id)
+
+    async def list(self, filter: Filter, *, from_key: Any = None, **more: Any) -> Any:
+        more.get("within", []).append("list")
+        return await super().list(filter, from_key=from_key)
+
 
 @run_virtually
 async def test_a_transaction_of_the_right_kind_is_handed_on() -> None:
@@ -426,10 +472,40 @@ async def test_a_transaction_of_the_right_kind_is_handed_on() -> None:
     await client.schedule(message(id="x"), within=within)
     await client.schedule_many(messages(2), within=within)
     await client.schedule_many(messages(2), replace=True, atomic=False, within=within)
+    await client.get("x", within=within)
+    await client.list(payload=False, within=within)
+    assert len([each async for each in client.iterate(within=within)]) == 3
     await client.cancel("x", within=within)
-    assert within == ["put", "put", "put", "cancel"]
-    with pytest.raises(InvalidArgument, match="cannot act within this dict$"):
-        await client.schedule(message(), within={})
+    assert within == ["put", "put", "put", "get", "list", "list", "cancel"]
+    for call in (
+        client.schedule(message(), within={}),
+        client.get("x", within={}),
+        client.list(within={}),
+        anext(client.iterate(within={})),
+    ):
+        with pytest.raises(InvalidArgument, match="cannot act within this dict$"):
+            await call
+
+
+@run_virtually
+async def test_a_move_is_checked_by_what_the_transaction_sees() -> None:
+    class Seeing(Transactional):
+        async def get(self, id: str, **more: Any) -> Any:
+            return message(id="x", expires_at=at(60)) if "within" in more else None
+
+    client, within = Client(Seeing(), load_plugins=False), list[str]()
+    with pytest.raises(InvalidArgument, match="expires at"):
+        await client.reschedule("x", at(61), within=within)
+    assert within == []
+
+
+@run_virtually
+async def test_a_store_is_told_of_no_transaction_where_there_is_none() -> None:
+    """Its ``get`` and ``list`` need not know the word."""
+    client = Client(WatchedStore(), load_plugins=False)
+    await client.schedule(message(id="x"))
+    assert (await client.get("x")).id == "x"
+    assert len(await client.list()) == 1
 
 
 @run_virtually
@@ -462,6 +538,106 @@ async def test_list_and_iterate_give_the_same(client: Client) -> None:
         assert [each async for each in client.iterate(filter)] == list(await client.list(filter))
 
 
+async def test_messages_listed_without_their_payloads(client: Client) -> None:
+    await client.schedule(message(id="a", payload=b"secret", metadata={"k": "v"}))
+    (found,) = await client.list(payload=False)
+    assert [each.id async for each in client.iterate(payload=False)] == ["a"]
+    assert (found.id, found.metadata, found.state) == ("a", {"k": "v"}, State.SCHEDULED)
+    assert found.delivery_id == (await client.get("a")).delivery_id
+    assert "secret" not in repr(found)
+    for each in (found, copy.copy(found), pickle.loads(pickle.dumps(found))):
+        with pytest.raises(
+            InvalidMessage, match="'a' was listed without its payload: get\\('a'\\)"
+        ):
+            _ = each.payload
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda client, found: client.schedule(found, replace=True),
+        lambda client, found: client.schedule_many([found]),
+        lambda client, found: client.schedule_many([found], atomic=False),
+        lambda client, found: client.schedule(attrs.evolve(found, id="b")),
+        lambda client, found: asyncio.to_thread(to_record, found),
+        lambda client, found: asyncio.to_thread(lambda: found == found_again(found)),
+    ],
+    ids=["schedule", "many", "each", "evolve", "record", "compare"],
+)
+async def test_what_was_listed_without_its_payload_cannot_be_used(client: Client, use: Any) -> None:
+    await client.schedule(message(id="a", payload=b"x"))
+    (found,) = await client.list(payload=False)
+    with pytest.raises(duly.DulyError, match="listed without its payload"):
+        await use(client, found)
+    assert [each.payload for each in await client.list()] == [b"x"]
+
+
+def found_again(found: Message) -> Message:
+    return with_changes(found)
+
+
+class Lean(MemoryStore):
+    """Can leave payloads where they are, and notes when it was asked to."""
+
+    lists_without_payloads = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[bool] = []
+
+    async def list(self, filter: Filter, *, payload: bool = True, **more: Any) -> Any:
+        self.asked.append(payload)
+        found = await super().list(filter, **more)
+        return found if payload else [with_changes(each, payload=b"") for each in found]
+
+
+async def test_a_store_that_can_leave_payloads_is_asked_to() -> None:
+    store = Lean()
+    async with Client(store, load_plugins=False) as client:
+        for id in "abc":
+            await client.schedule(message(id=id, payload=b"x"))
+        await client.list()
+        assert store.asked == [True]
+        (*found, _) = await client.list(payload=False)
+        with pytest.raises(InvalidMessage):
+            _ = found[0].payload
+        assert await client.cancel_many(Filter(event_name="event")) == 3
+        assert await client.purge() == 0
+        assert set(store.asked[1:]) == {False}
+
+
+@pytest.mark.parametrize("payload", [None, 1, "no"])
+async def test_with_or_without_payloads_is_true_or_false(client: Client, payload: Any) -> None:
+    with pytest.raises(InvalidArgument, match="payload must be True or False"):
+        await client.list(payload=payload)
+    with pytest.raises(InvalidArgument, match="payload must be True or False"):
+        async for _ in client.iterate(payload=payload):
+            pass
+
+
+async def test_pages_of_large_messages_are_small() -> None:
+    store = WatchedStore()
+    async with Client(store, load_plugins=False) as client:
+        await client.schedule_many(
+            (message(id=f"{n:03}", payload=b"x" * 500_000) for n in range(130)), atomic=False
+        )
+        assert [each.id async for each in client.iterate()] == [f"{n:03}" for n in range(130)]
+    sizes = [limit for limit in store.pages if limit is not None]
+    assert max(sizes) * 500_000 <= 64 * 1024 * 1024
+
+
+async def test_pages_grow_so_slowly_that_large_messages_are_found_in_time() -> None:
+    store = WatchedStore()
+    async with Client(store, load_plugins=False) as client:
+        await client.schedule_many(
+            (message(id=f"{n:03}", payload=b"x" * (1 if n < 40 else 500_000)) for n in range(160)),
+            atomic=False,
+        )
+        assert len([each async for each in client.iterate()]) == 160
+    assert store.pages[:2] == [32, 64]
+    assert max(size for size in store.pages[2:] if size is not None) <= 68
+
+
 @run_virtually
 async def test_iterating_reads_a_page_at_a_time() -> None:
     store = WatchedStore()
@@ -472,7 +648,7 @@ async def test_iterating_reads_a_page_at_a_time() -> None:
         seen += 1
         if seen == 600:
             break
-    assert store.count("list") == 2
+    assert store.pages == [32, 64, 128, 256, 500]
     gc.collect()  # lets go of the iterator that was left behind
 
 
@@ -580,7 +756,8 @@ async def test_a_killed_scheduler_can_be_started_again() -> None:
     start = asyncio.create_task(running.start())
     await asyncio.sleep(0.1)
     await kill(running)
-    await start
+    with pytest.raises(SchedulerStateError, match="somebody has cancelled its task"):
+        await start
     async with running.running():
         assert (await running.health()).details["running"]
 

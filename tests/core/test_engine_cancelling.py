@@ -122,7 +122,8 @@ async def test_replaced_in_flight_both_are_published_and_the_new_one_counts(
     async with delivering(store, transport) as running:
         await running.schedule(message(id="x", payload=b"old"))
         await asyncio.sleep(1)
-        await running.schedule(message(id="x", payload=b"new", due=1), replace=True)
+        new = message(id="x", payload=b"new", due=1, created_at=at(1))
+        await running.schedule(new, replace=True)
         await emptied(store)
     assert [(time, each.payload) for time, each in transport.begun] == [(0, b"old"), (1, b"new")]
     assert len({each.delivery_id for _, each in transport.begun}) == 2

@@ -53,7 +53,8 @@ class SlowlyReadStore(WakingStore):
         finally:
             self.under_way -= 1
         if answered is not None:
-            await answered(len(batch.claims), batch.more)
+            size = sum(len(claim.message.payload) for claim in batch.claims)
+            await answered(len(batch.claims), size, batch.more)
         await asyncio.sleep(self.work)
         return batch
 
@@ -79,7 +80,7 @@ async def test_no_more_is_claimed_than_there_is_room_for() -> None:
         lanes = running._engine.workers.lanes
         for _ in range(300):
             await asyncio.sleep(0.01)
-            assert lanes.running + lanes.waiting <= 30 + 20
+            assert lanes.slots.running + lanes.waiting <= 30 + 20
 
 
 @run_virtually

@@ -24,8 +24,8 @@ from tests.core.engine_kit import (
 )
 
 from duly import Every
-from duly._hands import Hand
-from duly._lanes import Lane
+from duly._engine.hands import Hand
+from duly._engine.lanes import Lane
 from duly.testing.clock import run_virtually
 
 SECOND = timedelta(seconds=1)
@@ -160,9 +160,9 @@ async def test_however_many_names_and_messages_pass_through_nothing_is_left_of_t
         assert not engine.hands._unanswered
         assert not engine.hands._waiting
         assert not engine.hands.some.is_set()
-        assert engine.workers.lanes.waiting == engine.workers.lanes.running == 0
+        assert engine.workers.lanes.waiting == engine.workers.lanes.slots.running == 0
         assert engine.outage._losses == {}
-        assert len(engine.workers._workers) <= 1000
+        assert len(engine.workers._pool.workers) <= 1000
         after = alive()
         assert after[Hand] == before[Hand]
         assert after[Lane] - before[Lane] <= 1024

@@ -1,6 +1,7 @@
 """A message on its way: never early, in order of due time, once."""
 
 import asyncio
+import logging
 import random
 from datetime import timedelta
 
@@ -325,3 +326,28 @@ async def test_a_plain_function_will_do_as_a_transport() -> None:
         await running.schedule(message())
         await emptied(store)
     assert len(seen) == 1
+
+
+@run_virtually
+async def test_a_logging_handler_that_raises_keeps_no_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(record: logging.LogRecord) -> None:
+        lost.append(record.getMessage().partition(" ")[0])
+        raise OSError("the log server is gone")
+
+    lost: list[str] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", fail)
+    monkeypatch.setattr(logging.getLogger("duly"), "handlers", [handler])
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    store, transport = WatchedStore(), Probed()
+    running = scheduler(store, transport)
+    await running.schedule_many([message(due=0) for _ in range(9)])
+    await running.schedule(message("late", due=0, expires_at=at(1)))
+    await asyncio.sleep(2)
+    async with running.running():
+        await until(lambda: len(transport.begun) == 9)
+    stats = await running.stats()  # after draining, which settles what was delivered
+    assert lost == ["delivery_failed"]
+    assert (stats.scheduled, stats.claimed, stats.dead) == (0, 0, 1)

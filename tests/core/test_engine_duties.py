@@ -245,7 +245,7 @@ async def test_the_rest_of_a_batch_with_an_unreadable_record_flows(
     async with delivering(store, transport) as running:
         await running.schedule(Message("x", scheduled_at=datetime.now(UTC) - SECOND))
         await emptied(store)
-        assert await running.list(Filter()) == ()
+        assert await running.list(Filter()) == []
     assert len(transport.ended) == 1
     assert "record_unreadable message_id=u reason=damaged" in caplog.text
 

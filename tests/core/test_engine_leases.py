@@ -208,7 +208,7 @@ async def test_one_cancelled_while_it_waits_in_hand_is_left_out_after_a_renewal(
         await running.schedule_many([message(id=each, due=-1) for each in "abc"])
         await asyncio.sleep(1)
         assert await running.cancel("b") is Cancellation.TOO_LATE
-        await running.schedule(message(id="c", due=20), replace=True)
+        await running.schedule(message(id="c", due=20, created_at=at(1)), replace=True)
         await emptied(store)
     assert [(time, each.message_id) for time, each in transport.begun] == [(0, "a"), (20, "c")]
 

@@ -308,7 +308,7 @@ async def test_recovery_may_let_an_expired_message_go() -> None:
     async with delivering(store, fail, recovery=policy) as running:
         await running.schedule(message(id="x", due=-9, expires_at=at(-1)))
         await emptied(store)
-        assert await running.list() == ()
+        assert await running.list() == []
     assert [(type(each.error), each.attempt) for each in asked] == [(Expired, 1)]
 
 
@@ -336,7 +336,7 @@ async def test_dead_letters_are_listed_replayed_and_purged() -> None:
             await running.replay("event-1")
         assert await running.purge() == 3
         await emptied(store)
-        assert await running.list() == ()
+        assert await running.list() == []
     assert [(time, each.message_id) for time, each in transport.ended[1:]] == [(30, "event-1")]
     first = {each.delivery_id for _, each in transport.begun if each.message_id == "event-0"}
     assert len(first) == 1

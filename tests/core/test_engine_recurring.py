@@ -291,7 +291,7 @@ async def test_cancelled_in_flight_it_does_not_recur() -> None:
         await asyncio.sleep(0.5)
         assert await running.cancel("s") is Cancellation.TOO_LATE
         await asyncio.sleep(60)
-        assert await running.list() == ()
+        assert await running.list() == []
     assert fires(transport) == [0]
 
 
@@ -309,7 +309,7 @@ async def test_cancelled_in_flight_its_failure_is_not_retried() -> None:
         await asyncio.sleep(0.5)
         assert await running.cancel("s") is Cancellation.TOO_LATE
         await asyncio.sleep(60)
-        assert await running.list() == ()
+        assert await running.list() == []
     assert len(transport.begun) == 1
 
 

@@ -62,8 +62,8 @@ async def test_never_more_in_hand_than_the_free_slots_and_a_batch(
         engine = running._engine
         if engine is not None:
             lanes = engine.workers.lanes
-            assert lanes.waiting <= lanes.slots - lanes.running + batch_size
-            most = max(most, lanes.waiting + lanes.running)
+            assert lanes.waiting <= lanes.slots.free + batch_size
+            most = max(most, lanes.waiting + lanes.slots.running)
 
     async def publish(envelope: Envelope) -> None:
         await asyncio.sleep(dice.uniform(0.001, 0.08))
@@ -307,7 +307,7 @@ async def test_when_the_outcome_cannot_be_decided_the_message_is_put_back_for_a_
 
     async with delivering(store, transport, plugins=[witness]) as running:
         with monkeypatch.context() as patch:
-            patch.setattr("duly._delivery.next_fire", broken)
+            patch.setattr("duly._engine.delivery.next_fire", broken)
             await running.schedule(message(recurrence=Every(SECOND, max_occurrences=1)))
             await running.schedule(message())
             await asyncio.sleep(5)
@@ -363,7 +363,7 @@ class Choosy(ManyProbed):
         ([TransportError("one"), None, None], "TransportError: one"),
         ([asyncio.CancelledError(), "a", "b"], "TransportError: the transport cancelled"),
         ([None, None], "TransportError: publish_many gave 2 outcomes for 3 messages"),
-        (None, "TypeError"),
+        (None, "TransportError: publish_many returned NoneType, not a sequence of outcomes"),
         (ValueError("all"), "ValueError: all"),
         (asyncio.CancelledError(), "TransportError: the transport cancelled"),
     ],

@@ -444,7 +444,7 @@ async def test_running_drains_when_its_block_is_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(transport.ended) == 1
-    assert await running.list() == ()
+    assert await running.list() == []
 
 
 @run_virtually

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -25,10 +26,14 @@ from tests.core.engine_kit import (
     until,
 )
 
-from duly import Envelope, State, Status, StoreError, StoreUnavailable
+from duly import Envelope, State, Status, StoreError, StoreUnavailable, TransportUnavailable
 from duly.testing.clock import run_virtually
 
 SECOND = timedelta(seconds=1)
+
+
+async def gone(envelope: Envelope) -> None:
+    raise TransportUnavailable("gone")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,36 @@ async def test_a_mistake_is_not_told_as_an_outage(
     events = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
     assert [event for event in events if event != "store_back"] == [told]
     assert ("Traceback" in caplog.text) is traced
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [down(), down("claim", "settle"), down("settle", "renew", "claim", "put")],
+    ids=["all", "what delivers", "what writes"],
+)
+@pytest.mark.parametrize("due", [0, 1, 5])
+@run_virtually
+async def test_it_is_told_as_back_once_and_when_it_is(
+    caplog: pytest.LogCaptureFixture, fault: Any, due: int
+) -> None:
+    """Though the transport is away at the same time, and the store is asked for little."""
+    caplog.set_level(logging.INFO, logger="duly")
+    store, transport = WakingStore(), Probed(gone)
+    async with delivering(store, transport) as running:
+        await running.schedule_many([message("long"), *messages(due)])
+        await asyncio.sleep(5)
+        store.faults.append(fault)
+        await asyncio.sleep(60)
+        store.faults.clear()
+        told = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
+        assert told == ["transport_unavailable", "store_unavailable"]
+        await asyncio.sleep(5.1)
+        told = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
+        assert told == ["transport_unavailable", "store_unavailable", "store_back"]
+        assert "the transport is unavailable" in (await running.health()).reason
+        assert {each.retry_count for each in await running.list()} == {0}
+        transport._publish = None
+        await emptied(store)
 
 
 @run_virtually
@@ -149,8 +184,8 @@ async def test_it_is_not_believed_back_before_it_has_answered() -> None:
         await asyncio.sleep(0.2)
         engine = running._engine
         assert engine is not None
-        room = engine.loop._claims.room
-        engine.loop._claims.room = lambda coming=0: 0  # type: ignore[method-assign]  # for this moment
+        room = engine.workers.lanes.room
+        engine.workers.lanes.room = lambda coming=0: 0  # type: ignore[method-assign]  # for this moment
         engine.loop._note(StoreUnavailable("gone"))
         store.faults.append(down())
         engine.loop.wake()
@@ -160,7 +195,7 @@ async def test_it_is_not_believed_back_before_it_has_answered() -> None:
         assert (await running.health()).status is Status.UNHEALTHY
         assert len(transport.begun) == 1
         store.faults.clear()
-        engine.loop._claims.room = room  # type: ignore[method-assign]  # as it was
+        engine.workers.lanes.room = room  # type: ignore[method-assign]  # as it was
         await emptied(store)
     assert len(transport.begun) == 10
 
@@ -174,7 +209,7 @@ async def test_an_answer_lost_after_settling_does_no_harm() -> None:
         store.faults.append(lost_answer("claim", "settle"))
         await emptied(store)
         await asyncio.sleep(10)
-        assert await running.list() == ()
+        assert await running.list() == []
         assert running._engine is not None
         assert running._engine.hands._unanswered == set()
         assert running._engine.hands.held == {}
@@ -256,15 +291,19 @@ async def test_health_tells_of_it() -> None:
 
 
 @run_virtually
-async def test_a_store_that_is_down_at_start_is_an_error_of_start() -> None:
+async def test_a_store_that_is_down_at_start_is_an_error_to_who_does_not_wait() -> None:
     store, transport = WakingStore(), Probed()
     store.faults.append(down())
-    running = scheduler(store, transport)
+    running = scheduler(store, transport, wait_for_store=False)
     with pytest.raises(StoreUnavailable):
         await running.start()
     with pytest.raises(StoreUnavailable):
         async with running.running():
             raise AssertionError("it cannot have started")
+    with pytest.raises(StoreUnavailable):
+        async with running:
+            raise AssertionError("it cannot have been opened")
+    assert now() == 0
     store.faults.clear()
     async with running.running():
         await running.schedule(message())

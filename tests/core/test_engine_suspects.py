@@ -242,7 +242,7 @@ async def test_recovery_may_discard_what_lapsed() -> None:
     await killed(scheduler(store, publish, **LEASE), dying)
     async with delivering(store, publish, recovery=lambda _: Discard(), **LEASE):
         await emptied(store)
-    assert await client.list() == ()
+    assert await client.list() == []
     assert not dying.is_set()
 
 
@@ -262,7 +262,7 @@ async def test_store_outages_longer_than_the_lease_bury_nobody(fault: Any) -> No
             await asyncio.sleep(20)
             store.faults.clear()
         await emptied(store, within=300)
-        assert await running.list(Filter(state=State.DEAD)) == ()
+        assert await running.list(Filter(state=State.DEAD)) == []
     assert {*transport.ids} == {f"event-{number}" for number in range(300)}
     assert not witness.failed
 

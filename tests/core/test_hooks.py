@@ -56,17 +56,28 @@ class Listener:
     def duly_failed(self, failures):
         self.note("failed", failures)
 
+    @duly.hookimpl
+    def duly_closed(self, client):
+        self.note("closed", client)
+
+    @duly.hookimpl
+    def duly_missed(self, missed):
+        self.note("missed", missed)
+
 
 class Deaf:
     """Raises whenever it is told anything."""
 
+    def __init__(self, error=RuntimeError):
+        self.error = error
+
     def fail(self, *_told):
-        raise RuntimeError("deaf")
+        raise self.error("deaf")
 
     for hook, argument in {
         "duly_started": "scheduler", "duly_stopped": "scheduler", "duly_scheduled": "messages",
         "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
-        "duly_failed": "failures",
+        "duly_failed": "failures", "duly_missed": "missed", "duly_closed": "client",
     }.items():  # fmt: skip
         exec(f"@duly.hookimpl\ndef {hook}(self, {argument}): self.fail()")
 
@@ -165,6 +176,45 @@ async def test_duly_stopped():
         assert listener.heard["stopped"] == [running]
 
 
+async def test_duly_closed():
+    listener = Listener()
+    client = duly.Client(MemoryStore(), plugins=[listener])
+    await client.close()
+    assert "closed" not in listener.heard, "it was never open"
+    for times in (1, 2):
+        async with client:
+            assert len(listener.heard.get("closed", [])) == times - 1
+        await client.close()
+        assert listener.heard["closed"] == [client] * times
+
+
+async def test_duly_closed_of_a_scheduler_comes_last():
+    listener = Listener()
+    async with scheduler(deliver, listener) as running, running.running():
+        await running.schedule(message())
+        await until(lambda: listener.heard.get("delivered"))
+    assert listener.heard["closed"] == [running]
+    assert [*listener.heard][-2:] == ["stopped", "closed"]
+
+
+async def test_duly_closed_though_the_store_cannot_be_closed():
+    class Stuck(MemoryStore):
+        async def close(self):
+            raise OSError("disk full")
+
+    class Plugin(Listener):
+        @duly.hookimpl
+        def duly_stores(self):
+            return {"stuck": lambda _url: Stuck()}
+
+    listener = Plugin()
+    client = duly.Client("stuck://", plugins=[listener])
+    await client.open()
+    with pytest.raises(OSError, match="disk full"):
+        await client.close()
+    assert listener.heard["closed"] == [client]
+
+
 async def test_duly_scheduled():
     listener = Listener()
     async with duly.Client(MemoryStore(), plugins=[listener]) as client:
@@ -216,6 +266,42 @@ async def test_duly_claimed():
     assert {each.state for each in listener.of("claimed")} == {duly.State.CLAIMED}
 
 
+async def test_duly_claimed_is_told_only_of_what_is_about_to_be_published():
+    listener = Listener()
+    skipping = duly.Every(timedelta(hours=1), missed="skip")
+    async with scheduler(deliver, listener) as running:
+        ago = duly.after(hours=-2.5)
+        expired = ago + timedelta(hours=1)
+        await running.schedule(duly.Message("x", id="a", scheduled_at=ago, recurrence=skipping))
+        await running.schedule(duly.Message("x", id="b", scheduled_at=ago, expires_at=expired))
+        await running.schedule(message(id="c"))
+        async with running.running():
+            await until(lambda: len(listener.of("missed") + listener.of("failed")) == 2)
+            await until(lambda: listener.of("delivered"))
+    assert [each.id for each in listener.of("claimed")] == ["c"]
+
+
+async def test_duly_missed():
+    listener = Listener()
+    start = duly.after(hours=-3.5)
+    async with scheduler(deliver, listener) as running:
+        for missed in ("skip", "once", "all"):
+            hourly = duly.Every(timedelta(hours=1), missed=missed)
+            series = duly.Message("x", id=missed, scheduled_at=start, recurrence=hourly)
+            await running.schedule(series)
+        async with running.running():
+            await until(lambda: len(listener.of("missed")) == 2)
+            await until(lambda: len(listener.of("delivered")) == 1 + 4)
+        later = await running.get("skip")
+    told = {each.message.id: each for each in listener.of("missed")}
+    hours = [start + timedelta(hours=number) for number in range(5)]
+    assert told["skip"].message.occurrence_count == 0
+    assert (told["skip"].first, told["skip"].last, told["skip"].count) == (hours[0], hours[3], 4)
+    assert told["skip"].following == later.scheduled_at == hours[4]
+    assert (told["once"].first, told["once"].last, told["once"].count) == (hours[0], hours[2], 3)
+    assert told["once"].following == hours[3]
+
+
 async def test_duly_delivered():
     listener = Listener()
 
@@ -257,7 +343,7 @@ class Decider:
     @duly.hookimpl
     def duly_recover(self, failure):
         self.asked.append(self.name)
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -319,6 +405,8 @@ async def test_duly_recover_is_followed_by_the_policy():
     "answer",
     [
         RuntimeError("undecided"),
+        SystemExit("undecided"),
+        asyncio.CancelledError(),
         "retry",
         duly.Discard,
         0,
@@ -338,10 +426,14 @@ async def test_duly_recover_that_raises_or_answers_nonsense_has_no_opinion(answe
     assert "decider_" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("undecided"), "retry", None], ids=repr)
+@pytest.mark.parametrize(
+    "answer",
+    [RuntimeError("undecided"), SystemExit("undecided"), asyncio.CancelledError(), "retry", None],
+    ids=repr,
+)
 async def test_a_policy_that_raises_or_answers_nonsense_leaves_it_to_the_default(answer):
     def policy(_failure):
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -351,21 +443,27 @@ async def test_a_policy_that_raises_or_answers_nonsense_leaves_it_to_the_default
     assert waiting.retry_count == 1
 
 
-async def test_observers_that_raise_stop_nothing(caplog):
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, asyncio.CancelledError])
+async def test_observers_that_raise_stop_nothing(caplog, error):
     listener, policy = Listener(), duly.Backoff(max_retries=0)
 
     async def sometimes(envelope):
         if envelope.message_id == "b":
             raise ValueError("broken")
 
-    async with scheduler(sometimes, Deaf(), listener, Deaf(), recovery=policy) as running:
+    async with scheduler(sometimes, Deaf(error), listener, Deaf(error), recovery=policy) as running:
         async with running.running():
             await running.schedule_many([message(id=each) for each in "abc"])
+            skipping = duly.Every(timedelta(hours=1), missed="skip")
+            ago = duly.after(hours=-1.5)
+            await running.schedule(duly.Message("x", id="s", scheduled_at=ago, recurrence=skipping))
             await running.schedule(duly.Message("later", id="d", scheduled_at=duly.after(hours=1)))
             await running.cancel("d")
             await until(lambda: len(listener.of("delivered") + listener.of("failed")) == 3)
+            await until(lambda: listener.of("missed"))
     assert {each.message.id for each in listener.of("delivered")} == {"a", "c"}
     assert {*listener.heard} == {
-        "started", "stopped", "scheduled", "cancelled", "claimed", "delivered", "failed"
+        "started", "stopped", "scheduled", "cancelled", "claimed", "delivered", "failed",
+        "missed", "closed",
     }  # fmt: skip
     assert caplog.text.count("observer_failed") == 2 * sum(map(len, listener.heard.values()))

@@ -14,9 +14,9 @@ from duly import (
     StoreUnavailable,
     hookimpl,
 )
-from duly._intake import Intake
+from duly._caller.intake import Intake
 from duly.memory import MemoryStore
-from duly.store import Group
+from duly.store import Group, HeldUp
 from duly.testing.clock import run_virtually
 
 
@@ -28,6 +28,8 @@ class Statements:
         self.flushes: list[list[str]] = []
         self.running = self.most = 0
         self.refused: set[str] = set()
+        self.held: set[str] = set()
+        self.tries = 1000  # how many are found held up until all others are told to be
         self.error: BaseException | None = None
 
     async def put(self, groups: Sequence[Group]) -> Sequence[Exception | None]:
@@ -40,12 +42,16 @@ class Statements:
             self.running -= 1
         if self.error is not None:
             raise self.error
-        return [
-            DuplicateMessage(group.messages[0].id)
-            if any(each.id in self.refused for each in group.messages)
-            else None
-            for group in groups
-        ]
+        left = self.tries
+        outcomes: list[Exception | None] = []
+        for group in groups:
+            ids = {each.id for each in group.messages}
+            if ids & self.held or not left:
+                left = max(0, left - 1)
+                outcomes.append(HeldUp("by a transaction"))
+            else:
+                outcomes.append(DuplicateMessage(str(ids)) if ids & self.refused else None)
+        return outcomes
 
 
 def group(*ids: str, size: int = 0) -> list[Group]:
@@ -211,8 +217,9 @@ async def test_a_flush_that_is_cancelled_cancels_its_callers_and_the_next_works(
     intake = Intake(statements.put)
     first = put(intake, "a")
     await asyncio.sleep(0.5)
-    assert intake._flushing is not None
-    intake._flushing.cancel()
+    (line,) = intake._lines.values()
+    assert line._flushing is not None
+    line._flushing.cancel()
     await asyncio.wait([first])
     assert first.cancelled()
     assert list(await intake.put(group("b"))) == [None]
@@ -241,6 +248,177 @@ async def test_drain_waits_for_all_that_was_asked_for() -> None:
     assert now() == 2
     await asyncio.gather(*tasks)
     await intake.drain()
+
+
+# --- while they come one at a time
+
+
+async def used_to_one(statements: Statements) -> Intake:
+    """An intake that was called by one at a time so far."""
+    intake = Intake(statements.put)
+    await intake.put(group("first"))
+    statements.flushes.clear()
+    return intake
+
+
+@run_virtually
+async def test_one_by_one_each_goes_by_itself_and_raises_what_its_store_did() -> None:
+    statements = Statements()
+    intake = await used_to_one(statements)
+    assert list(await intake.put(group("a"))) == [None]
+    statements.error = gone = StoreUnavailable("gone")
+    with pytest.raises(StoreUnavailable) as told:
+        await intake.put(group("b"))
+    assert told.value is gone  # nobody else raises it
+    statements.error = None
+    statements.refused = {"a"}
+    (answer,) = await intake.put(group("a"))
+    assert isinstance(answer, DuplicateMessage)
+    assert statements.flushes == [["a"], ["b"], ["a"]]
+
+
+@run_virtually
+async def test_who_comes_meanwhile_goes_with_the_next() -> None:
+    statements = Statements()
+    intake = await used_to_one(statements)
+    await asyncio.gather(*(intake.put(group(each)) for each in ("a", "b", "c", "a")))
+    assert statements.flushes == [["a"], ["b", "c", "a"]]
+    assert statements.most == 1
+    await asyncio.gather(*(intake.put(group(each)) for each in "de"))  # they come together by now
+    assert statements.flushes[2:] == [["d", "e"]]
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "failed"])
+@run_virtually
+async def test_however_one_ends_the_next_go_on(ends: str) -> None:
+    statements = Statements()
+    intake = await used_to_one(statements)
+    first = put(intake, "a")
+    await asyncio.sleep(0.5)
+    others = [put(intake, each) for each in "bc"]
+    await asyncio.sleep(0)
+    if ends == "cancelled":
+        first.cancel()
+    else:
+        statements.error = StoreUnavailable("gone")
+    await asyncio.wait([first])
+    statements.error = None
+    await asyncio.gather(*others)
+    assert statements.flushes == [["a"], ["b", "c"]]
+
+
+@run_virtually
+async def test_drain_waits_for_one_alone_and_for_those_behind_it() -> None:
+    statements = Statements()
+    intake = await used_to_one(statements)
+    start = now()
+    tasks = [put(intake, each) for each in "ab"]
+    await asyncio.sleep(0)
+    await intake.drain()
+    assert now() == start + 2
+    await asyncio.gather(*tasks)
+
+
+# --- what an open transaction holds up
+
+
+@run_virtually
+async def test_what_is_held_up_is_asked_for_again_apart_and_delays_no_other() -> None:
+    statements = Statements(0.01)
+    intake = Intake(statements.put)
+    statements.held = {"a"}
+    tasks = [put(intake, each) for each in "abc"]
+    await asyncio.gather(*tasks[1:])
+    assert now() < 0.1
+    again = put(intake, "a", "d")  # known to be held up: it takes no other along
+    for _ in range(20):
+        await intake.put(group("e"))
+    assert not tasks[0].done()
+    statements.held = set()
+    await asyncio.gather(tasks[0], again)
+    together = [flush for flush in statements.flushes if "a" in flush]
+    assert together[0] == ["a", "b", "c"]
+    assert all(flush in (["a"], ["a", "d"]) for flush in together[1:])
+    await intake.put(group("a"))
+    assert statements.flushes[-1] == ["a"]
+
+
+@run_virtually
+async def test_all_that_is_held_up_is_asked_for_together_and_each_in_the_end() -> None:
+    """By a store that waits for a few of many, and tells of the rest that they are held up too."""
+    statements = Statements(0.2)
+    statements.held = {f"held {number}" for number in range(60)}
+    statements.tries = 20
+    intake = Intake(statements.put, patience=10)
+    free = [f"free {number}" for number in range(40)]
+    groups = [one for id in [*statements.held, *free] for one in group(id)]
+    outcomes = await intake.put(groups)
+    assert [type(each) for each in outcomes] == [HeldUp] * 60 + [type(None)] * 40
+    assert 10 <= now() < 10.5
+    assert statements.most == 1
+    many = [put(intake, id) for id in statements.held]
+    await asyncio.sleep(1)
+    began = now()
+    await intake.put(group("another"))
+    assert now() - began < 0.5  # but for the flush before it
+    await asyncio.gather(*many)
+    assert now() - began < 10
+
+
+@run_virtually
+async def test_those_of_one_id_keep_their_order() -> None:
+    statements = Statements(0.01)
+    statements.held = {"a", "b"}
+    intake = Intake(statements.put)
+    answered: list[int] = []
+
+    async def ask(number: int) -> None:
+        await intake.put(group("a"))
+        answered.append(number)
+
+    asking = [asyncio.create_task(ask(number)) for number in range(5)]
+    asking.append(put(intake, "b"))
+    await asyncio.sleep(1)
+    statements.held.clear()
+    await asyncio.gather(*asking)
+    assert answered == [0, 1, 2, 3, 4]
+
+
+@run_virtually
+async def test_it_is_given_up_when_its_time_is_over() -> None:
+    statements = Statements(0.01)
+    intake = Intake(statements.put, patience=5)
+    statements.held = {"a"}
+    outcomes = await intake.put([*group("a"), *group("b")])
+    assert isinstance(outcomes[0], HeldUp)
+    assert outcomes[1] is None
+    assert 5 <= now() < 6
+
+
+@run_virtually
+async def test_a_store_that_fails_meanwhile_fails_only_what_was_held_up() -> None:
+    statements = Statements(0.01)
+    intake = Intake(statements.put)
+    statements.held = {"a"}
+    both = asyncio.create_task(intake.put([*group("a"), *group("b")]))
+    await asyncio.sleep(0.05)
+    statements.error = StoreUnavailable("gone")
+    outcomes = await both
+    assert type(outcomes[0]) is StoreUnavailable
+    assert outcomes[1] is None
+
+
+@run_virtually
+async def test_drain_waits_for_what_is_held_up() -> None:
+    statements = Statements(0.01)
+    intake = Intake(statements.put)
+    statements.held = {"a"}
+    task = put(intake, "a")
+    await asyncio.sleep(0.05)
+    asyncio.get_running_loop().call_later(1, statements.held.clear)
+    await intake.drain()
+    assert now() > 1
+    assert list(await task) == [None]
 
 
 # --- through the client

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 import structlog
 
-from duly._logging import get_logger
+from duly._telemetry.logging import get_logger
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +19,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 UNCONFIGURED = """
-    from duly._logging import get_logger
+    from duly._telemetry.logging import get_logger
     get_logger().info("lease_renewed", batches=3)
     get_logger().warning("lease_lost", batches=3)
 """
@@ -47,7 +47,7 @@ def test_how_structlog_is_configured_does_not_matter(configured):
 def test_the_configuration_of_the_standard_library_rules():
     done = run("""
         import logging, sys
-        from duly._logging import get_logger
+        from duly._telemetry.logging import get_logger
         log = get_logger()
         logging.basicConfig(level="INFO", stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
         log.debug("nothing")
@@ -128,6 +128,77 @@ class TestLine:
         logging.getLogger("duly").setLevel("WARNING")
         get_logger().info("claimed", fact=Costly())
         assert not caplog.records
+
+
+class Mute(BaseException):
+    """Can neither be shown nor looked into."""
+
+    def __str__(self) -> str:
+        raise Mute
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "__notes__":  # what a traceback looks at
+            raise Mute
+        return super().__getattribute__(name)
+
+
+class TestWhatRaises:
+    """A line may be lost; who wrote it is not disturbed."""
+
+    @pytest.fixture(params=["handler", "filter", "level"])
+    def broken(self, request, monkeypatch):
+        logger = logging.getLogger("duly")
+
+        def break_(error: BaseException) -> None:
+            def fail(_record: object) -> None:
+                raise error
+
+            handler = logging.Handler()
+            monkeypatch.setattr(handler, "emit", fail)
+            if request.param == "handler":
+                monkeypatch.setattr(logger, "handlers", [handler])
+            elif request.param == "filter":
+                monkeypatch.setattr(logger, "filters", [fail])
+            else:
+                monkeypatch.setattr(logger, "isEnabledFor", fail)
+
+        return break_
+
+    @pytest.mark.parametrize("error", [OSError("log server is gone"), SystemExit(1), Mute()])
+    def test_a_line_is_lost_and_that_is_told_on_stderr(self, broken, error, capsys, monkeypatch):
+        broken(error)
+        get_logger().warning("lease_lost")
+        try:
+            raise ValueError  # log.exception() wants one that is being handled
+        except ValueError:
+            get_logger().exception("duty_failed")
+        told = capsys.readouterr().err
+        assert told.count("lease_lost was not logged") == 1
+        assert told.count("duty_failed was not logged") == 1
+        monkeypatch.setattr(logging, "raiseExceptions", False)  # as applications switch it off
+        get_logger().warning("lease_lost")
+        assert capsys.readouterr().err == ""
+
+    def test_no_stderr_is_no_trouble(self, broken, monkeypatch):
+        broken(OSError())
+        monkeypatch.setattr(sys, "stderr", None)
+        get_logger().warning("lease_lost")
+
+    def test_secrets_are_masked_there_too(self, broken, capsys):
+        broken(OSError("cannot reach redis://u:geheim@h"))
+        get_logger().warning("lease_lost")
+        assert "redis://u:***@h" in capsys.readouterr().err
+
+    def test_ctrl_c_is_not_kept_from_anybody(self, broken):
+        broken(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            get_logger().warning("lease_lost")
+
+    def test_what_cannot_be_shown_is_logged_by_its_kind(self, caplog):
+        get_logger().error("duty_failed", error=Mute(), exc_info=Mute())
+        (record,) = caplog.records
+        assert record.getMessage().startswith("duty_failed error=<Mute>\n")
+        assert "Mute" in record.getMessage().partition("\n")[2]
 
 
 def test_structlog_is_left_as_it_was():

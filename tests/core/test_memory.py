@@ -377,7 +377,7 @@ class TestListing:
         await store.settle([Settle(batch.token, {batch.claims[0].key: Bury("why")})])
         dead = Filter(state=State.DEAD)
         assert [each.id for each in await store.list(dead)] == ["b"]
-        assert await store.list(Filter(event_name="other", state=State.DEAD)) == ()
+        assert await store.list(Filter(event_name="other", state=State.DEAD)) == []
 
 
 class TestAgenda:

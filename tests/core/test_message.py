@@ -290,10 +290,19 @@ class TestRecurrence:
 
 
 class TestDeliveryId:
-    def test_it_names_the_scheduling_and_the_occurrence(self):
+    def test_it_names_the_scheduling(self):
         made = message(id="a", created_at=datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
         assert made.delivery_id == "a:1000005:0"
-        assert with_changes(made, occurrence_count=7).delivery_id == "a:1000005:7"
+        assert with_changes(made, scheduled_at=AT + timedelta(days=1)).delivery_id == "a:1000005:0"
+
+    def test_of_a_series_it_names_the_fire(self):
+        second = datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC)
+        made = message(id="a", created_at=second, scheduled_at=second,
+                       recurrence=duly.Every(timedelta(seconds=2)))  # fmt: skip
+        assert made.delivery_id == "a:1000005:1000005"
+        later = with_changes(made, scheduled_at=second - timedelta(seconds=2))
+        assert later.delivery_id == "a:1000005:-999995"
+        assert with_changes(made, occurrence_count=7).delivery_id == made.delivery_id
 
     def test_retries_do_not_change_it(self):
         made = message()

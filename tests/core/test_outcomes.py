@@ -3,14 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 from tests.core.engine_kit import MICROSECOND, at, message
 
 from duly import Bury, Cron, Discard, Every, Failure, Message, Retry, TransportError
-from duly._outcomes import after_missed, after_verdict, counters_of, error_text, next_fire
+from duly._engine.outcomes import after_missed, after_verdict, counters_of, next_fire
+from duly._values.error_text import error_text
 from duly.message import with_changes
+from duly.recurrence import MOST_COUNTED
 from duly.store import Bury as Buried
 from duly.store import Counters, Reschedule
 
@@ -27,10 +30,16 @@ class Unprintable(Exception):
         raise RuntimeError
 
 
+class Panicking(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         ("as it is", "as it is"),
+        (Panicking(), "Panicking"),
         (ValueError("no"), "ValueError: no"),
         (ValueError(), "ValueError: "),
         (TransportError("to amqp://me:secret@host/"), "TransportError: to amqp://me:***@host/"),
@@ -94,14 +103,22 @@ def test_counters_are_as_they_are() -> None:
     assert counters_of(retried) == Counters(at(0), 3, 2, "x")
 
 
+def missed_at(
+    series: Message, now: datetime, punctual: timedelta = timedelta(0)
+) -> tuple[bool, Reschedule | None]:
+    """Whether fires are dropped, and how the series goes on then."""
+    found = after_missed(series, now, punctual)
+    return (False, None) if found is None else (True, found[1])
+
+
 def test_what_is_no_series_is_never_missed() -> None:
-    assert after_missed(message(), END) == (False, None)
+    assert missed_at(message(), END) == (False, None)
 
 
 @pytest.mark.parametrize("late", [0, 59.999999, 60])
 def test_within_its_grace_nothing_is_missed(late: float) -> None:
-    assert after_missed(series(missed="skip"), at(late)) == (False, None)
-    assert after_missed(series(missed="once"), at(late)) == (False, None)
+    assert missed_at(series(missed="skip"), at(late)) == (False, None)
+    assert missed_at(series(missed="once"), at(late)) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +130,7 @@ def test_within_its_grace_nothing_is_missed(late: float) -> None:
     ],
 )
 def test_what_was_claimed_before_is_never_missed(changes: dict[str, Any]) -> None:
-    assert after_missed(with_changes(series(missed="skip"), **changes), at(1000)) == (False, None)
+    assert missed_at(with_changes(series(missed="skip"), **changes), at(1000)) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -122,24 +139,24 @@ def test_what_was_claimed_before_is_never_missed(changes: dict[str, Any]) -> Non
         ("all", 1000, (False, None)),
         # One is missed: it is delivered, or the next one is waited for.
         ("once", 65, (False, None)),
-        ("skip", 65, (True, Reschedule(at(10), Counters(at(10), 0, 5)))),
-        # The latest missed is due at once; what is within the grace is waited for.
+        ("skip", 65, (True, Reschedule(at(65), Counters(at(10), 0, 5)))),
+        # The latest missed is due at once, and so is what is within the grace.
         ("once", 80, (True, Reschedule(at(80), Counters(at(10), 0, 5)))),
-        ("skip", 80, (True, Reschedule(at(20), Counters(at(20), 0, 5)))),
+        ("skip", 80, (True, Reschedule(at(80), Counters(at(20), 0, 5)))),
         ("once", 80.000001, (True, Reschedule(at(80) + MICROSECOND, Counters(at(20), 0, 5)))),
-        ("skip", 80.000001, (True, Reschedule(at(30), Counters(at(30), 0, 5)))),
+        ("skip", 80.000001, (True, Reschedule(at(80) + MICROSECOND, Counters(at(30), 0, 5)))),
     ],
 )
 def test_missed_fires(missed: Any, late: float, expected: Any) -> None:
     waiting = with_changes(series(missed=missed), occurrence_count=5)
-    assert after_missed(waiting, at(late)) == expected
+    assert missed_at(waiting, at(late)) == expected
 
 
 def test_a_series_whose_last_fires_were_missed() -> None:
     ended = series(missed="skip", until=at(35))
-    assert after_missed(ended, at(1000)) == (True, None)
+    assert missed_at(ended, at(1000)) == (True, None)
     ended = series(missed="once", until=at(35))
-    assert after_missed(ended, at(1000)) == (True, Reschedule(at(1000), Counters(at(30))))
+    assert missed_at(ended, at(1000)) == (True, Reschedule(at(1000), Counters(at(30))))
 
 
 @given(
@@ -164,19 +181,31 @@ def test_what_is_skipped_is_missed_and_what_is_kept_is_not(
     fires = [at(0) + step * number for number in range(int(late / step.total_seconds()) + 2)]
     gone = [fire for fire in fires if moment - fire > SECOND * grace]
     kept = [fire for fire in fires if moment - fire <= SECOND * grace]
-    was_missed, settlement = after_missed(start, moment)
+    was_missed, settlement = missed_at(start, moment)
+    # What a claim takes counts as grace, however little of that there is.
+    patient: Any = {**shared, "grace": timedelta(0)}
+    assert start.recurrence is not None
+    impatient = message(recurrence=attrs.evolve(start.recurrence, **patient))
+    found = after_missed(impatient, moment, SECOND * grace)
+    assert (found is not None, found and found[1]) == (was_missed, settlement)
     if not gone or (missed == "once" and len(gone) == 1):
         assert (was_missed, settlement) == (False, None)
     else:
         assert was_missed
+        assert found is not None
+        told, dropped = found[0], gone if missed == "skip" else gone[:-1]
+        assert (told.message, told.first, told.last) == (impatient, dropped[0], dropped[-1])
+        assert told.count == (min(len(dropped), MOST_COUNTED) if cron else len(dropped))
+        assert told.following == (gone[-1] if missed == "once" else kept[0])
         expected = gone[-1] if missed == "once" else kept[0]
         assert isinstance(settlement, Reschedule)
         assert settlement.counters.scheduled_at == expected
-        # Once moved there, it is never found missed at this very moment again.
+        # Once moved there it is never found missed again, unless that is yet to come.
         moved = with_changes(
             start, scheduled_at=expected, next_attempt_at=settlement.next_attempt_at
         )
-        assert after_missed(moved, moment) == (False, None)
+        later = SECOND * 1000 if expected <= moment else timedelta(0)
+        assert missed_at(moved, moment + later) == (False, None)
 
 
 def failure(of: Message, error: Exception | None = None) -> Failure:

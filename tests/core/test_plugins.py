@@ -1,16 +1,19 @@
 """Plugins are found, survived, looked up by scheme, asked and told."""
 
+import asyncio
 import logging
 import re
 import sys
 import types
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import attrs
 import pytest
 
 import duly
-from duly._plugins import Plugins
+from duly._plugins.registry import Plugins
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
 
@@ -44,15 +47,27 @@ def install(tmp_path, monkeypatch):
     hidden.mkdir()
 
     def install_(
-        code: str, name: str = "duly-shop", *, entry: str = "shop", attribute: str = ""
+        code: str,
+        name: str = "duly-shop",
+        *,
+        entry: str = "shop",
+        attribute: str = "",
+        requires: Sequence[str] = (),
+        **says: Sequence[str],
     ) -> str:
         module = "plugin_" + re.sub(r"\W", "_", f"{entry} {name}")
         (tmp_path / f"{module}.py").write_text(code)
         metadata = tmp_path / f"{name.replace('-', '_')}-1.2.dist-info"
         metadata.mkdir(exist_ok=True)
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        asked = "".join(f"Requires-Dist: {each}\n" for each in requires)
+        (metadata / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n{asked}"
+        )
         with (metadata / "entry_points.txt").open("a") as file:
-            file.write(f"[duly]\n{entry} = {module}{attribute}\n")
+            file.write(f"[duly]\n{entry} = {module}{attribute}\n" if entry else "")
+            for group, names in says.items():
+                lines = "".join(f"{each} = {module}{attribute}\n" for each in names)
+                file.write(f"[duly.{group}]\n{lines}")
         monkeypatch.delitem(sys.modules, module, raising=False)
         return module
 
@@ -163,17 +178,297 @@ class TestBroken:
         assert reason == "OSError: cannot reach redis://u:***@h"
         assert "geheim" not in caplog.text
 
-    @pytest.mark.parametrize(
-        "code",
-        [
-            "import duly\n@duly.hookimpl\ndef duly_delivred(deliveries): ...",
-            "import duly\n@duly.hookimpl\ndef duly_delivered(delivery): ...",
-        ],
-    )
-    def test_a_misspelt_hook_is_an_error_all_the_same(self, install, code):
-        install(code)
-        with pytest.raises(duly.PluginError, match=r"plugin shop \(duly-shop 1.2\): .*duly_deliv"):
+    def test_ctrl_c_in_the_middle_of_an_import_goes_outwards(self, install):
+        install("raise KeyboardInterrupt")
+        with pytest.raises(KeyboardInterrupt):
             Plugins()
+
+
+IMPL = "import duly\n@duly.hookimpl\n"
+OBJECT = "import duly\nclass Shop:\n    {}\n    @duly.hookimpl\n    def duly_stores(self): return {{'shop': str}}\n"
+
+
+class TestMisdeclaredAndInstalled:
+    @pytest.mark.parametrize(
+        ("code", "why"),
+        [
+            (IMPL + "def duly_delivred(deliveries): ...", "did you mean duly_delivered"),
+            (IMPL + "def duly_dreamt(dreams): ...", "unknown hook 'duly_dreamt'; one of a later"),
+            (IMPL + "def duly_delivered(delivery): ...", "duly_delivered.*delivery"),
+            (IMPL + "async def duly_delivered(deliveries): ...", "is a coroutine function"),
+            ("def duly_delivered(deliveries): ...", "duly_delivered is not marked"),
+            (
+                "class Shop:\n    @staticmethod\n    def duly_delivered(deliveries): ...\nplugin = Shop",
+                "duly_delivered is not marked",
+            ),
+            (OBJECT.format("") + "plugin = Shop", "give an instance instead of the class"),
+            (OBJECT.format("odd = property(lambda self: 1 / 0)") + "plugin = Shop()", None),
+            (
+                IMPL + "def __dir__(): raise SystemExit('no')",
+                "it cannot be looked into: SystemExit: no",
+            ),
+            (offers("a shop"), "'a shop' is no scheme"),
+            (offers("shop://"), "'shop://' is no scheme"),
+            (offers("shop", "Shop"), "the scheme shop is offered twice"),
+            ("class No(BaseException): ...\nraise No('panic')", "No: panic"),
+            ("class No(BaseException):\n    def __str__(self): raise No\nraise No", "No"),
+        ],
+        ids=lambda each: each and each[-40:],
+    )
+    def test_it_stops_nobody_and_is_told(self, install, code, why):
+        install(code, attribute=":plugin" if "plugin = " in code else "")
+        install(offers("other"), "duly-other", entry="other")
+        plugins = Plugins()
+        assert plugins.store("other://") == ("other", "other://")
+        if why is None:
+            assert plugins.broken == {}
+            return
+        assert re.search(why, plugins.broken["shop (duly-shop 1.2)"])
+        with pytest.raises(duly.UnknownScheme, match=why):
+            plugins.store("shop://")
+
+    def test_it_is_told_by_health(self, install):
+        install(IMPL + "def duly_delivred(deliveries): ...")
+        health = asyncio.run(duly.Client("memory://").health())
+        assert health.status is duly.Status.DEGRADED
+        assert (
+            "plugin shop (duly-shop 1.2) is broken: unknown hook 'duly_delivred'" in health.reason
+        )
+
+    def test_one_that_compares_in_a_way_of_its_own_harms_no_other(self, install):
+        odd = "\n    def __eq__(self, other): raise RuntimeError\n    __hash__ = object.__hash__\n"
+        install(OBJECT.format(odd) + "plugin = Shop()", attribute=":plugin")
+        install(offers("other"), "duly-other", entry="other")
+        plugins = Plugins([Offer("third")])
+        assert plugins.store("shop://") == "shop://"
+        assert plugins.store("other://") == ("other", "other://")
+        assert plugins.broken == {}
+
+
+class TestRequirement:
+    @pytest.fixture(autouse=True)
+    def version(self, monkeypatch):
+        monkeypatch.setattr("duly._plugins.installed.version", lambda _name: "0.1.0")
+
+    def test_one_made_for_another_version_is_set_aside_unseen(self, install):
+        requires = ["attrs>=25", "duly[testing]>=0.2", "duly~=0.1"]
+        install("raise RuntimeError('imported')", requires=requires, stores=["shop"])
+        install(offers("other"), "duly-other", entry="other", requires=["duly~=0.1"])
+        plugins = Plugins()
+        why = "it requires duly[testing]>=0.2, this is duly 0.1.0"
+        assert plugins.broken == {"shop (duly-shop 1.2)": why}
+        assert plugins.store("other://") == ("other", "other://")
+        with pytest.raises(duly.UnknownScheme, match=re.escape(f"could not be loaded: {why}")):
+            plugins.store("shop://")
+
+    def test_our_own_version_may_be_unknown(self, install, monkeypatch):
+        def missing(name):
+            raise PackageNotFoundError(name)
+
+        monkeypatch.setattr("duly._plugins.installed.version", missing)
+        install(offers("shop"), requires=["duly>=99"])
+        assert Plugins().store("shop://") == ("shop", "shop://")
+
+
+class TestSaying:
+    """Entry points tell what a plugin offers, so that it is imported when that is asked for."""
+
+    NOISY = "import builtins\nbuiltins.loaded.append(__name__)\n"
+    OBSERVING = "import duly\n@duly.hookimpl\ndef duly_{}({}): builtins.loaded.append('{}')\n"
+
+    @pytest.fixture(autouse=True)
+    def loaded(self, monkeypatch):
+        loaded: list[str] = []
+        monkeypatch.setattr("builtins.loaded", loaded, raising=False)
+        return loaded
+
+    def test_it_is_imported_when_its_scheme_is_asked_for(self, install, loaded):
+        module = install(self.NOISY + offers("shop", "cart"), stores=["shop", "cart"])
+        plugins = Plugins()
+        assert plugins.store("memory://")
+        assert isinstance(plugins.transport("local://"), LocalTransport)
+        assert loaded == []
+        assert plugins.store("shop://a") == ("shop", "shop://a")
+        assert plugins.store("cart://a") == ("cart", "cart://a")
+        assert plugins.store("SHOP://b") == ("shop", "SHOP://b")
+        assert loaded == [module]
+        assert plugins.broken == {}
+
+    @pytest.mark.parametrize("written", ["shop+fast", "shop_fast", "Shop_Fast"])
+    def test_an_underscore_stands_for_a_plus_sign(self, install, loaded, written):
+        install(self.NOISY + offers("shop+fast", kind="transport"), transports=[written])
+        plugins = Plugins()
+        assert loaded == []
+        assert plugins.transport("shop+fast://") == ("shop+fast", "shop+fast://")
+        assert plugins.broken == {}
+
+    def test_it_may_offer_both_kinds(self, install, loaded):
+        code = self.NOISY + offers("shop") + offers("post", kind="transport")
+        install(code, stores=["shop"], transports=["post"])
+        plugins = Plugins()
+        assert plugins.transport("post://") == ("post", "post://")
+        assert plugins.store("shop://") == ("shop", "shop://")
+        assert len(loaded) == 1
+        assert plugins.broken == {}
+
+    def test_the_group_of_all_plugins_may_be_left_out(self, install):
+        module = install(offers("shop"), entry="", stores=["shop"])
+        assert Plugins(load=["duly_shop"]).store("shop://") == ("shop", "shop://")
+        with pytest.raises(duly.UnknownScheme, match=rf"{module} \(duly-shop 1.2\)"):
+            Plugins(load=False).store("shop://")
+
+    def test_one_that_says_nothing_is_imported_always(self, install, loaded):
+        module = install(self.NOISY + offers("shop"))
+        Plugins(deliveries=False)
+        assert loaded == [module]
+
+    @pytest.mark.parametrize(
+        ("hook", "argument", "by_clients"),
+        [("scheduled", "messages", True), ("delivered", "deliveries", False)],
+    )
+    def test_it_is_imported_when_its_hook_will_be_called(
+        self, install, loaded, hook, argument, by_clients
+    ):
+        code = self.NOISY + self.OBSERVING.format(hook, argument, "told") + offers("shop")
+        install(code, hooks=[f"duly_{hook}"], stores=["shop"])
+        client = duly.Client("memory://")
+        assert len(loaded) == by_clients
+        assert client._plugins.observed(f"duly_{hook}") is by_clients
+        loaded.clear()
+        sys.modules.pop("plugin_shop_duly_shop", None)
+        plugins = duly.Scheduler("memory://", print)._plugins
+        assert len(loaded) == 1
+        plugins.tell(f"duly_{hook}", **{argument: []})
+        assert loaded[1:] == ["told"]
+        assert plugins.store("shop://") == ("shop", "shop://")
+        assert plugins.broken == {}
+
+    def test_what_it_says_and_does_not_have_is_told(self, install):
+        install(offers("shop"), stores=["shop", "cart"], transports=["post"], hooks=["duly_failed"])
+        plugins = Plugins(deliveries=False)
+        assert plugins.broken == {}
+        with pytest.raises(duly.UnknownScheme, match="tell the scheme of a store cart, which it"):
+            plugins.store("cart://")
+        assert plugins.broken["shop (duly-shop 1.2)"] == (
+            "its entry points tell the scheme of a store cart, which it does not have; "
+            "its entry points tell the scheme of a transport post, which it does not have; "
+            "its entry points tell the hook duly_failed, which it does not have"
+        )
+        assert plugins.store("shop://") == ("shop", "shop://")
+        with pytest.raises(duly.UnknownScheme):
+            plugins.transport("post://")
+
+    def test_what_it_has_and_does_not_say_is_told_and_not_used(self, install, loaded):
+        code = self.NOISY + offers("shop", "cart") + self.OBSERVING.format("failed", "", "told")
+        install(code, stores=["shop"])
+        plugins = Plugins()
+        assert plugins.store("shop://") == ("shop", "shop://")
+        assert plugins.broken["shop (duly-shop 1.2)"] == (
+            "its entry points do not tell the scheme of a store cart, which is not used; "
+            "its entry points do not tell the hook duly_failed, which is not used"
+        )
+        assert not plugins.observed("duly_failed")
+        with pytest.raises(duly.UnknownScheme):
+            plugins.store("cart://")
+
+    @pytest.mark.parametrize(
+        ("says", "why"),
+        [
+            ({"stores": ["shop", "a shop"]}, "'a shop' in the group duly.stores is no scheme"),
+            ({"transports": ["1st"]}, "'1st' in the group duly.transports is no scheme"),
+            (
+                {"hooks": ["duly_delivred"]},
+                "'duly_delivred' in the group duly.hooks is no hook that decides or observes: did",
+            ),
+            ({"hooks": ["duly_stores"]}, "'duly_stores' in the group duly.hooks is no hook"),
+        ],
+        ids=repr,
+    )
+    def test_what_cannot_be_is_told_at_once(self, install, loaded, says, why):
+        install(self.NOISY + offers("shop"), **says)
+        plugins = Plugins()
+        assert plugins.broken["shop (duly-shop 1.2)"].startswith(why)
+        assert loaded == []
+        with pytest.raises(duly.UnknownScheme):
+            plugins.store("shop://")
+
+    @pytest.mark.parametrize("code", ["import no_such_driver", "raise SystemExit", "", IMPL])
+    def test_one_that_fails_when_it_is_needed_says_why(self, install, code, caplog):
+        install(code, stores=["shop"])
+        for _ in range(2):  # the next client tries anew
+            plugins = Plugins()
+            assert plugins.broken == {}
+            assert caplog.records == []
+            with pytest.raises(duly.UnknownScheme, match=r"shop \(duly-shop 1.2\) could not be"):
+                plugins.store("shop://")
+            assert plugins.broken.keys() == {"shop (duly-shop 1.2)"}
+            with pytest.raises(duly.UnknownScheme, match=r"shop \(duly-shop 1.2\) could not be"):
+                plugins.store("shop://")
+            assert caplog.text.count("plugin_broken") == 1
+            caplog.clear()
+
+    def test_whose_offer_fails_says_why(self, install):
+        install(KIND.format(kind="store", schemes="'shop': 1/0"), stores=["shop"])
+        with pytest.raises(duly.UnknownScheme, match="duly_stores: ZeroDivisionError"):
+            Plugins().store("shop://")
+
+    def test_errors_tell_who_would_serve_without_importing_it(self, install, loaded):
+        install(self.NOISY + offers("shop"), stores=["shop"])
+        install(self.NOISY + offers("post", kind="transport"), "duly-post", transports=["post"])
+        plugins = Plugins()
+        with pytest.raises(duly.UnknownScheme) as caught:
+            plugins.store("shopp://")
+        assert "did you mean shop://?" in str(caught.value)
+        assert "shop:// (shop (duly-shop 1.2))" in str(caught.value)
+        with pytest.raises(
+            duly.UnknownScheme, match=r"transport, served by shop \(duly-post 1.2\)"
+        ):
+            plugins.store("post://")
+        assert loaded == []
+
+    def test_an_error_speaks_only_of_those_that_might_serve(self, install):
+        install("import no_such_driver", stores=["shop"])
+        install(offers("cart"), "duly-cart", entry="cart", stores=["cart"], requires=["duly"])
+        install(offers("far"), "duly-far", entry="far", stores=["far"])
+        plugins = Plugins(load=["shop", "cart"])
+        with pytest.raises(duly.UnknownScheme):
+            plugins.store("shop://")
+        with pytest.raises(duly.UnknownScheme) as caught:
+            plugins.store("car://")
+        assert "no_such_driver" not in str(caught.value)
+        assert "left out" not in str(caught.value)
+        with pytest.raises(duly.UnknownScheme, match="left out by load_plugins: far"):
+            plugins.store("far://")
+
+    def test_one_given_by_hand_as_well_is_asked_there(self, install):
+        module = install(offers("shop"), stores=["shop", "cart"])
+        plugins = Plugins([__import__(module)])
+        assert plugins.store("shop://") == ("shop", "shop://")
+        with pytest.raises(duly.UnknownScheme):
+            plugins.store("cart://")
+        assert plugins.broken == {}
+
+
+class TestUnreadable:
+    """What another distribution has written cannot be read: ours are found all the same."""
+
+    def test_entry_points(self, install, tmp_path, caplog):
+        install(offers("shop"))
+        odd = tmp_path / "odd-1.0.dist-info"
+        odd.mkdir()
+        (odd / "METADATA").write_text("Name: odd\nVersion: 1.0\n")
+        (odd / "entry_points.txt").write_text("[duly]\nno equals sign\n")
+        assert Plugins().store("shop://") == ("shop", "shop://")
+        assert caplog.text == "" or "entry_points_unreadable distribution='odd 1.0'" in caplog.text
+
+    def test_metadata(self, install, tmp_path):
+        install(offers("shop"))
+        (tmp_path / "duly_shop-1.2.dist-info" / "METADATA").unlink()
+        assert Plugins().store("shop://") == ("shop", "shop://")
+
+    def test_a_reference_that_is_none(self, install):
+        install("", attribute=" is not one")
+        assert len(Plugins().broken) == 1
 
 
 class TestLoading:
@@ -519,9 +814,44 @@ class TestConflict:
         assert plugins.store("other://h") == ("other", "other://h")
         assert Plugins(load=["duly-redis"]).store("redis://h") == ("redis", "redis://h")
 
-    def test_built_in_schemes_are_not_taken_over_in_silence(self):
-        with pytest.raises(duly.SchemeConflict, match="duly.memory"):
-            Plugins([Offer("memory")], load=False).store("memory://")
+    @pytest.mark.parametrize("says", [{}, {"stores": ["redis"]}], ids=["silent", "telling"])
+    def test_it_is_told_before_anybody_asks(self, install, says, caplog):
+        install(offers("redis"), "duly-redis", entry="redis", **says)
+        install(offers("redis"), "acme-redis", entry="acme", **says)
+        plugins = Plugins()
+        assert plugins.broken == {
+            "acme (acme-redis 1.2)": "redis:// is offered as a store by redis (duly-redis 1.2) too",
+            "redis (duly-redis 1.2)": "redis:// is offered as a store by acme (acme-redis 1.2) too",
+        }
+        assert caplog.text.count("plugin_broken") == 2
+        with pytest.raises(duly.SchemeConflict):
+            plugins.store("redis://h")
+
+    def test_an_installed_one_does_not_take_over_what_is_built_in(self, install):
+        install(offers("memory", "shop"))
+        plugins = Plugins()
+        assert isinstance(plugins.store("memory://"), MemoryStore)
+        assert plugins.store("shop://") == ("shop", "shop://")
+        assert plugins.broken == {
+            "shop (duly-shop 1.2)": "memory:// is offered as a store by duly.memory too"
+        }
+
+    @pytest.mark.parametrize("scheme", ["memory", "redis"])
+    def test_by_hand_wins(self, install, scheme):
+        install(offers("redis", "shop"), "duly-redis", entry="redis")
+        install(offers("redis"), "acme-redis", entry="acme", stores=["redis"])
+        fake = Offer(scheme)
+        plugins = Plugins([fake])
+        assert plugins.store(f"{scheme}://h") == (fake, f"{scheme}://h")
+        assert plugins.store("shop://h") == ("shop", "shop://h")
+        assert bool(plugins.broken) is (scheme == "memory")  # of the two others one has to go
+
+    def test_twice_by_hand_is_an_error_at_once(self):
+        with pytest.raises(
+            duly.SchemeConflict,
+            match=r"shop:// is offered as a store by plugins\[0\] \(Offer\) and plugins\[1\]",
+        ):
+            Plugins([Offer("shop"), Offer("shop", "cart")], load=False)
 
 
 class TestFactory:
@@ -587,10 +917,24 @@ class TestTelling:
         assert "ValueError: redis://u:***@h" in record.getMessage()
         assert "geheim" not in caplog.text
 
-    def test_what_ends_the_program_is_not_swallowed(self):
-        plugins = Plugins([Observer([], 1, KeyboardInterrupt())], load=False)
+    @pytest.mark.parametrize(
+        "error",
+        [SystemExit(1), asyncio.CancelledError(), GeneratorExit(), pytest.fail.Exception("no")],
+        ids=repr,
+    )
+    def test_nor_does_one_that_raises_what_is_no_exception(self, error, caplog):
+        told: list[int] = []
+        plugins = Plugins([Observer(told, 1), Observer(told, 2, error)], load=False)
+        plugins.tell("duly_claimed", messages=[])
+        assert told == [2, 1]
+        assert caplog.text.count("observer_failed") == 1
+
+    def test_ctrl_c_goes_outwards_when_all_have_heard(self):
+        told: list[int] = []
+        plugins = Plugins([Observer(told, 1), Observer(told, 2, KeyboardInterrupt())], load=False)
         with pytest.raises(KeyboardInterrupt):
             plugins.tell("duly_claimed", messages=[])
+        assert told == [2, 1]
 
     def test_whether_anybody_listens_is_known_beforehand(self):
         plugins = Plugins([Observer([], 1)], load=False)

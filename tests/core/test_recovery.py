@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -162,10 +163,21 @@ class TestBackoff:
     def test_lapses_do_not_count_as_retries(self):
         assert Backoff(max_retries=0)(failure(lapses=1)) == Retry()
 
-    def test_an_error_that_cannot_be_printed_is_buried_by_its_name(self):
+    @pytest.mark.parametrize("error", [RuntimeError, SystemExit, asyncio.CancelledError])
+    def test_an_error_that_cannot_be_asked_for_a_pause_asks_for_none(self, error):
+        class Mute(Exception):
+            @property
+            def retry_after(self):
+                raise error
+
+        verdict = Backoff(jitter=0)(failure(Mute()))
+        assert verdict == Retry(timedelta(seconds=1))
+
+    @pytest.mark.parametrize("error", [RuntimeError, SystemExit, asyncio.CancelledError])
+    def test_an_error_that_cannot_be_printed_is_buried_by_its_name(self, error):
         class Mute(Exception):
             def __str__(self):
-                raise RuntimeError
+                raise error
 
         assert Backoff(max_retries=0)(failure(Mute())) == Bury("Mute")
 
@@ -184,3 +196,64 @@ class TestBackoff:
         verdict = policy(failure(ValueError(), retries=retries))
         assert timedelta(milliseconds=10) <= verdict.after <= CENTURY
         assert verdict.after <= policy.maximum * (1 + policy.jitter) + timedelta(milliseconds=10)
+
+
+class OfSomebodyElse(Exception):
+    """An error of a user's own."""
+
+    def __init__(self, retry_after: object) -> None:
+        self.retry_after = retry_after
+
+
+class Raises(Exception):
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    @property
+    def retry_after(self) -> timedelta:
+        raise self.error
+
+
+class Panic(BaseException):
+    """What native code may raise."""
+
+
+class TestRetryAfter:
+    BACKOFF = Backoff(initial=timedelta(seconds=1), jitter=0)
+
+    @pytest.mark.parametrize("kind", [OfSomebodyElse, lambda asked: duly.TransportError("", asked)])
+    @pytest.mark.parametrize(
+        ("asked", "after"),
+        [
+            (timedelta(seconds=7), timedelta(seconds=7)),
+            (7, timedelta(seconds=7)),
+            (7.25, timedelta(seconds=7.25)),
+            (1e300, CENTURY), (10**400, CENTURY), (float("inf"), CENTURY), (timedelta.max, CENTURY),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_seconds_are_as_good_as_a_timedelta(self, kind, asked, after):
+        assert self.BACKOFF(failure(kind(asked))) == Retry(after)
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            None, 0, -5, -1e300, float("nan"), float("-inf"), True, "7", b"7", [7], pytest.param(object(), id="an object"), 0.5,
+            timedelta(0), -timedelta(days=1),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_what_asks_for_nothing_more_changes_nothing(self, asked):
+        assert self.BACKOFF(failure(OfSomebodyElse(asked))) == Retry(timedelta(seconds=1))
+
+    @pytest.mark.parametrize(
+        "error",
+        [AttributeError(), ValueError("x"), asyncio.CancelledError(), Panic(), SystemExit()],
+        ids=repr,
+    )
+    def test_one_that_cannot_be_read_is_none(self, error):
+        assert self.BACKOFF(failure(Raises(error))) == Retry(timedelta(seconds=1))
+
+    def test_who_interrupts_is_heard(self):
+        with pytest.raises(KeyboardInterrupt):
+            self.BACKOFF(failure(Raises(KeyboardInterrupt())))

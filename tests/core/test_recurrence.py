@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import duly
 from duly import Cron, Every
-from duly._zones import zone
+from duly._values.zones import zone
 
 AT = datetime(2030, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (
@@ -147,14 +147,18 @@ class TestCronArguments:
         "expression",
         [
             "", "*", "* * * *", "* * * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *",
-            "* * * 0 *", "* * * 13 *", "* * * * 8", "-1 * * * *", "*/0 * * * *", "5-1 * * * *",
-            "a * * * *", "@daily", "1,,2 * * * *", "1- * * * *", "/5 * * * *", "* * * * MON#6",
-            "* * * * L", "* * * * ²L", "0" * 5000 + " * * * *", "\0 * * * *", "\ud800 * * * *", "1.5 * * * *",
+            "* * * 0 *", "* * * 13 *", "* * * * 8", "-1 * * * *", "*/0 * * * *", "5-61 * * * *",
+            "a * * * *", "@noon", "1,,2 * * * *", "1- * * * *", "/5 * * * *", "* * * * MON#6",
+            "* * * * L", "* * * * ²L", "1" * 5000 + " * * * *", "\0 * * * *", "\ud800 * * * *", "1.5 * * * *",
         ],
     )  # fmt: skip
     def test_what_is_no_expression_is_refused_with_the_fields(self, expression):
         right = len(expression.split()) in (5, 6)
-        hint = "out of bounds, or no such day" if right else "five fields are expected"
+        hint = (
+            "(minute|hour|day of month|month|day of week) '"
+            if right
+            else "five fields are expected"
+        )
         with pytest.raises(duly.InvalidArgument, match=f"cron expression.*{hint}"):
             Cron(expression)
 

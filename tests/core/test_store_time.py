@@ -17,8 +17,8 @@ from tests.core.engine_kit import (
     scheduler,
 )
 
-from duly._store_time import StoreTime
-from duly._waiting import Alarm
+from duly._engine.store_time import StoreTime
+from duly._engine.waiting import Alarm
 from duly.store import Batch
 from duly.testing.clock import run_virtually
 

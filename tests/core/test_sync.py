@@ -141,6 +141,12 @@ class TestVerbs:
         assert client.health().status is duly.Status.HEALTHY
         assert list(client.migrate(dry_run=True)) == []
 
+    def test_without_payloads(self, client):
+        client.schedule(later("m", payload=b"x"))
+        for (found,) in (client.list(payload=False), [*client.iterate(payload=False)]):
+            with pytest.raises(duly.InvalidMessage, match="listed without its payload"):
+                _ = found.payload
+
     def test_iterate(self, client):
         number = 1203
         client.schedule_many(later(f"m{each:04}") for each in range(number))
@@ -194,6 +200,19 @@ class TestScheduleMany:
         for wrong in ({"atomic": 1}, {"atomic": False, "replace": 1}):
             with pytest.raises(duly.InvalidArgument):
                 client.schedule_many([], **wrong)
+
+    def test_what_makes_the_messages_may_fail_in_the_middle(self, client):
+        def source(number: int) -> Iterator[Message]:
+            for each in range(number):
+                yield later(f"m{each}")
+            raise KeyError("no more")
+
+        with pytest.raises(duly.PartlyScheduled, match="no more") as caught:
+            client.schedule_many(source(700), atomic=False)
+        assert isinstance(caught.value.__cause__, KeyError)
+        assert len(caught.value.stored_ids) == client.stats().scheduled == 500
+        with pytest.raises(KeyError, match="no more"):
+            client.schedule_many(source(0), atomic=False)
 
     def test_an_unavailable_store_ends_it(self):
         class Away(MemoryStore):
@@ -510,6 +529,25 @@ class TestWithin:
         connection.commit()
         assert [each.id for each in client.list()] == [*"cdea"]
 
+    def test_it_looks_in_the_transaction(self, client, connection):
+        client.schedule_many([later(f"m{number:03}") for number in range(600)])
+        client.schedule(later("new", hours=3), within=connection)
+        assert client.get("new", within=connection).id == "new"
+        with pytest.raises(duly.MessageNotFound):
+            client.get("new")
+        assert len(client.list(within=connection)) == 601
+        assert len(client.list(payload=False)) == 600
+        messages = client.iterate(within=connection)
+        assert next(messages).id == "m000"
+        client.cancel("m000", within=connection)  # while it goes on
+        assert len([each.id for each in messages]) == 600
+        messages = client.iterate(within=connection)
+        assert next(messages).id == "m001"
+        del messages  # left in the middle
+        connection.rollback()
+        with pytest.raises(duly.MessageNotFound):
+            client.get("new", within=connection)
+
     def test_in_the_thread_that_the_connection_belongs_to(self, client, tmp_path):
         def work(number: int) -> None:
             with closing(sqlite3.connect(tmp_path / "orders.db")) as connection:
@@ -538,8 +576,17 @@ class TestWithin:
             client.cancel("b", within=connection)
         with pytest.raises(duly.InvalidArgument, match="int"):
             client.schedule(later(), within=7)
-        with duly.sync.Client(MemoryStore()) as memory, pytest.raises(duly.Unsupported):
-            memory.schedule(later(), within=connection)
+        with pytest.raises(duly.InvalidArgument, match="int"):
+            client.get("a", within=7)
+        with duly.sync.Client(MemoryStore()) as memory:
+            for refused in (
+                lambda: memory.schedule(later(), within=connection),
+                lambda: memory.get("a", within=connection),
+                lambda: memory.list(within=connection),
+                lambda: next(memory.iterate(within=connection)),
+            ):
+                with pytest.raises(duly.Unsupported):
+                    refused()
 
     def test_what_belongs_to_an_event_loop_is_refused(self, client):
         class Session:
@@ -551,6 +598,8 @@ class TestWithin:
         for within in (Session(), Connection()):
             with pytest.raises(duly.Unsupported, match="event loop"):
                 client.schedule(later(), within=within)
+            with pytest.raises(duly.Unsupported, match="event loop"):
+                client.list(within=within)
 
     def test_a_thread_that_runs_an_event_loop_is_refused(self, client, connection):
         async def main():
@@ -616,6 +665,65 @@ class TestSignals:
             assert process.communicate() == ("over\n", "")
         assert process.returncode == 7
         assert left(tmp_path).scheduled == 1
+
+    AWAY = """
+        class Away(duly.MemoryStore):
+            async def open(self):
+                say("asked")
+                raise duly.StoreUnavailable("nobody there")
+    """
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("door", ["duly", "duly.sync"])
+    def test_run_waits_for_a_store_that_is_away_until_the_first(self, tmp_path, door, number):
+        code = (
+            self.AWAY
+            + f"    {door}.Scheduler(Away(), print, load_plugins=False).run(); say('over')"
+        )
+        with script(textwrap.dedent(code), tmp_path) as process:
+            for _ in range(3):
+                heard(process, "asked")
+            process.send_signal(number)
+            told, errors = process.communicate()
+        assert told.replace("asked\n", "") == "over\n"
+        assert errors.splitlines() == ["store_unavailable error='StoreUnavailable: nobody there'"]
+        assert process.returncode == 0
+
+    @pytest.mark.parametrize("door", ["duly", "duly.sync"])
+    def test_run_does_not_wait_if_told_so(self, tmp_path, door):
+        code = (
+            self.AWAY
+            + f"    {door}.Scheduler(Away(), print, load_plugins=False, wait_for_store=False).run()"
+        )
+        with script(textwrap.dedent(code), tmp_path) as process:
+            told, errors = process.communicate()
+        assert told == "asked\n"
+        assert "StoreUnavailable: nobody there" in errors.splitlines()[-1]
+        assert process.returncode == 1
+
+    def test_a_block_waits_for_a_store_that_is_away(self, tmp_path):
+        code = (
+            self.AWAY
+            + """
+        scheduler = duly.sync.Scheduler(Away(), print, load_plugins=False)
+        for block in (scheduler, scheduler.running()):
+            try:
+                with block:
+                    say("never")
+            except KeyboardInterrupt:
+                say("interrupted")
+        scheduler.close()
+        """
+        )
+        with script(code, tmp_path) as process:
+            for _ in range(2):
+                for _ in range(3):
+                    heard(process, "asked")
+                process.send_signal(signal.SIGINT)
+                while (line := process.stdout.readline()) == "asked\n":
+                    pass
+                assert line == "interrupted\n"
+            assert process.wait() == 0
 
     def test_start_drains_when_it_is_interrupted(self, tmp_path):
         code = (
@@ -709,6 +817,23 @@ class TestSignals:
 
 
 class TestExit:
+    @pytest.mark.parametrize("kind", ["def", "async def"])
+    @pytest.mark.parametrize("then", ["pass", "scheduler.stats()", "time.sleep(0.5)"])
+    def test_a_handler_that_ends_the_process_ends_the_block_that_runs_it(self, kind, then):
+        begun = threading.Event()
+        space = {"begun": begun, "sys": sys}
+        exec(f"{kind} handle(envelope):\n    begun.set()\n    sys.exit(3)", space)  # ours
+        with (
+            pytest.raises(SystemExit) as told,
+            duly.sync.Scheduler("memory://", space["handle"]) as scheduler,
+        ):
+            scheduler.schedule(due())
+            with scheduler.running():
+                assert begun.wait(10)
+                exec(then, {"scheduler": scheduler, "time": time})  # ours
+        assert told.value.code == 3
+        assert not threads()
+
     @pytest.mark.parametrize("how", ["pass", "sys.exit(3)", "1 / 0"])
     def test_a_client_without_close(self, tmp_path, how):
         code = f"""
@@ -727,12 +852,13 @@ class TestExit:
         nap = "await asyncio.sleep(60)" if kind == "async def" else "time.sleep(2)"
         code = f"""
         import asyncio
+        begun = []
         {kind} slow(envelope):
-            say("begun"); {nap}
+            say("begun"); begun.append(envelope); {nap}
         scheduler = duly.sync.Scheduler(url, slow)
         scheduler.schedule_many([due(), due()])
         threading.Thread(target=scheduler.start).start()
-        while scheduler.stats().claimed != 2: time.sleep(0.01)
+        while len(begun) != 2: time.sleep(0.01)
         """
         with script(code, tmp_path) as process:
             assert process.communicate(timeout=30) == ("begun\nbegun\n", "")

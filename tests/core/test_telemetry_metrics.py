@@ -27,7 +27,7 @@ from tests.core.telemetry_kit import EVENT, Told, facts
 
 import duly
 from duly import Client, Envelope, Every, Failure, Filter, Message
-from duly.errors import DuplicateMessage, TransportUnavailable
+from duly.errors import DuplicateMessage, Rejected, TransportUnavailable
 from duly.hookspecs import StoreFactory
 from duly.memory import MemoryStore
 from duly.record import unreadable
@@ -99,7 +99,7 @@ class TestCounters:
 
         await client(store, told).schedule(message("a"))
         await client(store, told).schedule(message("b", recurrence=Every(HOUR, max_occurrences=1)))
-        async with delivering(store, publish, **told.options):
+        async with delivering(store, Probed(publish), **told.options):
             await emptied(store)
         assert told.counts("duly.messages.released") == {"a": 1, "b": 1}
         assert told.counts("duly.messages.delivered") == {"a": 1, "b": 1}
@@ -117,6 +117,25 @@ class TestCounters:
         assert told.counts("duly.messages.cancelled") == {None: 1}
         await caller.cancel_many(Filter(event_name="a"))
         assert told.counts("duly.messages.cancelled") == {None: 1, "a": 3}
+
+    @run_virtually
+    async def test_moving_replaying_and_purging_are_not_counted(self) -> None:
+        told, store = Told(), WakingStore()
+
+        async def refuse(envelope: Envelope) -> None:
+            raise Rejected("never")
+
+        async with delivering(store, Probed(refuse), **told.options) as running:
+            await running.schedule(message("a", 60, id="1"))
+            await running.reschedule("1", at(0))
+            await until(lambda: told.counts("duly.messages.buried") == {"a": 1})
+        caller = client(store, told)
+        await caller.replay("1", at=at(3600))
+        await caller.cancel("1")
+        assert await caller.purge() == 0
+        assert not told.points("duly.messages.rescheduled")
+        assert told.counts("duly.messages.cancelled") == {None: 1}
+        assert told.counts("duly.messages.scheduled") == {"a": 1}
 
     @run_virtually
     async def test_too_late_is_not_cancelled(self) -> None:
@@ -308,7 +327,7 @@ class TestGauges:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told, store = Told(), WakingStore()
-        monkeypatch.setattr("duly._metrics.time.monotonic", now)
+        monkeypatch.setattr("duly._telemetry.metrics.time.monotonic", now)
         async with delivering(store, Probed(), **told.options):
             for _ in range(299):
                 await asyncio.sleep(1)
@@ -389,6 +408,7 @@ UNITS = {
     "duly.messages.failed": "{message}",
     "duly.messages.cancelled": "{message}",
     "duly.messages.recovered": "{message}",
+    "duly.messages.missed": "{message}",
     "duly.messages.buried": "{message}",
     "duly.messages.rescheduled": "{message}",
     "duly.messages.released": "{message}",

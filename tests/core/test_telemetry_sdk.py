@@ -23,6 +23,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from tests.core.engine_kit import (
     Probed,
     WakingStore,
+    at,
     delivering,
     emptied,
     message,
@@ -30,8 +31,9 @@ from tests.core.engine_kit import (
 )
 from tests.core.telemetry_kit import Told, context_of, facts, linked, place, traceparent
 
-from duly import Client, _observed
-from duly._telemetry import Telemetry
+from duly import Client
+from duly._telemetry import observed as _observed
+from duly._telemetry.telemetry import Telemetry
 from duly.errors import DuplicateMessage, InvalidArgument
 from duly.message import with_changes
 from duly.store import Group
@@ -194,7 +196,7 @@ class TestTrouble:
             Client("memory://", meter_provider=Told().tracers)  # type: ignore[arg-type]  # wrong
 
 
-ROOMS = ("_telemetry.py", "_spans.py", "_metrics.py", "_observed.py")
+ROOMS = ("telemetry.py", "spans.py", "metrics.py", "observed.py")
 
 
 def what_it_costs(count: int) -> tuple[set[str], set[str], int]:
@@ -247,7 +249,7 @@ class TestWithoutSDK:
         plain = Client(store, load_plugins=False)
         known = await plain.get("1")
         assert known.trace_context
-        await plain.schedule(known, replace=True)
+        await plain.schedule(with_changes(known, created_at=at(1)), replace=True)
         assert not (await plain.get("1")).trace_context
 
     def test_a_job_is_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,5 +297,7 @@ print([span.name for span in exporter.get_finished_spans()])
         told, telemetry = Told(), Telemetry()
         assert not telemetry.active
         monkeypatch.setattr(trace, "get_tracer_provider", lambda: told.tracers)
-        monkeypatch.setattr("duly._telemetry.time.monotonic", lambda: time.perf_counter() + 1e9)
+        monkeypatch.setattr(
+            "duly._telemetry.telemetry.time.monotonic", lambda: time.perf_counter() + 1e9
+        )
         assert telemetry.active

@@ -58,3 +58,21 @@ def test_a_password_in_it_is_not_told(rest):
     except InvalidArgument as error:
         told = str(error)
     assert "hidden" not in told
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", "x\ny", "(a)", "{", "a" * 255])
+@pytest.mark.parametrize(
+    "text", ["{event_name}", "events.{event_name}", "{{{event_name}}}", "{event_name}/{event_name}"]
+)
+def test_what_was_filled_in_is_taken_out(text: str, name: str) -> None:
+    template = Template(text, option="stream")
+    assert template.taken_from(template.fill(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("events.{event_name}", "event.a"), ("events.{event_name}", "events."), ("all", "all"),
+     ("{event_name}/{event_name}", "a/b"), ("a.{event_name}", "axb")],
+)  # fmt: skip
+def test_what_was_not_filled_in_is_not_taken_out(text: str, word: str) -> None:
+    assert Template(text, option="stream").taken_from(word) is None

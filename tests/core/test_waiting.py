@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from duly._waiting import Alarm, wait
+from duly._engine.waiting import Alarm, wait
 from duly.testing.clock import run_virtually
 
 

@@ -85,19 +85,30 @@ def core() -> None:
 
 
 def plugin(name: str) -> None:
-    """A plugin is found by its entry point, and what it offers can be made."""
-    entries = distribution(name).entry_points.select(group="duly")
+    """A plugin is found by its entry point, what it offers can be made, and no more is imported."""
+    every = distribution(name).entry_points
+    entries = every.select(group="duly")
     assert entries, f"{name} has no entry point in the group duly"
+    duly.Client("memory://")
+    duly.Scheduler("memory://", "local://")
     for entry in entries:
+        assert entry.module not in sys.modules, f"{entry.module} is imported though nobody needs it"
         module = entry.load()
-        schemes = [*getattr(module, "duly_stores", dict)()]
-        for scheme in schemes:
-            duly.Client(URLS.get(scheme, f"{scheme}://localhost"))
-        for scheme in getattr(module, "duly_transports", dict)():
-            duly.Scheduler("memory://", f"{scheme}://localhost")
-            schemes.append(scheme)
-        assert schemes, f"{entry.value} offers nothing"
-        print(f"{name}: {', '.join(schemes)}")
+        found: list[str] = []
+        for kind in ("stores", "transports"):
+            told = {each.name for each in every.select(group=f"duly.{kind}")}
+            assert all(each.value == entry.value for each in every.select(group=f"duly.{kind}"))
+            schemes = [*getattr(module, f"duly_{kind}", dict)()]
+            assert told == {*schemes}, f"{name} offers {schemes}, its entry points tell {told}"
+            for scheme in schemes:
+                url = URLS.get(scheme, f"{scheme}://localhost")
+                if kind == "stores":
+                    duly.Client(url)
+                else:
+                    duly.Scheduler("memory://", url)
+            found += schemes
+        assert found, f"{entry.value} offers nothing"
+        print(f"{name}: {', '.join(found)}")
 
 
 if __name__ == "__main__":

@@ -235,3 +235,12 @@ def _note(line: dict[str, Any]) -> Note:
     for name in {"at", "scheduled_at"} & line.keys():
         line[name] = datetime.fromisoformat(line[name])
     return Note(**line)
+
+
+async def settled_down(journey: Journey) -> Stats:
+    """How things stand when the server has carried out what it was last asked for."""
+    before = None
+    while before != (now := await journey.client.stats()):
+        before = now
+        await asyncio.sleep(1.5)  # it may be slow with what a killed scheduler has asked for
+    return now

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.journeys.kit import Journey, batch, ids_of, slow
+from tests.journeys.kit import Journey, batch, ids_of, settled_down, slow
 from tests.journeys.props import Gate
 
 from duly import Filter, Message, State, after
@@ -21,9 +21,9 @@ async def test_killed_in_mid_batch_and_started_again(journey: Journey, gate: Gat
     await first.noted("done", 100)
     await first.kill()
     gate.open()
-    held, settled = await journey.client.stats(), set(first.ids("settled"))
+    held, settled = await settled_down(journey), set(first.ids("settled"))
     assert held.claimed > 0
-    second = await journey.start(lease=1)
+    second = await journey.start(lease=5)
     await journey.emptied()
     await second.stop()
     assert set(journey.count("done")) == ids_of(messages)

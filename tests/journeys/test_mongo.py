@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
-from tests.journeys.kit import Journey, batch, ids_of, slow
+from tests.journeys.kit import Journey, batch, ids_of, settled_down, slow
 from tests.journeys.props import Gate
 from tests.servers.mongo import MongoServer, mongo_url
 
-from duly import Cancellation, Client, Message, MessageNotFound, Stats, StoreUnavailable, after
+from duly import Cancellation, Client, Message, MessageNotFound, StoreUnavailable, after
 from duly_mongo import MongoStore
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
@@ -35,15 +35,6 @@ def server() -> Iterator[MongoServer]:
     """One that may be killed."""
     with MongoServer() as server:
         yield server
-
-
-async def settled_down(journey: Journey) -> Stats:
-    """How things stand when the server has carried out what it was last asked for."""
-    before = None
-    while before != (now := await journey.client.stats()):
-        before = now
-        await asyncio.sleep(0.5)
-    return now
 
 
 async def test_a_scheduler_is_killed(journey: Journey, gate: Gate) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.journeys.kit import Journey, Worker, batch, ids_of
+from tests.journeys.kit import Journey, Worker, batch, ids_of, settled_down
 from tests.journeys.props import Gate
 from tests.servers.postgres import PostgresServer, execute
 
@@ -56,9 +56,9 @@ async def test_a_scheduler_that_is_killed(journey: Journey, gate: Gate) -> None:
     await first.noted("done", 100)
     await first.kill()
     gate.open()
-    held = await journey.client.stats()
+    held = await settled_down(journey)
     assert held.claimed > 0
-    second = await journey.start(lease=1)
+    second = await journey.start(lease=5)
     await journey.emptied()
     await second.stop()
     all_done_once(journey, messages, but=first.unsettled())

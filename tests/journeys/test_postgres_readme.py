@@ -33,9 +33,9 @@ def shop(tmp_path: Path, shop_database: str) -> Iterator[ModuleType]:
     del sys.modules["shop"]
 
 
-async def post(app: Any, path: str) -> int:
-    """The status by which an application answers."""
-    statuses: list[int] = []
+async def post(app: Any, path: str, statuses: list[int] | None = None) -> int:
+    """The status by which an application answers, noted in ``statuses`` as soon as it does."""
+    statuses = [] if statuses is None else statuses
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -65,6 +65,25 @@ async def test_the_service(shop: ModuleType) -> None:
         with pytest.raises(Exception, match="duplicate key"):
             await post(shop.app, "/orders/17")
         assert [message.id for message in await shop.client.list()] == ["order-18"]
+
+
+async def test_a_commit_that_fails_is_not_answered_by_success(
+    shop: ModuleType, shop_database: str
+) -> None:
+    async with shop.app.router.lifespan_context(shop.app):
+        connection = await asyncpg.connect(f"postgresql:{shop_database}")
+        await connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'no commit'; END $$;"
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+        await connection.close()
+        statuses: list[int] = []
+        with pytest.raises(Exception, match="no commit"):
+            await post(shop.app, "/orders/17", statuses)
+        assert 200 not in statuses
+        assert await shop.client.list() == []
 
 
 async def test_the_sql(shop_database: str) -> None:

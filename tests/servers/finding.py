@@ -1,7 +1,7 @@
 """Where a test gets its server, in this order: the environment, the standard port, one of its own.
 
-``DULY_TEST_REQUIRE=redis,postgres`` names servers for want of which no test may be skipped; so do
-``root`` (a disk of a test's own) and ``git`` (a checkout, not an archive).
+``DULY_TEST_REQUIRE=redis,postgres`` names servers for want of which no test may be skipped, and what
+else one may lack: ``root`` (a disk of a test's own), ``git`` (a checkout, not an archive), ...
 """
 
 import os

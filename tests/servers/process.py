@@ -50,9 +50,12 @@ def listens(port: int) -> bool:
     return False
 
 
-def program(*names: str, folders: Sequence[Path] = ()) -> str | None:
+def program(
+    *names: str, folders: Sequence[Path] = (), apart_from: Sequence[Path] = ()
+) -> str | None:
     """The first of these programs that is on the PATH or in a folder; None when none is."""
-    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", *map(str, folders)])
+    named = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin", *map(str, folders)]
+    places = os.pathsep.join(each for each in named if Path(each) not in apart_from)
     return next((found for name in names if (found := shutil.which(name, path=places))), None)
 
 

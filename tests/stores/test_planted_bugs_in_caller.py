@@ -1,5 +1,6 @@
 """Bugs in what the caller's verbs do, and the cases that catch them."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -119,6 +120,20 @@ class OffsetIsIgnored(_Listing):
         return attrs.evolve(filter, offset=0), from_key
 
 
+class ListsATuple(Model):
+    def list(self, filter: Filter, from_key: Any) -> Sequence[Message]:
+        return tuple(super().list(filter, from_key))
+
+
+class OverflowsAtTheBounds(Model):
+    """The end of a page is no index any more."""
+
+    def list(self, filter: Filter, from_key: Any) -> Sequence[Message]:
+        every = super().list(attrs.evolve(filter, limit=None, offset=0), from_key)
+        end = None if filter.limit is None else filter.offset + filter.limit
+        return list(itertools.islice(every, filter.offset, end))
+
+
 class BeforeIsExclusive(_Listing):
     def wrong(self, filter: Filter, from_key: Any) -> tuple[Filter, Any]:
         before = filter.before and filter.before - MICROSECOND
@@ -152,6 +167,16 @@ class ListsByDueTime(Model):
         return sorted(found, key=lambda each: (each.next_attempt_at, each.id))
 
 
+class SendsPayloadsUnasked(PlainStore):
+    async def list(self, filter: Filter, **more: Any) -> Any:
+        return await super().list(filter, **{**more, "payload": True})
+
+
+class ForgetsTheBoundsWithoutPayloads(PlainStore):
+    async def list(self, filter: Filter, **more: Any) -> Any:
+        return await super().list(filter if more.get("payload", True) else Filter(), **more)
+
+
 class CountsThatGoStale(Model):
     def stats(self) -> Stats:
         return attrs.evolve(
@@ -182,12 +207,16 @@ CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     ReplacesUnderTheSameDeliveryId: "test_an_older_replacement_gets_a_new_delivery_id",
     ReplacesWithoutWithdrawing: "test_replace_at_any_point",
     OffsetIsIgnored: "test_limit_and_offset",
+    ListsATuple: "test_it_is_a_list",
+    OverflowsAtTheBounds: "test_limit_and_offset",
     BeforeIsExclusive: "test_bounds_are_inclusive",
     PagesOverlap: "test_pages_bring_each_once",
     PagesByTimeAlone: "test_every_combination",
     ListsById: "test_by_scheduled_time_then_id",
     ListsByUtf16: "test_ids_by_code_point",
     ListsByDueTime: "test_a_retry_stays_where_it_was_scheduled",
+    SendsPayloadsUnasked: "test_without_payloads_the_rest_is_as_ever",
+    ForgetsTheBoundsWithoutPayloads: "test_without_payloads_in_each_state",
     CountsThatGoStale: "test_stats_through_a_life",
     DueIsStillToCome: "test_stats_at_the_very_moment",
 }

@@ -69,6 +69,21 @@ class NeverMore(PlainStore):
         return attrs.evolve(await super().claim(**more), more=False)
 
 
+class WhatIsTakenIsMore(PlainStore):
+    """As where rows that somebody has locked are counted."""
+
+    async def claim(self, **more: Any) -> Batch:
+        batch = await super().claim(**more)
+        taken = any(self.model.of_state(State.CLAIMED))
+        return attrs.evolve(batch, more=batch.more or (taken and not batch.claims))
+
+
+class AwaitsWhatIsTaken(Model):
+    def next_due(self, own: Lease | None, **more: bool) -> datetime | None:
+        waiting = [*self.of_state(State.SCHEDULED), *self.of_state(State.CLAIMED)]
+        return min((each.message.next_attempt_at for each in waiting), default=None)
+
+
 class ForgetsOtherLeases(Model):
     def next_due(self, own: Lease | None, **more: bool) -> datetime | None:
         return min((each.due for each in self.of_state(State.SCHEDULED)), default=None)
@@ -124,6 +139,8 @@ CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     EqualOnesById: "test_equal_ones_in_the_order_they_were_stored",
     LimitIsOffByOne: "test_no_more_than_asked_for",
     NeverMore: "test_no_more_than_asked_for",
+    WhatIsTakenIsMore: "test_where_nothing_can_be_claimed_nothing_is_due",
+    AwaitsWhatIsTaken: "test_where_nothing_can_be_claimed_nothing_is_due",
     ForgetsOtherLeases: "test_next_due_is_the_end_of_a_lease_of_others",
     AwaitsItsOwnLease: "test_next_due_leaves_the_own_lease_out",
     AwaitsSuspects: "test_without_suspects_none_is_awaited",

@@ -1,5 +1,6 @@
 """Bugs in leases, and the cases that catch them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -114,6 +115,22 @@ class RenewsNothingAfterALostOne(PlainStore):
         return [*answers[:lost], *[None] * (len(tokens) - lost)]
 
 
+class HoldsWhatNobodyHeardOf(PlainStore):
+    async def claim(self, **more: Any) -> Any:
+        batch = await super().claim(**more)
+        await asyncio.sleep(0.01)
+        return batch
+
+
+class CountsWhatNobodyHeardOf(HoldsWhatNobodyHeardOf):
+    async def claim(self, **more: Any) -> Any:
+        try:
+            return await super().claim(**more)
+        except asyncio.CancelledError:
+            self.model.leases[-1].end = self.now()
+            raise
+
+
 CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     LapsesEarly: "test_not_a_microsecond_before",
     LapsesLate: "test_not_a_microsecond_before",
@@ -128,6 +145,8 @@ CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     RenewsWhatHasLapsed: "test_a_lost_renewal_revives_nothing",
     TellsWhatWasWithdrawnOnce: "test_what_was_withdrawn_is_told_until_it_is_settled",
     RenewsNothingAfterALostOne: "test_many_tokens_in_one_call",
+    HoldsWhatNobodyHeardOf: "test_unheard_a_claim_that_is_answered_while_nobody_looks",
+    CountsWhatNobodyHeardOf: "test_unheard_a_claim_that_is_answered_while_nobody_looks",
 }
 
 

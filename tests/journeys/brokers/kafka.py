@@ -1,18 +1,19 @@
-"""Kafka: the connection is cut by a proxy, because no broker here keeps anything over a restart."""
+"""Kafka: the connection is cut by a gate, because no broker here keeps anything over a restart."""
 
 from collections.abc import Sequence
 
 from tests.journeys.brokers import Arrival, Broker
 from tests.servers.kafka import KafkaServer, MeshKafka, MockKafka
 from tests.servers.process import Server, free_port
-from tests.servers.proxy import Proxy
 from tests.transports.kafka_reader import Reader, understood
+
+from duly.testing import Gate
 
 TOPIC = "orders"
 
 
 class KafkaBroker(Broker):
-    """librdkafka's mock cluster, known to its clients by the address of the proxy alone.
+    """librdkafka's mock cluster, known to its clients by the address of the gate alone.
 
     What was confirmed by the broker while the answer was cut off is sent again by another producer,
     so that it comes twice.
@@ -29,8 +30,8 @@ class KafkaBroker(Broker):
         return self.kafka
 
     async def listen(self) -> None:
-        self.proxy = Proxy(self.kafka.advertised, self.kafka.broker)
-        await self.proxy.start()
+        self.gate = Gate(self.kafka.broker, port=self.kafka.advertised)
+        await self.gate.open()
         self.reader = Reader(self.kafka.url, TOPIC)
         await self.reader.start()
 
@@ -46,13 +47,13 @@ class KafkaBroker(Broker):
 
     async def leave(self) -> None:
         await self.reader.stop()
-        await self.proxy.cut()
+        await self.gate.close()
 
     async def kill(self) -> None:
-        await self.proxy.cut()
+        await self.gate.shut()
 
     async def restart(self) -> None:
-        await self.proxy.start()
+        await self.gate.open()
 
 
 class MeshBroker(KafkaBroker):
