@@ -33,14 +33,27 @@ COVERING = [
     "tests/transports/test_kit*",
 ]
 
-# On as many cores as there are, each with servers of its own.
-SIDE_BY_SIDE = ["-m", "not slow", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+# Of these, what takes long and runs no line that nothing else runs: tracing would double it.
+LONG = [
+    "tests/core/test_crash_points.py",
+    "tests/core/test_engine_backlogs.py",
+    "tests/core/test_engine_stranded.py",
+    "tests/core/test_simulation.py",
+    "tests/core/test_small_worlds.py",
+]
+
+# What depends on no Python.
+ONCE = [*LONG, "tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
+
+CORES = min(4, os.cpu_count() or 1)
+QUICK = ["-m", "not slow", "--dist", "worksteal"]
+COMPUTING = [*QUICK, "-n", str(CORES)]
+WAITING = [*QUICK, "-n", str(min(4, CORES + 1))]  # for servers, which each process has of its own
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "tests", "build"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 
 
@@ -70,6 +83,9 @@ def _runs(version: str) -> bool:
 
 FOUND = _found()
 FULL = "3.11" if "3.11" in FOUND else FOUND[0]
+# The whole on one Python and what needs no server on the newest: in between little differs.
+TESTED = [f"tests-{version}" for version in dict.fromkeys([FULL, FOUND[-1]])]
+nox.options.sessions = ["lint", "types", *TESTED, "build"]
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -104,34 +120,47 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != FULL:
-        session.run("pytest", *SIDE_BY_SIDE, *_paths(EVERYWHERE))
+        session.run("pytest", *COMPUTING, *_but(ONCE), *_paths(EVERYWHERE))
     else:
-        covering = _paths(COVERING)
         session.run("coverage", "erase")
-        session.run("coverage", "run", "-m", "pytest", *SIDE_BY_SIDE, *covering)
+        session.run("coverage", "run", "-m", "pytest", *COMPUTING, *_but(LONG), *_paths(COVERING))
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
-        session.run("pytest", *SIDE_BY_SIDE, *(f"--ignore={path}" for path in covering))
+        session.run("pytest", *COMPUTING, *_paths(LONG))
+        session.run("pytest", *WAITING, *_but(COVERING))
 
 
 @nox.session
-@nox.parametrize("folder", [nox.param(each, id=each.name) for each in DISTRIBUTIONS])
-def build(session: nox.Session, folder: Path) -> None:
-    """Source distribution and wheel, the wheel tried in an environment that has nothing else."""
-    session.install("build", "hatchling")
+def build(session: nox.Session) -> None:
+    """Source distributions and wheels, each wheel tried in an environment that has nothing else."""
+    session.install("build", "hatchling", "twine")
     built = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(built, ignore_errors=True)
-    for each in dict.fromkeys([CORE, folder]):
+    for each in DISTRIBUTIONS:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(built), str(each))
-    clean = built.parent / "clean"
-    session.run("python", "-m", "venv", "--clear", str(clean))
-    python = str(clean / "bin" / "python")
-    wheels = map(str, built.glob("*.whl"))
-    session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
-    name = nox.project.load_toml(folder / "pyproject.toml")["project"]["name"]
+    session.run("twine", "check", "--strict", *map(str, sorted(built.iterdir())))
     check = str(ROOT / "tests" / "distributions" / "check.py")
-    with session.chdir(built):  # where nothing of this checkout can be imported by accident
-        session.run(python, "-I", check, name, external=True)
+    clean = built.parent / "clean"
+    for each in DISTRIBUTIONS:
+        name = nox.project.load_toml(each / "pyproject.toml")["project"]["name"]
+        wheels = [
+            str(wheel)
+            for stem in dict.fromkeys(["duly", name.replace("-", "_")])
+            for wheel in built.glob(f"{stem}-*.whl")
+        ]
+        session.run("python", "-m", "venv", "--clear", str(clean))
+        python = str(clean / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
+        with session.chdir(built):  # where nothing of this checkout can be imported by accident
+            session.run(python, "-I", check, name, external=True)
+    # An extra finds its plugin, by the last one, whose driver is there.
+    run = (python, "-m", "pip")
+    session.run(*run, "uninstall", "--quiet", "--yes", name, external=True)
+    both = f"duly[sqlite,{each.name}]"
+    session.run(
+        *run, "install", "--quiet", "--no-index", "--find-links", str(built), both, external=True
+    )
+    session.run(python, "-c", f"import duly_sqlite, {name.replace('-', '_')}", external=True)
 
 
 @nox.session
@@ -158,6 +187,11 @@ def bench(session: nox.Session) -> None:
 def _paths(patterns: list[str]) -> list[str]:
     """What there is of them."""
     return [str(path) for pattern in patterns for path in sorted(Path().glob(pattern))]
+
+
+def _but(patterns: list[str]) -> list[str]:
+    """Arguments of pytest that leave out what there is of them."""
+    return [f"--ignore={path}" for path in _paths(patterns)]
 
 
 def _holds(name: str) -> bool:

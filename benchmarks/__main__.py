@@ -18,6 +18,7 @@ import attrs
 from benchmarks import pictures, report
 from benchmarks.beside import peers
 from benchmarks.drain import drained, drained_by_several, scheduled
+from benchmarks.functions import functions
 from benchmarks.grounds import GROUNDS, Ground, ground
 from benchmarks.growth import growth
 from benchmarks.idle import idle
@@ -62,6 +63,7 @@ def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mappin
         "drain": lambda all_: drained(all_, size.messages, size.batches, size.rounds),
         "processes": lambda all_: drained_by_several(all_, size.messages, 500, 2),
         "schedule": lambda all_: scheduled(all_, size.messages, size.rounds),
+        "functions": lambda all_: functions(all_[0], size.messages, size.rounds),
         "traced": lambda all_: traced(all_[0], size.messages, size.rounds),
         "lateness": lambda all_: lateness(all_, size.rates, size.seconds, size.backlogs),
         "idle": lambda all_: idle(all_, 10),

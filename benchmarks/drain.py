@@ -17,6 +17,7 @@ __all__ = ["drained", "drained_by_several", "scheduled"]
 
 _GOALS: Mapping[str, float] = {"SQLite": 0.5, "Redis": 0.4, "PostgreSQL": 0.65}
 _BULK: Mapping[str, float] = {"Redis": 0.5, "PostgreSQL": 0.6}
+_SINGLY: Mapping[str, float] = {"SQLite": 0.65, "Redis": 0.65, "PostgreSQL": 0.6}
 _TOGETHER: Mapping[str, float] = {"Redis": 0.25, "PostgreSQL": 0.3}
 _JUDGED = 500  # messages a batch
 _SINGLE = 20  # times as fast as one at a time
@@ -138,28 +139,38 @@ async def scheduled(grounds: Sequence[Ground], count: int, rounds: int) -> Secti
     section = Section(
         "Schedule",
         f"{count:,} messages of 100 bytes (a fifth of it one by one). Beside it records made "
-        "before, stored 500 at a time by the bare driver.",
-        ["store", "one by one", "200 callers", "500 a call", "bare, 500 at a time", "shares"],
-    )
+        "before, stored 500 at a time by the bare driver, and one at a time: by a plain insert, a "
+        "script, a transaction each.",
+        ["store", "one by one", "bare, one by one", "200 callers", "500 a call",
+         "bare, 500 at a time", "shares"],
+    )  # fmt: skip
     for ground in grounds:
-        found = await in_turn(
-            {
-                "single": partial(_schedule, ground, count // 5, "single"),
-                "together": partial(_schedule, ground, count, "together"),
-                "bulk": partial(_schedule, ground, count, "bulk"),
-                "bare": partial(ground.bare_schedule, count),
-            },
-            rounds,
-        )
-        shares = {way: found[way].share_of(found["bare"]) for way in ("together", "bulk")}
+        ways: dict[str, Measure] = {"single": partial(_schedule, ground, count // 5, "single")}
+        if await ground.bare_single(1) is not None:
+            ways["bare_single"] = partial(_bare_single, ground, count // 5)
+        ways |= {
+            "together": partial(_schedule, ground, count, "together"),
+            "bulk": partial(_schedule, ground, count, "bulk"),
+            "bare": partial(ground.bare_schedule, count),
+        }
+        found = await in_turn(ways, rounds)
+        besides = {"single": "bare_single", "together": "bare", "bulk": "bare"}
+        shares = {w: found[w].share_of(found[b]) for w, b in besides.items() if b in found}
+        cells = [found["single"], found.get("bare_single", ""), *list(found.values())[-3:]]
         section.add(
-            ground.name, *found.values(), f"{shares['together']:.0%}, {shares['bulk']:.0%}",
+            ground.name, *cells, ", ".join(f"{share:.0%}" for share in shares.values()),
             store=ground.name, **{way: each.values for way, each in found.items()},
         )  # fmt: skip
-        name = ground.name
-        section.expect(f"schedule, bulk, {name}", shares["bulk"], _BULK.get(name, 0))
-        section.expect(f"schedule, 200 callers, {name}", shares["together"], _TOGETHER.get(name, 0))
+        for way, goals in (("single", _SINGLY), ("together", _TOGETHER), ("bulk", _BULK)):
+            if ground.name in goals:
+                section.expect(f"schedule, {way}, {ground.name}", shares[way], goals[ground.name])
     return section
+
+
+async def _bare_single(ground: Ground, count: int) -> float:
+    rate = await ground.bare_single(count)
+    assert rate is not None
+    return rate
 
 
 async def _schedule(ground: Ground, count: int, way: str) -> float:

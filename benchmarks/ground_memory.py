@@ -47,6 +47,9 @@ class Memory:
             await store.put([group])
         return count / (time.perf_counter() - start)
 
+    async def bare_single(self, count: int) -> float | None:
+        return None
+
     async def served(self, seconds: float) -> float | None:
         await asyncio.sleep(seconds)
         return None

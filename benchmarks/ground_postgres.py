@@ -27,6 +27,9 @@ _YEAR_1: Final = "0001-01-01 00:00:00+00"
 _FLAGS: Final = (True, False)  # suspects count, the disk is waited for
 _FROM_THE_START: Final = 20  # claims between two looks from the start of the line
 _TABLES: Final = ("scheduled_messages", "scheduled_messages_due", "scheduled_messages_leases")
+_INSERT: Final = f"""\
+INSERT INTO {{messages}} (due_at, {", ".join(GIVEN_COLUMNS)})
+VALUES (now(), {", ".join(f"${n + 1}" for n in range(len(GIVEN_COLUMNS)))})"""  # noqa: S608  # constants
 _SIZE: Final = " + ".join(f"pg_total_relation_size('{name}')" for name in _TABLES)
 
 
@@ -82,6 +85,17 @@ class Postgres:
                 await put.fetch(*call)
             return count / (time.perf_counter() - start)
 
+    async def bare_single(self, count: int) -> float | None:
+        """A plain insert a message, without its place in the line."""
+        async with self.fresh() as url, _connected(url) as connection:
+            await fill(url, due(1))  # which makes the tables
+            rows = [[column for (column,) in _call([message])[2:]] for message in due(count)]
+            insert = await connection.prepare(_NAMES(_INSERT))
+            start = time.perf_counter()
+            for each in rows:
+                await insert.fetch(*each)
+            return count / (time.perf_counter() - start)
+
     async def served(self, seconds: float) -> float | None:
         return await self._servers.served("postgres", seconds)
 
@@ -107,7 +121,7 @@ def _call(chunk: Sequence[duly.Message]) -> list[Any]:
     """The arguments that store some messages."""
     records = [to_record(message)._asdict() for message in chunk]
     for record, message in zip(records, chunk, strict=True):
-        record |= {name: getattr(message, name) for name in record if name.endswith("_at")}
+        record |= {n: getattr(message, n, None) for n in record if n.endswith("_at")}
     arrays = [[record[name] for record in records] for name in GIVEN_COLUMNS]
     return [None, [0] * len(chunk), *arrays]
 

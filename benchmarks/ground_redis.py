@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import hiredis
 import msgspec
+import redis.asyncio
 
 import duly
 from benchmarks.load import LEASE, chunks, due
@@ -27,6 +28,7 @@ __all__ = ["ground"]
 
 _PREFIX: Final = "bench:"
 _CHANNEL: Final = wake_channel(_PREFIX)
+_KEYS: Final = shards(_PREFIX, 1)[0].keys
 _PUT, _CLAIM = script("put"), script("leases", "claim")
 _TAKE_ONE: Final = """\
 local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
@@ -63,13 +65,13 @@ class Redis:
         """The scripts of claims, each settles the batch before; nobody looks into their answers."""
         await self._servers.emptied("redis")
         with _plain(self._port) as plain:
-            for command in _puts(plain, due(count)):
+            for command in _puts(due(count)):
                 plain.send(command)
             start, settles = time.perf_counter(), list[Any]()
             while True:
                 token = secrets.token_hex(16)
                 arguments = [0, settles, [], batch, _LEASE, "bench", True, token, ""]
-                if not plain.send(plain.script(_CLAIM, arguments))[3]:
+                if not plain.send(hiredis.pack_command(_evalsha(_CLAIM, arguments)))[3]:
                     return count / (time.perf_counter() - start)
                 settles = [[token, False, []]]
 
@@ -90,10 +92,22 @@ class Redis:
     async def bare_schedule(self, count: int) -> float:
         await self._servers.emptied("redis")
         with _plain(self._port) as plain:
-            commands = _puts(plain, due(count))
+            commands = _puts(due(count))
             start = time.perf_counter()
             for command in commands:
                 plain.send(command)
+            return count / (time.perf_counter() - start)
+
+    async def bare_single(self, count: int) -> float | None:
+        """The same script by the driver, its arguments made before, a message a call."""
+        url = await self._servers.emptied("redis")
+        calls = [_words([message]) for message in due(count)]
+        client: Any = redis.asyncio.Redis.from_url(url)
+        async with client:
+            await client.script_load(_PUT.text)
+            start = time.perf_counter()
+            for words in calls:
+                await client.execute_command(*words)
             return count / (time.perf_counter() - start)
 
     async def served(self, seconds: float) -> float | None:
@@ -117,18 +131,11 @@ class _Plain:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._reader = hiredis.Reader()
-        self._keys = shards(_PREFIX, 1)[0].keys
         for each in (_PUT, _CLAIM):
             self.ask("SCRIPT", "LOAD", each.text)
 
     def ask(self, *words: Any) -> Any:
         return self.send(hiredis.pack_command(words))
-
-    def script(self, script: Script, arguments: Sequence[Any]) -> bytes:
-        packed = msgspec.msgpack.encode(arguments)
-        words: Any = ("EVALSHA", script.sha, len(self._keys), *self._keys, packed, _CHANNEL)
-        command: bytes = hiredis.pack_command(words)
-        return command
 
     def send(self, packed: bytes) -> Any:
         self._socket.sendall(packed)
@@ -145,13 +152,20 @@ def _plain(port: int) -> Iterator[_Plain]:
         yield _Plain(connection)
 
 
-def _puts(plain: _Plain, messages: Sequence[duly.Message]) -> list[bytes]:
+def _puts(messages: Sequence[duly.Message]) -> list[bytes]:
     """Commands that store them, 500 at a time."""
-    commands = []
-    for chunk in chunks(messages):
-        part = [field for message in chunk for field in fields(message)]
-        commands.append(plain.script(_PUT, [0, [False, len(chunk)], part]))
-    return commands
+    return [hiredis.pack_command(_words(chunk)) for chunk in chunks(messages)]
+
+
+def _words(messages: Sequence[duly.Message]) -> tuple[Any, ...]:
+    """The command that stores some messages."""
+    part = [field for message in messages for field in fields(message)]
+    return _evalsha(_PUT, [0, [False, len(messages)], part])
+
+
+def _evalsha(script: Script, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    packed = msgspec.msgpack.encode(arguments)
+    return ("EVALSHA", script.sha, len(_KEYS), *_KEYS, packed, _CHANNEL)
 
 
 @asynccontextmanager

@@ -49,6 +49,18 @@ class SQLite:
         with tempfile.TemporaryDirectory() as folder, closing(writer(Path(folder) / "db")) as db:
             return count / _insert(db, due(count))
 
+    async def bare_single(self, count: int) -> float | None:
+        """A row and its place in the line, a transaction a message."""
+        with tempfile.TemporaryDirectory() as folder, closing(writer(Path(folder) / "db")) as db:
+            rows = [row(message) for message in due(count)]
+            start = time.perf_counter()
+            for each in rows:
+                db.execute("BEGIN IMMEDIATE")
+                key = db.execute(sql.INSERT, each).lastrowid
+                db.execute("INSERT INTO duly_due VALUES (0, ?, ?)", (each[0], key))
+                db.execute("COMMIT")
+            return count / (time.perf_counter() - start)
+
     async def served(self, seconds: float) -> float | None:
         await asyncio.sleep(seconds)
         return None

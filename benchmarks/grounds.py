@@ -45,6 +45,10 @@ class Ground(Protocol):
         """Messages per second: records made before, stored 500 at a time."""
         ...
 
+    async def bare_single(self, count: int) -> float | None:
+        """Messages per second by one insert or script for each; None: not measured."""
+        ...
+
     async def served(self, seconds: float) -> float | None:
         """Commands or transactions a second of the server for so long; None: not counted."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
@@ -31,17 +32,30 @@ class Paced(NoTransport):
 
     def __init__(self, count: int) -> None:
         self.done = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
         self._first, self._last, self._count = count // 10, count, 0
         self._start = 0.0
         self.rate = 0.0
 
     async def publish(self, envelope: duly.Envelope) -> None:
+        if self._counted():
+            self.done.set()
+
+    def plainly(self, envelope: duly.Envelope) -> None:
+        """The same as a plain function, which is called in threads."""
+        with self._lock:
+            over = self._counted()
+        if over:
+            self._loop.call_soon_threadsafe(self.done.set)
+
+    def _counted(self) -> bool:
         self._count += 1
         if self._count == self._first:
             self._start = time.perf_counter()
         elif self._count == self._last:
             self.rate = (self._last - self._first) / (time.perf_counter() - self._start)
-            self.done.set()
+        return self._count == self._last
 
 
 def due(count: int, *, seconds: float = -10) -> list[duly.Message]:
@@ -72,10 +86,23 @@ async def emptied(client: duly.Client, but: int = 0) -> None:
         await asyncio.sleep(0.01)
 
 
-async def drain(url: str, count: int, batch: int, *, filled: bool = False, **options: Any) -> float:
-    """Messages per second from a store through a scheduler."""
+async def drain(
+    url: str,
+    count: int,
+    batch: int,
+    *,
+    filled: bool = False,
+    way: str = "transport",
+    **options: Any,
+) -> float:
+    """Messages per second from a store through a scheduler.
+
+    ``way`` is what they go to: a "transport", an "async" function or a "plain" one.
+    """
     paced = Paced(count)
-    async with duly.Scheduler(url, paced, batch_size=batch, **options) as scheduler:
+    ways: dict[str, Any] = {"async": paced.publish, "plain": paced.plainly}
+    handed = ways.get(way, paced)
+    async with duly.Scheduler(url, handed, batch_size=batch, **options) as scheduler:
         if not filled:
             for chunk in chunks(due(count)):
                 await scheduler.schedule_many(chunk)
