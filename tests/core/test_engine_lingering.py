@@ -89,13 +89,13 @@ async def test_waiting_for_a_thread_is_not_publishing() -> None:
     blocking.go_on.set()
 
     def briefly(envelope: Envelope) -> None:
-        time.sleep(0.02)
+        time.sleep(0.1)
         blocking(envelope)
 
-    options = {"publish_timeout": timedelta(seconds=0.25), "plugins": [witness]}
+    options = {"publish_timeout": timedelta(seconds=2), "plugins": [witness]}
     async with delivering(store, briefly, **options) as running:
         await running.schedule_many([due(f"name {n % 50}", id=f"m{n}") for n in range(1000)])
-        await gone(store)  # 32 at a time take them more than half a second
+        await gone(store)  # 32 at a time take them more than three seconds
     assert not witness.failed
     assert set(blocking.calls.values()) == {1}
 

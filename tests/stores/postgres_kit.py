@@ -100,9 +100,9 @@ def due(*ids: str) -> Group:
 
 
 async def cut(place: Place) -> int:
-    """End all connections of stores; how many there were."""
+    """End all connections of stores, and see them end; how many there were."""
     ended = await place.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'duly' "
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'duly' "
         "AND datname = current_database()"
     )
     return len(ended)
