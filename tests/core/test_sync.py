@@ -89,6 +89,20 @@ class TestParity:
                 assert inspect.signature(getattr(blocking, name)).return_annotation == expected
                 assert not inspect.iscoroutinefunction(getattr(blocking, name))
 
+    @pytest.mark.parametrize("kind", [kind for pair in PAIRS for kind in pair])
+    def test_an_unknown_option_is_refused_and_a_near_one_named(self, kind):
+        needed = [MemoryStore(), print][
+            : 2 if issubclass(kind, (duly.Scheduler, duly.sync.Scheduler)) else 1
+        ]
+        with pytest.raises(TypeError, match="'max_payloads': did you mean 'max_payload'"):
+            kind(*needed, max_payloads=5)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'zzz'$"):
+            kind(*needed, zzz=5)
+
+    def test_what_a_verb_does_is_told_at_both_doors(self):
+        for name in ("schedule", "cancel", "list", "health"):
+            assert getattr(duly.sync.Client, name).__doc__ == getattr(duly.Client, name).__doc__
+
     def test_a_scheduler_is_a_client(self):
         assert issubclass(duly.sync.Scheduler, duly.sync.Client)
 

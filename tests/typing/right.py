@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 import duly
+import duly.sync
 from duly.store import (
     Batch,
     Bury,
@@ -81,6 +82,26 @@ async def verbs(client: duly.Client) -> None:
     assert_type(await client.stats(), duly.Stats)
     assert_type(await client.health(), duly.Health)
     assert_type(await client.migrate(dry_run=True), Sequence[str])
+
+
+def blocking_verbs(client: duly.sync.Client) -> None:
+    client.open()
+    assert_type(client.schedule(messages()[0], replace=True, within=None), str)
+    assert_type(client.schedule_many(messages(), atomic=False), list[str])
+    assert_type(client.cancel("a", missing_ok=True), duly.Cancellation)
+    assert_type(client.cancel_many(duly.Filter(event_name="a")), int)
+    client.reschedule("a", AT)
+    client.replay("a", at=None)
+    assert_type(client.get("a"), duly.Message)
+    assert_type(client.list(payload=False), Sequence[duly.Message])
+    for message in client.iterate():
+        assert_type(message, duly.Message)
+    assert_type(client.purge(), int)
+    assert_type(client.stats(), duly.Stats)
+    assert_type(client.health(timeout=timedelta(seconds=1)), duly.Health)
+    assert_type(client.migrate(), Sequence[str])
+    duly.sync.Client("memory://", max_payload=5, plugins=[])
+    duly.sync.Scheduler("memory://", print, batch_size=5, recovery=None, max_payload=5).start()
 
 
 class Recorder:

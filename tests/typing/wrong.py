@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import duly
+import duly.sync
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -48,6 +49,20 @@ def undecided(failure: duly.Failure) -> str:
 
 
 duly.Scheduler("memory://", print, recovery=undecided)  # error: arg-type
+
+
+duly.Client("memory://", batch_size=5)  # error: call-arg
+duly.Scheduler("memory://", print, batch_size="5")  # error: arg-type
+duly.sync.Client("memory://", max_payload="5")  # error: arg-type
+duly.sync.Scheduler("memory://", print, batchsize=5)  # error: call-arg
+
+
+def blocking_verbs(client: duly.sync.Client) -> None:
+    client.schedule("name")  # error: arg-type
+    client.cancel(5)  # error: arg-type
+    client.get()  # error: call-arg
+    client.health(timeout=3)  # error: arg-type
+    client.running()  # error: attr-defined
 
 
 async def verbs(client: duly.Client) -> None:

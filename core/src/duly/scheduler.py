@@ -1,24 +1,20 @@
 """The scheduler: a client that also delivers."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Unpack
 
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-
-from duly._caller.arguments import as_error_text, as_flag, as_number, as_policy, as_transport
+from duly._caller.arguments import as_transport
 from duly._caller.inquiry import Questions, Replies
-from duly._engine.engine import Engine, Options
+from duly._caller.options import for_client, takes
+from duly._engine.engine import Engine
+from duly._engine.options import SchedulerOptions
 from duly._engine.programs import on_its_loop
 from duly._engine.runs import Runs
-from duly._engine.telling import ErrorText
 from duly._values import error_text as masked
 from duly.health import Report
 from duly.message import Message
-from duly.moment import as_duration
-from duly.recovery import Backoff, Policy
 from duly.store import Store, SupportsHealth
 from duly.transport import Envelope, Transport
 
@@ -26,8 +22,6 @@ __all__ = ["Handler", "Scheduler"]
 
 Handler = Callable[[Envelope], Any]
 """A function that takes an envelope, async or not; what it returns is ignored."""
-
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Scheduler(Runs):
@@ -64,55 +58,15 @@ class Scheduler(Runs):
 
     _delivers = True
 
+    @takes(SchedulerOptions)
     def __init__(
         self,
         store: str | Store,
         transport: str | Transport | Handler,
-        *,
-        poll_interval: timedelta = timedelta(milliseconds=100),
-        batch_size: int = 100,
-        stuck_duration: timedelta = timedelta(minutes=5),
-        max_in_flight: int = 1000,
-        max_bytes_in_flight: int = 67_108_864,
-        publish_timeout: timedelta = timedelta(seconds=30),
-        recovery: Policy | None = None,
-        error_text: ErrorText | None = None,
-        wait_for_store: bool = True,
-        max_payload: int = 1_048_576,
-        store_timeout: timedelta = timedelta(seconds=10),
-        plugins: Sequence[object] = (),
-        load_plugins: bool | Collection[str] = True,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
+        **options: Unpack[SchedulerOptions],
     ) -> None:
-        if recovery is not None:
-            as_policy(recovery)
-        if error_text is not None:
-            as_error_text(error_text)
-        self._options = Options(
-            poll_interval=as_duration(poll_interval, "poll_interval", at_least=_MILLISECOND),
-            batch_size=as_number(batch_size, "batch_size", at_least=1, at_most=1000),
-            stuck_duration=as_duration(
-                stuck_duration, "stuck_duration", at_least=500 * _MILLISECOND
-            ),
-            max_in_flight=as_number(max_in_flight, "max_in_flight", at_least=1, at_most=100_000),
-            max_bytes_in_flight=as_number(
-                max_bytes_in_flight, "max_bytes_in_flight", at_least=1, at_most=2**50
-            ),
-            publish_timeout=as_duration(publish_timeout, "publish_timeout", at_least=_MILLISECOND),
-            policy=Backoff() if recovery is None else recovery,
-            error_text=error_text,
-        )
-        self._wait_for_store = as_flag(wait_for_store, "wait_for_store")
-        super().__init__(
-            store,
-            max_payload=max_payload,
-            store_timeout=store_timeout,
-            plugins=plugins,
-            load_plugins=load_plugins,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-        )
+        super().__init__(store, **for_client(options))
+        self._options = options
         self._transport = as_transport(transport, self._plugins)
         self._engine: Engine | None = None
         self._run: asyncio.Task[None] | None = None

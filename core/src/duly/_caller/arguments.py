@@ -203,17 +203,19 @@ def as_transport(value: object, plugins: Plugins) -> Transport:
     )
 
 
-def as_policy(value: object) -> None:
-    """See that a recovery policy can be called and answers at once."""
-    _asked(value, "recovery", "a Failure, or an object such as duly.Backoff()", "the Failure")
+def as_policy(value: object, name: str) -> object:
+    """A recovery policy, which can be called and answers at once, or None."""
+    return _asked(value, name, "a Failure, or an object such as duly.Backoff()", "the Failure")
 
 
-def as_error_text(value: object) -> None:
-    """See that what tells of errors can be called and answers at once."""
-    _asked(value, "error_text", "an error that gives text", "the error")
+def as_error_text(value: object, name: str) -> object:
+    """What tells of errors, which can be called and answers at once, or None."""
+    return _asked(value, name, "an error that gives text", "the error")
 
 
-def _asked(value: object, name: str, what: str, argument: str) -> None:
+def _asked(value: object, name: str, what: str, argument: str) -> object:
+    if value is None:
+        return None
     if not callable(value) or isinstance(value, type):
         raise InvalidArgument(f"{name} must be a function of {what}, not {_named(value)}")
     if inspect.iscoroutinefunction(value):
@@ -224,6 +226,7 @@ def _asked(value: object, name: str, what: str, argument: str) -> None:
         raise InvalidArgument(f"{name} must take one argument, {argument}") from None
     except ValueError:
         pass  # built in, without a signature
+    return value
 
 
 def _see_async(value: object, verbs: Verbs, given: object) -> None:

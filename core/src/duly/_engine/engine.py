@@ -9,16 +9,14 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-import attrs
-
 from duly._caller.calls import StoreCalls, cancelled_by_itself
 from duly._caller.inquiry import Replies
 from duly._engine.delivery import Deliveries
 from duly._engine.lanes import TICK
 from duly._engine.leases import Leases
 from duly._engine.loop import Loop
+from duly._engine.options import SchedulerOptions
 from duly._engine.outage import Outage, Pauses
-from duly._engine.telling import ErrorText
 from duly._engine.waiting import ended_before
 from duly._engine.workers import Workers
 from duly._plugins.registry import Plugins
@@ -27,29 +25,15 @@ from duly._telemetry.telemetry import Telemetry
 from duly._values.error_text import error_text
 from duly._values.wording import decide_text
 from duly.health import Report
-from duly.recovery import Policy
+from duly.recovery import Backoff
 from duly.transport import SupportsBatches, Transport
 
-__all__ = ["Engine", "Options"]
+__all__ = ["Engine"]
 
 _NEWER_FOR: Final = 600.0  # seconds for which records of a newer format are told
 _DRAIN: Final = timedelta(seconds=20)  # of a run that ends because a handler asks for it
 
 log = get_logger()
-
-
-@attrs.frozen(kw_only=True)
-class Options:
-    """How a scheduler runs; see there."""
-
-    poll_interval: timedelta
-    batch_size: int
-    stuck_duration: timedelta
-    max_in_flight: int
-    max_bytes_in_flight: int
-    publish_timeout: timedelta
-    policy: Policy
-    error_text: ErrorText | None = None
 
 
 class Engine:
@@ -61,21 +45,21 @@ class Engine:
         transport: Transport,
         plugins: Plugins,
         telemetry: Telemetry,
-        options: Options,
+        options: SchedulerOptions,
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.ready = asyncio.Event()
         """Set when the transport is open, or known to be away, and claiming begins."""
         self.ending: BaseException | None = None
         """KeyboardInterrupt or SystemExit, where a handler has asked the process to end."""
-        self._told_as = options.error_text
+        self._told_as = options["error_text"]
         self._clock = asyncio.get_running_loop().time
         self._duties: dict[str, asyncio.Task[None]] = {}
         self.workers = Workers(
             transport,
-            slots=options.max_in_flight,
-            timeout=options.publish_timeout.total_seconds(),
-            batch=options.batch_size,
+            slots=options["max_in_flight"],
+            timeout=options["publish_timeout"].total_seconds(),
+            batch=options["batch_size"],
             wake=self._wake,
             end=self._end,
         )
@@ -89,11 +73,11 @@ class Engine:
             plugins,
             telemetry,
             owner=self.owner,
-            lease=options.stuck_duration,
-            policy=options.policy,
+            lease=options["stuck_duration"],
+            policy=options["recovery"] or Backoff(),
             one_by_one=not isinstance(transport, SupportsBatches),
-            most_bytes=options.max_bytes_in_flight,
-            told_as=options.error_text,
+            most_bytes=options["max_bytes_in_flight"],
+            told_as=options["error_text"],
             wake=self._wake,
         )
         self.hands = self.deliveries.hands
@@ -101,7 +85,7 @@ class Engine:
         self.leases = Leases(
             calls,
             self.hands.held,
-            lease=options.stuck_duration,
+            lease=options["stuck_duration"],
             keep_until=self.deliveries.keep_until,
             hold=self.workers.hold,
             resume=self.workers.resume,
@@ -111,8 +95,8 @@ class Engine:
             self.deliveries,
             self.workers,
             self.outage,
-            batch_size=options.batch_size,
-            poll_interval=options.poll_interval.total_seconds(),
+            batch_size=options["batch_size"],
+            poll_interval=options["poll_interval"].total_seconds(),
         )
 
     def _wake(self) -> None:

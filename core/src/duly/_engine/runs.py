@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final, Self
 
-from duly._engine.engine import Engine, Options
+from duly._engine.engine import Engine
 from duly._engine.opening import opened
+from duly._engine.options import SchedulerOptions
 from duly._engine.programs import noting, run_here, run_to_the_end, until_signalled
 from duly._telemetry.logging import get_logger
 from duly.client import Client
@@ -28,8 +29,7 @@ class Runs(Client):
     """The verbs of a scheduler that a client has not."""
 
     _transport: Transport
-    _options: Options
-    _wait_for_store: bool
+    _options: SchedulerOptions
     _engine: Engine | None
     _run: asyncio.Task[None] | None
     _fallen: BaseException | None  # what ended the last run, unasked
@@ -132,7 +132,7 @@ class Runs(Client):
         run_to_the_end(self._main)
 
     async def __aenter__(self) -> Self:
-        await opened(self._calls, patient=self._wait_for_store)
+        await opened(self._calls, patient=self._options["wait_for_store"])
         return self
 
     async def close(self) -> None:
@@ -176,7 +176,7 @@ class Runs(Client):
         self._run, self._fallen = asyncio.current_task(), None
         try:
             if not await opened(
-                self._calls, patient=self._wait_for_store, stopped=engine.loop.stopped
+                self._calls, patient=self._options["wait_for_store"], stopped=engine.loop.stopped
             ):
                 return
             self._plugins.tell("duly_started", scheduler=self)

@@ -1,36 +1,46 @@
-"""The caller's verbs for blocking code."""
+"""The caller's verbs for blocking code: each made from its async namesake."""
 
 import asyncio
+import functools
 import inspect
 import sys
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import datetime, timedelta
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
-
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack
 
 from duly._caller.arguments import all_or_none, as_flag, as_iterable
-from duly.client import Cancellation
+from duly._caller.options import ClientOptions, takes
 from duly.client import Client as AsyncClient
 from duly.errors import PartlyScheduled, SchedulerStateError, StoreError, Unsupported
-from duly.health import Health
 from duly.message import Filter, Message
-from duly.store import Stats, Store
+from duly.store import Store
 from duly.sync._loop_thread import GiveUp, LoopThread
 
-__all__ = ["Client"]
+__all__ = ["Client", "blocking"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ALL: Final = Filter()
-_IN_TIME: Final = timedelta(seconds=5)
 _PAGE: Final = 500  # messages that change threads together
 _PAGE_BYTES: Final = 8 * 1024 * 1024
+
+
+def blocking(
+    verb: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["Client", P], T]:
+    """The same verb for any thread: it returns when it is done."""
+
+    def call(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        awaited: Callable[P, Coroutine[Any, Any, T]] = getattr(self._inner, verb.__name__)
+        return self._act(kwargs.get("within"), awaited, *args, **kwargs)
+
+    functools.update_wrapper(call, verb)
+    del call.__wrapped__  # type: ignore[attr-defined]  # by which it would be taken for async
+    call.__signature__ = inspect.signature(verb)  # type: ignore[attr-defined]  # asked for by inspect
+    return call
 
 
 class Client:
@@ -43,35 +53,14 @@ class Client:
 
     _inner: AsyncClient
 
-    def __init__(
-        self,
-        store: str | Store,
-        *,
-        max_payload: int = 1_048_576,
-        store_timeout: timedelta = timedelta(seconds=10),
-        plugins: Sequence[object] = (),
-        load_plugins: bool | Collection[str] = True,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
-    ) -> None:
-        inner = AsyncClient(
-            store,
-            max_payload=max_payload,
-            store_timeout=store_timeout,
-            plugins=plugins,
-            load_plugins=load_plugins,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-        )
+    @takes(ClientOptions)
+    def __init__(self, store: str | Store, **options: Unpack[ClientOptions]) -> None:
+        inner = AsyncClient(store, **options)
         self._stand_before(inner, inner.close)
 
     def _stand_before(self, inner: AsyncClient, give_up: GiveUp) -> None:
         self._inner = inner
         self._thread = LoopThread(give_up)
-
-    def open(self) -> None:
-        """Open the store now; the first call does it otherwise."""
-        self._thread.call(self._inner.open)
 
     def close(self) -> None:
         """Wait for what is being stored, close the store if it was made from a URL; end the thread.
@@ -103,10 +92,6 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def schedule(self, message: Message, *, replace: bool = False, within: Any = None) -> str:
-        """Store a message to be published when it is due; its id."""
-        return self._act(within, self._inner.schedule, message, replace=replace, within=within)
 
     def schedule_many(
         self,
@@ -151,40 +136,6 @@ class Client:
             raise PartlyScheduled(text, stored) from cause
         return stored
 
-    def cancel(
-        self, message_id: str, *, missing_ok: bool = False, within: Any = None
-    ) -> Cancellation:
-        """Take a message back: CANCELLED means that it will not be published."""
-        return self._act(
-            within, self._inner.cancel, message_id, missing_ok=missing_ok, within=within
-        )
-
-    def cancel_many(self, filter: Filter) -> int:
-        """Cancel all messages that match; how many were CANCELLED."""
-        return self._thread.call(self._inner.cancel_many, filter)
-
-    def purge(self, filter: Filter = _ALL) -> int:
-        """Remove the dead letters that match, for good; how many there were."""
-        return self._thread.call(self._inner.purge, filter)
-
-    def reschedule(self, message_id: str, scheduled_at: datetime, *, within: Any = None) -> None:
-        """Move a waiting message; of a series it moves the next fire, and ``Every`` counts on."""
-        self._act(within, self._inner.reschedule, message_id, scheduled_at, within=within)
-
-    def replay(self, message_id: str, *, at: datetime | None = None) -> None:
-        """Schedule a dead letter again, counters at 0: due ``at``, or at once."""
-        self._thread.call(self._inner.replay, message_id, at=at)
-
-    def get(self, message_id: str, *, within: Any = None) -> Message:
-        """The message of that id; ``within`` a transaction, as that sees it."""
-        return self._act(within, self._inner.get, message_id, within=within)
-
-    def list(
-        self, filter: Filter = _ALL, *, payload: bool = True, within: Any = None
-    ) -> Sequence[Message]:
-        """A list of the messages that match, by ``(scheduled_at, id)``."""
-        return self._act(within, self._inner.list, filter, payload=payload, within=within)
-
     def iterate(
         self, filter: Filter = _ALL, *, payload: bool = True, within: Any = None
     ) -> Iterator[Message]:
@@ -203,17 +154,18 @@ class Client:
         while page := self._act(within, some):
             yield from page
 
-    def stats(self) -> Stats:
-        """How many messages the store holds, and when the first of them is due."""
-        return self._thread.call(self._inner.stats)
-
-    def health(self, *, timeout: timedelta = _IN_TIME) -> Health:
-        """Whether all is well, as far as was told within ``timeout``; it tells of all trouble."""
-        return self._thread.call(self._inner.health, timeout=timeout)
-
-    def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
-        """Bring the store's schema up to date; the statements that were, or would be, run."""
-        return self._thread.call(self._inner.migrate, dry_run=dry_run)
+    open = blocking(AsyncClient.open)
+    schedule = blocking(AsyncClient.schedule)
+    cancel = blocking(AsyncClient.cancel)
+    cancel_many = blocking(AsyncClient.cancel_many)
+    purge = blocking(AsyncClient.purge)
+    reschedule = blocking(AsyncClient.reschedule)
+    replay = blocking(AsyncClient.replay)
+    get = blocking(AsyncClient.get)
+    list = blocking(AsyncClient.list)
+    stats = blocking(AsyncClient.stats)
+    health = blocking(AsyncClient.health)
+    migrate = blocking(AsyncClient.migrate)
 
     def _act(
         self,

@@ -2,22 +2,19 @@
 
 import signal
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import timedelta
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-
+from duly._caller.options import takes
+from duly._engine.options import SchedulerOptions
 from duly._engine.programs import noting
-from duly._engine.telling import ErrorText
 from duly.errors import SchedulerStateError
-from duly.recovery import Policy
 from duly.scheduler import Handler
 from duly.scheduler import Scheduler as AsyncScheduler
 from duly.store import Store
-from duly.sync._client import Client
+from duly.sync._client import Client, blocking
 from duly.transport import Transport
 
 __all__ = ["Scheduler"]
@@ -49,54 +46,17 @@ class Scheduler(Client):
 
     _inner: _Scheduler
 
+    @takes(SchedulerOptions)
     def __init__(
         self,
         store: str | Store,
         transport: str | Transport | Handler,
-        *,
-        poll_interval: timedelta = timedelta(milliseconds=100),
-        batch_size: int = 100,
-        stuck_duration: timedelta = timedelta(minutes=5),
-        max_in_flight: int = 1000,
-        max_bytes_in_flight: int = 67_108_864,
-        publish_timeout: timedelta = timedelta(seconds=30),
-        recovery: Policy | None = None,
-        error_text: ErrorText | None = None,
-        wait_for_store: bool = True,
-        max_payload: int = 1_048_576,
-        store_timeout: timedelta = timedelta(seconds=10),
-        plugins: Sequence[object] = (),
-        load_plugins: bool | Collection[str] = True,
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
+        **options: Unpack[SchedulerOptions],
     ) -> None:
-        inner = _Scheduler(
-            store,
-            transport,
-            poll_interval=poll_interval,
-            batch_size=batch_size,
-            stuck_duration=stuck_duration,
-            max_in_flight=max_in_flight,
-            max_bytes_in_flight=max_bytes_in_flight,
-            publish_timeout=publish_timeout,
-            recovery=recovery,
-            error_text=error_text,
-            wait_for_store=wait_for_store,
-            max_payload=max_payload,
-            store_timeout=store_timeout,
-            plugins=plugins,
-            load_plugins=load_plugins,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-        )
+        inner = _Scheduler(store, transport, **options)
         self._stand_before(inner, inner.give_up)
 
-    def start(self) -> None:
-        """Deliver until :meth:`stop` is called by another thread; then drain and return.
-
-        Interrupted, it drains likewise.
-        """
-        self._thread.call(self._inner.start)
+    start = blocking(AsyncScheduler.start)
 
     def stop(self, timeout: timedelta = _DRAIN) -> None:
         """Claim no more, let publishes in flight end, settle, and return in any case.
