@@ -13,8 +13,8 @@ from duly.memory import MemoryStore
 from duly.recurrence import Cron, Every
 from duly.store import Clock
 from duly.testing.crashes import MakeStore
-from duly.testing.events import Event
-from duly.testing.history import History
+from duly.testing.entries import Entry
+from duly.testing.journal import Journal
 from duly.testing.simulation import simulate
 
 SEEDS = 300
@@ -37,12 +37,12 @@ def claimed_ahead(clock: Clock) -> MemoryStore:
     return ClaimedAhead(clock=clock)
 
 
-def live_by(seed: int) -> History:
+def live_by(seed: int) -> Journal:
     """Every other life is one with a store that is claimed from ahead."""
     return live(claimed_ahead if seed % 2 else memory, seed)
 
 
-def live(make_store: MakeStore, seed: int) -> History:
+def live(make_store: MakeStore, seed: int) -> Journal:
     try:
         return simulate(make_store, seed)
     except Exception as error:
@@ -71,46 +71,46 @@ def test_very_many_seeds():
 
 
 @pytest.fixture(scope="module")
-def lives() -> Sequence[Sequence[Event]]:
-    return [live(memory, seed).events for seed in range(60)]
+def lives() -> Sequence[Sequence[Entry]]:
+    return [live(memory, seed).entries for seed in range(60)]
 
 
 def test_much_happens_in_these_lives(lives):
-    events = [event for events in lives for event in events]
-    whats = Counter(event.what for event in events)
+    entries = [entry for entries in lives for entry in entries]
+    whats = Counter(entry.what for entry in entries)
     for what in (
         "accepted", "arrived", "begun", "cancelled", "crashed", "frozen", "moved", "refused",
         "repeated", "replaced", "replayed", "thawed", "too late",
     ):  # fmt: skip
         assert whats[what] > 5, what
     assert whats["begun"] > whats["accepted"]
-    settled = Counter(event.detail for event in events if event.what == "settled")
+    settled = Counter(entry.detail for entry in entries if entry.what == "settled")
     for how in ("buried", "deleted", "put back", "went on"):
         assert settled[how] > 5, how
-    decided = Counter(event.detail for event in events if event.what == "decided")
+    decided = Counter(entry.detail for entry in entries if entry.what == "decided")
     for verdict in ("bury Expired", "bury Rejected", "discard Expired", "retry "):
         assert decided[verdict] > 1, verdict
-    removed = Counter(event.detail for event in events if event.what == "cancelled")
+    removed = Counter(entry.detail for entry in entries if entry.what == "cancelled")
     assert removed["dead"] > 5
-    assert any(event.lapses > 1 for event in events)
+    assert any(entry.lapses > 1 for entry in entries)
 
 
 def test_fires_are_missed_and_made_good_in_each_way(lives):
     ways = set()
-    for events in lives:
+    for entries in lives:
         claimed = {}
-        for event in events:
-            if event.what == "claimed":
-                claimed[event.token, event.scheduling] = event
-            elif event.what == "settled" and event.detail in ("went on", "deleted"):
-                before = claimed[event.token, event.scheduling]
+        for entry in entries:
+            if entry.what == "claimed":
+                claimed[entry.token, entry.scheduling] = entry
+            elif entry.what == "settled" and entry.detail in ("went on", "deleted"):
+                before = claimed[entry.token, entry.scheduling]
                 recurrence = before.message.recurrence
-                later = event.moment is None or event.moment > before.moment
-                if later and event.occurrence in (0, before.occurrence) and recurrence is not None:
+                later = entry.moment is None or entry.moment > before.moment
+                if later and entry.occurrence in (0, before.occurrence) and recurrence is not None:
                     ways.add((recurrence.missed, type(recurrence)))
     assert ways >= {(missed, kind) for missed in ("once", "skip") for kind in (Every, Cron)}
 
 
 def test_a_seed_goes_the_same_way_again(lives):
     for seed in range(10):
-        assert live(memory, seed).events == lives[seed]
+        assert live(memory, seed).entries == lives[seed]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from duly import Cancellation, transport
+from duly._caller.calls import StoreCalls
 from duly._engine import claimed_job as _claimed_job
 from duly._engine import delivery as _delivery
 from duly._engine import outcomes as _outcomes
@@ -355,15 +356,17 @@ def forgets_failures(monkeypatch):
 
 
 def promises_too_much(monkeypatch):
-    put = Client._put
+    put = StoreCalls.put
 
-    async def bold(self: Client, groups: Sequence[Group]) -> Sequence[Exception | None]:
+    async def bold(
+        self: StoreCalls, groups: Sequence[Group], **more: Any
+    ) -> Sequence[Exception | None]:
         try:
-            return await put(self, groups)
+            return await put(self, groups, **more)
         except StoreUnavailable:
             return [None] * len(groups)
 
-    monkeypatch.setattr(Client, "_put", bold)
+    monkeypatch.setattr(StoreCalls, "put", bold)
 
 
 def trusts_its_leases(monkeypatch):

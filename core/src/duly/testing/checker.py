@@ -1,6 +1,6 @@
 """Whether what happened may happen: the checker of R1 to R5, R8, R13 and R14.
 
-Every event names the scheduling it is about. What callers were told, what schedulers published and
+Every entry names the scheduling it is about. What callers were told, what schedulers published and
 what the store says it did must fit together, for each scheduling by itself; dead letters are
 counted in and out.
 """
@@ -12,21 +12,21 @@ from datetime import timedelta
 from typing import Final
 
 from duly.message import Message, State
-from duly.testing.events import Event
+from duly.testing.entries import Entry
 from duly.testing.scheduling import Scheduling
 
 __all__ = ["Checker"]
 
-_SHOWN: Final = 60  # events of a scheduling that a failure tells
+_SHOWN: Final = 60  # entries of a scheduling that a failure tells
 
 
 class Checker:
-    """Goes through a history once."""
+    """Goes through a journal once."""
 
     def __init__(
-        self, events: Sequence[Event], behind: timedelta, ahead: timedelta, slow: timedelta
+        self, entries: Sequence[Entry], behind: timedelta, ahead: timedelta, slow: timedelta
     ) -> None:
-        self._events = events
+        self._entries = entries
         self._tolerance = (behind, ahead, slow)
         self._known: dict[str, Scheduling] = {}
         self._payloads: dict[str, str] = {}  # by scheduling
@@ -41,10 +41,10 @@ class Checker:
         Raises:
             AssertionError: a rule was broken.
         """
-        for event in self._events:
-            fault = self._follow(event)
+        for entry in self._entries:
+            fault = self._follow(entry)
             if fault is not None:
-                self._fail(event.id or event.scheduling.rpartition(":")[0], event, fault)
+                self._fail(entry.id or entry.scheduling.rpartition(":")[0], entry, fault)
         for scheduling in self._known.values():
             fault = scheduling.conclude()
             if fault is not None:
@@ -58,93 +58,93 @@ class Checker:
                 what = "gone" if number > 0 else "nobody buried it"
                 self._fail(delivery_id.rsplit(":", 2)[0], None, f"R8: {delivery_id} dead, {what}")
 
-    def _follow(self, event: Event) -> str | None:
-        match event.what:
+    def _follow(self, entry: Entry) -> str | None:
+        match entry.what:
             case "fault":
-                return event.detail
+                return entry.detail
             case "crashed" | "frozen" | "thawed" | "renewed":
-                self._follow_process(event)
+                self._follow_process(entry)
             case "told" | "promised":
-                return self._follow_answer(event)
+                return self._follow_answer(entry)
             case "stored" | "repeated" | "refused":
-                return self._follow_put(event)
+                return self._follow_put(entry)
             case "cancelled" | "too late" | "unknown" | "replaced" | "replayed":
-                return self._follow_change(event)
+                return self._follow_change(entry)
             case _:
-                return self._follow_delivery(event)
+                return self._follow_delivery(entry)
         return None
 
-    def _follow_process(self, event: Event) -> None:
-        if event.until is not None:
-            for each in self._tokens.get(event.token, ()):
-                each.renew(event.token, event.until)
-        elif event.what != "thawed":
+    def _follow_process(self, entry: Entry) -> None:
+        if entry.until is not None:
+            for each in self._tokens.get(entry.token, ()):
+                each.renew(entry.token, entry.until)
+        elif entry.what != "thawed":
             for each in self._known.values():
-                each.lose_track(event.process, dead=event.what == "crashed")
+                each.lose_track(entry.process, dead=entry.what == "crashed")
 
-    def _follow_answer(self, event: Event) -> str | None:
-        if event.what == "promised":
-            known = (event.process, event.detail) in self._stored
+    def _follow_answer(self, entry: Entry) -> str | None:
+        if entry.what == "promised":
+            known = (entry.process, entry.detail) in self._stored
             return None if known else "R1: its caller was told that it is stored, and it is not"
-        outcome = self._outcomes.get((event.process, event.id))
-        if event.detail == outcome:
+        outcome = self._outcomes.get((entry.process, entry.id))
+        if entry.detail == outcome:
             return None
-        return f"R4: its caller was told {event.detail}, and it was {outcome}"
+        return f"R4: its caller was told {entry.detail}, and it was {outcome}"
 
-    def _follow_put(self, event: Event) -> str | None:
-        message, known = event.message, self._known.get(event.scheduling)
+    def _follow_put(self, entry: Entry) -> str | None:
+        message, known = entry.message, self._known.get(entry.scheduling)
         assert message is not None
-        if event.what == "refused":
+        if entry.what == "refused":
             return None
-        self._stored.add((event.process, message.payload.decode()))
-        if event.what == "repeated" and known is not None:
+        self._stored.add((entry.process, message.payload.decode()))
+        if entry.what == "repeated" and known is not None:
             return None
         fault = None if known is None else known.conclude()
-        self._store(event, message)
+        self._store(entry, message)
         return fault
 
-    def _store(self, event: Event, message: Message) -> None:
-        known = self._known.get(event.scheduling)
+    def _store(self, entry: Entry, message: Message) -> None:
+        known = self._known.get(entry.scheduling)
         if known is None:
-            known = self._known[event.scheduling] = Scheduling(message, *self._tolerance)
-        known.store(message, event.place or (message.occurrence_count, message.scheduled_at))
-        self._payloads[event.scheduling] = message.payload.decode()
+            known = self._known[entry.scheduling] = Scheduling(message, *self._tolerance)
+        known.store(message, entry.place or (message.occurrence_count, message.scheduled_at))
+        self._payloads[entry.scheduling] = message.payload.decode()
 
-    def _follow_change(self, event: Event) -> str | None:
+    def _follow_change(self, entry: Entry) -> str | None:
         """Something was done to what is stored, perhaps to a dead letter."""
-        message, known = event.message, self._known.get(event.scheduling)
-        if event.what in ("cancelled", "too late", "unknown"):
-            self._outcomes[event.process, event.id] = event.what
+        message, known = entry.message, self._known.get(entry.scheduling)
+        if entry.what in ("cancelled", "too late", "unknown"):
+            self._outcomes[entry.process, entry.id] = entry.what
         if message is None:
             return None
         if message.state is not State.DEAD:
-            return "nobody scheduled this" if known is None else known.follow(event)
+            return "nobody scheduled this" if known is None else known.follow(entry)
         self._dead[message.delivery_id] -= 1
         if self._dead[message.delivery_id] < 0:
             return f"R8: {message.delivery_id} is dead, but nobody buried it"
-        if event.what == "replayed":
-            self._store(event, message)
+        if entry.what == "replayed":
+            self._store(entry, message)
         return None
 
-    def _follow_delivery(self, event: Event) -> str | None:
-        known, message = self._known.get(event.scheduling), event.message
+    def _follow_delivery(self, entry: Entry) -> str | None:
+        known, message = self._known.get(entry.scheduling), entry.message
         if known is None:
             return "nobody scheduled this"
-        if event.what in ("begun", "accepted", "arrived"):
-            if event.detail != self._payloads[event.scheduling]:
-                return f"R14: {event.detail!r} came under the delivery id of another"
-        elif event.what == "moved":  # what an earlier holder still says goes by the old name
-            self._known[event.renamed] = known
-            self._payloads[event.renamed] = self._payloads[event.scheduling]
-        elif event.what == "claimed":
-            self._tokens.setdefault(event.token, []).append(known)
-        elif event.detail == "buried" and message is not None:
-            self._dead[message.delivery_id] += not known.is_void(event.token)
-        return known.follow(event)
+        if entry.what in ("begun", "accepted", "arrived"):
+            if entry.detail != self._payloads[entry.scheduling]:
+                return f"R14: {entry.detail!r} came under the delivery id of another"
+        elif entry.what == "moved":  # what an earlier holder still says goes by the old name
+            self._known[entry.renamed] = known
+            self._payloads[entry.renamed] = self._payloads[entry.scheduling]
+        elif entry.what == "claimed":
+            self._tokens.setdefault(entry.token, []).append(known)
+        elif entry.detail == "buried" and message is not None:
+            self._dead[message.delivery_id] += not known.is_void(entry.token)
+        return known.follow(entry)
 
-    def _fail(self, id: str, until: Event | None, fault: str) -> None:
+    def _fail(self, id: str, until: Entry | None, fault: str) -> None:
         told = []
-        for each in self._events:
+        for each in self._entries:
             if each.what in ("crashed", "frozen", "thawed", "renewed") or each.is_about(id):
                 told.append(each)
             if each is until:

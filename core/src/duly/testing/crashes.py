@@ -27,7 +27,7 @@ from duly.message import Filter, State
 from duly.recovery import Backoff
 from duly.store import Clock, Store
 from duly.testing.clock import VirtualTimeLoop, running_clock
-from duly.testing.history import History
+from duly.testing.journal import Journal
 from duly.testing.processes import Process, adopt_tasks, emptied
 from duly.testing.story import Story
 from duly.testing.views import Act
@@ -109,18 +109,18 @@ async def tell(
         AssertionError: a rule was broken.
     """
     adopt_tasks(asyncio.get_running_loop())
-    history, story, points = History(clock), Story(clock), _Points(fatal)
+    journal, story, points = Journal(clock), Story(clock), _Points(fatal)
     store, *others = stores
-    ghost = Process("ghost", store, story.receive, _undisturbed, history, **_OPTIONS)
+    ghost = Process("ghost", store, story.receive, _undisturbed, journal, **_OPTIONS)
     await story.haunt(ghost.store)
     await ghost.kill()
-    first = Process("first", others[0], story.receive, points, history, **_OPTIONS)
+    first = Process("first", others[0], story.receive, points, journal, **_OPTIONS)
     if not await _live(first, story, store):
-        second = Process("second", others[1], story.receive, _undisturbed, history, **_OPTIONS)
+        second = Process("second", others[1], story.receive, _undisturbed, journal, **_OPTIONS)
         assert await _live(second, story, store)
-    history.check(await store.list(Filter(state=State.DEAD)))
+    journal.check(await store.list(Filter(state=State.DEAD)))
     if fatal is None and strict:
-        story.check(history)
+        story.check(journal)
     return points.names
 
 

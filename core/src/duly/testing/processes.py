@@ -15,7 +15,7 @@ from duly.recovery import Backoff, Failure, Policy, Verdict
 from duly.scheduler import Scheduler
 from duly.store import Store
 from duly.testing.freezing import Frost, Gated
-from duly.testing.history import History
+from duly.testing.journal import Journal
 from duly.testing.views import Act, Receive, SeenTransport, seen_store
 
 __all__ = ["Process", "Wire", "adopt_tasks", "emptied"]
@@ -46,7 +46,7 @@ class Process:
         store: Store,
         receive: Receive,
         wire: Wire,
-        history: History,
+        journal: Journal,
         *,
         recovery: Policy | None = None,
         **options: Any,
@@ -60,12 +60,12 @@ class Process:
         self._tasks: dict[asyncio.Task[Any], None] = {}  # a set would have no order
         self._context = contextvars.copy_context()
         self._context.run(_PROCESS.set, self)
-        self._history = history
+        self._journal = journal
         self._policy = Backoff() if recovery is None else recovery
-        self.store = seen_store(self, store, history)
+        self.store = seen_store(self, store, journal)
         self.scheduler = Scheduler(
             self.store,
-            SeenTransport(self, receive, history),
+            SeenTransport(self, receive, journal),
             load_plugins=False,
             recovery=self._decide,
             **options,
@@ -85,12 +85,12 @@ class Process:
     def freeze(self) -> None:
         """Stop it: none of its tasks takes a step, while time, store and transport go on."""
         self.frost.begin()
-        self._history.note("frozen", self.name)
+        self._journal.note("frozen", self.name)
 
     def thaw(self) -> None:
         """Let it go on as if nothing had happened."""
         if self.frost.lasting and self.alive:
-            self._history.note("thawed", self.name)
+            self._journal.note("thawed", self.name)
         self.frost.end()
 
     async def die(self) -> None:
@@ -123,13 +123,13 @@ class Process:
     def _decide(self, failure: Failure) -> Verdict | None:
         verdict = self._policy(failure)
         if self.alive:  # what it decides while it dies nobody hears
-            self._history.note_decided(self.name, failure, verdict)
+            self._journal.note_decided(self.name, failure, verdict)
         return verdict
 
     def _end(self) -> None:
         if self.alive:
             self.alive = False
-            self._history.note("crashed", self.name)
+            self._journal.note("crashed", self.name)
 
     async def _live(self) -> None:
         if not self.alive:

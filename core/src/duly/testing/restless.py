@@ -18,7 +18,7 @@ from duly.errors import (
 from duly.message import Filter, Message, State
 from duly.recurrence import Cron, Every, Recurrence
 from duly.store import Clock
-from duly.testing.history import History
+from duly.testing.journal import Journal
 from duly.testing.processes import Process
 
 __all__ = ["Restless"]
@@ -39,13 +39,13 @@ class Restless:
     """
 
     def __init__(
-        self, process: Process, dice: random.Random, clock: Clock, history: History, *, number: int
+        self, process: Process, dice: random.Random, clock: Clock, journal: Journal, *, number: int
     ) -> None:
         self._process = process
         self._client = process.scheduler
         self._dice = dice
         self._clock = clock
-        self._history = history
+        self._journal = journal
         self._numbers: Iterator[int] = itertools.count(number * _NUMBERS)
 
     async def live(self) -> None:
@@ -92,7 +92,7 @@ class Restless:
         replace = self._dice.random() < 0.3
         await self._insist(lambda: self._client.schedule_many(messages, replace=replace))
         for message in messages:
-            self._history.note_promised(self._process.name, message)
+            self._journal.note_promised(self._process.name, message)
 
     async def _replace(self) -> None:
         await self._put(self._message(), replace=True)
@@ -104,14 +104,14 @@ class Restless:
 
     async def _put(self, message: Message, *, replace: bool = False) -> None:
         await self._insist(lambda: self._client.schedule(message, replace=replace))
-        self._history.note_promised(self._process.name, message)
+        self._journal.note_promised(self._process.name, message)
 
     # --- changing one's mind
 
     async def _cancel(self, id: str | None = None) -> None:
         id = id or await self._some_id()
         outcome = await self._insist(lambda: self._client.cancel(id, missing_ok=True))
-        self._history.note_told(self._process.name, id, outcome.value)
+        self._journal.note_told(self._process.name, id, outcome.value)
 
     async def _cancel_many(self) -> None:
         state = self._dice.choice([None, None, State.SCHEDULED])

@@ -1,4 +1,4 @@
-"""What may happen to one scheduling, event by event."""
+"""What may happen to one scheduling, entry by entry."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Final
 
 from duly.message import Message
 from duly.testing.course import Course, Place
-from duly.testing.events import Event, name_of
+from duly.testing.entries import Entry, name_of
 
 __all__ = ["Scheduling"]
 
@@ -72,7 +72,7 @@ class Scheduling:
         """Whether it was taken away from who holds that token."""
         return token in self._void
 
-    def follow(self, event: Event) -> str | None:
+    def follow(self, entry: Entry) -> str | None:
         """Take up what happened next; which rule it breaks, None for none."""
         follow = {
             "claimed": self._claim,
@@ -85,8 +85,8 @@ class Scheduling:
             "accepted": self._accept,
             "ended": self._end,
             "decided": self._decide,
-        }.get(event.what)
-        return None if follow is None else next(follow(event), None)
+        }.get(entry.what)
+        return None if follow is None else next(follow(entry), None)
 
     def conclude(self) -> str | None:
         """Which rule is broken now that nothing more happens, None for none."""
@@ -96,9 +96,9 @@ class Scheduling:
 
     # --- what the store did; each yields the rules that are broken
 
-    def _claim(self, event: Event) -> Iterator[str]:
-        message, place = event.message, event.place
-        assert message is not None and place is not None and event.now is not None  # noqa: PT018  # as it is for claims
+    def _claim(self, entry: Entry) -> Iterator[str]:
+        message, place = entry.message, entry.place
+        assert message is not None and place is not None and entry.now is not None  # noqa: PT018  # as it is for claims
         if self._removed:
             yield f"R4: claimed although {self._removed}"
         named = self._fires.setdefault(message.delivery_id, place)
@@ -106,117 +106,117 @@ class Scheduling:
             yield f"R9: {message.delivery_id} is {_told(named)} and {_told(place)}"
         if place not in self._places:
             yield self._wrong(place)
-        if event.at < message.next_attempt_at:
-            yield f"R2: {message.next_attempt_at - event.at} early"
+        if entry.at < message.next_attempt_at:
+            yield f"R2: {message.next_attempt_at - entry.at} early"
         lapses = self._lapses + bool(self._token)
-        if event.lapses != lapses:
-            yield f"R7: {event.lapses} lapses, not {lapses}"
-        if self._until is not None and event.at < self._until:
+        if entry.lapses != lapses:
+            yield f"R7: {entry.lapses} lapses, not {lapses}"
+        if self._until is not None and entry.at < self._until:
             yield f"R3: claimed while {self._holder} holds it until {self._until:%H:%M:%S.%f}"
         instead, self._missed = set[Place](), False
         if self._fresh:
-            instead, self._missed = self._course.instead(*place, event.now, self._slow)
+            instead, self._missed = self._course.instead(*place, entry.now, self._slow)
         self._places = {place, *instead}
-        self._holder, self._token, self._until = event.process, event.token, event.until
+        self._holder, self._token, self._until = entry.process, entry.token, entry.until
         self._claimed, self._lapses, self._fresh = place, lapses, False
         self._due = message.next_attempt_at
         self._begun, self._decision = False, ""
 
-    def _settle(self, event: Event) -> Iterator[str]:
-        if self.is_void(event.token):
+    def _settle(self, entry: Entry) -> Iterator[str]:
+        if self.is_void(entry.token):
             return  # whatever that holder says of it is ignored
-        place = event.place
-        if event.token != self._token:
-            yield f"R3: settled by {event.process}, claimed by {self._holder or 'nobody'}"
-        if event.detail == "buried" and self._decision != "bury":
+        place = entry.place
+        if entry.token != self._token:
+            yield f"R3: settled by {entry.process}, claimed by {self._holder or 'nobody'}"
+        if entry.detail == "buried" and self._decision != "bury":
             yield "R8: buried, but nobody decided so"
         if place not in self._places:
             yield "R1: deleted, but not delivered" if place is None else self._wrong(place)
-        if self._begun and not self._is_its_place(event):
-            yield f"R11: interrupted and put back for {event.until}, not at its place"
-        lapses = self._lapses if event.detail == "put back" else 0
+        if self._begun and not self._is_its_place(entry):
+            yield f"R11: interrupted and put back for {entry.until}, not at its place"
+        lapses = self._lapses if entry.detail == "put back" else 0
         # A fire that waits for another moment than its own has been claimed before.
-        self._wait(place, fresh=place != self._claimed and event.until == event.moment)
+        self._wait(place, fresh=place != self._claimed and entry.until == entry.moment)
         self._lapses = lapses
 
-    def _is_its_place(self, event: Event) -> bool:
+    def _is_its_place(self, entry: Entry) -> bool:
         """Whether what was put back after a publish that told nothing stands where it stood."""
-        if event.detail == "put back":
-            return event.until == self._due
-        if event.detail != "went on" or event.place != self._claimed or self._decision:
+        if entry.detail == "put back":
+            return entry.until == self._due
+        if entry.detail != "went on" or entry.place != self._claimed or self._decision:
             return True
-        fire = event.moment  # which tells by a moment of its own that it was claimed before
-        return fire is not None and event.until in (self._due, fire + _MICROSECOND)
+        fire = entry.moment  # which tells by a moment of its own that it was claimed before
+        return fire is not None and entry.until in (self._due, fire + _MICROSECOND)
 
-    def _be_moved(self, event: Event) -> Iterator[str]:
-        message = event.message
+    def _be_moved(self, entry: Entry) -> Iterator[str]:
+        message = entry.message
         assert message is not None
         place = (message.occurrence_count, message.scheduled_at)
         if self._removed or place not in self._places:
             yield self._wrong(place)
-        self._wait(event.place, fresh=True)
+        self._wait(entry.place, fresh=True)
 
-    def _remove(self, event: Event) -> Iterator[str]:
+    def _remove(self, entry: Entry) -> Iterator[str]:
         if self._removed or self._places == {None}:
-            yield f"R3: {event.what} although {self._removed or 'settled'}"
-        self._removed = event.what
+            yield f"R3: {entry.what} although {self._removed or 'settled'}"
+        self._removed = entry.what
         if self._token:
             self._void.add(self._token)
 
     # --- what schedulers did
 
-    def _begin(self, event: Event) -> Iterator[str]:
-        if event.process in self._left_over and (event.process != self._holder or self._begun):
-            self._left_over.discard(event.process)
-            self._adrift.add(event.process)
+    def _begin(self, entry: Entry) -> Iterator[str]:
+        if entry.process in self._left_over and (entry.process != self._holder or self._begun):
+            self._left_over.discard(entry.process)
+            self._adrift.add(entry.process)
             return  # of an earlier life that ended too late for this holder
-        others = self._in_flight - {event.process}
+        others = self._in_flight - {entry.process}
         expires_at = self._message.expires_at
-        assert event.moment is not None
-        if event.at < event.moment:
-            yield f"R2: {event.moment - event.at} early"
+        assert entry.moment is not None
+        if entry.at < entry.moment:
+            yield f"R2: {entry.moment - entry.at} early"
         if self._removed == "cancelled":
             yield "R4: published although cancelled"
-        if event.process != self._holder:
-            yield f"R3: published by {event.process}, claimed by {self._holder or 'nobody'}"
+        if entry.process != self._holder:
+            yield f"R3: published by {entry.process}, claimed by {self._holder or 'nobody'}"
         if self._in_flight:
             yield f"R5: published while {', '.join(others) or 'itself'} still does"
         if self._begun:
             yield "R4: published twice under one claim"
         if self._missed:
             yield "R9: published, but it was found missed"
-        if event.place != self._claimed:
-            yield self._wrong(event.place)
-        if expires_at is not None and event.at >= expires_at + self._behind:
-            yield f"R13: published {event.at - expires_at} after it had expired"
-        self._in_flight.add(event.process)
+        if entry.place != self._claimed:
+            yield self._wrong(entry.place)
+        if expires_at is not None and entry.at >= expires_at + self._behind:
+            yield f"R13: published {entry.at - expires_at} after it had expired"
+        self._in_flight.add(entry.process)
         self._begun = True
 
-    def _accept(self, event: Event) -> Iterator[str]:
-        if self._removed == "cancelled" and event.process not in self._adrift:
+    def _accept(self, entry: Entry) -> Iterator[str]:
+        if self._removed == "cancelled" and entry.process not in self._adrift:
             yield "R4: delivered although cancelled"
-        if event.process == self._holder and self._begun:
+        if entry.process == self._holder and self._begun:
             self._take_up()
-        elif event.process not in self._adrift:
-            yield f"R5: delivered by {event.process}, whose claim had ended"
+        elif entry.process not in self._adrift:
+            yield f"R5: delivered by {entry.process}, whose claim had ended"
 
-    def _end(self, event: Event) -> Iterator[str]:
-        self._in_flight.discard(event.process)
-        if event.process in self._adrift:
-            self._adrift.discard(event.process)
-            self._strayed.add(event.process)
+    def _end(self, entry: Entry) -> Iterator[str]:
+        self._in_flight.discard(entry.process)
+        if entry.process in self._adrift:
+            self._adrift.discard(entry.process)
+            self._strayed.add(entry.process)
         yield from ()
 
-    def _decide(self, event: Event) -> Iterator[str]:
-        if event.process != self._holder or event.lapses != self._lapses:
+    def _decide(self, entry: Entry) -> Iterator[str]:
+        if entry.process != self._holder or entry.lapses != self._lapses:
             return  # it was fenced, and its verdict is void
-        verdict, _, error = event.detail.partition(" ")
+        verdict, _, error = entry.detail.partition(" ")
         expires_at = self._message.expires_at
         if error == "Expired":
-            if expires_at is None or event.at < expires_at - self._ahead:
+            if expires_at is None or entry.at < expires_at - self._ahead:
                 yield f"R13: taken for expired, not so until {expires_at}"
         elif error and not self._begun:
-            if event.process in self._strayed:
+            if entry.process in self._strayed:
                 return  # it is about a publish of an earlier life
             yield f"R8: {verdict} for {error}, but it was not published"
         self._decision = verdict

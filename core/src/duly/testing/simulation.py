@@ -34,7 +34,7 @@ from duly.recovery import Backoff, Discard, Failure, Policy, Verdict
 from duly.store import Clock, Store
 from duly.testing.clock import VirtualTimeLoop, running_clock
 from duly.testing.crashes import MakeStore
-from duly.testing.history import History
+from duly.testing.journal import Journal
 from duly.testing.processes import Process, adopt_tasks, emptied
 from duly.testing.restless import Restless
 from duly.testing.trouble import Trouble
@@ -50,14 +50,14 @@ _FROZEN: Final = timedelta(seconds=4)  # at most
 _UNHEARD: Final = 30.0  # seconds that a scheduler may go without hearing the store's time
 
 
-def simulate(make_store: MakeStore, seed: int) -> History:
+def simulate(make_store: MakeStore, seed: int) -> Journal:
     """Live through the world of one seed; what happened there.
 
     Raises:
         AssertionError: a rule was broken; tells which, by which seed, and the story of the message.
     """
 
-    async def run() -> History:
+    async def run() -> Journal:
         stores = list[Store]()
 
         async def make(clock: Clock) -> Store:
@@ -75,7 +75,7 @@ def simulate(make_store: MakeStore, seed: int) -> History:
         return runner.run(run())
 
 
-async def live(make_store: Callable[[Clock], Awaitable[Store]], seed: int) -> History:
+async def live(make_store: Callable[[Clock], Awaitable[Store]], seed: int) -> Journal:
     """Live through the world of one seed on the running virtual loop; what happened there.
 
     ``make_store`` is called once, for a store that is empty and open.
@@ -99,30 +99,30 @@ class _World:
         self._over = asyncio.Event()
         self._pace = dice.choice([1, 1, 1, 0.999, 1.001])  # of the store's clock
 
-    async def live(self, make_store: Callable[[Clock], Awaitable[Store]]) -> History:
+    async def live(self, make_store: Callable[[Clock], Awaitable[Store]]) -> Journal:
         adopt_tasks(asyncio.get_running_loop())
         clock = running_clock(pace=self._pace)
-        history = History(clock)
+        journal = Journal(clock)
         store = await make_store(clock)
         async with asyncio.TaskGroup() as group:
             for slot in "abc"[: self._dice.randint(2, 3)]:
-                group.create_task(self._keep(slot, store, history))
+                group.create_task(self._keep(slot, store, journal))
             for number in range(1, self._dice.randint(1, 3) + 1):
-                group.create_task(self._use(number, store, history))
+                group.create_task(self._use(number, store, journal))
             group.create_task(self._heal(store))
         drift = timedelta(seconds=abs(self._pace - 1) * _UNHEARD)
         dead = await store.list(Filter(state=State.DEAD))
         # An answer may have been under way for as long as it is waited for, also by who is frozen.
-        history.check(
+        journal.check(
             dead, behind=drift + _STORE_TIMEOUT, ahead=drift, slow=2 * (_STORE_TIMEOUT + _FROZEN)
         )
-        return history
+        return journal
 
-    async def _use(self, number: int, store: Store, history: History) -> None:
+    async def _use(self, number: int, store: Store, journal: Journal) -> None:
         """Be a client until the world is healed."""
-        client = self._process(f"client{number}", store, history)
-        clock = self._host_clock(history.clock)
-        restless = Restless(client, self._dice, clock, history, number=number)
+        client = self._process(f"client{number}", store, journal)
+        clock = self._host_clock(journal.clock)
+        restless = Restless(client, self._dice, clock, journal, number=number)
         work = client.run(restless.live())
         await self._trouble.healed.wait()
         if work.done():
@@ -144,12 +144,12 @@ class _World:
         await emptied(store, within=_PATIENCE)
         self._over.set()
 
-    async def _keep(self, slot: str, store: Store, history: History) -> None:
+    async def _keep(self, slot: str, store: Store, journal: Journal) -> None:
         """Start a scheduler again whenever it has died, until all is over."""
         life = 0
         while not self._over.is_set():
             life += 1
-            process = self._process(f"{slot}{life}", store, history)
+            process = self._process(f"{slot}{life}", store, journal)
             work = process.run(process.scheduler.start())
             ends = [
                 asyncio.ensure_future(end)
@@ -186,13 +186,13 @@ class _World:
                 finally:
                     process.thaw()
 
-    def _process(self, name: str, store: Store, history: History) -> Process:
+    def _process(self, name: str, store: Store, journal: Journal) -> Process:
         return Process(
             name,
             store,
-            lambda envelope: self._receive(envelope, history),
+            lambda envelope: self._receive(envelope, journal),
             self._trouble.wire,
-            history,
+            journal,
             poll_interval=timedelta(seconds=1),
             batch_size=self._dice.randint(1, 5),
             max_in_flight=self._dice.randint(1, 5),
@@ -218,13 +218,13 @@ class _World:
 
         return decide
 
-    async def _receive(self, envelope: Envelope, history: History) -> None:
+    async def _receive(self, envelope: Envelope, journal: Journal) -> None:
         """Accept what was published, or not; some of it arrives once more, much later."""
         trouble = self._trouble
         await asyncio.sleep(self._dice.choice([0, 0, 0.05, 0.5, 3]))
 
         async def arrive() -> None:
-            history.note_publish("arrived", "wire", envelope)
+            journal.note_publish("arrived", "wire", envelope)
 
         if trouble.happens(trouble.odds.repeat):
             _ = trouble.send_later(arrive)  # nobody waits for it

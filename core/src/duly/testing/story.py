@@ -12,7 +12,7 @@ from duly.message import Message, State
 from duly.recurrence import Every
 from duly.scheduler import Scheduler
 from duly.store import Clock, Group, Store
-from duly.testing.history import History
+from duly.testing.journal import Journal
 from duly.transport import Envelope
 
 __all__ = ["Story"]
@@ -76,7 +76,7 @@ class Story:
                 await asyncio.sleep(0.1)
 
     async def receive(self, envelope: Envelope) -> None:
-        """What the receiver does; how, is in the event name."""
+        """What the receiver does; how, is in the entry name."""
         match envelope.event_name:
             case "slow":  # longer than a lease
                 await asyncio.sleep(4)
@@ -87,19 +87,19 @@ class Story:
             case "refused":
                 raise Rejected("never")
 
-    def check(self, history: History) -> None:
+    def check(self, journal: Journal) -> None:
         """What comes out in one way only as long as nobody is killed, came out so.
 
         Raises:
             AssertionError: it did not.
         """
         accepted = sorted(
-            event.scheduling.rpartition(":")[0] + f":{event.occurrence}"
-            for event in history.events
-            if event.what == "accepted"
+            entry.scheduling.rpartition(":")[0] + f":{entry.occurrence}"
+            for entry in journal.entries
+            if entry.what == "accepted"
         )
         assert accepted == sorted(_ACCEPTED), f"not once each: {accepted}"
-        verbs = [event.what for event in history.events if event.what in _CANCELLATIONS]
+        verbs = [entry.what for entry in journal.entries if entry.what in _CANCELLATIONS]
         assert verbs == list(_CANCELLATIONS), f"cancelled otherwise: {verbs}"
 
     def _all_steps(self) -> Sequence[Step]:

@@ -1,4 +1,4 @@
-"""The outside as one process sees it; the history learns what happened there, answered or not."""
+"""The outside as one process sees it; the journal learns what happened there, answered or not."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from duly.store import (
     SupportsWakeups,
     Token,
 )
-from duly.testing.history import History
+from duly.testing.journal import Journal
 from duly.transport import Envelope
 
 __all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer", "seen_store"]
@@ -45,10 +45,10 @@ class Seer(Protocol):
 class SeenTransport:
     """How a process publishes."""
 
-    def __init__(self, process: Seer, receive: Receive, history: History) -> None:
+    def __init__(self, process: Seer, receive: Receive, journal: Journal) -> None:
         self._process = process
         self._receive = receive
-        self._history = history
+        self._journal = journal
 
     async def open(self) -> None:
         """There is nothing to connect to."""
@@ -57,28 +57,28 @@ class SeenTransport:
         """There is nothing to give back."""
 
     async def publish(self, envelope: Envelope) -> None:
-        process, history = self._process, self._history
+        process, journal = self._process, self._journal
 
         async def act() -> None:
             await self._receive(envelope)
-            history.note_publish("accepted", process.name, envelope)
+            journal.note_publish("accepted", process.name, envelope)
 
         if process.alive:
-            history.note_publish("begun", process.name, envelope)
+            journal.note_publish("begun", process.name, envelope)
         try:
             await process.carry("publish", act)
         finally:
             if process.alive:
-                history.note_publish("ended", process.name, envelope)
+                journal.note_publish("ended", process.name, envelope)
 
 
 class SeenStore:
-    """A store as one process sees it; the history learns what the store did, answered or not."""
+    """A store as one process sees it; the journal learns what the store did, answered or not."""
 
-    def __init__(self, process: Seer, inner: Store, history: History) -> None:
+    def __init__(self, process: Seer, inner: Store, journal: Journal) -> None:
         self._process = process
         self._inner = inner
-        self._history = history
+        self._journal = journal
         self._held: dict[Token, dict[Key, Message]] = {}  # what is not settled yet
 
     async def open(self) -> None:
@@ -97,7 +97,7 @@ class SeenStore:
             outcomes = await self._inner.put(groups, within=within)
             after = await self._found(ids)
             for group, outcome in zip(groups, outcomes, strict=True):
-                self._history.note_put(self._process.name, group, outcome, before, after)
+                self._journal.note_put(self._process.name, group, outcome, before, after)
             return outcomes
 
         return await self._carry("put", act)
@@ -110,7 +110,7 @@ class SeenStore:
             found = await self._inner.cancel(ids, of_state=of_state, within=within)
             for id, state in zip(ids, found, strict=True):
                 touched = None if of_state not in (None, state) else state
-                self._history.note_cancel(self._process.name, id, before[id], touched)
+                self._journal.note_cancel(self._process.name, id, before[id], touched)
             return found
 
         return await self._carry("cancel", act)
@@ -123,7 +123,7 @@ class SeenStore:
             found = await self._inner.reschedule(id, at, of_state=of_state, within=within)
             if found is of_state:
                 after = await self._inner.get(id)
-                self._history.note_moved(self._process.name, before, after, at)
+                self._journal.note_moved(self._process.name, before, after, at)
             return found
 
         return await self._carry("reschedule", act)
@@ -140,7 +140,7 @@ class SeenStore:
         async def act() -> Batch:
             batch = await self._inner.claim(lease=lease, settle=settle, **more)
             self._note_settled(settle, batch.settled)
-            self._history.note_claimed(self._process.name, batch, lease)
+            self._journal.note_claimed(self._process.name, batch, lease)
             if batch.token is not None:
                 self._held[batch.token] = {claim.key: claim.message for claim in batch.claims}
             return batch
@@ -152,11 +152,11 @@ class SeenStore:
         self, tokens: Sequence[Token], lease: timedelta
     ) -> Sequence[Collection[Key] | None]:
         async def act() -> Sequence[Collection[Key] | None]:
-            until = self._history.clock() + lease
+            until = self._journal.clock() + lease
             answers = await self._inner.renew(tokens, lease)
             for token, withdrawn in zip(tokens, answers, strict=True):
                 if withdrawn is not None:
-                    self._history.note_renewed(self._process.name, token, until)
+                    self._journal.note_renewed(self._process.name, token, until)
             return answers
 
         return await self._carry("renew", act)
@@ -173,7 +173,7 @@ class SeenStore:
         return await self._carry("stats", self._inner.stats)
 
     async def _carry(self, verb: str, act: Act[T]) -> T:
-        return await self._process.carry(verb, lambda: self._history.in_order(act))
+        return await self._process.carry(verb, lambda: self._journal.in_order(act))
 
     async def _found(self, ids: Sequence[str]) -> dict[str, Message | None]:
         return {id: await self._inner.get(id) for id in ids}
@@ -186,7 +186,7 @@ class SeenStore:
                     message = held.pop(key, None)
                     if message is not None:
                         how = settle.exceptions.get(key)
-                        self._history.note_settled(self._process.name, settle.token, message, how)
+                        self._journal.note_settled(self._process.name, settle.token, message, how)
 
 
 class _Waking(SeenStore):
@@ -219,8 +219,8 @@ _ABILITIES: Mapping[str, type[SeenStore]] = {
 }
 
 
-def seen_store(process: Seer, inner: Store, history: History) -> Store:
+def seen_store(process: Seer, inner: Store, journal: Journal) -> Store:
     """What the engine asks of a store by isinstance, the view must have as the store has."""
     kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
     view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
-    return view(process, inner, history)
+    return view(process, inner, journal)

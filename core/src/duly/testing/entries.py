@@ -1,4 +1,4 @@
-"""What can be noted of one store and one transport: the vocabulary of a history."""
+"""What can be noted of one store and one transport: the vocabulary of a journal."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from duly.message import Message
 from duly.moment import to_microseconds
 from duly.testing.course import Place
 
-__all__ = ["Event", "name_of"]
+__all__ = ["Entry", "name_of"]
 
 
 def name_of(message: Message) -> str:
@@ -17,7 +17,7 @@ def name_of(message: Message) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Event:
+class Entry:
     """Something that happened at a moment by the store's clock, by or to a process.
 
     ``scheduling`` is the name of what it is about, ``occurrence`` (from 0) and ``moment`` are the

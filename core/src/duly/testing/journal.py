@@ -11,10 +11,10 @@ from duly.record import given_at
 from duly.recovery import Failure, Verdict
 from duly.store import Batch, Bury, Clock, Group, Release, Reschedule, Settlement
 from duly.testing.checker import Checker
-from duly.testing.events import Event, name_of
+from duly.testing.entries import Entry, name_of
 from duly.transport import Envelope
 
-__all__ = ["Found", "History"]
+__all__ = ["Found", "Journal"]
 
 T = TypeVar("T")
 
@@ -26,18 +26,18 @@ def _is_repeat(message: Message, old: Message, *, replace: bool) -> bool:
     return given_at(message) == given_at(old) and not (replace and old.state is State.DEAD)
 
 
-class History:
+class Journal:
     """Takes notes of all that processes do to one store and one transport."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.events: list[Event] = []
+        self.entries: list[Entry] = []
         self._alone = asyncio.Lock()
         self._nowhere = contextvars.copy_context()  # of no process
 
     def note(self, what: str, process: str, **more: object) -> None:
         """Something happened, just now."""
-        self.events.append(Event(at=self.clock(), what=what, process=process, **more))  # type: ignore[arg-type]  # checked by those below
+        self.entries.append(Entry(at=self.clock(), what=what, process=process, **more))  # type: ignore[arg-type]  # checked by those below
 
     async def in_order(self, act: Callable[[], Awaitable[T]]) -> T:
         """Do something to the store while nobody else does, and note it, to its end.
@@ -227,4 +227,4 @@ class History:
         Raises:
             AssertionError: a rule was broken; tells which, and what happened to the message.
         """
-        Checker(self.events, behind, ahead, slow).check(dead)
+        Checker(self.entries, behind, ahead, slow).check(dead)
