@@ -45,6 +45,9 @@ LONG = [
 # What depends on no Python.
 ONCE = [*LONG, "tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
 
+# What is run many times a day: all that is quick, and finds nearly all that goes wrong.
+OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py"]
+
 CORES = min(4, os.cpu_count() or 1)
 QUICK = ["-m", "not slow", "--dist", "worksteal"]
 COMPUTING = [*QUICK, "-n", str(CORES)]
@@ -107,10 +110,19 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Types of everything, strictly."""
     _install(session, "types", "tests", "demo")
-    packages = [folder.name for each in DISTRIBUTIONS for folder in (each / "src").iterdir()]
-    session.run("mypy", *[part for name in packages for part in ("-p", name)])
-    others = [name for name in ("noxfile.py", "tests", "examples", "benchmarks") if _holds(name)]
-    session.run("mypy", "--explicit-package-bases", *others)
+    session.run("mypy", *_packages())
+    session.run("mypy", "--explicit-package-bases", *_others())
+
+
+@nox.session(python=FULL)
+def quick(session: nox.Session) -> None:
+    """In some seconds: style, types of what changed, units, the memory and SQLite stores."""
+    _install(session, "lint", "types", "tests", "demo")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy", *_packages())
+    session.run("mypy", "--explicit-package-bases", *_others())
+    session.run("pytest", *COMPUTING, *_but(ONCE), *_paths(OFTEN), *session.posargs)
 
 
 @nox.session(python=FOUND)
@@ -182,6 +194,17 @@ def bench(session: nox.Session) -> None:
     """Rates and lateness beside bare ceilings; with ``-- --full`` beside Python's task queues."""
     _install(session, "bench", "tests")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+def _packages() -> list[str]:
+    """Arguments of mypy: all that is installed."""
+    packages = [folder.name for each in DISTRIBUTIONS for folder in (each / "src").iterdir()]
+    return [part for name in packages for part in ("-p", name)]
+
+
+def _others() -> list[str]:
+    """What else there is to check."""
+    return [name for name in ("noxfile.py", "tests", "examples", "benchmarks") if _holds(name)]
 
 
 def _paths(patterns: list[str]) -> list[str]:
