@@ -24,7 +24,7 @@ EVERYWHERE = [
     "tests/transports/test_local*",
 ]
 
-# What the coverage of the core is measured by; the rest runs without, which is faster.
+# What the coverage of the core is measured by.
 COVERING = [
     *EVERYWHERE,
     "tests/architecture",
@@ -33,7 +33,7 @@ COVERING = [
     "tests/transports/test_kit*",
 ]
 
-# Of these, what takes long and runs no line that nothing else runs: tracing would double it.
+# Of these, what takes long, depends on no Python and runs no line that nothing else runs.
 LONG = [
     "tests/core/test_crash_points.py",
     "tests/core/test_engine_backlogs.py",
@@ -42,8 +42,8 @@ LONG = [
     "tests/core/test_small_worlds.py",
 ]
 
-# What depends on no Python.
-ONCE = [*LONG, "tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
+# And what else depends on none.
+ONCE = ["tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
 
 # What is run many times a day: all that is quick, and finds nearly all that goes wrong.
 OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py"]
@@ -51,7 +51,7 @@ OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py
 CORES = min(4, os.cpu_count() or 1)
 QUICK = ["-m", "not slow", "--dist", "worksteal"]
 COMPUTING = [*QUICK, "-n", str(CORES)]
-WAITING = [*QUICK, "-n", str(min(4, CORES + 1))]  # for servers, which each process has of its own
+WAITING = [*QUICK, "-n", str(min(6, CORES + 2))]  # for servers, disks and programs
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -86,8 +86,9 @@ def _runs(version: str) -> bool:
 
 FOUND = _found()
 FULL = "3.11" if "3.11" in FOUND else FOUND[0]
+NEWEST = FOUND[-1]
 # The whole on one Python and what needs no server on the newest: in between little differs.
-TESTED = [f"tests-{version}" for version in dict.fromkeys([FULL, FOUND[-1]])]
+TESTED = [f"tests-{version}" for version in dict.fromkeys([FULL, NEWEST])]
 nox.options.sessions = ["lint", "types", *TESTED, "build"]
 
 
@@ -122,22 +123,28 @@ def quick(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("mypy", *_packages())
     session.run("mypy", "--explicit-package-bases", *_others())
-    session.run("pytest", *COMPUTING, *_but(ONCE), *_paths(OFTEN), *session.posargs)
+    session.run("pytest", *WAITING, *_but([*LONG, *ONCE]), *_paths(OFTEN), *session.posargs)
 
 
 @nox.session(python=FOUND)
 def tests(session: nox.Session) -> None:
-    """The whole suite and its coverage on one Python, what needs no server on the others."""
+    """What needs no server, on every Python; its coverage on the newest; the rest on one."""
     _install(session, "tests")
     if session.posargs:
         session.run("pytest", *session.posargs)
-    elif session.python != FULL:
-        session.run("pytest", *COMPUTING, *_but(ONCE), *_paths(EVERYWHERE))
-    else:
+        return
+    if session.python == NEWEST:  # where measuring costs next to nothing
+        core = "ctrace" if session.python == "3.11" else "sysmon"
         session.run("coverage", "erase")
-        session.run("coverage", "run", "-m", "pytest", *COMPUTING, *_but(LONG), *_paths(COVERING))
+        session.run(
+            *("coverage", "run", "-m", "pytest", *WAITING, *_but(LONG), *_paths(COVERING)),
+            env={"COVERAGE_CORE": core},
+        )
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
+    else:
+        session.run("pytest", *WAITING, *_but([*LONG, *ONCE]), *_paths(EVERYWHERE))
+    if session.python == FULL:
         session.run("pytest", *COMPUTING, *_paths(LONG))
         session.run("pytest", *WAITING, *_but(COVERING))
 
@@ -152,7 +159,7 @@ def build(session: nox.Session) -> None:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(built), str(each))
     session.run("twine", "check", "--strict", *map(str, sorted(built.iterdir())))
     check = str(ROOT / "tests" / "distributions" / "check.py")
-    clean = built.parent / "clean"
+    clean = Clean(session, built.parent / "clean")
     for each in DISTRIBUTIONS:
         name = nox.project.load_toml(each / "pyproject.toml")["project"]["name"]
         wheels = [
@@ -160,19 +167,15 @@ def build(session: nox.Session) -> None:
             for stem in dict.fromkeys(["duly", name.replace("-", "_")])
             for wheel in built.glob(f"{stem}-*.whl")
         ]
-        session.run("python", "-m", "venv", "--clear", str(clean))
-        python = str(clean / "bin" / "python")
-        session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
+        clean.make()
+        clean.pip("install", "--quiet", *wheels)
         with session.chdir(built):  # where nothing of this checkout can be imported by accident
-            session.run(python, "-I", check, name, external=True)
+            clean.run("-I", check, name)
     # An extra finds its plugin, by the last one, whose driver is there.
-    run = (python, "-m", "pip")
-    session.run(*run, "uninstall", "--quiet", "--yes", name, external=True)
+    clean.pip("uninstall", "--quiet", name)
     both = f"duly[sqlite,{each.name}]"
-    session.run(
-        *run, "install", "--quiet", "--no-index", "--find-links", str(built), both, external=True
-    )
-    session.run(python, "-c", f"import duly_sqlite, {name.replace('-', '_')}", external=True)
+    clean.pip("install", "--quiet", "--no-index", "--find-links", str(built), both)
+    clean.run("-c", f"import duly_sqlite, {name.replace('-', '_')}")
 
 
 @nox.session
@@ -194,6 +197,39 @@ def bench(session: nox.Session) -> None:
     """Rates and lateness beside bare ceilings; with ``-- --full`` beside Python's task queues."""
     _install(session, "bench", "tests")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+class Clean:
+    """An environment that holds what is put into it and nothing else."""
+
+    def __init__(self, session: nox.Session, folder: Path) -> None:
+        self._session = session
+        self._folder = folder
+        self._python = str(folder / "bin" / "python")
+        self._by_uv = session.venv_backend == "uv"  # which is ten times as fast
+
+    def make(self) -> None:
+        """Begin anew."""
+        if self._by_uv:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            python = str(Path(self._session.bin) / "python")
+            command = ("uv", "venv", "--quiet", "--python", python, str(self._folder))
+            self._session.run(*command, external=True)
+        else:
+            self._session.run("python", "-m", "venv", "--clear", str(self._folder))
+
+    def pip(self, verb: str, *arguments: str) -> None:
+        """Install or uninstall."""
+        if self._by_uv:
+            python = ("--python", self._python)
+            self._session.run("uv", "pip", verb, *python, *arguments, external=True)
+        else:
+            yes = ("--yes",) if verb == "uninstall" else ()
+            self.run("-m", "pip", verb, *yes, *arguments)
+
+    def run(self, *arguments: str) -> None:
+        """Run its Python."""
+        self._session.run(self._python, *arguments, external=True)
 
 
 def _packages() -> list[str]:

@@ -62,7 +62,9 @@ def late(transport: Probed, name: str) -> list[float]:
 
 
 @pytest.mark.parametrize("publish", [hang, ignore])
-@pytest.mark.parametrize(("names", "slots", "batch"), [(20, 8, 10), (60, 40, 10)])
+@pytest.mark.parametrize(
+    ("names", "slots", "batch"), [(20, 8, 10), pytest.param(60, 40, 10, marks=pytest.mark.slow)]
+)
 @run_virtually
 async def test_names_that_are_cut_short_again_and_again_are_slow_ones(
     publish: Any, names: int, slots: int, batch: int

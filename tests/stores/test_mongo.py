@@ -14,7 +14,10 @@ from tests.stores.through_a_gate import APART, AwayCases
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
+    CallerCases,
+    FirstStepCases,
     HealthCases,
+    HistoryCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
     RecordCases,
@@ -70,12 +73,12 @@ class TestByMotor(WithMore, StoreSuite):
     """All cases, by the handles that a URL opens."""
 
 
-class TestByPyMongo(WithMore, StoreSuite):
-    """All cases once more, in their smallest sizes, by PyMongo's own asynchronous handles."""
+class TestByPyMongo(WithMore, HistoryCases, CallerCases, FirstStepCases):
+    """By PyMongo's own asynchronous handles, which answer alike: every verb, and them at random."""
 
     connect = staticmethod(AsyncMongoClient)
     scale = 0.01
-    histories = 5
+    histories = 10
 
 
 class TestAway(HealthCases, AwayCases, MongoHarness):
