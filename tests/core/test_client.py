@@ -339,6 +339,13 @@ async def test_the_bounds_of_stop_are_checked() -> None:
         await scheduler(MemoryStore(), print).stop(5)  # type: ignore[arg-type]  # refused
 
 
+async def test_what_was_nearly_right_is_told_how_to_be(client: Client) -> None:
+    with pytest.raises(InvalidArgument, match="text, not Message: give its .id$"):
+        await client.cancel(message("a"))  # type: ignore[arg-type]  # that is the mistake
+    with pytest.raises(InvalidArgument, match=r"not timedelta: duly.after\(\) makes one of it$"):
+        await client.reschedule("a", timedelta(hours=1))  # type: ignore[arg-type]  # likewise
+
+
 def test_an_id_that_duly_made_may_be_long() -> None:
     """The dead letter of an occurrence is named by its delivery id."""
     assert as_id("x" * 255 + ":1234567890123456:0") == "x" * 255 + ":1234567890123456:0"

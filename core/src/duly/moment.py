@@ -60,7 +60,8 @@ def as_moment(value: object, name: str, error: type[InvalidArgument] = InvalidAr
     if type(value) is datetime and value.tzinfo is UTC:
         return value
     if not isinstance(value, datetime):
-        raise error(f"{name} must be a datetime, not {type(value).__name__}")
+        hint = ": duly.after() makes one of it" if isinstance(value, timedelta) else ""
+        raise error(f"{name} must be a datetime, not {type(value).__name__}{hint}")
     try:
         offset = value.utcoffset()
         wall = datetime(  # noqa: DTZ001  # the offset is taken off by hand

@@ -41,7 +41,8 @@ def as_id(value: object) -> str:
     """A message id as given to a verb. Longer than 255 characters are ids that duly made."""
     id = text_of(value)
     if id is None:
-        raise InvalidArgument(f"a message id is text, not {type(value).__name__}")
+        hint = ": give its .id" if isinstance(value, Message) else ""
+        raise InvalidArgument(f"a message id is text, not {type(value).__name__}{hint}")
     if not id:
         raise InvalidArgument("the message id is empty")
     if not encodable(id):
