@@ -260,8 +260,12 @@ def test_who_runs_nothing_goes_first() -> None:
     assert [job.name for _, job in take_all(lanes)] == ["new"]
 
 
-def test_who_runs_nothing_goes_before_who_runs_less_than_a_quarter() -> None:
+@pytest.mark.parametrize("took", [0.0, 1.0])
+def test_who_runs_nothing_goes_before_who_runs_less_than_a_quarter(took: float) -> None:
     lanes: Lanes[Job] = Lanes(8, batch=10)
+    lanes.add(jobs("new", 1), 0)
+    ((lane, _),) = take_all(lanes)
+    lanes.leave(lane, 0, earned=True, took=took)  # it has been found to be quick, or slow
     lanes.add([*jobs("a", 5), *jobs("b", 5), *jobs("c", 5), *jobs("d", 5)], 0)
     taken = take_all(lanes)
     lanes.leave(taken[0][0], 0, earned=True)  # one of the two of a, which waits first now
