@@ -43,6 +43,17 @@ FLOORS = [
     {"scheduler"},
     {"sync"},
 ]  # fmt: skip
+SHIPPED = [file for file in SOURCES if "src" in file.relative_to(ROOT).parts]
+EVALUATING = {
+    "builtins",
+    "cloudpickle",
+    "code",
+    "dill",
+    "jsonpickle",
+    "marshal",
+    "pickle",
+    "shelve",
+}
 DEPENDENCIES = {"attrs", "cronsim", "opentelemetry", "pluggy", "structlog", "tzdata"}
 FOR_TESTING = {"hypothesis", "pytest", "pytest_asyncio"}
 PUBLIC = sorted(
@@ -263,6 +274,16 @@ class TestModules:
             *(path for folder in PLUGINS for path in (folder / "src").iterdir() if path.is_dir()),
         ):
             assert (package / "py.typed").is_file()
+
+    @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: str(file.relative_to(ROOT)))
+    def test_nothing_is_unpickled_or_evaluated(self, file):
+        called = {
+            node.func.id
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"eval", "exec", "compile", "__import__"}
+        assert not {name.split(".")[0] for name in imported(file)} & EVALUATING
 
     def test_every_exception_to_a_rule_carries_its_reason(self):
         exception = re.compile(

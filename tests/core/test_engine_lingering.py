@@ -28,7 +28,7 @@ from duly.errors import TransportUnavailable
 from duly.health import Status
 from duly.memory import MemoryStore
 from duly.testing.clock import run_virtually
-from duly.transport import Limits
+from duly.transport import Limits, waiting
 
 TENTH = timedelta(seconds=0.1)
 
@@ -82,6 +82,24 @@ async def gone(store: MemoryStore) -> None:
     async with asyncio.timeout(20):
         while (stats := await store.stats()).scheduled or stats.claimed:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.005)
+
+
+@run_virtually
+async def test_the_timeout_counts_from_when_the_work_begins() -> None:
+    store, witness = WakingStore(), Witness()
+
+    async def publish(envelope: Envelope) -> None:
+        with waiting():
+            await asyncio.sleep(5)
+        await asyncio.sleep(0.9)
+
+    transport = Probed(publish)
+    options = {"publish_timeout": timedelta(seconds=1), "plugins": [witness]}
+    async with delivering(store, transport, **options) as running:
+        await running.schedule(message())
+        await emptied(store)
+    assert len(transport.begun) == 1
+    assert not witness.failed
 
 
 async def test_waiting_for_a_thread_is_not_publishing() -> None:

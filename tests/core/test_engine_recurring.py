@@ -387,6 +387,29 @@ async def test_what_lapsed_is_not_counted_missed() -> None:
 
 
 @run_virtually
+async def test_published_and_not_settled_a_series_waits_for_the_lease_before_it_goes_on() -> None:
+    store, second, lease = WakingStore(), Probed(), SECOND * 70
+
+    async def publish(envelope: Envelope) -> None:
+        store.faults.append(down("claim", "settle"))
+
+    first = Probed(publish)
+    victim = scheduler(store, first, stuck_duration=lease)
+    start = asyncio.create_task(victim.start())
+    every = Every(SECOND * 20, missed="all", max_occurrences=6)
+    await victim.schedule(message(id="s", recurrence=every))
+    await until(lambda: first.ended)
+    await kill(victim)
+    await asyncio.wait([start])
+    store.faults.clear()
+    async with delivering(store, second, stuck_duration=lease):
+        await emptied(store, within=1000)
+    assert fires(first) == [0]
+    assert fires(second) == [0, 20, 40, 60, 80, 100]
+    assert min(second.times("s")) >= lease.total_seconds()
+
+
+@run_virtually
 async def test_of_a_fenced_holder_nothing_counts() -> None:
     """Its lease lapsed while it was cut off; another delivered the fire; the count is right."""
     store, transport, other = WakingStore(), Probed(sleeping(2)), Probed()

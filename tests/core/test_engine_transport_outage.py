@@ -303,6 +303,28 @@ async def test_poison_alone_is_found_out_by_a_transport_that_knows_its_connectio
 
 
 @run_virtually
+async def test_no_message_is_blamed_in_an_outage_in_which_others_failed_too() -> None:
+    """Nor the one that is left when the others are cancelled, whatever the check says."""
+    store = WakingStore()
+
+    class Checked(Broken):
+        async def check(self) -> Sequence[str]:
+            return []
+
+    transport = Checked(end=100)
+    async with delivering(store, transport, recovery=ONCE) as running:
+        await running.schedule_many([message(id="a"), message(id="b")])
+        await until(lambda: transport.times("a") and transport.times("b"))
+        await running.cancel("b")
+        tried = len(transport.times("a"))
+        await until(lambda: len(transport.times("a")) >= tried + 5, within=1000)
+        found = await running.get("a")
+        assert (found.retry_count, found.last_error) == (0, None)
+        await emptied(store, within=1000)
+    assert transport.ids == ["a"]
+
+
+@run_virtually
 async def test_one_in_flight_at_three_losses_of_the_connection_counts_as_failed() -> None:
     store, failures = WakingStore(), list[float]()
     losses = [5.0, 20.0, 35.0]

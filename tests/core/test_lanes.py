@@ -66,6 +66,18 @@ def test_a_name_alone_earns_all_slots_by_publishes_that_end() -> None:
     assert len(taken) == 20
 
 
+def test_each_publish_that_ends_earns_one_more() -> None:
+    lanes: Lanes[Job] = Lanes(20, batch=20)
+    lanes.add(jobs("a", 500), 0)
+    taken = take_all(lanes)
+    running = []
+    for _ in range(5):
+        lanes.leave(taken.pop(0)[0], 0, earned=True)
+        taken += take_all(lanes)
+        running.append(len(taken))
+    assert running == [6, 7, 8, 9, 10]
+
+
 def test_a_name_with_others_never_gets_the_last_quarter() -> None:
     lanes: Lanes[Job] = Lanes(20, batch=20)
     lanes.add([*jobs("b", 1), *jobs("a", 500)], 0)
@@ -134,6 +146,16 @@ def test_what_is_sent_back_returns_at_twice_the_pace_of_its_name() -> None:
 def test_nothing_is_sent_back_for_longer_than_half_a_minute() -> None:
     lanes = hung(4, 100)
     assert {pause for _, pause in lanes.tick(60)} == {30}
+
+
+def test_unless_so_many_are_away_that_they_return_at_half_the_pace_of_claims() -> None:
+    lanes: Lanes[Job] = Lanes(4, batch=100)
+    lanes.add(jobs("a", 100), 0, took=1)  # a hundred in a second
+    take_all(lanes)
+    pauses = [pause for _, pause in lanes.tick(60)]
+    assert pauses[0] == 30
+    assert [b - a for a, b in pairwise(pauses)] == pytest.approx([1 / 50] * (len(pauses) - 1))
+    assert len(pauses) > 1
 
 
 def test_slow_names_share_the_half_batch() -> None:
@@ -235,6 +257,19 @@ def test_who_runs_nothing_goes_first() -> None:
     taken = take_all(lanes)
     lanes.add(jobs("new", 5), 0)
     lanes.leave(taken.pop()[0], 0, earned=True)  # that of d, which runs nothing now
+    assert [job.name for _, job in take_all(lanes)] == ["new"]
+
+
+@pytest.mark.parametrize("took", [0.0, 1.0])
+def test_who_runs_nothing_goes_before_who_runs_less_than_a_quarter(took: float) -> None:
+    lanes: Lanes[Job] = Lanes(8, batch=10)
+    lanes.add(jobs("new", 1), 0)
+    ((lane, _),) = take_all(lanes)
+    lanes.leave(lane, 0, earned=True, took=took)  # it has been found to be quick, or slow
+    lanes.add([*jobs("a", 5), *jobs("b", 5), *jobs("c", 5), *jobs("d", 5)], 0)
+    taken = take_all(lanes)
+    lanes.leave(taken[0][0], 0, earned=True)  # one of the two of a, which waits first now
+    lanes.add(jobs("new", 5), 0)
     assert [job.name for _, job in take_all(lanes)] == ["new"]
 
 

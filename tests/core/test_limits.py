@@ -66,6 +66,17 @@ def test_names_that_share_a_number_take_turns_first_come_first_served() -> None:
     assert order == list("abcabcabc")
 
 
+def test_what_waits_for_a_limit_goes_back_after_five_seconds_without_a_start() -> None:
+    lanes: Lanes[Job] = Lanes(8, 100, Limits(by_name={"a": 1}))
+    lanes.add(jobs("a", 3), 0)
+    ((lane, _),) = take_all(lanes)
+    assert lanes.tick(4.9) == []
+    lanes.leave(lane, 4.9, earned=True)
+    assert len(take_all(lanes, 4.9)) == 1
+    assert lanes.tick(9.8) == []
+    assert [job.number for job, _ in lanes.tick(10)] == [2]
+
+
 def test_what_lingers_counts_for_the_limits_and_not_for_the_slots() -> None:
     lanes: Lanes[Job] = Lanes(8, 100, Limits(in_all=4, by_name={"a": 1}))
     lanes.add([*jobs("a", 3), *jobs("b", 1), *jobs("c", 3), *jobs("d", 1), *jobs("e", 1)], 0)

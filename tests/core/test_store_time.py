@@ -19,6 +19,7 @@ from tests.core.engine_kit import (
 
 from duly._engine.store_time import StoreTime
 from duly._engine.waiting import Alarm
+from duly.health import Report, Status
 from duly.store import Batch
 from duly.testing.clock import run_virtually
 
@@ -69,6 +70,17 @@ async def test_lateness_counts_from_the_middle_of_the_last_question_and_answer()
     await asked(time, 0.0, 0.4)
     assert time.since(at(start)) == 200 * MS  # though never less than what was heard
     assert time.since(at(now()) + 300 * MS) == timedelta(0)
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+@run_virtually
+async def test_clocks_that_are_more_than_a_second_apart_are_told(*, ahead: bool) -> None:
+    time = StoreTime()
+    for apart, status in (1000 * MS, Status.HEALTHY), (1001 * MS, Status.DEGRADED):
+        time.offset = apart if ahead else -apart
+        report = Report()
+        time.examine(report)
+        assert report.health().status is status
 
 
 @run_virtually
