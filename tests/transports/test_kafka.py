@@ -36,7 +36,6 @@ class KafkaHarness(TransportHarness):
     any_event_name = True
     url: str
     options = ""
-    patience = 30.0  # seconds, as the clients pause between their tries
     largest = 1_000_000  # with its headers this is what brokers take by default
 
     async def listen(self) -> None:
