@@ -17,13 +17,13 @@ async def test_killed_in_mid_batch_and_started_again(journey: Journey, gate: Gat
     gated = batch(50, "gated", metadata=gate.metadata)
     messages = [*gated, *batch(150), *batch(50, due=2, prefix="later")]
     await journey.client.schedule_many(messages)
-    first = await journey.start(lease=1, batch=50, slots=20)
+    first = await journey.start(lease=2, batch=50, slots=20)
     await first.noted("done", 100)
     await first.kill()
     gate.open()
     held, settled = await settled_down(journey), set(first.ids("settled"))
     assert held.claimed > 0
-    second = await journey.start(lease=5)
+    second = await journey.start(lease=30)
     await journey.emptied()
     await second.stop()
     assert set(journey.count("done")) == ids_of(messages)
@@ -63,12 +63,12 @@ async def test_killed_again_and_again_while_scheduling_goes_on(journey: Journey)
             *batch(60, prefix=f"quick-{number}"),
             *slow(20, 0.05, prefix=f"slow-{number}", due=0.2),
         ]
-        worker = await journey.start(lease=0.5, batch=20, slots=10)
+        worker = await journey.start(lease=2, batch=20, slots=10)
         await journey.client.schedule_many(messages)
         scheduled |= ids_of(messages)
         await worker.noted("done", 30)
         await worker.kill()
-    last = await journey.start(lease=0.5)
+    last = await journey.start(lease=30)
     await journey.emptied()
     await last.stop()
     assert set(journey.count("done")) == scheduled
@@ -85,7 +85,7 @@ async def test_a_message_that_kills_its_process_is_buried_alone(journey: Journey
     await journey.client.schedule_many([*innocents, poison])
     deaths = 0
     while True:
-        worker = await journey.start(lease=0.5, batch=60, slots=4)
+        worker = await journey.start(lease=1.5, batch=60, slots=4)
         died = asyncio.create_task(worker.ended())
         emptied = asyncio.create_task(journey.emptied())
         await asyncio.wait([died, emptied], return_when=asyncio.FIRST_COMPLETED)

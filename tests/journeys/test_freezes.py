@@ -14,14 +14,14 @@ async def test_frozen_beyond_its_lease(journey: Journey, gate: Gate) -> None:
     )  # fmt: skip
     await journey.client.schedule(series)
     await journey.client.schedule_many(batch(20, "gated", metadata=gate.metadata))
-    frozen = await journey.start(lease=1, slots=20)
+    frozen = await journey.start(lease=2, slots=20)
     await frozen.noted("begun", 5)  # as many as one name may hold
     await journey.freeze(frozen)
     begun, held = set(frozen.ids("begun")), (await journey.client.stats()).claimed
     assert "series" in begun
     gate.open()
 
-    other = await journey.start(lease=1)
+    other = await journey.start(lease=30)
     await other.noted("settled", 21)
     await journey.emptied(but=1)
     assert set(other.ids("settled")) == {"series", *(f"gated-{number}" for number in range(20))}

@@ -47,7 +47,7 @@ async def test_a_scheduler_is_killed(journey: Journey, gate: Gate) -> None:
     gate.open()
     held, settled = await settled_down(journey), set(first.ids("settled"))
     assert held.claimed > 0
-    second = await journey.start(lease=2)
+    second = await journey.start(lease=30)
     await journey.emptied()
     await second.stop()
     assert set(journey.count("done")) == ids_of(messages)

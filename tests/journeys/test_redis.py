@@ -46,7 +46,7 @@ async def test_killed_with_500_claims(server: RedisServer, tmp_path: Path, gate:
         await first.kill()
         held = (await journey.client.stats()).claimed
         gate.open()
-        second = await journey.start(lease=2, batch=500, slots=500)
+        second = await journey.start(lease=30, batch=500, slots=500)
         await journey.emptied()
         await second.stop()
         assert set(journey.count("done")) == ids_of(messages)

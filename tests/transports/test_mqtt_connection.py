@@ -9,10 +9,11 @@ from tests.servers.mqtt import Amqtt, Mosquitto, mqtt_url, old_mqtt
 from tests.servers.process import free_port
 from tests.transports.envelopes import envelope
 from tests.transports.mqtt_consumer import Consumer
-from tests.transports.mqtt_wire import Scripted, Wire, welcome
+from tests.transports.mqtt_wire import Listener, Scripted, Wire, welcome
 from tests.transports.test_mqtt_answers import opened
 
 from duly import TransportError, TransportUnavailable
+from duly_mqtt import MqttTransport
 from duly_mqtt.plugin import transport_from_url
 
 __all__ = ["mqtt_url", "old_mqtt"]  # fixtures are found by their names
@@ -55,8 +56,7 @@ class TestOldBrokers:
 
         async with Downgraded() as broker, opened(broker.url, "session=60&qos=1") as transport:
             await transport.publish(envelope())
-            broker.cut()
-            await asyncio.sleep(0.05)
+            await cut(broker, transport)
             await transport.publish(envelope())
             assert [(hello[8], hello[9] & 2) for hello in broker.hellos] == [(5, 2), (5, 0), (4, 2)]
 
@@ -111,7 +111,7 @@ class TestLiveness:
     @pytest.mark.parametrize("query", ["keepalive=1", "keepalive=1&qos=2", "keepalive=1&qos=0"])
     async def test_a_frozen_broker_is_found_out_and_comes_back(self, query: str):
         with Mosquitto() as server:
-            query += "&timeout=0.5&topic=x/y&unmatched=accept"
+            query += "&timeout=3&topic=x/y&unmatched=accept"
             async with opened(server.url, query) as transport:
                 connection = transport._connection
                 assert connection is not None
@@ -132,8 +132,8 @@ class TestLiveness:
         async with Wire(0) as wire:
             with Mosquitto() as server:
                 wire._to = server.port
-                async with opened(wire.url, "keepalive=1&unmatched=accept") as transport:
-                    await asyncio.sleep(2.5)
+                async with opened(wire.url, "keepalive=2&unmatched=accept") as transport:
+                    await asyncio.sleep(4)  # it would have been cut after 3
                     await transport.publish(envelope())
                     assert wire.connections == 1
 
@@ -181,24 +181,32 @@ class TestLoudness:
             assert not caplog.records
 
 
+async def cut(wire: Listener, transport: MqttTransport) -> None:
+    """Cut its connection, and see it take note of that."""
+    connection = transport._connection
+    assert connection is not None
+    wire.cut()
+    async with asyncio.timeout(20):
+        await connection._ended.wait()
+
+
 async def test_nothing_is_left_of_broken_connections(mqtt_url: str):
     port = int(mqtt_url.rpartition(":")[2])
     async with Wire(port) as wire, opened(wire.url, "unmatched=accept") as transport:
 
-        async def used() -> tuple[int, int]:
-            """Files and tasks, once the wire has noticed what was cut."""
-            await transport.publish(envelope())
-            while wire.open > 1:  # noqa: ASYNC110  # its connections end one by one
-                await asyncio.sleep(0.005)
-            return len(os.listdir("/dev/fd")), len(asyncio.all_tasks())  # noqa: PTH208  # a Path is said to block
+        def used() -> dict[str, int]:
+            files = os.listdir("/dev/fd")  # noqa: PTH208  # a Path is said to block
+            return {"files": len(files), "tasks": len(asyncio.all_tasks())}
 
-        before = await used()
+        await transport.publish(envelope())
+        before = used()
         for _ in range(20):
-            wire.cut()
-            await asyncio.sleep(0.005)
-            await used()
-        assert await used() == before
-        assert wire.connections > 15
+            await cut(wire, transport)
+            await transport.publish(envelope())
+        async with asyncio.timeout(20):
+            while any(number > before[what] for what, number in used().items()):  # noqa: ASYNC110  # connections end one by one
+                await asyncio.sleep(0.005)
+        assert wire.connections == 21
 
 
 async def test_closing_while_it_connects():

@@ -219,7 +219,7 @@ async def test_neighbours_of_one_that_is_too_large_are_tried_again(server, consu
 
 @pytest.fixture
 async def transport(server: RabbitMQServer) -> AsyncIterator[RabbitMQTransport]:
-    transport = transport_from_url(f"{server.url}?exchange=orders&timeout=1")
+    transport = transport_from_url(f"{server.url}?exchange=orders&timeout=10")
     await transport.open()
     yield transport
     await transport.close()

@@ -220,7 +220,7 @@ async def test_a_look_at_the_server_before_it_is_opened(server):
 
 async def test_a_server_that_hangs():
     with RedisServer() as server:
-        transport = stream_from_url(f"redis+stream://127.0.0.1:{server.port}/?timeout=0.5")
+        transport = stream_from_url(f"redis+stream://127.0.0.1:{server.port}/?timeout=2")
         await transport.open()
         server.freeze()
         outcomes = await transport.publish_many([envelope(), envelope(2)])

@@ -16,14 +16,14 @@ from duly_webhook import WebhookTransport
 
 @pytest.fixture
 async def slow() -> AsyncIterator[tuple[str, Callable[[], int]]]:
-    """The URL of a receiver that takes a fifth of a second for each, and how many it had at most."""
+    """The URL of a receiver that takes half a second for each, and how many it had at most."""
     running = most = 0
 
     async def receive(_: web.Request) -> web.Response:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         running -= 1
         return web.Response()
 
@@ -46,7 +46,7 @@ async def test_a_crowd_is_delivered_and_none_is_timed_out(slow: Any, places: str
         url if places == "one" else lambda _: url, allow_private=True, connections=2
     )
     scheduler = duly.Scheduler(
-        store, transport, publish_timeout=timedelta(seconds=0.5), plugins=[witness],
+        store, transport, publish_timeout=timedelta(seconds=2.5), plugins=[witness],
         load_plugins=False,
     )  # fmt: skip
     async with scheduler, scheduler.running():

@@ -27,6 +27,7 @@ class Home:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._left: set[asyncio.Future[Any]] = set()
 
     async def run_virtually(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run something on a :class:`VirtualTimeLoop` in a thread of its own.
@@ -44,12 +45,24 @@ class Home:
         return await done
 
     async def call(self, method: Callable[P, Awaitable[T]], *args: P.args, **more: P.kwargs) -> T:
-        """Call something that lives here, from a virtual loop; its answer."""
+        """Call something that lives here, from a virtual loop; its answer.
+
+        What is under way for somebody who was killed is carried out first.
+        """
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop), "called on the loop where it lives"
         with loop.outside():
-            # Whoever is killed waiting for it: a server would carry it out all the same.
-            return await asyncio.shield(self._send(method, *args, **more))
+            while self._left:
+                await asyncio.wait(self._left)
+            answer = self._send(method, *args, **more)
+            try:
+                # Whoever is killed waiting for it: a server would carry it out all the same.
+                return await asyncio.shield(answer)
+            except asyncio.CancelledError:
+                if not answer.done():
+                    self._left.add(answer)
+                    answer.add_done_callback(self._left.discard)
+                raise
 
     def store(self, store: Store) -> Store:
         """A store that lives here, to be used on a virtual loop."""

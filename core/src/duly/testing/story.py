@@ -42,6 +42,7 @@ class Story:
         self._numbers = itertools.count(1)
         self._steps = iter(self._all_steps())
         self._step = next(self._steps, None)
+        self._farewell: Message | None = None
 
     async def haunt(self, store: Store) -> None:
         """Have a message claimed by somebody who dies at once, to be recovered later."""
@@ -67,8 +68,10 @@ class Story:
 
     async def take_leave(self, scheduler: Scheduler) -> None:
         """Give the scheduler something to do that it has not done when it is stopped."""
-        due = (self._clock() - self._start).total_seconds()
-        await scheduler.schedule(self._message("farewell", due, "brief"))
+        if self._farewell is None:
+            due = (self._clock() - self._start).total_seconds()
+            self._farewell = self._message("farewell", due, "brief")
+        await scheduler.schedule(self._farewell)
         await asyncio.sleep(0.5)
         with suppress(MessageNotFound):  # it was delivered meanwhile
             # A store whose calls take their time may not have handed it out yet.

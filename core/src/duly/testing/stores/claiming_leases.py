@@ -170,7 +170,7 @@ class RenewCases(StoreHarness):
 
     async def test_a_lost_lease(self, timed: Bench) -> None:
         await timed.put("a")
-        lease = timed.time.moment
+        lease = 4 * timed.time.moment
         first = await timed.claim(lease=lease)
         await timed.pass_time(lease)
         assert await timed.renew(first) is None

@@ -14,7 +14,7 @@ class SuspectCases(StoreHarness):
 
     async def test_a_suspect_is_claimed_alone(self, timed: Bench) -> None:
         await timed.put("a")
-        await make_suspect(timed, "a", lease=timed.time.moment)
+        await make_suspect(timed, "a", lease=4 * timed.time.moment)
         await timed.put("b", "c")
         batch = await timed.claim()
         assert [(claim.message.id, claim.lapses) for claim in batch.claims] == [("a", 2)]
@@ -50,7 +50,7 @@ class SuspectCases(StoreHarness):
 
     async def test_suspects_one_by_one(self, timed: Bench) -> None:
         await timed.put(*"abc")
-        await make_suspect(timed, *"abc", lease=timed.time.moment)
+        await make_suspect(timed, *"abc", lease=4 * timed.time.moment)
         found: list[str] = []
         for more in (True, True, False):
             batch = await timed.claim()

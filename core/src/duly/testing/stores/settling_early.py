@@ -192,7 +192,7 @@ class SettleAndClaimCases(StoreHarness):
 
     async def test_a_lapsed_batch_is_not_settled_but_claimed(self, timed: Bench) -> None:
         await timed.put("a", "b")
-        lease = timed.time.moment
+        lease = 4 * timed.time.moment
         first = await timed.claim(lease=lease)
         await timed.pass_time(lease)
         second = await timed.claim(settle=[settle_of(first, {"a": Bury("broken")})])

@@ -31,7 +31,7 @@ class LapsedHolderCases(StoreHarness):
     @EARLY_OR_NOT
     async def test_lapsed_before_any_claim(self, timed: Bench, how: str, *, early: bool) -> None:
         await timed.put(timed.message("a", recurrence=Every(HOUR)))
-        lease = timed.time.moment
+        lease = 4 * timed.time.moment
         first = await timed.claim(lease=lease)
         await timed.pass_time(lease)
         before = await timed.store.list(Filter())

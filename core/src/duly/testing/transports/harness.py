@@ -39,7 +39,7 @@ class TransportHarness(ABC):
     scale: ClassVar[float] = 1.0
     """Sizes and repetitions of the larger cases are multiplied by it: below 1 for slow brokers."""
 
-    patience: ClassVar[float] = 10.0
+    patience: ClassVar[float] = 30.0
     """Seconds within which anything that is to happen must have happened."""
 
     standstill: ClassVar[float] = 2.0
