@@ -21,8 +21,8 @@ from benchmarks.servers import REDIS_SETTINGS, Servers
 from duly_redis.calls import Script, script
 from duly_redis.keys import shards, wake_channel
 from duly_redis.plugin import store_from_url
+from duly_redis.records import fields
 from duly_redis.store import RedisStore
-from duly_redis.values import fields
 
 __all__ = ["ground"]
 

@@ -26,7 +26,7 @@ from duly.testing.stores import (
     WakeupCases,
 )
 from duly_mongo import MongoStore, namespace
-from duly_mongo.addresses import store_from_url
+from duly_mongo.clients import store_from_url
 from duly_mongo.handles import in_session, resolve
 
 __all__ = ["mongo_url"]  # fixtures are found by their names

@@ -15,7 +15,7 @@ from tests.stores.mongo_kit import opened
 import duly
 from duly import Message, StoreUnavailable, after
 from duly.store import Group, Settle
-from duly_mongo.addresses import store_from_url
+from duly_mongo.clients import store_from_url
 
 __all__ = ["mongo_url"]  # fixtures are found by their names
 

@@ -12,7 +12,7 @@ from tests.stores.mongo_kit import COLLECTION, DATABASE, Shop, opened
 import duly
 from duly import Message, StoreError, StoreUnavailable, after
 from duly_mongo import MongoStore
-from duly_mongo.addresses import store_from_url
+from duly_mongo.clients import store_from_url
 from duly_mongo.namespace import concern_of
 from duly_mongo.schema import INDEXES
 

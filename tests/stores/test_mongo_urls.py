@@ -10,7 +10,7 @@ from tests.servers.mongo import mongo_url
 import duly
 from duly import InvalidArgument
 from duly_mongo import MongoStore
-from duly_mongo.addresses import store_from_url
+from duly_mongo.clients import store_from_url
 from duly_mongo.handles import Made
 
 __all__ = ["mongo_url"]  # fixtures are found by their names

@@ -13,7 +13,7 @@ import duly
 from duly import Filter, Message, StoreError, StoreUnavailable, after
 from duly.store import Group, Settle
 from duly_mongo import usable
-from duly_mongo.addresses import store_from_url
+from duly_mongo.clients import store_from_url
 from duly_mongo.schema import INDEXES
 
 __all__ = ["mongo_url"]  # fixtures are found by their names

@@ -190,7 +190,7 @@ class TestPasswords:
 def test_ssl_is_what_the_options_say(tmp_path: Path) -> None:
     """The context goes to the driver as it is."""
     from duly.tls import TLS
-    from duly_postgres.engine import engine_for, take_apart
+    from duly_postgres.clients import engine_for, take_apart
 
     url, options = take_apart("postgresql://a,b:5433/db?tls=true")
     assert options["tls"] == TLS()

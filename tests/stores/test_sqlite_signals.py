@@ -12,7 +12,7 @@ import pytest
 
 from duly import Message, StoreError
 from duly.store import Group, Settle
-from duly_sqlite import SQLiteStore, files
+from duly_sqlite import SQLiteStore, identity
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -101,7 +101,7 @@ class TestDoubts:
     ) -> None:
         """It is told, and nothing is written that nobody would find."""
         if end != "-wal":  # which is asked for each time anyway
-            monkeypatch.setattr(files, "_EVERY", 0.0)
+            monkeypatch.setattr(identity, "_EVERY", 0.0)
         await store.put([group("a", "b")])
         batch = await store.claim(limit=1, lease=MINUTE, owner="me")
         assert batch.token is not None

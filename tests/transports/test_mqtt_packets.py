@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duly_mqtt.answers import Answer, Kind, Splitter, answer_of, goodbye_of, welcome_of
-from duly_mqtt.flights import Flights
 from duly_mqtt.packets import connect, disconnect, publish, pubrel, repeated
 from duly_mqtt.properties import MalformedPacketError, Property, packed, string, unpacked, variable
+from duly_mqtt.unconfirmed import Flights
 
 
 @pytest.mark.parametrize(

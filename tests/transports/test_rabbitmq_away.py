@@ -9,7 +9,7 @@ from tests.servers.rabbitmq import at_ports, port_of
 from tests.transports.rabbitmq_consumer import Consumer
 from tests.transports.rabbitmq_kit import channel, envelope, name, opened, rabbitmq_url
 
-import duly_rabbitmq.link
+import duly_rabbitmq.connection
 from duly import Rejected, Scheduler, TransportError, TransportUnavailable
 from duly.testing import Gate
 from duly_rabbitmq.plugin import transport_from_url
@@ -22,8 +22,8 @@ def gate_to(url: str) -> Gate:
 
 
 async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
-    monkeypatch.setattr(duly_rabbitmq.link, "_ANSWERING", 0.2)
-    monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
+    monkeypatch.setattr(duly_rabbitmq.connection, "_ANSWERING", 0.2)
+    monkeypatch.setattr(duly_rabbitmq.connection, "_CLOSING", 0.1)
     async with Consumer(rabbitmq_url, name) as consumer, gate_to(rabbitmq_url) as gate:
         url = at_ports(rabbitmq_url, gate.port)
         async with opened(url, exchange=name, timeout="0.2") as transport:
@@ -38,7 +38,7 @@ async def test_a_broker_that_falls_silent(rabbitmq_url, name, monkeypatch):
 
 
 async def test_closing_while_the_broker_is_silent(rabbitmq_url, monkeypatch):
-    monkeypatch.setattr(duly_rabbitmq.link, "_CLOSING", 0.1)
+    monkeypatch.setattr(duly_rabbitmq.connection, "_CLOSING", 0.1)
     async with gate_to(rabbitmq_url) as gate:
         transport = transport_from_url(at_ports(rabbitmq_url, gate.port))
         await transport.open()

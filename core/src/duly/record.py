@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from duly._values.cron_text import cron_text
 from duly._values.naming import given_at, moved, occurrence, renamed, with_next_id
-from duly._values.plain import shown
+from duly._values.plain import encodable, shown
 from duly.errors import InvalidArgument, StoreError
 from duly.message import UNREADABLE, Message, State, restore
 from duly.moment import FIRST, LAST, from_microseconds, to_microseconds
@@ -24,6 +24,7 @@ __all__ = [
     "NewerRecord",
     "Record",
     "UnreadableRecord",
+    "encodable",
     "from_record",
     "given_at",
     "moved",

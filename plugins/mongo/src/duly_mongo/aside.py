@@ -9,9 +9,9 @@ from pymongo import UpdateOne
 
 from duly import Message
 from duly.store import NEWER_PAUSE, Token
-from duly_mongo.documents import LARGEST, id_of, show
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
+from duly_mongo.records import LARGEST, id_of, show
 from duly_mongo.statuses import DEAD, waiting_status
 
 __all__ = ["postpone", "set_aside"]

@@ -8,9 +8,9 @@ from pymongo.errors import BulkWriteError
 from duly import Message
 from duly.record import with_next_id
 from duly.store import Key
-from duly_mongo.documents import document_of
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import KEY_LENGTH, new_keys
+from duly_mongo.records import document_of
 from duly_mongo.statuses import DEAD
 
 __all__ = ["bury_occurrences"]

@@ -9,12 +9,13 @@ from pymongo import UpdateOne
 
 from duly import State
 from duly.moment import FIRST, LAST, to_microseconds
-from duly_mongo.documents import moments
+from duly.record import encodable
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
+from duly_mongo.records import moments
 from duly_mongo.statuses import CLAIMED, SCHEDULED, in_state, state_of
 
-__all__ = ["cancel", "reschedule", "storable"]
+__all__ = ["cancel", "reschedule"]
 
 _FIELDS: Final = ("key", "status", "token")
 _MOVED_BY: Final = (
@@ -28,7 +29,7 @@ async def cancel(
     space: Namespace, ids: Sequence[str], of_state: State | None, session: Any
 ) -> States:
     """Remove messages; the state each was found in."""
-    known = [id for id in ids if storable(id)]
+    known = [id for id in ids if encodable(id)]
     if session is not None:
         found = await _remove_all(space, known, of_state, session)
     elif space.transactional and len(known) > 1:
@@ -95,7 +96,7 @@ async def reschedule(
     space: Namespace, id: str, at: datetime | None, of_state: State, session: Any
 ) -> State | None:
     """Move a message found in ``of_state``; the state it was found in."""
-    if not storable(id):
+    if not encodable(id):
         return None
     while True:
         document = await space.messages.find_one({"_id": id}, _MOVED_BY, session=session)
@@ -138,12 +139,3 @@ def _move(id: str, due: int, names: Mapping[str, int]) -> dict[str, Any]:
         },
         "$unset": {"dead": "", "origin": "", "unreadable": ""},
     }
-
-
-def storable(text: str) -> bool:
-    """Whether a stored message can have this text; BSON is UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -7,10 +7,10 @@ from typing import Any, Final
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
-from duly_mongo.changing import storable
-from duly_mongo.documents import show
+from duly.record import encodable
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after, after_expression, moment_of, place
+from duly_mongo.records import show
 from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state
 
 __all__ = ["get", "list_", "stats"]
@@ -27,7 +27,7 @@ _NO_LIMIT: Final = 2**31 - 1  # messages; the protocol has no room for a larger 
 
 async def get(space: Namespace, id: str, session: Any) -> Message | None:
     """The message of that id; None when there is none."""
-    if not storable(id):
+    if not encodable(id):
         return None
     document = await space.messages.find_one({"_id": id}, session=session)
     return None if document is None else show(document)
@@ -42,7 +42,7 @@ async def list_(
     payload: bool,
 ) -> Sequence[Message]:
     """The messages that match, by ``(scheduled_at, id)``."""
-    if filter.event_name is not None and not storable(filter.event_name):
+    if filter.event_name is not None and not encodable(filter.event_name):
         return []
     order = "place"
     query: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from duly import hookimpl
 from duly.hookspecs import StoreFactory
-from duly_mongo.addresses import store_from_url
+from duly_mongo.clients import store_from_url
 
 __all__ = ["duly_stores"]
 

@@ -18,10 +18,10 @@ from duly.record import UnreadableRecord
 from duly.store import Key, Reschedule, Settle, buried_keys, plan_settle
 from duly_mongo.aside import set_aside
 from duly_mongo.burying import bury_occurrences
-from duly_mongo.documents import moments, read
 from duly_mongo.leases import still_valid
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import KEY_LENGTH, place
+from duly_mongo.records import moments, read
 from duly_mongo.statuses import DEAD, PUT_BACK, SCHEDULED
 
 __all__ = ["settle"]

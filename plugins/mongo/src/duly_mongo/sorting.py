@@ -9,8 +9,8 @@ from duly import Message, State
 from duly.record import NewerRecord, UnreadableRecord
 from duly.store import Claim, Token
 from duly_mongo.aside import postpone, set_aside
-from duly_mongo.documents import read
 from duly_mongo.namespace import Namespace
+from duly_mongo.records import read
 
 __all__ = ["Found", "sort_out"]
 

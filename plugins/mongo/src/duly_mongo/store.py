@@ -18,7 +18,7 @@ from duly_mongo.handles import Given, Made, Source, is_session
 from duly_mongo.namespace import Namespace
 from duly_mongo.opening import checked_name, opened
 from duly_mongo.usable import Usable
-from duly_mongo.watching import Watcher
+from duly_mongo.wakeups import Watcher
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase

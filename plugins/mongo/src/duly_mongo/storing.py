@@ -8,9 +8,9 @@ from pymongo.errors import BulkWriteError
 
 from duly import InvalidMessage, Message, State, Unsupported
 from duly.store import Group, PutPlan, as_stored, plan_put
-from duly_mongo.documents import LARGEST, document_of
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import new_keys
+from duly_mongo.records import LARGEST, document_of
 from duly_mongo.statuses import state_of
 
 __all__ = ["put"]

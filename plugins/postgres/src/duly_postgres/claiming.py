@@ -18,7 +18,7 @@ from duly_postgres.finishing import Finished, finish
 from duly_postgres.leases import put_aside, recover
 from duly_postgres.names import Names
 from duly_postgres.passing import past_settled
-from duly_postgres.reading import show
+from duly_postgres.records import show
 from duly_postgres.sql_claiming import TAKE, TAKE_SUSPECT
 
 __all__ = ["Mark", "claim", "nothing", "with_settled"]

@@ -11,7 +11,7 @@ from duly_postgres.columns import SORTED_ID
 from duly_postgres.connection import Connection, Executor, Row
 from duly_postgres.foreign import native
 from duly_postgres.names import Names
-from duly_postgres.reading import show
+from duly_postgres.records import show
 from duly_postgres.sql_storing import (
     IN_LEASES,
     LISTED,

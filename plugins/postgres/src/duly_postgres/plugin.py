@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from duly import hookimpl
 from duly.hookspecs import StoreFactory
-from duly_postgres.engine import engine_for, take_apart
+from duly_postgres.clients import engine_for, take_apart
 from duly_postgres.store import PostgresStore
 
 __all__ = ["duly_stores", "store_from_url"]

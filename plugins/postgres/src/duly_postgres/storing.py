@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from duly import DuplicateMessage, Message, State
 from duly.moment import from_microseconds
-from duly.record import Record, to_record
+from duly.record import Record, encodable, to_record
 from duly.store import Group, plan_put
 from duly_postgres.connection import Executor, Row
 from duly_postgres.names import Names
@@ -185,11 +185,7 @@ async def reschedule(
 
 def storable(text: str) -> bool:
     """Whether PostgreSQL can hold the text, so that a message may have it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
+    return "\0" not in text and encodable(text)
 
 
 async def _find(db: Executor, names: Names, ids: Sequence[str]) -> dict[str, Found]:

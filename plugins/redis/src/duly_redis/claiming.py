@@ -14,9 +14,9 @@ from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
 from duly_redis.listing import Listing
 from duly_redis.lost import Lost
+from duly_redis.records import show
 from duly_redis.settling import SETTLE, Settling, words
 from duly_redis.taken import Taken, glance, taken
-from duly_redis.values import show
 
 __all__ = ["LARGEST_BATCH", "Claiming"]
 

@@ -7,11 +7,12 @@ from typing import Final
 
 from duly import Filter, Message, State, Stats
 from duly.moment import from_microseconds
+from duly.record import encodable
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
-from duly_redis.values import Kept, moment, show
-from duly_redis.walking import PAGE, storable, walk
+from duly_redis.records import Kept, moment, show
+from duly_redis.walking import PAGE, walk
 
 __all__ = ["Listing"]
 
@@ -94,7 +95,7 @@ class Listing:
     def by_shard(self, ids: Sequence[str]) -> Sequence[tuple[Shard, Sequence[str]]]:
         """The ids that each shard may have, for those that may have some."""
         groups: dict[int, list[str]] = {}
-        for id in (id for id in ids if storable(id)):
+        for id in (id for id in ids if encodable(id)):
             groups.setdefault(home(id, len(self._shards)), []).append(id)
         return [(self._shards[number], group) for number, group in groups.items()]
 

@@ -9,7 +9,7 @@ from duly.record import UnreadableRecord
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
-from duly_redis.values import Kept, load, raw, score
+from duly_redis.records import Kept, load, raw, score
 
 __all__ = ["mend", "strays"]
 

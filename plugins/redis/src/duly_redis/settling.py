@@ -14,7 +14,7 @@ from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
 from duly_redis.listing import Listing
-from duly_redis.values import changes_of, fields, load, raw, score
+from duly_redis.records import changes_of, fields, load, raw, score
 
 __all__ = ["SETTLE", "Settling", "words"]
 

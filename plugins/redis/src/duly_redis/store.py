@@ -13,12 +13,12 @@ from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
 from duly_redis import keys
 from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
-from duly_redis.health import doubts
+from duly_redis.doubts import doubts
 from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
 from duly_redis.opening import check
+from duly_redis.records import show
 from duly_redis.storing import Storing
-from duly_redis.values import show
 from duly_redis.wakeups import Wakeups
 
 __all__ = ["RedisStore"]

@@ -11,7 +11,7 @@ from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
 from duly_redis.listing import Listing
-from duly_redis.values import STATES, fields, raw, rescheduled, score
+from duly_redis.records import STATES, fields, raw, rescheduled, score
 
 __all__ = ["Storing"]
 

@@ -11,7 +11,7 @@ from duly import Message, State
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, UnreadableRecord
 from duly.store import NEWER_PAUSE, Bury, Claim, Release, Settle, Token
-from duly_redis.values import load, moment
+from duly_redis.records import load, moment
 
 __all__ = ["Taken", "glance", "taken"]
 

@@ -8,11 +8,12 @@ from typing import Final
 from duly import Filter, State
 from duly.message import UNREADABLE
 from duly.moment import to_microseconds
+from duly.record import encodable
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
-from duly_redis.values import moment, score
+from duly_redis.records import moment, score
 
-__all__ = ["PAGE", "storable", "walk"]
+__all__ = ["PAGE", "walk"]
 
 PAGE: Final = 500
 """Messages that are read at a time; a script holds up the server."""
@@ -43,7 +44,7 @@ async def walk(
     if filter.state is State.DEAD or filter.event_name == UNREADABLE:
         where = True
     elif filter.event_name is not None:
-        if not storable(filter.event_name):
+        if not encodable(filter.event_name):
             return
         where = filter.event_name
     start: Start | None = _start(filter, from_key)
@@ -54,15 +55,6 @@ async def walk(
             places, start = [place for place in places if place[0] <= last], None
         for first in range(0, len(places), size):
             yield [id for _, id in places[first : first + size]]
-
-
-def storable(text: str) -> bool:
-    """Whether a message may have it for its id or event name."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 async def _places(

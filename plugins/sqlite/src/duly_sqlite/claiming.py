@@ -13,7 +13,7 @@ from duly.store import Batch, Claim, Key, Token
 from duly_sqlite import sql
 from duly_sqlite.aside import postpone, set_aside
 from duly_sqlite.line import heads, put_in_line
-from duly_sqlite.reading import fetch, show
+from duly_sqlite.records import fetch, show
 
 __all__ = ["claim", "give_back", "nothing", "nothing_due", "renew"]
 

@@ -8,8 +8,9 @@ from typing import Any
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
+from duly.record import encodable
 from duly_sqlite import sql
-from duly_sqlite.reading import fetch, show
+from duly_sqlite.records import fetch, show
 from duly_sqlite.storing import STATES
 
 __all__ = ["get", "list_", "stats"]
@@ -17,7 +18,7 @@ __all__ = ["get", "list_", "stats"]
 
 def get(db: sqlite3.Cursor, id: str) -> Message | None:
     """The message of that id; None when there is none."""
-    if not _storable(id):
+    if not encodable(id):
         return None
     rows = fetch(db, sql.GET, (id,))
     return _shown(rows[0]) if rows else None
@@ -31,7 +32,7 @@ def list_(
     payload: bool = True,
 ) -> Sequence[Message]:
     """The messages that match, by ``(scheduled_at, id)``."""
-    if filter.event_name is not None and not _storable(filter.event_name):
+    if filter.event_name is not None and not encodable(filter.event_name):
         return []
     source, conditions, parameters = _plan(filter)
     # Only the later of two places to start from: SQLite would begin at the other one each time.
@@ -96,11 +97,3 @@ def stats(db: sqlite3.Cursor, now: int) -> Stats:
 def _shown(row: Sequence[Any]) -> Message:
     key, state, *record = row
     return show(key, record, STATES[state])
-
-
-def _storable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -12,7 +12,7 @@ from duly.store import Key, Reschedule, Settle, buried_keys, plan_settle
 from duly_sqlite import sql
 from duly_sqlite.aside import set_aside
 from duly_sqlite.line import put_in_line
-from duly_sqlite.reading import fetch, show
+from duly_sqlite.records import fetch, show
 
 __all__ = ["settle_all"]
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from duly_sqlite.connection import Call, ConnectionThread, patiently, transaction
 from duly_sqlite.file import data_version, doubts, writer
-from duly_sqlite.files import Files
+from duly_sqlite.identity import Files
 from duly_sqlite.line import heads
 from duly_sqlite.turns import turns_on
 from duly_sqlite.wakeups import Wakeups

@@ -7,7 +7,7 @@ from duly import InvalidArgument, hookimpl
 from duly.hookspecs import TransportFactory
 from duly.tls import take_tls, tls_options
 from duly.url import URL, boolean, number, parse, seconds
-from duly_kafka.cluster import Cluster
+from duly_kafka.server import Cluster
 from duly_kafka.topics import NewTopics
 from duly_kafka.transport import KafkaTransport
 

@@ -16,13 +16,13 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, ProducerClo
 from aiokafka.structs import RecordMetadata
 
 from duly.errors import TransportError, TransportUnavailable
-from duly_kafka.cluster import Cluster, address
+from duly_kafka.content import Record
 from duly_kafka.errors import FAILURES, translated, translated_at_start
 from duly_kafka.guarding import guard
-from duly_kafka.records import Record
 from duly_kafka.sending import send, send_alone
+from duly_kafka.server import Cluster, address
 from duly_kafka.topics import NewTopics
-from duly_kafka.waiting import Waiting
+from duly_kafka.unconfirmed import Waiting
 
 __all__ = ["Producer"]
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from duly import InvalidMessage
 from duly.reading import envelope_from
 from duly.transport import Envelope
-from duly_kafka.records import EVENT_NAME
+from duly_kafka.content import EVENT_NAME
 
 __all__ = ["Incoming", "read"]
 

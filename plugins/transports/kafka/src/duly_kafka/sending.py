@@ -8,7 +8,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from duly.errors import Rejected
-from duly_kafka.records import Record
+from duly_kafka.content import Record
 
 __all__ = ["send", "send_alone"]
 

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_co
 
 from duly.errors import InvalidArgument, Rejected
 from duly.template import Template
-from duly_kafka.cluster import Cluster
+from duly_kafka.server import Cluster
 
 __all__ = ["NewTopics", "Topics"]
 

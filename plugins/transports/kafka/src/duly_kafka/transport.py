@@ -11,7 +11,8 @@ from aiokafka.structs import RecordMetadata
 from duly.errors import InvalidArgument, TransportError, TransportUnavailable
 from duly.transport import Envelope
 from duly.url import expect
-from duly_kafka.cluster import Cluster
+from duly_kafka.connection import Line
+from duly_kafka.content import Record, record_of
 from duly_kafka.errors import (
     FAILURES,
     concerns_batch,
@@ -19,9 +20,8 @@ from duly_kafka.errors import (
     concerns_producer,
     translated,
 )
-from duly_kafka.line import Line
 from duly_kafka.producer import Producer
-from duly_kafka.records import Record, record_of
+from duly_kafka.server import Cluster
 from duly_kafka.topics import NewTopics, Topics
 
 __all__ = ["KafkaTransport"]

@@ -9,13 +9,13 @@ from typing import Final, cast
 from duly.errors import Rejected, TransportUnavailable
 from duly.transport import Envelope, Limits, waiting
 from duly_mqtt.answers import Answer, Kind, Splitter, Welcome, answer_of, goodbye_of, welcome_of
-from duly_mqtt.broker import Broker
 from duly_mqtt.errors import told
-from duly_mqtt.flights import Flights, Outcome
 from duly_mqtt.keepalive import KeepAlive
 from duly_mqtt.packets import PING, QoS, Version, connect, disconnect, publish, pubrel
 from duly_mqtt.promptness import acknowledge_at_once
 from duly_mqtt.properties import MalformedPacketError
+from duly_mqtt.server import Broker
+from duly_mqtt.unconfirmed import Flights, Outcome
 from duly_mqtt.upload import Upload
 
 __all__ = ["CLOSED", "Connection"]

@@ -10,11 +10,11 @@ from typing import Final
 from duly.errors import InvalidArgument, TransportError, TransportUnavailable
 from duly.transport import Envelope
 from duly_mqtt.answers import Welcome
-from duly_mqtt.broker import Broker, shown
 from duly_mqtt.connection import Connection
 from duly_mqtt.errors import UNSUPPORTED_VERSION, away, refusal
-from duly_mqtt.flights import Flights, Outcome
 from duly_mqtt.packets import QoS, Version
+from duly_mqtt.server import Broker, shown
+from duly_mqtt.unconfirmed import Flights, Outcome
 
 __all__ = ["Dialer"]
 

@@ -7,7 +7,7 @@ from duly import InvalidArgument, hookimpl
 from duly.hookspecs import TransportFactory
 from duly.tls import take_tls, tls_options
 from duly.url import boolean, number, parse, seconds
-from duly_mqtt.broker import Broker
+from duly_mqtt.server import Broker
 from duly_mqtt.transport import MqttTransport
 
 __all__ = ["duly_transports", "transport_from_url"]

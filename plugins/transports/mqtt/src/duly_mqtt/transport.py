@@ -10,14 +10,14 @@ from typing import Any, Final, Literal, TypeAlias
 from duly.errors import InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.transport import Envelope, Limits
 from duly.url import expect
-from duly_mqtt.broker import Broker, check_seconds
 from duly_mqtt.connection import CLOSED, Connection
 from duly_mqtt.content import properties_of, topic_template
 from duly_mqtt.dialing import Dialer
 from duly_mqtt.errors import verdict
-from duly_mqtt.flights import Outcome
 from duly_mqtt.packets import QoS
 from duly_mqtt.properties import MalformedPacketError
+from duly_mqtt.server import Broker, check_seconds
+from duly_mqtt.unconfirmed import Outcome
 
 __all__ = ["MqttTransport", "Unmatched"]
 

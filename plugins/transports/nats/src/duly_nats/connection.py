@@ -10,10 +10,10 @@ from nats.aio.client import Client
 
 from duly.errors import DulyError, TransportError, TransportUnavailable
 from duly.tls import TLS
-from duly_nats.answers import Answer, Waiting
 from duly_nats.errors import NoAnswerError, at_connecting, at_sending
 from duly_nats.login import Login
 from duly_nats.remains import abort, end
+from duly_nats.unconfirmed import Answer, Waiting
 
 __all__ = ["Connection"]
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
-from duly_nats.answers import Answer
 from duly_nats.connection import Connection
 from duly_nats.transport import ServersTransport
+from duly_nats.unconfirmed import Answer
 
 __all__ = ["CoreConnection", "NatsTransport"]
 

@@ -14,11 +14,11 @@ from nats.aio.msg import Msg
 
 from duly.errors import InvalidArgument, TransportError, TransportUnavailable
 from duly.transport import Envelope
-from duly_nats.answers import Answer
 from duly_nats.connection import Connection
 from duly_nats.errors import NoStreamError, StrangerError, stored_by
 from duly_nats.streams import look_at, streams_on
 from duly_nats.transport import ServersTransport
+from duly_nats.unconfirmed import Answer
 
 __all__ = ["JetStreamConnection", "JetStreamTransport"]
 

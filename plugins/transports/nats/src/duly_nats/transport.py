@@ -10,11 +10,11 @@ from typing import Final
 from duly.errors import DulyError, InvalidArgument, Rejected, TransportError, TransportUnavailable
 from duly.tls import TLS
 from duly.transport import Envelope
-from duly_nats.answers import Answer
 from duly_nats.connection import Connection
 from duly_nats.headers import headers_of, size_of
 from duly_nats.login import NOBODY, Login
 from duly_nats.subject import Subjects
+from duly_nats.unconfirmed import Answer
 
 __all__ = ["ServersTransport"]
 

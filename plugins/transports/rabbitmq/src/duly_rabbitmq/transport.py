@@ -12,11 +12,11 @@ from duly.errors import InvalidArgument, Rejected, TransportError
 from duly.template import Template
 from duly.transport import Envelope
 from duly.url import expect
+from duly_rabbitmq.connection import Link
 from duly_rabbitmq.content import SHORT, fits, message_of
 from duly_rabbitmq.errors import translating
 from duly_rabbitmq.exchange import Exchange
 from duly_rabbitmq.filling import Filling
-from duly_rabbitmq.link import Link
 from duly_rabbitmq.server import Server
 
 __all__ = ["RabbitMQTransport"]

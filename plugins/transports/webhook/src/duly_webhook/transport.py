@@ -22,8 +22,8 @@ from duly_webhook.errors import check_answer, translated
 from duly_webhook.headers import names_allowed
 from duly_webhook.listening import Answer, NotSentError, Request, UnreadableAnswerError
 from duly_webhook.login import login_taken
+from duly_webhook.server import Place, PlaceOf, place_is_url
 from duly_webhook.signing import keys_of, signature_headers
-from duly_webhook.target import Place, PlaceOf, place_is_url
 from duly_webhook.turns import telling_of_turns
 
 __all__ = ["WebhookTransport"]

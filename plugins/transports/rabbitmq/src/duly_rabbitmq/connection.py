@@ -11,10 +11,10 @@ import attrs
 from aio_pika.exceptions import ChannelClosed
 
 from duly.errors import TransportError, TransportUnavailable
+from duly_rabbitmq.dialing import Line, is_busy, reach, takes
 from duly_rabbitmq.errors import RefusedError, limit_told_by, translating
 from duly_rabbitmq.exchange import Exchange
 from duly_rabbitmq.limits import Limits, limits_of
-from duly_rabbitmq.line import Line, is_busy, reach, takes
 from duly_rabbitmq.server import Server
 from duly_rabbitmq.shared import Shared
 

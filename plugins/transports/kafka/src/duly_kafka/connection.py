@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from duly.errors import InvalidArgument, TransportError, TransportUnavailable
-from duly_kafka.cluster import Cluster
 from duly_kafka.producer import Producer
+from duly_kafka.server import Cluster
 
 __all__ = ["Line"]
 
