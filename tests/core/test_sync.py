@@ -669,6 +669,24 @@ class TestSignals:
         assert process.returncode == 0
         assert left(tmp_path) == duly.Stats(scheduled=0, claimed=0, dead=0)
 
+    def test_a_signal_that_another_thread_caught_is_heard(self, tmp_path):
+        code = (
+            self.SLOW.replace("SECONDS", "0.3")
+            + """
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # by this thread alone
+        scheduler.run(); say('over')
+        """
+        )
+        with script(textwrap.dedent(code), tmp_path) as process:
+            heard(process, "begun")
+            heard(process, "done")
+            process.send_signal(signal.SIGTERM)
+            try:
+                assert process.communicate(timeout=30) == ("over\n", "")
+            finally:
+                process.kill()
+        assert process.returncode == 0
+
     def test_run_does_not_wait_after_the_second(self, tmp_path):
         code = self.SLOW.replace("SECONDS", "60") + "    scheduler.run(); say('over'); os._exit(7)"
         with script(textwrap.dedent(code), tmp_path) as process:

@@ -5,13 +5,15 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from duly.errors import SchedulerStateError
 
 __all__ = ["Call", "Ended"]
 
 T = TypeVar("T")
+
+_LOOK_UP: Final = 0.5  # seconds
 
 
 class Ended:
@@ -32,8 +34,17 @@ class Ended:
         self._open()
 
     def wait(self, timeout: float = -1) -> bool:
-        """Return when it is set, or after so many seconds; whether it is."""
-        if not self._is_set and self._lock.acquire(timeout=timeout):
+        """Return when it is set, or after so many seconds; whether it is.
+
+        A signal does not interrupt the main thread if another thread has caught it, or if it came
+        just before the waiting began. So the main thread looks up now and then to hear it.
+        """
+        if timeout < 0 and threading.current_thread() is threading.main_thread():
+            while not self._is_set and not self._lock.acquire(timeout=_LOOK_UP):
+                pass
+        elif not self._is_set:
+            self._lock.acquire(timeout=timeout)
+        if self._is_set:
             self._open()
         return self._is_set
 
