@@ -13,9 +13,9 @@ from duly import InvalidArgument, TransportUnavailable
 from duly.testing.clock import START
 from duly.transport import Envelope
 from duly_nats import JetStreamTransport, Login, NatsTransport
-from duly_nats.headers import headers_of, size_of
+from duly_nats.content import headers_of, size_of
 from duly_nats.plugin import duly_transports, jetstream_from_url, nats_from_url
-from duly_nats.subject import Subjects
+from duly_nats.subjects import Subjects
 
 # --- subjects
 

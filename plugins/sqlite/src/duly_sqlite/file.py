@@ -9,11 +9,10 @@ from duly import StoreError
 from duly_sqlite.connection import PATIENCE, Call, patiently, transaction
 from duly_sqlite.schema import all_statements, pending, prepare
 
-__all__ = ["data_version", "doubts", "migrate", "reader", "writer"]
+__all__ = ["data_version", "migrate", "reader", "writer"]
 
 _CACHE_KIB: Final = 16 * 1024
 _WAL_KIB: Final = 64 * 1024
-_FULL: Final = 2
 
 
 def writer(path: Path) -> sqlite3.Connection:
@@ -64,21 +63,6 @@ def data_version(connection: sqlite3.Connection) -> int:
     """A number that changes when another connection has written to the file."""
     version: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return version
-
-
-def doubts(connection: sqlite3.Connection, path: Path) -> Sequence[str]:
-    """What about a connection's settings is less than safe, one sentence each."""
-    found = []
-    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    if mode != "wal":
-        found.append(
-            f"{path} has journal mode {mode} instead of wal, as on a network filesystem: "
-            "schedulers hold each other up, and locks may not hold at all"
-        )
-    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-    if synchronous < _FULL:
-        found.append(f"{path} is not synchronous: what was accepted may be lost with the power")
-    return found
 
 
 def _connect(path: Path) -> sqlite3.Connection:

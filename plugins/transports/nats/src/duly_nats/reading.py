@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from duly.reading import TRACE, envelope_from
 from duly.template import Template
 from duly.transport import Envelope
-from duly_nats.headers import EVENT_NAME, MESSAGE_ID, PREFIX
+from duly_nats.content import EVENT_NAME, MESSAGE_ID, PREFIX
 
 __all__ = ["Incoming", "read"]
 

@@ -11,9 +11,9 @@ from duly.errors import DulyError, InvalidArgument, Rejected, TransportError, Tr
 from duly.tls import TLS
 from duly.transport import Envelope
 from duly_nats.connection import Connection
-from duly_nats.headers import headers_of, size_of
+from duly_nats.content import headers_of, size_of
 from duly_nats.login import NOBODY, Login
-from duly_nats.subject import Subjects
+from duly_nats.subjects import Subjects
 from duly_nats.unconfirmed import Answer
 
 __all__ = ["ServersTransport"]

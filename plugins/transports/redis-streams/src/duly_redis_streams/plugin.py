@@ -9,7 +9,7 @@ from duly.tls import take_tls, tls_options
 from duly.url import URL, boolean, number, parse, seconds
 from duly_redis_streams.pubsub import PubSubTransport
 from duly_redis_streams.server import Server
-from duly_redis_streams.streams import StreamTransport
+from duly_redis_streams.stream import StreamTransport
 
 __all__ = ["duly_transports", "pubsub_from_url", "stream_from_url"]
 
