@@ -823,5 +823,5 @@ async def test_what_a_plugin_makes_must_be_what_it_says() -> None:
 
     with pytest.raises(PluginError, match="made a int, not a store"):
         Client("odd://", plugins=[Odd()], load_plugins=False)
-    with pytest.raises(PluginError, match="made a int, no transport"):
+    with pytest.raises(PluginError, match="made a int, not a transport"):
         Scheduler("memory://", "odd://", plugins=[Odd()], load_plugins=False)

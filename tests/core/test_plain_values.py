@@ -189,7 +189,7 @@ class TestDurations:
             def days(self):
                 raise KeyError("lost")
 
-        with pytest.raises(InvalidArgument, match="interval tells no duration"):
+        with pytest.raises(InvalidArgument, match="interval is not a duration"):
             Every(Broken(days=1))
 
 

@@ -24,8 +24,8 @@ class Client(Scheduling):
     ``store`` is a URL, or a store object, which is opened on first use and left open. Payloads
     may have up to ``max_payload`` bytes. A call that the store does not answer within
     ``store_timeout`` raises StoreUnavailable. ``plugins`` are used besides the installed ones and
-    win over them; of the installed ``load_plugins`` lets all, none, or those named be imported
-    when they are needed.
+    win over them. ``load_plugins`` says which installed ones may be imported when they are needed:
+    all (True), none (False), or those named.
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.

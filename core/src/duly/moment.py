@@ -100,7 +100,7 @@ def as_duration(
         try:
             value = timedelta(value.days, value.seconds, value.microseconds)
         except Exception as cause:  # of a class of the caller's
-            raise InvalidArgument(f"{name} tells no duration: {shown(value)}") from cause
+            raise InvalidArgument(f"{name} is not a duration: {shown(value)}") from cause
     if at_least is not None and value < at_least:
         raise InvalidArgument(f"{name} must be at least {at_least}, not {value}")
     if value > at_most:

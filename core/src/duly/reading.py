@@ -34,7 +34,7 @@ def envelope_from(
             by somebody else, or its headers were lost on the way.
     """
     if not event_name:
-        raise InvalidMessage("the message does not tell its event name: is it one of duly's?")
+        raise InvalidMessage("the message has no event name: was it sent by duly?")
     own = {name: _told(headers, name) for name in _OWN}
     rest = {name: value for name, value in headers.items() if name not in _OWN}
     return Envelope(
@@ -53,7 +53,7 @@ def envelope_from(
 def _told(headers: Mapping[str, str], name: str) -> str:
     if not (value := headers.get(name)):
         raise InvalidMessage(
-            f"the header {name} is missing: is the message one of duly's, and did all of its "
+            f"the header {name} is missing: was the message sent by duly, and did all of its "
             "headers arrive?"
         )
     return value

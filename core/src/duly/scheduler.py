@@ -30,25 +30,27 @@ class Scheduler(Runs):
     ``transport`` is a URL, a transport object or a function ``handler(envelope)``. Any number of
     schedulers may share one store; each must be able to deliver all that is in it.
 
-    ``poll_interval`` is the longest nap where the store cannot wake the scheduler; ``batch_size``
-    how many messages one claim takes at most; ``stuck_duration`` the lease of a claim: after a
-    crash its messages are due again when it has lapsed; ``max_in_flight`` how many publishes run
-    side by side; ``publish_timeout`` how long one may take; ``recovery`` decides after a failure,
-    by default :class:`~duly.recovery.Backoff`. All else as for :class:`duly.Client`.
+    ``poll_interval`` is how long the scheduler sleeps at most where the store cannot wake it;
+    ``batch_size`` how many messages one claim takes at most; ``stuck_duration`` the lease of a
+    claim: after a crash its messages are due again when the lease has lapsed; ``max_in_flight`` how
+    many publishes run side by side; ``publish_timeout`` how long one publish may take. ``recovery``
+    decides after a failure, by default :class:`~duly.recovery.Backoff`. All else is as for
+    :class:`duly.Client`.
 
-    ``error_text`` is for errors whose text may hold what nobody should read, such as a part of the
-    payload: it is given an error of a delivery and says how that is told, in logs, ``last_error``,
-    spans and health; where it fails, only the kind of error is. By default an error is told by its
-    kind and text, with passwords in URLs masked. Policies and hooks are given the error itself.
+    ``error_text`` is a function from an error of a delivery to the text that stands for it in logs,
+    ``last_error``, spans and health. Use it when errors may quote what nobody should read, such as
+    a part of the payload. When it fails, the text is the kind of error alone. By default the text
+    is kind and text of the error, with passwords in URLs masked. Policies and hooks are given the
+    error itself.
 
     ``max_bytes_in_flight``, 64 MiB by default, bounds the payloads of what is claimed and has no
-    outcome yet. While they have so many bytes nothing is claimed; a claim asks for as many
-    messages as fit beside them if they are like the largest of the last thousand, at least one. So
-    a batch of larger ones exceeds the bound.
+    outcome yet. While those reach the bound nothing is claimed. Otherwise a claim asks for as many
+    messages as still fit, at least one, taking each to be as large as the largest of the last
+    thousand. So a batch of larger ones exceeds the bound.
 
-    A store that is away at the start is waited for, with growing pauses, by :meth:`start`,
-    :meth:`running`, :meth:`run` and ``async with``; not by :meth:`open`, which tells at once
-    whether it can be reached, nor by any other call. With ``wait_for_store=False`` none of them
+    :meth:`start`, :meth:`running`, :meth:`run` and ``async with`` wait, with growing pauses, for a
+    store that is away. :meth:`open`, which tells at once whether the store can be reached, and all
+    other calls do not. With ``wait_for_store=False`` none of them
     waits. A store that refuses, for a wrong password or another schema, is an error at once.
 
     Raises:

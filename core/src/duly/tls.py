@@ -78,7 +78,7 @@ def take_tls(options: dict[str, Any], *, always: bool = False) -> TLS | None:
         if name in options
     }
     if always and asked is False:
-        raise InvalidArgument("tls=false: this scheme means TLS; take the one without it")
+        raise InvalidArgument("tls=false: this scheme means TLS; use the scheme without TLS")
     if not (always or asked):
         if files:
             raise InvalidArgument(f"tls_{min(files)} is given without tls=true")

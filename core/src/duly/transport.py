@@ -124,7 +124,7 @@ class Transport(Protocol):
         """
 
     async def close(self) -> None:
-        """Give back what :meth:`open` took; what was accepted by then is sent."""
+        """Close what :meth:`open` opened; send what was accepted by then."""
 
     async def publish(self, envelope: Envelope) -> str | None:
         """Return once the broker has accepted, with its receipt where it gives one.
@@ -144,9 +144,9 @@ class Transport(Protocol):
 class SupportsOwnTasks(Protocol):
     """A transport that runs code of users, as handlers are: each publish has a task of its own.
 
-    So nothing gets from one to the next: no cancellation that comes late, no ContextVar. All other
-    publishes are made by a pool of lasting tasks, which costs less. A transport that wraps such a
-    one says it too.
+    So nothing leaks from one publish to the next: no cancellation that comes late, no ContextVar.
+    The publishes of all other transports are made by a pool of lasting tasks, which costs less. A
+    transport that wraps one with ``own_tasks`` has to set it too.
     """
 
     own_tasks: bool
@@ -160,6 +160,6 @@ class SupportsBatches(Protocol):
     async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Any]:
         """Publish many; one outcome each, in order: a receipt, None, or an exception.
 
-        An outcome that is none of these is a failed attempt of its message; an answer that is no
-        sequence of so many is one of all of them.
+        An outcome that is none of these is a failed attempt of its message. An answer that is not a
+        sequence with one outcome for each message is a failed attempt of all of them.
         """

@@ -126,7 +126,7 @@ def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]
         size += len(message.payload)
         if len(messages) >= _MANY or size > _MANY_BYTES:
             raise InvalidArgument(
-                "schedule_many stores at most 10,000 messages and 64 MiB all or none; "
+                "schedule_many stores all or none of at most 10,000 messages and 64 MiB; "
                 "atomic=False takes any number, in chunks"
             )
         if message.id in messages:
@@ -193,7 +193,9 @@ def as_transport(value: object, plugins: Plugins) -> Transport:
         _see_async(transport, TRANSPORT, value)
         return cast(Transport, transport)
     if isinstance(value, str):
-        raise PluginError(f"the plugin for {mask(value)} made a {_named(transport)}, no transport")
+        raise PluginError(
+            f"the plugin for {mask(value)} made a {_named(transport)}, not a transport"
+        )
     if callable(value) and not isinstance(value, type):
         return FunctionTransport(value)
     if "publish" not in lacking:
@@ -220,7 +222,9 @@ def _asked(value: object, name: str, what: str, argument: str) -> object:
     if not callable(value) or isinstance(value, type):
         raise InvalidArgument(f"{name} must be a function of {what}, not {_named(value)}")
     if inspect.iscoroutinefunction(value):
-        raise InvalidArgument(f"{name} must be a plain function: it is asked, not awaited")
+        raise InvalidArgument(
+            f"{name} must be a plain function, not async: it is called, not awaited"
+        )
     try:
         inspect.signature(value).bind(None)
     except TypeError:

@@ -39,5 +39,5 @@ def refuse_parents(store: object, opened_by: int | None) -> None:
             return
     raise SchedulerStateError(
         "opened before this process was forked off, and its connections are the parent's: open it "
-        "behind the fork, or make another, store included, in each process"
+        "after the fork, or make another, store included, in each process"
     )

@@ -157,4 +157,4 @@ def _row(answer: Sequence[object], verb: str, size: int | None = None, asked: st
 
 
 def _odd(verb: str, what: str) -> NoReturn:
-    raise StoreError(f"the store's {verb}() returned {what}: it does not keep to its contract")
+    raise StoreError(f"the store's {verb}() returned {what}, against its contract")

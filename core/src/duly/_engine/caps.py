@@ -47,13 +47,13 @@ class ToldLimits:
             self._transport.limits
         ):
             raise InvalidArgument(
-                f"{name}.limits must be a plain method that gives duly.transport.Limits: write "
+                f"{name}.limits must be a plain method that returns duly.transport.Limits: write "
                 "def limits(self), neither an attribute nor async"
             )
         answer: object = self._transport.limits()
         if not isinstance(answer, Limits):
             raise InvalidArgument(
-                f"{name}.limits() must give duly.transport.Limits, not {type(answer).__name__}"
+                f"{name}.limits() must return duly.transport.Limits, not {type(answer).__name__}"
             )
         return answer
 

@@ -57,8 +57,8 @@ def run_to_the_end(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         raise SchedulerStateError("an event loop runs already: use running() or start() in it")
     if threading.current_thread() is not threading.main_thread():
         raise SchedulerStateError(
-            "run() ends at a signal, and the main thread alone hears one: in another use run() of "
-            "duly.sync.Scheduler, which stop() ends as well"
+            "run() ends at a signal, and only the main thread receives signals: in another thread "
+            "use run() of duly.sync.Scheduler, which stop() ends as well"
         )
     before = [signal.getsignal(number) for number in _NUMBERS]
     try:

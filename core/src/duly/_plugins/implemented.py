@@ -111,8 +111,6 @@ def _see_that_it_can_be_called(implementation: pluggy.HookImpl, hook: str) -> No
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(f"{hook} is a coroutine function: hooks are plain functions")
     if implementation.wrapper or implementation.hookwrapper:
-        raise PluginError(
-            f"{hook} is a wrapper: hooks offer, decide or observe, there is nothing to wrap"
-        )
+        raise PluginError(f"{hook} is a wrapper: duly's hooks cannot be wrapped")
     if inspect.isclass(implementation.plugin) and "self" in inspect.signature(function).parameters:
         raise PluginError(f"{hook} needs an object: give an instance instead of the class")

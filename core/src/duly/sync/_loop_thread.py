@@ -140,7 +140,7 @@ class LoopThread:
         if self._pid not in (None, os.getpid()):  # asked before the lock, which nobody may free
             raise SchedulerStateError(
                 "used before this process was forked off: make another in each process, or use "
-                "it only behind the fork"
+                "it only after the fork"
             )
         serving = self._serving
         if serving is not None and serving.thread is threading.current_thread():

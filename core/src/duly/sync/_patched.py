@@ -20,7 +20,7 @@ def refuse_patched_threads() -> None:
         patched = getattr(sys.modules.get(module), ask, None)
         if patched is not None and any(map(patched, names)):
             raise SchedulerStateError(
-                f"{library} has put its own in the place of this process's threads and what they "
-                "wait by, and an event loop needs real ones: call duly in a process that is not "
-                "patched, such as one with workers that are threads"
+                f"{library} has put its own in the place of this process's threads and locks, and "
+                "an event loop needs real ones: call duly in a process that is not patched, such "
+                "as a worker that uses real threads"
             )

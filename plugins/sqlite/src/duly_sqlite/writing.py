@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from duly_sqlite.connection import Call, ConnectionThread, patiently, transaction
-<<<<<<< ours
-from duly_sqlite.file import data_version, doubts, writer
-from duly_sqlite.identity import Files
-=======
 from duly_sqlite.doubts import doubts
 from duly_sqlite.file import data_version, writer
-from duly_sqlite.files import Files
->>>>>>> theirs
+from duly_sqlite.identity import Files
 from duly_sqlite.line import heads
 from duly_sqlite.turns import turns_on
 from duly_sqlite.wakeups import Wakeups
