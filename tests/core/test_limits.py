@@ -124,7 +124,7 @@ class Telling:
 def test_an_answer_that_is_no_limits_is_refused_by_name() -> None:
     told = Telling({"in_all": 3})
     assert isinstance(told, SupportsLimits)
-    with pytest.raises(InvalidArgument, match=r"Telling.limits\(\) must give .*Limits, not dict"):
+    with pytest.raises(InvalidArgument, match=r"Telling.limits\(\) must return .*Limits, not dict"):
         ToldLimits(told)
 
 

@@ -665,7 +665,10 @@ class TestSignals:
         with script(textwrap.dedent(code), tmp_path) as process:
             heard(process, "begun")
             process.send_signal(number)
-            assert process.communicate() == ("done\nover\n", "")
+            try:
+                assert process.communicate(timeout=60) == ("done\nover\n", "")
+            finally:
+                process.kill()
         assert process.returncode == 0
         assert left(tmp_path) == duly.Stats(scheduled=0, claimed=0, dead=0)
 
@@ -687,13 +690,39 @@ class TestSignals:
                 process.kill()
         assert process.returncode == 0
 
+    def test_a_signal_that_comes_before_it_starts_is_heard(self, tmp_path):
+        code = (
+            self.SLOW.replace("SECONDS", "0")
+            + """
+        begin = scheduler._thread.begin
+        def interrupted(function, *arguments):
+            if function.__name__ == "start":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return begin(function, *arguments)
+        scheduler._thread.begin = interrupted
+        scheduler.run(); say('over')
+        """
+        )
+        with script(textwrap.dedent(code), tmp_path) as process:
+            try:
+                assert process.communicate(timeout=60)[0].endswith("over\n")
+            finally:
+                process.kill()
+        assert process.returncode == 0
+
     def test_run_does_not_wait_after_the_second(self, tmp_path):
-        code = self.SLOW.replace("SECONDS", "60") + "    scheduler.run(); say('over'); os._exit(7)"
+        code = (
+            self.SLOW.replace("SECONDS", "60")
+            + """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # again when it is over
+        scheduler.run(); say('over'); os._exit(7)
+        """
+        )
         with script(textwrap.dedent(code), tmp_path) as process:
             heard(process, "begun")
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.2)
-            process.send_signal(signal.SIGTERM)
+            while process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
             assert process.communicate() == ("over\n", "")
         assert process.returncode == 7
         assert left(tmp_path).scheduled == 1

@@ -106,6 +106,46 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (threads.order, waiting(taken)) == ([], 0)
 
 
+class Clock:
+    """Stands still until it is turned; counts who looks at it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return self.now
+
+
+def test_a_queue_that_moves_is_waited_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(turns, "time", clock)
+    queue, held, go_on = Turns(), threading.Event(), threading.Event()
+    threads = Threads(queue)
+
+    def hold() -> None:
+        with queue.taken(Call()):
+            held.set()
+            go_on.wait(30)
+
+    first = threading.Thread(target=hold)
+    with queue.taken(Call()):
+        first.start()
+        until(lambda: waiting(queue))
+        threads.start(Call())  # waits from 0 on, as the last
+        clock.now = turns.PATIENCE - 1
+    until(held.is_set)
+    clock.now = turns.PATIENCE + 1
+    looks = clock.looks
+    until(lambda: clock.looks > looks + 2)
+    assert not threads.errors
+    clock.now = 2 * turns.PATIENCE
+    until(lambda: threads.errors)
+    go_on.set()
+    first.join(10)
+
+
 def test_a_file_has_one_queue_whatever_it_is_called(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "a.db")
     stores = [SQLiteStore(tmp_path / name) for name in ("a.db", "link.db", "b.db")]

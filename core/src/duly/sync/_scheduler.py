@@ -98,14 +98,17 @@ class Scheduler(Client):
         """
         if self._inner.runs:  # which the end of the block below would put an end to
             raise SchedulerStateError("this scheduler runs already: stop it first")
-        stops = iter([_DRAIN])
+        stops, asked = iter([_DRAIN]), threading.Event()
 
         def stop(*_: object) -> None:
+            asked.set()
             self._thread.begin(self._inner.stop, next(stops, timedelta(0)))
 
         try:
-            start = self._thread.begin(self._inner.start)
-            with _signals(stop):  # not before it starts: what is not running cannot be stopped
+            with _signals(stop):
+                start = self._thread.begin(self._inner.start)
+                if asked.is_set():  # before it ran, which stopped nothing
+                    self._thread.begin(self._inner.stop, _DRAIN)
                 self._thread.wait(start)
         finally:
             self.close()

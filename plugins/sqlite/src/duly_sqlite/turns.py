@@ -28,6 +28,7 @@ class Turns:
         self._lock = threading.Lock()
         self._taken = False
         self._waiting: deque[threading.Event] = deque()
+        self._passed_at = time.monotonic()
 
     @contextlib.contextmanager
     def taken(self, call: Call) -> Iterator[None]:
@@ -50,9 +51,9 @@ class Turns:
                 return
             mine = threading.Event()
             self._waiting.append(mine)
-        give_up_at = time.monotonic() + PATIENCE
+        since = time.monotonic()
         while not mine.wait(_LOOK):
-            too_long = time.monotonic() > give_up_at
+            too_long = time.monotonic() > max(since, self._passed_at) + PATIENCE
             if call.abandoned or too_long:
                 self._leave(mine)
                 raise StoreUnavailable(
@@ -69,6 +70,7 @@ class Turns:
                 self._waiting.remove(mine)
 
     def _pass_on(self) -> None:
+        self._passed_at = time.monotonic()
         if self._waiting:
             self._waiting.popleft().set()
         else:

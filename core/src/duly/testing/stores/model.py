@@ -1,6 +1,5 @@
 """What a store must do, written as plainly as possible: dictionaries and full scans."""
 
-import itertools
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +21,7 @@ class Model:
         self.now = now
         self.entries: dict[str, Entry] = {}
         self.leases: list[Lease] = []
-        self._numbers = itertools.count()
+        self._stored = 0  # how many so far
 
     # --- for the caller
 
@@ -235,7 +234,8 @@ class Model:
         )  # fmt: skip
 
     def _add(self, message: Message, due: datetime, *, moved: bool = False) -> None:
-        self.entries[message.id] = Entry(message, due, next(self._numbers), moved=moved)
+        self._stored += 1
+        self.entries[message.id] = Entry(message, due, self._stored, moved=moved)
 
     def _remove(self, entry: Entry) -> None:
         del self.entries[entry.message.id]
