@@ -13,7 +13,7 @@ from tests.servers.finding import lacking
 from duly import Message, StoreUnavailable, after
 from duly.store import Group
 from duly_sqlite import SQLiteStore, turns
-from duly_sqlite.connection import Call
+from duly_sqlite.connection import PATIENCE, Call
 from duly_sqlite.turns import Turns, turns_on
 
 
@@ -134,13 +134,13 @@ def test_a_queue_that_moves_is_waited_in(monkeypatch: pytest.MonkeyPatch) -> Non
         first.start()
         until(lambda: waiting(queue))
         threads.start(Call())  # waits from 0 on, as the last
-        clock.now = turns.PATIENCE - 1
+        clock.now = PATIENCE - 1
     until(held.is_set)
-    clock.now = turns.PATIENCE + 1
+    clock.now = PATIENCE + 1
     looks = clock.looks
     until(lambda: clock.looks > looks + 2)
     assert not threads.errors
-    clock.now = 2 * turns.PATIENCE
+    clock.now = 2 * PATIENCE
     until(lambda: threads.errors)
     go_on.set()
     first.join(10)
