@@ -12,7 +12,7 @@ from tests.stores.postgres_kit import START, Place, cut, due, group, place, unti
 
 from duly import Filter, State, StoreError, StoreUnavailable
 from duly.store import Bury, Settle
-from duly_postgres import PostgresStore
+from duly_postgres import PostgresStore, desk
 from duly_postgres.connection import Connection
 from duly_postgres.errors import translated
 
@@ -164,21 +164,24 @@ class TestAbandoned:
         batch = await store.claim(limit=9, lease=MINUTE, owner="me")
         assert [(each.message.id, each.lapses) for each in batch.claims] == [("a", 0), ("b", 0)]
 
-    async def test_what_waits_for_a_connection_is_not_begun(
-        self, store: PostgresStore, place: Place
-    ) -> None:
-        async with place.connection() as connection:
-            async with connection.transaction():
-                await connection.execute(f"LOCK TABLE {place.table} IN ACCESS EXCLUSIVE MODE")
-                lists = [asyncio.create_task(store.list(Filter())) for _ in range(3)]
-                await blocked(place)
-                await asyncio.sleep(0.05)
-                storing = asyncio.create_task(store.put([due("a")]))
-                await asyncio.sleep(0.05)
-                storing.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await storing
-        assert [await each for each in lists] == [[], [], []]
+    async def test_what_waits_for_a_connection_is_not_begun(self, store: PostgresStore) -> None:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def hold(_: object) -> None:
+            begun.release()
+            await go_on.wait()
+
+        callers = store._desk.callers
+        holding = [asyncio.create_task(callers.run(hold)) for _ in range(desk._CALLERS)]
+        for _ in holding:
+            await begun.acquire()
+        storing = asyncio.create_task(store.put([due("a")]))
+        await asyncio.sleep(0.05)
+        storing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await storing
+        go_on.set()
+        await asyncio.gather(*holding)
         assert await store.list(Filter()) == []
 
     async def test_closing_waits_for_what_is_under_way(self, place: Place) -> None:
