@@ -51,7 +51,7 @@ OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py
 CORES = min(4, os.cpu_count() or 1)
 QUICK = ["-m", "not slow", "--dist", "worksteal"]
 COMPUTING = [*QUICK, "-n", str(CORES)]
-WAITING = [*QUICK, "-n", str(min(6, CORES + 2))]  # for servers, disks and programs
+WAITING = [*QUICK, "-n", str(min(4, CORES + 1))]  # for servers, disks and programs
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
