@@ -356,3 +356,19 @@ async def test_if_burying_fails_the_message_stays() -> None:
         await emptied(store)
         assert (await running.get("x")).last_error == "enough"
         assert (await running.stats()).dead == 1
+
+
+class Empty(list[str]):
+    """A policy that is false as long as it holds nothing."""
+
+    def __call__(self, failure: Failure) -> Verdict:
+        return Bury("at once")
+
+
+@run_virtually
+async def test_a_policy_that_is_false_in_a_condition_is_asked_all_the_same() -> None:
+    store = WakingStore()
+    async with delivering(store, Probed(fail), recovery=Empty()) as running:
+        await running.schedule(message(id="a"))
+        await asyncio.sleep(1)
+        assert (await running.get("a")).state is State.DEAD

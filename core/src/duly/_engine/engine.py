@@ -74,7 +74,7 @@ class Engine:
             telemetry,
             owner=self.owner,
             lease=options["stuck_duration"],
-            policy=options["recovery"] or Backoff(),
+            policy=Backoff() if options["recovery"] is None else options["recovery"],
             one_by_one=not isinstance(transport, SupportsBatches),
             most_bytes=options["max_bytes_in_flight"],
             told_as=options["error_text"],
