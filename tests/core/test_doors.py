@@ -19,7 +19,7 @@ from tests.servers.finding import lacking
 import duly
 import duly.sync
 from duly import MemoryStore, Message, SchedulerStateError
-from duly._caller.turns import Turns
+from duly._caller.any_loop_lock import AnyLoopLock
 
 URLS = ["memory://", "sqlite:///"]
 
@@ -165,9 +165,9 @@ class TestLoops:
                 task.get_coro().close()  # type: ignore[union-attr]  # one is a coroutine
 
 
-class TestTurns:
+class TestAnyLoopLock:
     async def test_in_the_order_of_asking(self):
-        turns, order = Turns(), []
+        turns, order = AnyLoopLock(), []
 
         async def take(name: str) -> None:
             async with turns:
@@ -179,7 +179,7 @@ class TestTurns:
         assert "".join(order) == "aabbcc"
 
     async def test_who_is_cancelled_holds_up_nobody(self):
-        turns = Turns()
+        turns = AnyLoopLock()
         async with turns:
             waiting = [asyncio.create_task(turns.__aenter__()) for _ in range(3)]
             await asyncio.sleep(0)
@@ -190,12 +190,12 @@ class TestTurns:
         assert [task.cancelled() for task in waiting] == [True, True, False]
 
     def test_a_loop_that_was_closed_leaves_its_turn(self):
-        turns = Turns()
+        turns = AnyLoopLock()
         asyncio.run(turns.__aenter__())
         asyncio.run(turns.__aenter__())
 
     def test_between_loops(self):
-        turns, inside = Turns(), []
+        turns, inside = AnyLoopLock(), []
 
         async def work() -> None:
             for _ in range(50):

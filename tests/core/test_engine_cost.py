@@ -24,7 +24,7 @@ from tests.core.engine_kit import (
 )
 
 from duly import Every
-from duly._engine.hands import Hand
+from duly._engine.in_hand import Hand
 from duly._engine.lanes import Lane
 from duly.testing.clock import run_virtually
 

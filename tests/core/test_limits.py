@@ -9,8 +9,8 @@ from hypothesis import given
 from tests.core.test_lanes import Job, jobs, names, take_all
 
 from duly import InvalidArgument
-from duly._engine.caps import Caps, ToldLimits
 from duly._engine.lanes import Lane, Lanes
+from duly._engine.limits import Caps, ToldLimits
 from duly.transport import Limits, SupportsLimits
 
 

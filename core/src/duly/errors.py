@@ -25,7 +25,7 @@ A driver's own exception never comes through bare: it is the ``__cause__`` of on
 from collections.abc import Sequence
 from datetime import timedelta
 
-from duly._values.asked import as_pause
+from duly._values.retry_after import as_pause
 
 __all__ = [
     "DulyError",

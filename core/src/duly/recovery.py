@@ -7,8 +7,8 @@ from typing import Final
 
 import attrs
 
-from duly._values.asked import as_pause
 from duly._values.plain import real, shown, whole
+from duly._values.retry_after import as_pause
 from duly._values.wording import worded
 from duly.errors import Expired, InvalidArgument, Rejected
 from duly.message import Message

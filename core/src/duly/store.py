@@ -46,6 +46,7 @@ from duly._values.abilities import (
     SupportsTransactions,
     SupportsWakeups,
 )
+from duly._values.opening_limit import unhurried
 from duly._values.plans import (
     PutPlan,
     SettlePlan,
@@ -76,7 +77,6 @@ from duly._values.store import (
     Stats,
     Token,
 )
-from duly._values.unhurried import unhurried
 from duly.message import Filter, Message, State
 
 __all__ = [

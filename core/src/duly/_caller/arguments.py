@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, cast
 
-from duly._caller.verbs import STORE, TRANSPORT, Verbs, lacking_of, plain_of
+from duly._caller.required_methods import STORE, TRANSPORT, Verbs, lacking_of, plain_of
 from duly._plugins.registry import Plugins
 from duly._values.plain import encodable, shown, text_of, whole
 from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage, PluginError

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from duly._caller import store_answers as answers
+from duly._caller.any_loop_lock import AnyLoopLock
 from duly._caller.forks import forget, refuse_parents, remember
-from duly._caller.turns import Turns
 from duly._values.answers import named
 from duly._values.error_text import error_text
-from duly._values.unhurried import limited_by
+from duly._values.opening_limit import limited_by
 from duly.errors import SchedulerStateError, StoreError, StoreUnavailable
 from duly.message import Filter, Message, State, without_payload
 from duly.store import (
@@ -53,7 +53,7 @@ class StoreCalls:
         self.opened = False
         """Whether it is open: by the first call, or by :meth:`open`."""
         self._closed = False
-        self._opening = Turns()
+        self._opening = AnyLoopLock()
         self._any_loop = getattr(type(store), "any_loop", False) is True
         sends_none = getattr(type(store), "lists_without_payloads", False) is True
         self._without_payloads: Mapping[str, Any] = {"payload": False} if sends_none else {}

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from duly._engine.hands import Hand
+from duly._engine.in_hand import Hand
 from duly._engine.outage import Outage
 from duly._engine.verdicts import WHEN_UNDECIDED, Verdicts
 from duly._telemetry.logging import get_logger

@@ -1,7 +1,7 @@
 """In what order: claim, publish, settle.
 
 What becomes of a message is decided the moment its publish ends, or at once when it is not to be
-published at all; :mod:`duly._engine.hands` keeps that until the store hears of it.
+published at all; :mod:`duly._engine.in_hand` keeps that until the store hears of it.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import Any, Final
 from duly._caller.calls import StoreCalls
 from duly._caller.store_answers import claims
 from duly._engine.claimed_job import ClaimedJob
-from duly._engine.hands import Hand, Hands
+from duly._engine.in_hand import Hand, Hands
 from duly._engine.outage import Outage
-from duly._engine.outcomes import next_fire
+from duly._engine.settlements import next_fire
 from duly._engine.store_time import StoreTime
 from duly._engine.telling import ErrorText, TellingJob
 from duly._engine.verdicts import Verdicts

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from duly._engine.caps import Cap
+from duly._engine.limits import Cap
 
 __all__ = ["TICK", "Lane", "Named", "Returns"]
 

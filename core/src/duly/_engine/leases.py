@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from duly._caller.calls import StoreCalls
-from duly._engine.hands import Hand
+from duly._engine.in_hand import Hand
 from duly._engine.lanes import TICK
 from duly._engine.outage import Pauses
 from duly._telemetry.logging import get_logger

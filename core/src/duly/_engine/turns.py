@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, Generic
 
-from duly._engine.caps import Caps
 from duly._engine.lane import J, Lane
+from duly._engine.limits import Caps
 from duly._values.limits import Limits
 
 __all__ = ["Turns"]

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from duly._engine.hands import Hand, Hands
-from duly._engine.outcomes import after_interruption, after_missed, after_verdict
+from duly._engine.in_hand import Hand, Hands
+from duly._engine.settlements import after_interruption, after_missed, after_verdict
 from duly._engine.store_time import StoreTime
 from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger

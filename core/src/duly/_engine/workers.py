@@ -10,8 +10,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
-from duly._engine.caps import ToldLimits
 from duly._engine.lanes import TICK, Lanes
+from duly._engine.limits import ToldLimits
 from duly._engine.lingering import NOBODY, Lingering
 from duly._engine.pool import Pool
 from duly._engine.worker import Worker, finish

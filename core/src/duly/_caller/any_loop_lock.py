@@ -5,10 +5,10 @@ import threading
 from collections import deque
 from types import TracebackType
 
-__all__ = ["Turns"]
+__all__ = ["AnyLoopLock"]
 
 
-class Turns:
+class AnyLoopLock:
     """Taken by ``async with``, in the order of asking.
 
     What an :class:`asyncio.Lock` is for one event loop this is for several, in any threads, at a

@@ -10,7 +10,7 @@ import pytest
 from tests.core.engine_kit import Probed, WatchedStore, delivering, emptied, message
 
 from duly import Client, InvalidArgument, PluginError, Scheduler, hookimpl
-from duly._caller.verbs import STORE, TRANSPORT, plain_of
+from duly._caller.required_methods import STORE, TRANSPORT, plain_of
 from duly.memory import MemoryStore
 from duly.testing.clock import run_virtually
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from tests.core.engine_kit import MICROSECOND, at, message
 
 from duly import Bury, Cron, Discard, Every, Failure, Message, Retry, TransportError
-from duly._engine.outcomes import after_missed, after_verdict, counters_of, next_fire
+from duly._engine.settlements import after_missed, after_verdict, counters_of, next_fire
 from duly._values.error_text import error_text
 from duly.message import with_changes
 from duly.recurrence import MOST_COUNTED
