@@ -37,10 +37,10 @@ async def peers(
         "Delayed jobs that do nothing but note their run, by one worker of each. Schedule: "
         f"{load.jobs:,}, one by one. Drain: {load.jobs:,} due at one instant, from the first that "
         f"runs to the last. Lateness: {load.late} jobs, {1 / load.step:g} a second, at the peer's "
-        f"own polling. Idle: commands or transactions of the server in {load.idle:g} s. Crash: "
-        f"`kill -9` of the worker when a fifth of {load.jobs:,} had run, another one started at "
-        f"once: jobs that did not run in the next {load.patience:g} s, that ran twice, and the "
-        "seconds until all had run.",
+        "own polling. Idle: commands or transactions of the server a second, over "
+        f"{load.idle:g} s. Crash: `kill -9` of the worker when a fifth of {load.jobs:,} had run, "
+        f"another one started at once: jobs that did not run in the next {load.patience:g} s, "
+        "that ran twice, and the seconds until all had run.",
         ["queue", "server", "how it runs", "schedule/s", "drain/s", "p50 ms", "p99 ms", "early",
          "idle/s", "not run", "twice", "recovery", "remarks"],
     )  # fmt: skip

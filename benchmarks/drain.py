@@ -31,8 +31,8 @@ async def drained(
     section = Section(
         "Drain",
         f"{count:,} due messages of 100 bytes, a transport that accepts at once, one scheduler in "
-        "one process. Beside it the same statements or scripts in a bare loop, nothing made of "
-        f"what they bring. Median and range of {rounds} interleaved rounds.",
+        "one process. Beside it a bare loop sends the same statements or scripts and throws the "
+        f"answers away. Median and range of {rounds} interleaved rounds.",
         ["store", "batch", "messages/s", "bare loop", "share"],
     )
     for ground in grounds:
@@ -138,9 +138,10 @@ async def scheduled(grounds: Sequence[Ground], count: int, rounds: int) -> Secti
     """One by one, 200 callers at a time, 500 a call; beside raw."""
     section = Section(
         "Schedule",
-        f"{count:,} messages of 100 bytes (a fifth of it one by one). Beside it records made "
-        "before, stored 500 at a time by the bare driver, and one at a time: by a plain insert, a "
-        "script, a transaction each.",
+        f"{count:,} messages of 100 bytes; one by one, a fifth of them. Beside it the bare driver "
+        "stores records made before, 500 at a time and one at a time: in a transaction each on "
+        "SQLite, by a script on Redis, by a plain insert on PostgreSQL. Shares are those of one "
+        "by one, 200 callers and 500 a call.",
         ["store", "one by one", "bare, one by one", "200 callers", "500 a call",
          "bare, 500 at a time", "shares"],
     )  # fmt: skip

@@ -16,8 +16,8 @@ async def functions(ground: Ground, count: int, rounds: int) -> Section:
     """A drain to functions that return at once, beside a transport that accepts at once."""
     section = Section(
         "Functions",
-        f"Drain from {ground.name}, batch {_BATCH}, to what returns at once. Async functions run "
-        "in a task of their own, plain ones in one of 32 threads.",
+        f"Drain from {ground.name}, batch {_BATCH}, to a transport or function that returns at "
+        "once. Async functions run in a task of their own, plain ones in one of 32 threads.",
         ["to", "messages/s", "more, us a message"],
     )
     found = await in_turn({way: partial(_drain, ground, count, way) for way in _WAYS}, rounds)

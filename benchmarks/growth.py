@@ -20,8 +20,9 @@ async def growth(
     """The same drain over growing backlogs."""
     section = Section(
         "Growth",
-        f"{count:,} due messages are drained (batch {batch}) while so many more wait for a day; a "
-        "claim takes one message; bytes are those of the whole store by message.",
+        f"{count:,} due messages are drained (batch {batch}) while the future messages are due in "
+        "a day. Claim is the time of a claim of one message; bytes are the size of the whole store "
+        "by message.",
         ["store", "future messages", "drain, messages/s", "share", "claim, ms", "bytes/message"],
     )
     for ground in grounds:

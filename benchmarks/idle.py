@@ -16,9 +16,9 @@ async def idle(grounds: Sequence[Ground], seconds: float) -> Section:
     """An idle scheduler, with messages an hour away."""
     section = Section(
         "Idle",
-        f"One scheduler, default settings, 1,000 messages due in an hour, for {seconds:g} s. Of "
-        "Redis what is counted are the commands that it is sent, of PostgreSQL the transactions; "
-        "those of the counting are not among them.",
+        f"One scheduler, default settings, 1,000 messages due in an hour, for {seconds:g} s. "
+        "Counted are the commands sent to Redis and the transactions of PostgreSQL, without those "
+        "of the counting itself.",
         ["store", "commands or transactions/s", "CPU"],
     )
     for ground in grounds:

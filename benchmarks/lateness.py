@@ -58,9 +58,9 @@ async def lateness(
     """At each rate, alone and beside a drain, with so many future messages in the store."""
     section = Section(
         "Lateness",
-        f"Messages due at a steady rate for {seconds:g} s, all scheduled before; published minus "
-        "due by the store's clock, in milliseconds. Default settings. Beside a drain means that "
-        f"{_OTHERS:,} messages a second of other names come due meanwhile.",
+        f"Messages due at a steady rate for {seconds:g} s, all scheduled in advance; publish time "
+        "minus due time by the store's clock, in milliseconds. Default settings. Beside a drain "
+        f"means that {_OTHERS:,} messages a second of other names come due meanwhile.",
         ["store", "messages/s", "future messages", "beside", "p50", "p95", "p99", "max", "early"],
     )
     for ground in grounds:

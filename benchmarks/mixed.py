@@ -41,8 +41,8 @@ async def mixed(grounds: Sequence[Ground], seconds: float) -> Section:
     section = Section(
         "A long mixed run",
         f"{_RATE} messages a second for {seconds:g} s, a tenth of them cancelled, a tenth failing "
-        "once, and ten series; told in parts of equal length. Lateness is of those that do "
-        "not fail; memory is what the process holds at the end of a part.",
+        "once, and ten series; in ten parts of equal length. Lateness is that of messages that "
+        "do not fail; memory is what the process holds at the end of a part.",
         ["store", "part", "delivered/s", "p50 ms", "p99 ms", "memory, MiB", "store, KiB"],
     )
     for ground in grounds:
