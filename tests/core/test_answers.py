@@ -201,7 +201,7 @@ async def test_what_was_not_answered_properly_is_not_lost(
     store = WakingStore()
     async with delivering(store, transport(), recovery=None) as running:
         await running.schedule_many(messages(5))
-        await until(lambda: running._engine and not running._engine.in_hand.held and store.settles)
+        await until(lambda: running._engine and not running._engine.hands.held and store.settles)
         waiting = await running.list()
         assert [each.state for each in waiting] == [State.SCHEDULED] * 5
         assert all(said in str(each.last_error) for each in waiting)

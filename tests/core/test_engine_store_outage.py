@@ -211,8 +211,8 @@ async def test_an_answer_lost_after_settling_does_no_harm() -> None:
         await asyncio.sleep(10)
         assert await running.list() == []
         assert running._engine is not None
-        assert running._engine.in_hand._unanswered == set()
-        assert running._engine.in_hand.held == {}
+        assert running._engine.hands._unanswered == set()
+        assert running._engine.hands.held == {}
     assert len(transport.begun) == 10
     assert not witness.failed
 

@@ -15,7 +15,7 @@ from duly import Cancellation, transport
 from duly._caller.calls import StoreCalls
 from duly._engine import claimed_job as _claimed_job
 from duly._engine import delivery as _delivery
-from duly._engine import outcomes as _outcomes
+from duly._engine import settlements as _settlements
 from duly._engine import verdicts as _verdicts
 from duly._engine.delivery import Deliveries
 from duly._engine.verdicts import Verdicts
@@ -375,7 +375,7 @@ def trusts_its_leases(monkeypatch):
 
 def drifts(monkeypatch):
     def next_fire(message: Message) -> Reschedule | None:
-        following = _outcomes.next_fire(message)
+        following = _settlements.next_fire(message)
         if following is None:
             return None
         fire = following.counters.scheduled_at + timedelta(microseconds=1)
@@ -389,7 +389,7 @@ def drifts(monkeypatch):
 
 def repeats_an_occurrence(monkeypatch):
     def next_fire(message: Message) -> Reschedule | None:
-        following = _outcomes.next_fire(message)
+        following = _settlements.next_fire(message)
         if following is None:
             return None
         counters = type(following.counters)(
@@ -406,14 +406,14 @@ def delivers_what_was_missed(monkeypatch):
 
 def misses_too_much(monkeypatch):
     def after_missed(message: Message, now: Any, punctual: Any) -> Any:
-        return _outcomes.after_missed(message, now + SECOND / 20, punctual)
+        return _settlements.after_missed(message, now + SECOND / 20, punctual)
 
     monkeypatch.setattr(_verdicts, "after_missed", after_missed)
 
 
 def buries_at_once(monkeypatch):
     def after_verdict(failure: Any, verdict: Any) -> Any:
-        return Bury("sorry", _outcomes.next_fire(failure.message))
+        return Bury("sorry", _settlements.next_fire(failure.message))
 
     monkeypatch.setattr(_verdicts, "after_verdict", after_verdict)
 
@@ -469,7 +469,7 @@ def publishes_twice(monkeypatch):
 
 def puts_back_behind_the_others(monkeypatch):
     def after_interruption(claim: Claim, now: Any, pause: float) -> Any:
-        return _outcomes.after_interruption(claim, now, pause or 0.001)
+        return _settlements.after_interruption(claim, now, pause or 0.001)
 
     monkeypatch.setattr(_verdicts, "after_interruption", after_interruption)
 
