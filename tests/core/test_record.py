@@ -26,6 +26,7 @@ from duly.record import (
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECORDED = {name: Record._fields.index(name) for name in MOMENTS}  # their places in a record
 AT = datetime(2030, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
@@ -72,6 +73,10 @@ def messages(draw):
         trace_context=MappingProxyType(draw(st.dictionaries(texts, texts, max_size=2))),
         _delivery_id=draw(st.none() | texts),
         _given_at=draw(st.none() | moments),
+        postpone_count=draw(st.integers(0, 100)),
+        died_at=draw(st.none() | moments),
+        error_class=draw(st.none() | texts),
+        _put_back=draw(st.booleans()),
     )
 
 
@@ -82,7 +87,9 @@ def record(**changes):
 
 @given(messages())
 def test_a_message_comes_back_as_it_went(message):
-    assert from_record(to_record(message), message.state) == message
+    back = from_record(to_record(message), message.state)
+    assert back == message
+    assert back.died_at == message.died_at
 
 
 @given(messages())
@@ -170,8 +177,44 @@ def test_the_format_is_the_one_that_was_published():
         1, "a", "orders.reminder", b"\0", '{"k":"ä"}'.encode(), 1904292000000000, 1904281689123456, None,
         ('{"max_occurrences":3,"until":1905059289123456,"missed":"all","grace":1000000,'
          '"cron":"0 12 * * *","timezone":"Europe/Berlin"}'),
-        1904292000000000, 0, 0, None, None, b"", None,
+        1904292000000000, 0, 0, None, None, b"", None, None, None, None, None,
     )  # fmt: skip
+
+
+def test_what_was_written_before_there_was_more_is_read():
+    message = duly.Message("a", b"{}", id="x", scheduled_at=AT, recurrence=duly.Every(HOUR))
+    assert from_record(to_record(message)[:16], duly.State.SCHEDULED) == message
+
+
+def test_the_second_format_is_the_one_that_was_published():
+    message = with_changes(
+        duly.Message("a", id="x", scheduled_at=AT, created_at=AT,
+                     recurrence=duly.Every(HOUR, jitter=timedelta(seconds=9))),
+        next_attempt_at=AT, postpone_count=7, died_at=AT + HOUR, error_class="Rejected", _put_back=True,
+    )  # fmt: skip
+    assert to_record(message) == (
+        2, "x", "a", b"", b"", 1904281689123456, 1904281689123456, None,
+        ('{"max_occurrences":null,"until":null,"missed":"once","grace":60000000,'
+         '"jitter":9000000,"every":3600000000}'),
+        1904281689123456, 0, 0, None, None, b"", None, 7, 1, 1904285289123456, "Rejected",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "version"),
+    [
+        ({}, 1),
+        ({"died_at": AT, "error_class": "Rejected"}, 1),  # an older reader loses nothing it needs
+        ({"postpone_count": 1}, 2),
+        ({"_put_back": True}, 2),
+        ({"recurrence": duly.Every(HOUR)}, 1),
+        ({"recurrence": duly.Every(HOUR, jitter=timedelta(seconds=1))}, 2),
+        ({"recurrence": duly.Cron("@daily", jitter=timedelta(seconds=1))}, 2),
+    ],
+)
+def test_what_an_older_reader_would_misread_is_of_another_format(changes, version):
+    message = duly.Message("a", scheduled_at=AT)
+    assert to_record(with_changes(message, **changes)).format == version
 
 
 class TestNewer:
@@ -229,6 +272,11 @@ WRONG: dict[str, list[object]] = {
         '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "cron": 5, "timezone": "UTC"}',
         '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "cron": "* * * * *", "timezone": "x"}',
         '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "cron": "* * * * *"}',
+        '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1}',
+        '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "every": 3600000000, "rrule": ""}',
+        '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "every": 3600000000, "jitter": -1}',
+        '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "every": 3600000000, "jitter": "x"}',
+        '{"max_occurrences": null, "until": null, "missed": "once", "grace": 1, "every": 3600000000, "jitter": 3600000001}',
     ],
     "next_attempt_at": [None, "now", 10**30],
     "retry_count": [None, "1", b"1", 1.5],
@@ -236,6 +284,10 @@ WRONG: dict[str, list[object]] = {
     "last_error": [5, b"a"],
     "delivery_id": [5, b"a"],
     "given_at": [b"1", "1", 2**63],
+    "postpone_count": ["1", b"1", 1.5, True],
+    "put_back": ["1", b"1", 1.5, True],
+    "died_at": [b"1", "now", 10**30],
+    "error_class": [5, b"a"],
     "trace_context": [5, b"{", b"[]", b'{"a": 1}', b"\xff"],
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from duly.errors import (
     MessageNotFound,
     PartlyScheduled,
     PluginError,
+    Postpone,
     Rejected,
     SchedulerStateError,
     SchemeConflict,
@@ -23,7 +24,7 @@ from duly.errors import (
     WrongState,
 )
 from duly.health import Health, Status
-from duly.hookspecs import Delivery, MissedFires, hookimpl
+from duly.hookspecs import Burial, Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
 from duly.message import Filter, Message, State
@@ -36,6 +37,7 @@ from duly.transport import Envelope
 
 __all__ = [
     "Backoff",
+    "Burial",
     "Bury",
     "Cancellation",
     "Client",
@@ -59,6 +61,7 @@ __all__ = [
     "MissedFires",
     "PartlyScheduled",
     "PluginError",
+    "Postpone",
     "Rejected",
     "Retry",
     "Scheduler",

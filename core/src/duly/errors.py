@@ -17,7 +17,8 @@
     ├── TransportError                    this delivery failed; trying again may help
     │   ├── TransportUnavailable          the whole transport is gone
     │   └── Rejected                      this message, never
-    └── Expired                           the message outlived its ``expires_at``
+    ├── Expired                           the message outlived its ``expires_at``
+    └── Postpone                          raised by a handler: not now
 
 A driver's own exception never comes through bare: it is the ``__cause__`` of one of these.
 """
@@ -25,7 +26,7 @@ A driver's own exception never comes through bare: it is the ``__cause__`` of on
 from collections.abc import Sequence
 from datetime import timedelta
 
-from duly._values.retry_after import as_pause
+from duly._values.retry_after import LATEST, as_pause
 
 __all__ = [
     "DulyError",
@@ -36,6 +37,7 @@ __all__ = [
     "MessageNotFound",
     "PartlyScheduled",
     "PluginError",
+    "Postpone",
     "Rejected",
     "SchedulerStateError",
     "SchemeConflict",
@@ -47,6 +49,8 @@ __all__ = [
     "Unsupported",
     "WrongState",
 ]
+
+_NO_TIME = timedelta(0)
 
 
 class DulyError(Exception):
@@ -135,3 +139,25 @@ class Rejected(TransportError):
 
 class Expired(DulyError):
     """The message was still waiting when its ``expires_at`` passed; it was not published."""
+
+
+class Postpone(DulyError):
+    """Raised by a handler or a transport: not now, but ``after`` that long.
+
+    The message is put back, due that long from then by the store's clock, and nothing counts as
+    failed. How often a delivery was postponed stands in :attr:`duly.Envelope.postpone_count`; the
+    100 first times are free, from then on it is a failed attempt.
+
+    Raises:
+        InvalidArgument: ``after`` is negative, over a century, or no timedelta.
+    """
+
+    def __init__(self, after: timedelta) -> None:
+        asked = as_pause(after)
+        if not isinstance(after, timedelta) or asked is None or not _NO_TIME <= asked <= LATEST:
+            raise InvalidArgument(
+                "Postpone takes how long to wait, as timedelta(minutes=5): at least 0, at most a "
+                "century"
+            )
+        super().__init__(f"not before {asked} from now")
+        self.after = timedelta(asked.days, asked.seconds, asked.microseconds)

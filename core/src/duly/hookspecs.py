@@ -22,6 +22,7 @@ from duly.transport import Transport
 
 __all__ = [
     "PROJECT",
+    "Burial",
     "Delivery",
     "Door",
     "MissedFires",
@@ -52,6 +53,29 @@ class Delivery:
     message: Message
     lateness: timedelta
     receipt: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Burial:
+    """A message, or one occurrence of a series, that became a dead letter.
+
+    ``message`` is as it was claimed, or as a record that cannot be read is listed. ``reason`` is
+    the ``last_error`` of the dead letter, ``error_class`` the class of that error, None when it was
+    none: a claimant has died, or a record could not be read.
+    """
+
+    message: Message
+    reason: str
+    error_class: str | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The id of the dead letter: of an occurrence it is the delivery id.
+
+        If that was taken, ``+`` stand behind it.
+        """
+        message = self.message
+        return message.id if message.recurrence is None else message.delivery_id
 
 
 @attrs.frozen(kw_only=True)
@@ -142,6 +166,24 @@ def duly_cancelled(message_ids: Sequence[str]) -> None:
 
 
 @hookspec
+def duly_rescheduled(message_ids: Sequence[str], scheduled_at: datetime) -> None:
+    """Called with the ids of messages that a caller moved, all to that moment.
+
+    Those that were moved ``within=`` a transaction are not committed yet.
+    """
+
+
+@hookspec
+def duly_replayed(message_ids: Sequence[str]) -> None:
+    """Called with the ids of dead letters that are scheduled again."""
+
+
+@hookspec
+def duly_purged(message_ids: Sequence[str]) -> None:
+    """Called with the ids of dead letters that were removed for good."""
+
+
+@hookspec
 def duly_claimed(messages: Sequence[Message]) -> None:
     """Called with a batch of messages that this scheduler has claimed and is about to publish."""
 
@@ -157,5 +199,13 @@ def duly_delivered(deliveries: Sequence[Delivery]) -> None:
 
 
 @hookspec
-def duly_failed(failures: Sequence[Failure]) -> None:
-    """Called with deliveries that failed, once what recovery decided is stored."""
+def duly_failed(failures: Sequence[Failure], verdicts: Sequence[Verdict]) -> None:
+    """Called with deliveries that failed, once what recovery decided is stored.
+
+    ``verdicts`` has what it was, one for each.
+    """
+
+
+@hookspec
+def duly_buried(burials: Sequence[Burial]) -> None:
+    """Called with messages, and occurrences of series, that became dead letters."""

@@ -111,7 +111,7 @@ class MemoryStore:
             now = self._clock()
             end = now + lease  # before anything is changed: it may be beyond the calendar
             not_due = place_after(now)
-            settled = self._settle(settle, not_due)
+            settled = self._settle(settle, now, not_due)
             ledger.recover(not_due)
             entries = ledger.take(not_due, limit, suspects=suspects)
             waiting = ledger.first(suspects=suspects)
@@ -146,7 +146,8 @@ class MemoryStore:
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
         with self._lock:
-            return self._settle(settles, place_after(self._clock()))
+            now = self._clock()
+            return self._settle(settles, now, place_after(now))
 
     async def stats(self) -> Stats:
         """How much there is, without reading it."""
@@ -168,8 +169,8 @@ class MemoryStore:
         """Return when something was stored or moved since the calling task last waited."""
         await self._wakeups.wait()
 
-    def _settle(self, settles: Sequence[Settle], not_ended: int) -> Sequence[bool]:
-        outcomes = [self._ledger.settle(each, not_ended) for each in settles]
+    def _settle(self, settles: Sequence[Settle], now: datetime, not_ended: int) -> Sequence[bool]:
+        outcomes = [self._ledger.settle(each, now, not_ended) for each in settles]
         if any(each.exceptions for each in settles):
             self._wakeups.changed()
         return outcomes

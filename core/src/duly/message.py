@@ -35,9 +35,11 @@ __all__ = [
     "METADATA_LIMIT",
     "MOMENTS",
     "UNREADABLE",
+    "UNTOUCHED",
     "Filter",
     "Message",
     "State",
+    "first_due",
     "new_id",
     "restore",
     "with_changes",
@@ -51,6 +53,9 @@ MOMENTS: Final = ("scheduled_at", "created_at", "next_attempt_at")
 """The moments that every message has."""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_SELDOM: Final[Mapping[str, Any]] = MappingProxyType(
+    {"postpone_count": 0, "died_at": None, "error_class": None, "_put_back": False}
+)
 _set = object.__setattr__
 
 
@@ -60,6 +65,18 @@ class State(enum.Enum):
     SCHEDULED = "scheduled"
     CLAIMED = "claimed"
     DEAD = "dead"
+
+
+UNTOUCHED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "state": State.SCHEDULED,
+        "retry_count": 0,
+        "occurrence_count": 0,
+        "last_error": None,
+        **_SELDOM,
+    }
+)
+"""What duly manages, as it is while a message waits for its first attempt."""
 
 
 @attrs.frozen(slots=False)  # restore() hands over a whole __dict__, five times as fast as slots
@@ -75,8 +92,11 @@ class Message(Copyable):
     datetimes, kept in UTC with microseconds. Payload and metadata never appear in logs.
 
     Managed by duly, read-only: ``retry_count`` and ``occurrence_count`` start at 0,
-    ``next_attempt_at`` equals ``scheduled_at`` until a retry moves it, ``last_error`` is the text
-    of the last failure.
+    ``next_attempt_at`` equals ``scheduled_at``, or in a series with ``jitter`` is that much later,
+    until a retry moves it; ``last_error`` is the text of the last failure. ``postpone_count`` says
+    how often this delivery was put off by :class:`duly.Postpone`. A dead letter has the moment
+    ``died_at`` by the store's clock, and the name of the class of its last error as
+    ``error_class``; both are None where nobody took note of them.
 
     Raises:
         InvalidMessage: a wrong type, a naive datetime, a name too long or with control characters,
@@ -98,16 +118,22 @@ class Message(Copyable):
     state: State = attrs.field(default=State.SCHEDULED, init=False)
     next_attempt_at: datetime = attrs.field(default=None, init=False)
     last_error: str | None = attrs.field(default=None, init=False)
+    postpone_count: int = attrs.field(default=0, init=False)
+    died_at: datetime | None = attrs.field(default=None, init=False, eq=False)
+    error_class: str | None = attrs.field(default=None, init=False)
     trace_context: Mapping[str, str] = attrs.field(
         default=_NOTHING, init=False, repr=False, hash=False
     )
     _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
     _given_at: datetime | None = attrs.field(default=None, init=False, repr=False)
+    _put_back: bool = attrs.field(default=False, init=False, repr=False)
 
     if not TYPE_CHECKING:  # who misspells an attribute is to be told by the type checker
 
-        def __getattr__(self, name: str) -> datetime:
-            """One of the :data:`MOMENTS` that :func:`restore` was given as a number."""
+        def __getattr__(self, name: str) -> Any:
+            """What :func:`restore` was not given: one of the :data:`MOMENTS`, or what few have."""
+            if name in _SELDOM:
+                return _SELDOM[name]
             if name == "payload" and "id" in self.__dict__:
                 raise InvalidMessage(
                     f"message {self.id!r} was listed without its payload: get({self.id!r}) of a "
@@ -133,7 +159,10 @@ class Message(Copyable):
         elif self.expires_at is not None and self.expires_at <= scheduled_at:
             raise InvalidMessage(f"expires_at must be later than scheduled_at, {scheduled_at}")
         _set(self, "scheduled_at", scheduled_at)
-        _set(self, "next_attempt_at", scheduled_at)
+        if self.recurrence is None or not self.recurrence.jitter:
+            _set(self, "next_attempt_at", scheduled_at)
+        else:
+            _set(self, "next_attempt_at", self.recurrence.due(self.id, scheduled_at))
 
     @property
     def delivery_id(self) -> str:
@@ -164,7 +193,8 @@ def restore(fields: dict[str, Any]) -> Message:
     """A message from the values of all its fields by name, unchecked: a store's way to load.
 
     Instead of the :data:`MOMENTS` it may have ``_moments``, their microseconds since 1970 in that
-    order: few are ever asked for, and each costs as much as all else. Takes the dictionary over.
+    order: few are ever asked for, and each costs as much as all else. ``postpone_count``,
+    ``died_at``, ``error_class`` and ``_put_back`` may be left out. Takes the dictionary over.
     """
     message = Message.__new__(Message)
     _set(message, "__dict__", fields)
@@ -174,6 +204,12 @@ def restore(fields: dict[str, Any]) -> Message:
 def with_changes(message: Message, **changes: Any) -> Message:
     """A copy with some fields changed, those managed by duly included; unchecked."""
     return restore({**message.__dict__, **changes})
+
+
+def first_due(message: Message) -> datetime:
+    """When a message was due at first: ``scheduled_at``, and in a series what jitter adds to it."""
+    at, recurrence = message.scheduled_at, message.recurrence
+    return at if recurrence is None else recurrence.due(message.id, at)
 
 
 def without_payload(message: Message) -> Message:

@@ -4,20 +4,17 @@ A record is a tuple of text, bytes, whole numbers and None, so that a store can 
 columns or pack it as one value. Moments are microseconds since 1970-01-01 UTC.
 """
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from duly._values.cron_text import cron_text
 from duly._values.naming import given_at, moved, occurrence, renamed, with_next_id
 from duly._values.plain import encodable, shown
-from duly.errors import InvalidArgument, StoreError
-from duly.message import UNREADABLE, Message, State, restore
+from duly._values.recurrence_text import recurrence_of, recurrence_text
+from duly.errors import StoreError
+from duly.message import UNREADABLE, UNTOUCHED, Message, State, restore
 from duly.moment import FIRST, LAST, from_microseconds, to_microseconds
-from duly.recurrence import Cron, Every, Recurrence
 
 __all__ = [
     "FORMAT",
@@ -35,8 +32,12 @@ __all__ = [
     "with_next_id",
 ]
 
-FORMAT: Final = 1
-"""The record format that this version writes; it reads this one and all before it."""
+FORMAT: Final = 2
+"""The newest record format that this version writes; it reads this one and all before it.
+
+Format 2 is written where a reader of format 1 would go wrong: of a message that was postponed, and
+of a recurrence with ``jitter``.
+"""
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -56,7 +57,8 @@ class Record(NamedTuple):
     ``metadata`` and ``trace_context`` are JSON objects as bytes, empty when there is nothing;
     ``recurrence`` is a JSON object as text. ``delivery_id`` is None unless it differs from what
     :attr:`Message.delivery_id` would work out, ``given_at`` unless ``created_at`` was moved: it is
-    the one that was given. State and lapses are the store's own business.
+    the one that was given. What stands behind that is None where there is nothing to tell:
+    ``put_back`` is 1 or None. State and lapses are the store's own business.
     """
 
     format: int
@@ -75,15 +77,23 @@ class Record(NamedTuple):
     delivery_id: str | None
     trace_context: bytes
     given_at: int | None = None
+    postpone_count: int | None = None
+    put_back: int | None = None
+    died_at: int | None = None
+    error_class: str | None = None
+
+
+_FIRST_WIDTH: Final = 16  # fields, of format 1
 
 
 def to_record(message: Message) -> Record:
     """The record of a message."""
     scheduled_at = to_microseconds(message.scheduled_at)
     expires_at, recurrence = message.expires_at, message.recurrence
-    given_at = message._given_at  # noqa: SLF001  # as below
+    given_at, died_at = message._given_at, message.died_at  # noqa: SLF001  # as below
+    put_back = message._put_back  # noqa: SLF001  # as below
     return Record(
-        FORMAT,
+        _format(message),
         message.id,
         message.event_name,
         message.payload,
@@ -91,7 +101,7 @@ def to_record(message: Message) -> Record:
         scheduled_at,
         to_microseconds(message.created_at),
         None if expires_at is None else to_microseconds(expires_at),
-        None if recurrence is None else _recurrence_text(recurrence),
+        None if recurrence is None else recurrence_text(recurrence),
         scheduled_at
         if message.next_attempt_at is message.scheduled_at
         else to_microseconds(message.next_attempt_at),
@@ -101,25 +111,39 @@ def to_record(message: Message) -> Record:
         message._delivery_id,  # noqa: SLF001  # a record has all that a message has
         _pack(message.trace_context),
         None if given_at is None else to_microseconds(given_at),
+        message.postpone_count or None,
+        1 if put_back else None,
+        None if died_at is None else to_microseconds(died_at),
+        message.error_class,
     )
+
+
+def _format(message: Message) -> int:
+    recurrence = message.recurrence
+    if message.postpone_count or message._put_back:  # noqa: SLF001  # a record has all of it
+        return 2
+    return 2 if recurrence is not None and recurrence.jitter else 1
 
 
 def from_record(record: Sequence[Any], state: State) -> Message:
     """The message of a record, given as any sequence in the order of :class:`Record`.
 
-    What duly wrote is not validated again; what cannot be a message is found out.
+    One of format 1 may end with ``given_at``. What duly wrote is not validated again; what cannot
+    be a message is found out.
 
     Raises:
         NewerRecord: its format is newer than :data:`FORMAT`.
         UnreadableRecord: it is no record.
     """
     try:
+        if len(record) == _FIRST_WIDTH:
+            record = (*record, None, None, None, None)
         (
             version, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
             recurrence, next_attempt_at, retry_count, occurrence_count, last_error, delivery_id,
-            trace_context, given_at,
+            trace_context, given_at, postpone_count, put_back, died_at, error_class,
         ) = record  # fmt: skip
-        if version != FORMAT:
+        if version != 1 and version != 2:  # noqa: PLR1714  # for each message that is claimed
             raise _unknown(version)
         moments = (scheduled_at, created_at, next_attempt_at)  # in the order of MOMENTS
         if (
@@ -135,27 +159,44 @@ def from_record(record: Sequence[Any], state: State) -> Message:
         for moment in moments:
             if type(moment) is not int or not FIRST <= moment <= LAST:
                 raise UnreadableRecord(f"record cannot be read: no moment is {shown(moment)}")
-        return restore(
-            {
-                "event_name": event_name,
-                "payload": payload,
-                "_moments": moments,
-                "id": id,
-                "metadata": _unpack(metadata) if metadata else _NOTHING,
-                "recurrence": None if recurrence is None else _recurrence(recurrence),
-                "expires_at": None if expires_at is None else from_microseconds(expires_at),
-                "retry_count": retry_count,
-                "occurrence_count": occurrence_count,
-                "state": state,
-                "last_error": last_error,
-                "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
-                "_delivery_id": delivery_id,
-                "_given_at": None if given_at is None else from_microseconds(given_at),
-            }
-        )
+        fields = {
+            "event_name": event_name,
+            "payload": payload,
+            "_moments": moments,
+            "id": id,
+            "metadata": _unpack(metadata) if metadata else _NOTHING,
+            "recurrence": None if recurrence is None else recurrence_of(recurrence),
+            "expires_at": None if expires_at is None else from_microseconds(expires_at),
+            "retry_count": retry_count,
+            "occurrence_count": occurrence_count,
+            "state": state,
+            "last_error": last_error,
+            "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
+            "_delivery_id": delivery_id,
+            "_given_at": None if given_at is None else from_microseconds(given_at),
+        }
+        if died_at is not None or error_class is not None or put_back or postpone_count:
+            fields |= _seldom(postpone_count, put_back, died_at, error_class)
+        return restore(fields)
     except (TypeError, ValueError, OverflowError, KeyError, RecursionError) as error:
         # A newer format may have more fields, or others.
         raise _unknown(_version(record), f"record cannot be read: {error}") from error
+
+
+def _seldom(
+    postpone_count: object, put_back: object, died_at: Any, error_class: object
+) -> Mapping[str, Any]:
+    for number in (postpone_count, put_back):
+        if number is not None and type(number) is not int:
+            raise UnreadableRecord(f"record cannot be read: {shown(number)} is no count")
+    if error_class is not None and type(error_class) is not str:
+        raise UnreadableRecord("a field of the record is of the wrong type")
+    return {
+        "postpone_count": postpone_count or 0,
+        "_put_back": bool(put_back),
+        "died_at": None if died_at is None else from_microseconds(died_at),
+        "error_class": error_class,
+    }
 
 
 def unreadable(id: str, raw: bytes, reason: str, *, state: State = State.DEAD) -> Message:
@@ -171,14 +212,13 @@ def unreadable(id: str, raw: bytes, reason: str, *, state: State = State.DEAD) -
             "recurrence": None,
             "expires_at": None,
             "created_at": moment,
-            "retry_count": 0,
-            "occurrence_count": 0,
-            "state": state,
             "next_attempt_at": moment,
-            "last_error": reason[:1024],
             "trace_context": _NOTHING,
             "_delivery_id": None,
             "_given_at": None,
+            **UNTOUCHED,
+            "state": state,
+            "last_error": reason[:1024],
         }
     )
 
@@ -207,41 +247,3 @@ def _unpack(data: bytes) -> Mapping[str, str]:
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         raise UnreadableRecord("metadata is not an object of texts")
     return MappingProxyType(texts)
-
-
-@functools.lru_cache(maxsize=1024)
-def _recurrence_text(recurrence: Recurrence) -> str:
-    fields: dict[str, Any] = {
-        "max_occurrences": recurrence.max_occurrences,
-        "until": None if recurrence.until is None else to_microseconds(recurrence.until),
-        "missed": recurrence.missed,
-        "grace": recurrence.grace // timedelta(microseconds=1),
-    }
-    match recurrence:
-        case Every(interval=interval):
-            fields["every"] = interval // timedelta(microseconds=1)
-        case Cron(expression=expression, timezone=timezone):
-            fields["cron"] = expression
-            fields["timezone"] = timezone
-    return json.dumps(fields, separators=(",", ":"))
-
-
-@functools.lru_cache(maxsize=1024)
-def _recurrence(text: str) -> Recurrence:
-    fields = json.loads(text)
-    if not isinstance(fields, dict):
-        raise UnreadableRecord("recurrence is not an object")
-    until = fields["until"]
-    shared: dict[str, Any] = {
-        "max_occurrences": fields["max_occurrences"],
-        "until": None if until is None else from_microseconds(until),
-        "missed": fields["missed"],
-        "grace": timedelta(microseconds=fields["grace"]),
-    }
-    try:
-        if "every" in fields:
-            return Every(timedelta(microseconds=fields["every"]), **shared)
-        expression = cron_text(fields["cron"], kept=True)
-        return Cron(expression, timezone=fields["timezone"], **shared)
-    except InvalidArgument as error:
-        raise UnreadableRecord(f"recurrence cannot be read: {error}") from error

@@ -10,6 +10,7 @@ import attrs
 
 from duly._values.cron_fires import fires
 from duly._values.cron_text import cron_text
+from duly._values.jitter import jittered
 from duly._values.plain import shown, text_of, whole
 from duly._values.zones import zone
 from duly.errors import InvalidArgument
@@ -24,6 +25,7 @@ MOST_COUNTED: Final = 100
 """Fires of a cron expression that are counted at most, one by one."""
 
 _TICK: Final = timedelta(microseconds=1)
+_NONE: Final = timedelta(0)
 _BEGIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # no clock was put before
 _ONE_SECOND: Final = timedelta(seconds=1)  # the least between two fires of a cron expression
 _ONE_MINUTE: Final = timedelta(minutes=1)
@@ -52,6 +54,10 @@ def _grace(value: timedelta) -> timedelta:
     return as_duration(value, "grace", at_least=timedelta(0), at_most=timedelta.max)
 
 
+def _jitter(value: timedelta) -> timedelta:
+    return as_duration(value, "jitter", at_least=timedelta(0), at_most=timedelta(days=1))
+
+
 @attrs.frozen(kw_only=True)
 class Recurrence(ABC):
     """What :class:`Every` and :class:`Cron` share.
@@ -61,12 +67,22 @@ class Recurrence(ABC):
     ``grace`` late is missed, and ``missed`` says what becomes of those. A ``grace`` below what a
     claim takes (a second, and the time that the last two took to be answered) counts as that, so
     that no series is missed for good although its scheduler runs.
+
+    With ``jitter``, at most a day, each fire is due up to that much later, so that many series of
+    one rule do not fire together: how much is worked out from the id of the message and the fire
+    (:meth:`due`), the same on every host. ``scheduled_at``, ``until`` and delivery ids know the
+    fires alone; lateness and ``grace`` count from when they are due.
     """
 
     max_occurrences: int | None = attrs.field(default=None, converter=_count)
     until: datetime | None = attrs.field(default=None, converter=_until)
     missed: Missed = attrs.field(default="once", converter=_missed)
     grace: timedelta = attrs.field(default=_ONE_MINUTE, converter=_grace)
+    jitter: timedelta = attrs.field(default=_NONE, converter=_jitter)
+
+    def due(self, id: str, fire: datetime) -> datetime:
+        """When a fire of the message of that id is due: at ``fire``, or by jitter a while later."""
+        return jittered(id, fire, self.jitter) if self.jitter else fire
 
     @abstractmethod
     def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
@@ -100,6 +116,16 @@ class Recurrence(ABC):
             bound = min(bound, self.until)
         return fire if bound <= fire else self._last(fire, bound)
 
+    def latest_due(self, id: str, fire: datetime, bound: datetime) -> datetime:
+        """The last fire of the series that is due, by jitter, at or before ``bound``.
+
+        At least ``fire``.
+        """
+        last = self.latest(fire, bound)
+        while self.jitter and last > fire and self.due(id, last) > bound:
+            last = self.latest(fire, last - _TICK)
+        return last
+
     def ends_after(self, occurrences: int) -> bool:
         """Whether a series of which so many fires were taken up has reached its end."""
         return self.max_occurrences is not None and occurrences >= self.max_occurrences
@@ -117,13 +143,19 @@ class Every(Recurrence):
     """Again every ``interval``, counted from ``scheduled_at`` or one interval after creation.
 
     ``Every(timedelta(hours=1))``: the n-th fire is n intervals after the first, however late any
-    of them was delivered. At least one millisecond.
+    of them was delivered. At least one millisecond, and at least ``jitter``.
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
     """
 
     interval: timedelta = attrs.field(converter=_interval, kw_only=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.jitter > self.interval:
+            raise InvalidArgument(
+                f"jitter must be at most the interval, {self.interval}, not {self.jitter}"
+            )
 
     def first(self, scheduled_at: datetime | None, created_at: datetime) -> datetime | None:
         """``scheduled_at`` itself, or one interval after ``created_at`` without it."""

@@ -34,7 +34,8 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 class Envelope(Copyable):
     """What a transport gets: one attempt to deliver one occurrence of a message.
 
-    ``occurrence`` counts from 0, ``attempt`` from 1 (retries + lapses + 1). ``delivery_id`` is
+    ``occurrence`` counts from 0, ``attempt`` from 1 (retries + lapses + 1), ``postpone_count``
+    from 0 (how often :class:`duly.Postpone` put this delivery off). ``delivery_id`` is
     the same on every attempt and another for everything new, so that brokers and consumers may
     deduplicate on it. ``scheduled_at`` is in UTC. To be read only.
     """
@@ -46,6 +47,7 @@ class Envelope(Copyable):
     scheduled_at: datetime
     occurrence: int = 0
     attempt: int = 1
+    postpone_count: int = 0
     trace_context: Mapping[str, str] = attrs.field(default=_NOTHING, repr=False)
     _delivery_id: str | None = attrs.field(default=None, repr=False, alias="delivery_id")
     _headers: Mapping[str, str] | None = attrs.field(default=None, repr=False, alias="headers")
@@ -105,6 +107,7 @@ def envelope_of(message: Message, attempt: int) -> Envelope:
         "metadata": message.metadata,
         "occurrence": message.occurrence_count,
         "attempt": attempt,
+        "postpone_count": message.postpone_count,
         "trace_context": message.trace_context,
         "_delivery_id": None,
         "_headers": None,

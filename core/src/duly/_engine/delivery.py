@@ -24,8 +24,9 @@ from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._telemetry.telemetry import Telemetry
 from duly._values.publishing import Interrupted, Job, TimedOut
-from duly.errors import TransportUnavailable
-from duly.hookspecs import Delivery
+from duly.errors import Postpone, TransportUnavailable
+from duly.hookspecs import Burial, Delivery
+from duly.message import first_due
 from duly.recovery import Policy
 from duly.store import SUSPECT_LAPSES, Batch, Claim, Token
 
@@ -113,6 +114,11 @@ class Deliveries:
         for message in batch.unreadable:
             log.error("record_unreadable", message_id=message.id, reason=message.last_error)
             self._telemetry.count("buried", [message.event_name])
+        if batch.unreadable:
+            burials = [
+                Burial(message=each, reason=each.last_error or "") for each in batch.unreadable
+            ]
+            self._plugins.tell("duly_buried", burials=burials)
         if batch.newer:
             self._newer_seen = sent
             log.warning("records_newer", count=batch.newer)
@@ -199,18 +205,27 @@ class Deliveries:
 
     def finish(self, job: ClaimedJob, receipt: str | None, error: Exception | None) -> None:
         """Decide what becomes of a message whose publish has ended."""
+        if error is not None:
+            self._failed(job, error)
+            return
         hand, claim = job.hand, job.claim
-        if error is None:
-            if not self.outage.quiet:
-                self.outage.accepted(claim.key, probe=job.probe)
-            message = claim.message
-            following = None if message.recurrence is None else next_fire(message)
-            if self._observed:
-                late = self.time.since(message.scheduled_at)
-                hand.deliveries.append(Delivery(message=message, lateness=late, receipt=receipt))
-            self.hands.end(hand, claim, following)
-        elif isinstance(error, Interrupted):
+        if not self.outage.quiet:
+            self.outage.accepted(claim.key, probe=job.probe)
+        message = claim.message
+        following = None if message.recurrence is None else next_fire(message)
+        if self._observed:
+            late = self.time.since(first_due(message))
+            hand.deliveries.append(Delivery(message=message, lateness=late, receipt=receipt))
+        self.hands.end(hand, claim, following)
+
+    def _failed(self, job: ClaimedJob, error: Exception) -> None:
+        hand, claim = job.hand, job.claim
+        if isinstance(error, Interrupted):
             self.verdicts.release(hand, claim, error.pause)
+        elif isinstance(error, Postpone):
+            if job.probe:
+                self.outage.over(job.probe)
+            self.verdicts.postpone(hand, claim, error)
         elif isinstance(error, TransportUnavailable):
             if self.outage.lost(error, claim.key, attended=job.attended):
                 self.verdicts.fail(hand, claim, error)

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
+from duly._engine.settlements import burial_of
 from duly._engine.weight import Weight
 from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._telemetry.observed import ObservedBatch, ObservedSettlement
 from duly.hookspecs import Delivery, MissedFires
-from duly.recovery import Failure
+from duly.recovery import Bury, Failure, Verdict
 from duly.store import Claim, Key, Settle, Settlement, Token
 
 __all__ = ["Hand", "Hands", "Settling"]
@@ -29,7 +30,7 @@ class Hand:
 
     __slots__ = (
         "bytes", "deliveries", "done", "done_since", "exceptions", "failures", "keep_until", "left",
-        "lingering", "missed", "observed", "suspect", "token", "withdrawn",
+        "lingering", "missed", "observed", "suspect", "token", "verdicts", "withdrawn",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +54,9 @@ class Hand:
             observed = self.observed.settling(
                 self.done, self.exceptions, self.failures, self.missed, last=not self.left
             )
-        settling = Settling(self, settle, self.deliveries, self.failures, self.missed, observed)
+        settling = Settling(
+            self, settle, self.deliveries, self.failures, self.verdicts, self.missed, observed
+        )
         self._forget()
         return settling
 
@@ -63,6 +66,7 @@ class Hand:
         self.exceptions: dict[Key, Settlement] = {}
         self.deliveries: list[Delivery] = []
         self.failures: list[Failure] = []
+        self.verdicts: list[Verdict] = []  # on each of them
         self.missed: list[MissedFires] = []
 
 
@@ -73,6 +77,7 @@ class Settling(NamedTuple):
     settle: Settle
     deliveries: Sequence[Delivery]
     failures: Sequence[Failure]
+    verdicts: Sequence[Verdict]
     missed: Sequence[MissedFires]
     observed: ObservedSettlement | None
 
@@ -205,7 +210,7 @@ class Hands:
             if agreed and each.deliveries:
                 self._plugins.tell("duly_delivered", deliveries=each.deliveries)
             if agreed and each.failures:
-                self._plugins.tell("duly_failed", failures=each.failures)
+                self._tell_failed(each)
             if agreed and each.missed:
                 self._tell_missed(each.missed)
             if each.last:
@@ -221,6 +226,16 @@ class Hands:
             log.warning("settlement_put_off", reason="a part of the store does not answer")
         self._put_off.append(settling)
         self._unanswered.add(settling.hand.token)
+
+    def _tell_failed(self, settling: Settling) -> None:
+        failures, verdicts = settling.failures, settling.verdicts
+        self._plugins.tell("duly_failed", failures=failures, verdicts=verdicts)
+        if burials := [
+            burial_of(failure, verdict.reason)
+            for failure, verdict in zip(failures, verdicts, strict=True)
+            if isinstance(verdict, Bury)
+        ]:
+            self._plugins.tell("duly_buried", burials=burials)
 
     def _tell_missed(self, missed: Sequence[MissedFires]) -> None:
         log.warning(

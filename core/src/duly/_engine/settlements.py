@@ -6,17 +6,23 @@ None stands for plain deletion: delivered, discarded, or a series at its end.
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import attrs
+
 from duly._values.error_text import error_text
-from duly.hookspecs import MissedFires
+from duly._values.wording import kind_of
+from duly.hookspecs import Burial, MissedFires
 from duly.message import Message
 from duly.recovery import Bury, Discard, Failure, Retry, Verdict
+from duly.recurrence import Recurrence
 from duly.store import Bury as Buried
 from duly.store import Claim, Counters, Release, Reschedule, Settlement
 
 __all__ = [
     "after_interruption",
     "after_missed",
+    "after_postponement",
     "after_verdict",
+    "burial_of",
     "counters_of",
     "next_fire",
 ]
@@ -32,13 +38,20 @@ def next_fire(message: Message) -> Reschedule | None:
     if recurrence is None or recurrence.ends_after(count):
         return None
     fire = recurrence.following(message.scheduled_at)
-    return None if fire is None else Reschedule(fire, Counters(fire, occurrence_count=count))
+    if fire is None:
+        return None
+    return Reschedule(recurrence.due(message.id, fire), Counters(fire, occurrence_count=count))
 
 
 def counters_of(message: Message) -> Counters:
     """The counters of a message as they are."""
     return Counters(
-        message.scheduled_at, message.retry_count, message.occurrence_count, message.last_error
+        message.scheduled_at,
+        message.retry_count,
+        message.occurrence_count,
+        message.last_error,
+        message.postpone_count,
+        put_back=message._put_back,  # noqa: SLF001  # all that it is to remember
     )
 
 
@@ -48,21 +61,15 @@ def after_missed(
     """Which fires of a series are dropped as missed, and how it then goes on; None: none is.
 
     Missed is a fire that is more than its grace late at its first claim, or more than what is
-    still ``punctual``; one that was retried, put back or moved here before has a
-    ``next_attempt_at`` of its own. Without a Reschedule the series has ended.
+    still ``punctual``. Without a Reschedule the series has ended.
     """
     recurrence, fire = message.recurrence, message.scheduled_at
-    if (
-        recurrence is None
-        or recurrence.missed == "all"
-        or message.retry_count
-        or message.next_attempt_at != fire
-    ):
+    if recurrence is None or recurrence.missed == "all" or _begun(message, recurrence):
         return None
     grace = max(recurrence.grace, punctual)
-    if now - fire <= grace:
+    if now - recurrence.due(message.id, fire) <= grace:
         return None
-    last = recurrence.latest(fire, now - grace - _MICROSECOND)
+    last = recurrence.latest_due(message.id, fire, now - grace - _MICROSECOND)
     following: datetime | None = last
     if recurrence.missed == "skip":
         following = recurrence.following(last)
@@ -70,7 +77,7 @@ def after_missed(
         return None
     else:
         last = recurrence.latest(fire, last - _MICROSECOND)
-    moved = None if following is None else _moved(message, following, now)
+    moved = None if following is None else _moved(message, recurrence, following, now)
     dropped = MissedFires(
         message=message,
         first=fire,
@@ -81,17 +88,47 @@ def after_missed(
     return dropped, moved
 
 
+def _begun(message: Message, recurrence: Recurrence) -> bool:
+    """Whether this fire was retried, put back or moved to here before.
+
+    It has a ``next_attempt_at`` of its own then, at least a microsecond behind the fire. With
+    jitter every fire has one, and a mark tells.
+    """
+    if message.retry_count:
+        return True
+    if recurrence.jitter:
+        return message._put_back  # noqa: SLF001  # this module is the one that sets it
+    return message.next_attempt_at != message.scheduled_at
+
+
+def after_postponement(message: Message, now: datetime, after: timedelta) -> Reschedule:
+    """How a message is put back that asked for it: uncounted, but for how often it did."""
+    at, counters = _later(now, after), counters_of(message)
+    if message.recurrence is not None:
+        at = max(at, message.scheduled_at + _MICROSECOND)
+    postpone_count, jitters = message.postpone_count + 1, _jitters(message)
+    return Reschedule(at, attrs.evolve(counters, postpone_count=postpone_count, put_back=jitters))
+
+
 def after_interruption(claim: Claim, now: datetime, pause: float) -> Release | Reschedule:
     """How a message is put back, uncounted: at its place, or ``pause`` seconds from now."""
     message = claim.message
     at = now + timedelta(seconds=pause) if pause else message.next_attempt_at
     if message.recurrence is not None and not claim.lapses:
-        # A fire that was claimed in time must not be found missed when it is claimed again: a
-        # next_attempt_at of its own, a microsecond behind at least, tells it from one that was
-        # never claimed.
+        # A fire that was claimed in time must not be found missed when it is claimed again.
         at = max(at, message.scheduled_at + _MICROSECOND)
-        return Reschedule(at, counters_of(message))
+        return Reschedule(at, attrs.evolve(counters_of(message), put_back=_jitters(message)))
     return Release(at)
+
+
+def burial_of(failure: Failure, reason: str) -> Burial:
+    """What is kept, and told, of a message that is buried after a failure."""
+    error = failure.error
+    return Burial(
+        message=failure.message,
+        reason=error_text(reason),
+        error_class=None if error is None else kind_of(error),
+    )
 
 
 def after_verdict(failure: Failure, verdict: Verdict) -> Settlement | None:
@@ -101,21 +138,29 @@ def after_verdict(failure: Failure, verdict: Verdict) -> Settlement | None:
         case Retry(after=after):
             error = failure.error
             text = message.last_error if error is None else error_text(error)
-            counters = Counters(
-                message.scheduled_at, message.retry_count + 1, message.occurrence_count, text
+            counters = attrs.evolve(
+                counters_of(message), retry_count=message.retry_count + 1, last_error=text
             )
             return Reschedule(_later(failure.now, after), counters)
         case Bury(reason=reason):
-            return Buried(error_text(reason), next_fire(message))
+            burial = burial_of(failure, reason)
+            return Buried(burial.reason, next_fire(message), burial.error_class)
         case Discard():
             return next_fire(message)
 
 
-def _moved(message: Message, fire: datetime, now: datetime) -> Reschedule:
-    # What is due by now is so at a moment which is not the fire's own: it will not be found missed
-    # by the next claim, which comes later still.
-    at = fire if fire > now else max(now, fire + _MICROSECOND)
-    return Reschedule(at, Counters(fire, occurrence_count=message.occurrence_count))
+def _moved(message: Message, recurrence: Recurrence, fire: datetime, now: datetime) -> Reschedule:
+    due = recurrence.due(message.id, fire)
+    counters = Counters(fire, occurrence_count=message.occurrence_count)
+    if due > now:
+        return Reschedule(due, counters)
+    # It must not be found missed by the next claim, which comes later still.
+    at = max(now, fire + _MICROSECOND)
+    return Reschedule(at, attrs.evolve(counters, put_back=_jitters(message)))
+
+
+def _jitters(message: Message) -> bool:
+    return message.recurrence is not None and bool(message.recurrence.jitter)
 
 
 def _later(now: datetime, after: timedelta) -> datetime:

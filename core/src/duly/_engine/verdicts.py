@@ -1,23 +1,33 @@
 """What becomes of a claim that is not delivered: what recovery says, and what needs no asking."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from duly._engine.in_hand import Hand, Hands
-from duly._engine.settlements import after_interruption, after_missed, after_verdict
+from duly._engine.settlements import (
+    after_interruption,
+    after_missed,
+    after_postponement,
+    after_verdict,
+)
 from duly._engine.store_time import StoreTime
 from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._values.error_text import error_text
 from duly._values.wording import decided_text
-from duly.errors import Expired
+from duly.errors import Expired, Postpone
 from duly.recovery import Failure, Policy, Retry, Verdict
 from duly.store import Claim
 
-__all__ = ["WHEN_UNDECIDED", "Verdicts"]
+__all__ = ["MOST_POSTPONED", "WHEN_UNDECIDED", "Verdicts"]
+
+MOST_POSTPONED: Final = 100
+"""Times that a delivery may be postponed before that counts as a failed attempt."""
 
 WHEN_UNDECIDED: Final = 10.0
 """Seconds for which to put back what nobody could decide about."""
+
+_SOONEST: Final = timedelta(milliseconds=10)
 
 log = get_logger()
 
@@ -67,6 +77,14 @@ class Verdicts:
         """Put a message back, uncounted: at its place, or so many seconds later than now."""
         self._hands.end(hand, claim, after_interruption(claim, self._time.now(), pause))
 
+    def postpone(self, hand: Hand, claim: Claim, error: Postpone) -> None:
+        """Put a message back because it asked for that, uncounted unless it does so for ever."""
+        if claim.message.postpone_count >= MOST_POSTPONED:
+            self.fail(hand, claim, error)
+            return
+        after = max(error.after, _SOONEST)
+        self._hands.end(hand, claim, after_postponement(claim.message, self._time.now(), after))
+
     def fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
         """A claim has failed; what is to become of its message."""
         failure = self._failure(claim, error)
@@ -94,6 +112,7 @@ class Verdicts:
         if failure.error is not None and decided_text(failure.error) is None:
             log.debug("delivery_traceback", message_id=failure.message.id, exc_info=failure.error)
         hand.failures.append(failure)
+        hand.verdicts.append(verdict)
         self._hands.end(hand, claim, after_verdict(failure, verdict))
 
     def _failure(self, claim: Claim, error: Exception | None) -> Failure:

@@ -13,6 +13,7 @@ from duly.moment import from_microseconds, to_microseconds
 from duly.record import moved, with_next_id
 from duly.store import (
     SUSPECT_LAPSES,
+    Bury,
     Claim,
     Group,
     Reschedule,
@@ -135,15 +136,14 @@ class Ledger:
         lease.place = _place(end, next(self._numbers))
         self.ends.add(lease.place, lease)
 
-    def settle(self, settle: Settle, bound: int) -> bool:
+    def settle(self, settle: Settle, now: datetime, bound: int) -> bool:
         """Do what a settle says; False, and nothing, for a lease that ended before ``bound``."""
         lease = self.lease_of(settle.token, bound)
         if lease is None:
             return False
         held = lease.held
-        plan = plan_settle(
-            settle, held, {key: held[key].message for key in buried_keys(settle, held)}
-        )
+        messages = {key: held[key].message for key in buried_keys(settle, held)}
+        plan = plan_settle(settle, held, messages, now=now)
         if plan.ends:
             del self.leases[lease.token]
             self.ends.remove(lease.place)
@@ -157,8 +157,8 @@ class Ledger:
             self._put_back(entry, _place(at, entry.key))
         for key, how in plan.rescheduled.items():
             self._go_on(settled[key], how)
-        for key, reason in plan.buried.items():
-            self._bury(settled[key], reason)
+        for key, bury in plan.buried.items():
+            self._bury(settled[key], bury, now)
         for letter in plan.occurrences.values():
             self._add_dead(letter)
         return True
@@ -168,9 +168,15 @@ class Ledger:
             message = with_next_id(message)
         self.shelf.add_dead(Entry(next(self._numbers), message))
 
-    def _bury(self, entry: Entry, reason: str) -> None:
+    def _bury(self, entry: Entry, bury: Bury, now: datetime) -> None:
         self.shelf.discard((entry,))
-        buried = with_changes(entry.message, state=State.DEAD, last_error=reason)
+        buried = with_changes(
+            entry.message,
+            state=State.DEAD,
+            last_error=bury.reason,
+            error_class=bury.error_class,
+            died_at=now,
+        )
         self.shelf.add_dead(Entry(entry.key, buried))
 
     def _go_on(self, entry: Entry, how: Reschedule) -> None:
@@ -186,6 +192,9 @@ class Ledger:
 
     def _add(self, message: Message) -> None:
         entry = Entry(next(self._numbers), message)
+        if message.state is State.DEAD:
+            self.shelf.add_dead(entry)
+            return
         self.shelf.add(entry)
         self._line_up(entry, _place(message.next_attempt_at, entry.key))
 

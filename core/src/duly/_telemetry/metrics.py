@@ -28,6 +28,10 @@ _COUNTERS: Final = {
     "duly.messages.buried": "Messages, or occurrences of a series, made dead letters.",
     "duly.messages.rescheduled": "Messages put back for a retry or for their next occurrence.",
     "duly.messages.released": "Messages put back unpublished, with nothing counted.",
+    "duly.messages.postponed": "Messages put back because their handler raised Postpone.",
+    "duly.messages.moved": "Messages that callers have moved to another moment.",
+    "duly.messages.replayed": "Dead letters that callers have scheduled again.",
+    "duly.messages.purged": "Dead letters that callers have removed.",
     "duly.duplicates.suspected": "Messages published although a lapsed claim may have done so.",
 }
 _GAUGES: Final = {

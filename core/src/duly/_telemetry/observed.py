@@ -17,7 +17,7 @@ from duly._telemetry.metrics import Metrics
 from duly._telemetry.spans import Spans, carrier_of, fail, harmless, link_to
 from duly._values.publishing import Job
 from duly.hookspecs import MissedFires
-from duly.message import Message
+from duly.message import Message, first_due
 from duly.recovery import Failure
 from duly.store import Bury, Claim, Key, Release, Reschedule, Settlement
 from duly.transport import Envelope
@@ -135,7 +135,7 @@ class ObservedSettlement:
         if batch.metrics is not None:
             now, clock = batch.store_time.likely(), batch.clock()
             self._late = [
-                (message.event_name, (now - message.scheduled_at).total_seconds() - (clock - at))
+                (message.event_name, (now - first_due(message)).total_seconds() - (clock - at))
                 for message, at in (
                     (claim.message, at) for claim, at in published[:: len(published) // _LATE + 1]
                 )
@@ -239,10 +239,9 @@ def _verb(message: Message, settlement: Settlement) -> str:
         case Release():
             return "released"
         case Reschedule(counters=counters):
+            if counters.postpone_count > message.postpone_count:
+                return "postponed"
             # A fire that goes back uncounted gets a moment of its own but is the same as before.
-            same = (
-                counters.scheduled_at == message.scheduled_at
-                and counters.retry_count == message.retry_count
-                and counters.occurrence_count == message.occurrence_count
-            )
-            return "released" if same else "rescheduled"
+            before = (message.scheduled_at, message.retry_count, message.occurrence_count)
+            after = (counters.scheduled_at, counters.retry_count, counters.occurrence_count)
+            return "released" if after == before else "rescheduled"

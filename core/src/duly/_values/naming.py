@@ -6,7 +6,7 @@ To be imported from :mod:`duly.record`.
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from duly.message import Message, State, with_changes
+from duly.message import UNTOUCHED, Message, State, with_changes
 from duly.moment import to_microseconds
 
 __all__ = ["given_at", "moved", "occurrence", "renamed", "with_next_id"]
@@ -49,13 +49,17 @@ def moved(message: Message, at: datetime) -> Message:
         message,
         scheduled_at=at,
         next_attempt_at=at,
-        state=State.SCHEDULED,
-        retry_count=0,
-        last_error=None,
+        **{**UNTOUCHED, "occurrence_count": message.occurrence_count},
     )
 
 
-def occurrence(message: Message, reason: str) -> Message:
+def occurrence(
+    message: Message,
+    reason: str,
+    *,
+    error_class: str | None = None,
+    died_at: datetime | None = None,
+) -> Message:
     """The dead letter that a buried occurrence of a series becomes: a message of its own."""
     name = message.delivery_id
     return with_changes(
@@ -66,6 +70,9 @@ def occurrence(message: Message, reason: str) -> Message:
         recurrence=None,
         state=State.DEAD,
         last_error=reason,
+        error_class=error_class,
+        died_at=died_at,
+        _put_back=False,
     )
 
 

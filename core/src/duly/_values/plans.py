@@ -15,7 +15,7 @@ import attrs
 from duly._values.naming import given_at, occurrence, renamed
 from duly._values.store import Bury, Group, Key, Release, Reschedule, Settle
 from duly.errors import DuplicateMessage
-from duly.message import Message, State, with_changes
+from duly.message import UNTOUCHED, Message, State, with_changes
 from duly.moment import FIRST, LAST, from_microseconds
 
 __all__ = [
@@ -62,7 +62,8 @@ class PutPlan(Generic[S]):
 
     ``outcomes`` has one for each group. ``replaced`` has what makes way, by id. ``inserts`` are
     the messages to store, in the order given, under the names and with the counters they are
-    stored with; each gets a new key and its place in line at its ``next_attempt_at``.
+    stored with; each gets a new key and, unless it is DEAD, its place in line at its
+    ``next_attempt_at``.
     """
 
     outcomes: Sequence[DuplicateMessage | None]
@@ -91,12 +92,16 @@ def plan_put(groups: Sequence[Group], stored: Mapping[str, S]) -> PutPlan[S]:
         for message in group.messages:
             found = stored.get(message.id)
             if found is None:
-                inserts.append(as_stored(message))
+                inserts.append(_as_is(message) if group.as_is else as_stored(message))
             elif group.replace and not (
                 _is_repeat(message, found) and found.state is not State.DEAD
             ):
                 replaced[message.id] = found
-                inserts.append(as_stored(_renamed(message, found.created_at)))
+                inserts.append(
+                    _as_is(message)
+                    if group.as_is
+                    else as_stored(_renamed(message, found.created_at))
+                )
     return PutPlan(outcomes=outcomes, replaced=replaced, inserts=inserts)
 
 
@@ -110,11 +115,17 @@ def as_stored(message: Message) -> Message:
         and not message.retry_count
         and not message.occurrence_count
         and message.last_error is None
+        and not message.postpone_count
+        and not message._put_back  # noqa: SLF001  # as all that duly manages
     ):
         return message
-    return with_changes(
-        message, state=State.SCHEDULED, retry_count=0, occurrence_count=0, last_error=None
-    )
+    return with_changes(message, **UNTOUCHED)
+
+
+def _as_is(message: Message) -> Message:
+    if message.state is not State.CLAIMED:
+        return message
+    return with_changes(message, state=State.SCHEDULED)
 
 
 def duplicate(id: str) -> DuplicateMessage:
@@ -129,7 +140,8 @@ class SettlePlan:
     ``deleted`` were delivered, or are series that end. ``released`` wait again, due at that
     moment; nothing else of them changes. ``rescheduled`` wait again, due at their
     ``next_attempt_at``, with these counters and lapses 0. ``buried`` become dead letters as they
-    are, with that ``last_error``. ``occurrences``, by the keys of their series, are dead letters
+    are, with the reason as ``last_error``, that ``error_class``, and ``died_at`` now.
+    ``occurrences``, by the keys of their series, are dead letters
     of their own to be inserted, each under a new key and an id that is free: while it is taken,
     the next is what :func:`duly.record.with_next_id` says.
 
@@ -139,7 +151,7 @@ class SettlePlan:
     deleted: Sequence[Key]
     released: Mapping[Key, datetime] = _NONE
     rescheduled: Mapping[Key, Reschedule] = _NONE
-    buried: Mapping[Key, str] = _NONE
+    buried: Mapping[Key, Bury] = _NONE
     occurrences: Mapping[Key, Message] = _NONE
     left: Sequence[Key]
     ends: bool
@@ -153,14 +165,18 @@ def buried_keys(settle: Settle, held: Collection[Key]) -> Sequence[Key]:
 
 
 def plan_settle(
-    settle: Settle, held: Collection[Key], messages: Mapping[Key, Message | None] = _NONE
+    settle: Settle,
+    held: Collection[Key],
+    messages: Mapping[Key, Message | None] = _NONE,
+    *,
+    now: datetime | None = None,
 ) -> SettlePlan:
     """What :meth:`Store.settle` does, given the keys in a lease whose token is valid.
 
     ``held`` is asked for single keys, so give a dictionary or a set. ``messages`` has those of the
     :func:`buried_keys`: None for one that cannot be read any more, which is buried as it is and
     will be listed so. Of one that is left out nothing becomes but that its key leaves the lease:
-    it is gone, or was set aside.
+    it is gone, or was set aside. ``now`` is the store's time, needed where something is buried.
     """
     left = _settled(settle, held)
     ends = settle.only is None
@@ -169,7 +185,7 @@ def plan_settle(
     deleted = list[Key]()
     released = dict[Key, datetime]()
     rescheduled = dict[Key, Reschedule]()
-    buried = dict[Key, str]()
+    buried = dict[Key, Bury]()
     occurrences = dict[Key, Message]()
     for key in left:
         match settle.exceptions.get(key):
@@ -179,12 +195,12 @@ def plan_settle(
                 released[key] = at
             case Reschedule() as how:
                 rescheduled[key] = how
-            case Bury(reason, following) if key in messages:
+            case Bury(reason, following, error_class) as how if key in messages:
                 message = messages[key]
                 if message is None or message.recurrence is None:
-                    buried[key] = reason
+                    buried[key] = how
                     continue
-                occurrences[key] = occurrence(message, reason)
+                occurrences[key] = occurrence(message, reason, error_class=error_class, died_at=now)
                 if following is None:
                     deleted.append(key)
                 else:
@@ -211,6 +227,8 @@ def put_back(message: Message, how: Reschedule) -> Message:
         retry_count=counters.retry_count,
         occurrence_count=counters.occurrence_count,
         last_error=counters.last_error,
+        postpone_count=counters.postpone_count,
+        _put_back=counters.put_back,
     )
 
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Final
 
-__all__ = ["as_pause"]
+__all__ = ["LATEST", "as_pause"]
 
-_LATEST: Final = timedelta(days=36525)
+LATEST: Final = timedelta(days=36525)
+"""A century: nobody asks for more."""
 
 
 def as_pause(asked: object) -> timedelta | None:
@@ -14,4 +15,4 @@ def as_pause(asked: object) -> timedelta | None:
         return asked
     if not isinstance(asked, int | float) or isinstance(asked, bool) or not asked > 0:
         return None  # NaN is not greater, either
-    return timedelta(seconds=float(min(asked, _LATEST.total_seconds())))
+    return timedelta(seconds=float(min(asked, LATEST.total_seconds())))

@@ -48,10 +48,15 @@ NEWER_PAUSE: Final = timedelta(minutes=1)
 
 @attrs.frozen
 class Group:
-    """Messages that are stored together or not at all; their ids are distinct."""
+    """Messages that are stored together or not at all; their ids are distinct.
+
+    ``as_is``, for moving and restoring: they are stored as they are, with their state, counters,
+    times and names, but that a CLAIMED one is SCHEDULED.
+    """
 
     messages: Sequence[Message]
     replace: bool = False
+    as_is: bool = False
 
 
 class HeldUp(StoreUnavailable):
@@ -93,15 +98,23 @@ class Claim:
 
 @attrs.frozen
 class Counters:
-    """What a message is to remember when it is put back; both counts start at 0.
+    """What a message is to remember when it is put back; all counts start at 0.
 
-    ``scheduled_at`` moves only when a series goes on to another fire.
+    ``scheduled_at`` moves only when a series goes on to another fire. ``put_back`` marks a fire of
+    a series with ``jitter`` that was claimed before, and so cannot be missed any more.
     """
 
     scheduled_at: datetime
     retry_count: int = 0
     occurrence_count: int = 0
     last_error: str | None = None
+    postpone_count: int = 0
+    put_back: bool = False
+
+    @property
+    def format(self) -> int:
+        """The record format that a message with these needs at least."""
+        return 2 if self.postpone_count or self.put_back else 1
 
 
 @attrs.frozen
@@ -126,6 +139,8 @@ class Release:
 class Bury:
     """Settles by making the message a dead letter, with ``reason`` as its ``last_error``.
 
+    Its ``died_at`` is the store's time of it, its ``error_class`` the one that is given here.
+
     Of a message with a recurrence only this occurrence is buried, as the message of its own that
     :func:`duly.record.occurrence` makes (should its id be taken, by as many ``+`` behind it as
     needed; its delivery id stays); the series is put back as ``next`` says or, without it, ends.
@@ -134,6 +149,7 @@ class Bury:
 
     reason: str
     next: Reschedule | None = None
+    error_class: str | None = None
 
 
 Settlement = Reschedule | Release | Bury

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["decide_text", "decided_text", "text_of", "worded"]
+__all__ = ["decide_text", "decided_text", "kind_of", "text_of", "worded"]
 
 _DECIDED: Final = "__duly_text__"
+_LONGEST_KIND: Final = 255  # characters
 
 
 def worded(error: BaseException) -> str:
@@ -19,6 +20,12 @@ def worded(error: BaseException) -> str:
     kind = type(error).__name__
     text = text_of(error)
     return kind if text is None else f"{kind}: {text}"
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of the class of an error, as it is kept beside its text."""
+    name = type(error).__name__.replace("\0", " ")[:_LONGEST_KIND]
+    return name.encode("utf-8", "replace").decode()
 
 
 def decide_text(error: BaseException, decide: Callable[[Exception], str]) -> None:

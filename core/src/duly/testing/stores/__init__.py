@@ -35,6 +35,7 @@ cases come first. Sizes are multiplied by ``scale``, for slow servers.
 from duly.testing.stores.abilities import PeekingCases, WakeupCases
 from duly.testing.stores.any_loop import AnyLoopCases
 from duly.testing.stores.bench import Bench
+from duly.testing.stores.caller_as_is import AsIsCases
 from duly.testing.stores.caller_list import ListCases, PageCases
 from duly.testing.stores.caller_put import PutCases
 from duly.testing.stores.caller_repeats import RepeatCases
@@ -64,6 +65,7 @@ from duly.testing.stores.outages import OutageCases
 from duly.testing.stores.recurring import SeriesCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.recurring_names import NameCases
+from duly.testing.stores.settling_deaths import DeathCases, PostponeCases
 from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
 from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases
@@ -103,8 +105,8 @@ __all__ = [
 
 
 class CallerCases(
-    OpenAndCloseCases, StatsCases, PageCases, ListCases, RescheduleCases, StateCases, ReplaceCases,
-    RepeatCases, PutCases,
+    AsIsCases, OpenAndCloseCases, StatsCases, PageCases, ListCases, RescheduleCases, StateCases,
+    ReplaceCases, RepeatCases, PutCases,
 ):  # fmt: skip
     """What those who schedule rely on: storing, the table of states, listing, counting."""
 
@@ -116,7 +118,14 @@ class ClaimingCases(
 
 
 class SettlingCases(
-    WithdrawnCases, LapsedHolderCases, SettleAndClaimCases, EarlyCases, SettleCases, OutcomeCases
+    WithdrawnCases,
+    LapsedHolderCases,
+    SettleAndClaimCases,
+    EarlyCases,
+    PostponeCases,
+    DeathCases,
+    SettleCases,
+    OutcomeCases,
 ):
     """What a scheduler relies on when it gives back: outcomes, early settling, fencing."""
 

@@ -94,6 +94,10 @@ class Bench:
         assert await self.outcomes(Group(messages, replace)) == [None]
         return messages
 
+    async def put_as_is(self, *messages: Message, replace: bool = False) -> None:
+        """Store messages in one group, as they are."""
+        assert await self.outcomes(Group(messages, replace, as_is=True)) == [None]
+
     async def outcomes(self, *groups: Group) -> Sequence[type[Exception] | None]:
         """Store groups; of each the kind of error that kept it out, or None."""
         errors = await self.store.put(groups)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import attrs
@@ -13,12 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from duly.errors import DuplicateMessage
 from duly.message import Filter, Message, State
 from duly.recurrence import Every
-from duly.store import Batch, Bury, Claim, Counters, Group, Release, Reschedule, Settle, Settlement
+from duly.store import Batch, Claim, Group, Settle, Settlement
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease, check_taken
 from duly.testing.stores.situations import SECOND
+from duly.testing.stores.some_settlements import KINDS, settlement_of
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ IDS = st.sampled_from(["a", "b", "c", "\u00e9", "\U0001f600"])
 SECONDS = st.integers(-3, 9)
 STATES = st.sampled_from([None, *State])
 MOVABLE = st.sampled_from([State.SCHEDULED, State.DEAD])
-OUTCOMES = st.sampled_from([None, "retry", "fire", "release", "bury", "bury and go on"])
+OUTCOMES = st.sampled_from([None, *KINDS])
 
 
 @attrs.frozen
@@ -91,9 +93,20 @@ class History(RuleBasedStateMachine):
     def put_again(self, *, replace: bool) -> None:
         self._put(self.stored, replace=replace)
 
-    def _put(self, messages: Sequence[Message], *, replace: bool) -> None:
-        expected = None if self.model.put(messages, replace=replace) else DuplicateMessage
-        assert self._run(self.desk.outcomes(Group(messages, replace))) == [expected]
+    @rule(data=st.data(), replace=st.booleans())
+    def put_as_is(self, data: st.DataObject, *, replace: bool) -> None:
+        if found := list(self._run(self.desk.store.list(Filter()))):
+            some = data.draw(
+                st.lists(st.sampled_from(found), unique_by=attrgetter("id"), max_size=2)
+            )
+            if data.draw(st.booleans()):
+                self.cancel([each.id for each in some], None)
+            self._put(some, replace=replace, as_is=True)
+
+    def _put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> None:
+        stored = self.model.put(messages, replace=replace, as_is=as_is)
+        group = Group(messages, replace, as_is)
+        assert self._run(self.desk.outcomes(group)) == [None if stored else DuplicateMessage]
 
     @rule(ids=st.lists(IDS, max_size=2, unique=True), of_state=STATES)
     def cancel(self, ids: Sequence[str], of_state: State | None) -> None:
@@ -186,7 +199,9 @@ class History(RuleBasedStateMachine):
     @invariant()
     def everything_is_as_the_model_has_it(self) -> None:
         found = list(self._run(self.desk.store.list(Filter())))
-        assert found == list(self.model.list(Filter(), None))
+        expected = list(self.model.list(Filter(), None))
+        assert found == expected
+        assert [each.died_at for each in found] == [each.died_at for each in expected]
         assert self._run(self.desk.store.stats()) == self.model.stats()
 
     def _some(self, data: st.DataObject) -> Sequence[Held]:
@@ -203,9 +218,8 @@ class History(RuleBasedStateMachine):
         only = data.draw(st.none() | st.lists(st.sampled_from(claimed), unique=True))
         exceptions: dict[Entry, Settlement] = {}
         for entry in claimed if only is None else only:
-            settlement = self._settlement(
-                held.claim_of(entry).message, data.draw(OUTCOMES), data.draw(SECONDS)
-            )
+            at = self.model.now + data.draw(SECONDS) * SECOND
+            settlement = settlement_of(held.claim_of(entry).message, data.draw(OUTCOMES), at)
             if settlement is not None:
                 exceptions[entry] = settlement
         settle = Settle(
@@ -214,20 +228,6 @@ class History(RuleBasedStateMachine):
             None if only is None else [held.claim_of(entry).key for entry in only],
         )
         return settle, (held.lease, exceptions, only)
-
-    def _settlement(self, message: Message, outcome: str | None, seconds: int) -> Settlement | None:
-        at = self.model.now + seconds * SECOND
-        further = Reschedule(at, Counters(at, occurrence_count=message.occurrence_count + 1))
-        if outcome == "retry":
-            counts = message.retry_count + 1, message.occurrence_count
-            return Reschedule(at, Counters(message.scheduled_at, *counts, "failed"))
-        if outcome == "release":
-            return Release(at)
-        if outcome == "fire":
-            return further
-        if outcome == "bury" or (outcome and message.recurrence is None):
-            return Bury("broken")
-        return Bury("broken", further) if outcome else None
 
 
 class HistoryCases(StoreHarness):

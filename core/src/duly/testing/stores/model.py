@@ -4,12 +4,10 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
-
 from duly.message import Filter, Message, State, with_changes
 from duly.record import occurrence
-from duly.store import Bury, Counters, Release, Reschedule, Settlement, Stats
-from duly.testing.stores.model_entries import Entry, Lease, given
+from duly.store import Bury, Release, Reschedule, Settlement, Stats
+from duly.testing.stores.model_entries import FRESH, Entry, Lease, died, given, remembering
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -25,7 +23,7 @@ class Model:
 
     # --- for the caller
 
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
         """Whether the group was stored."""
         new = []
         for message in messages:
@@ -37,15 +35,14 @@ class Model:
             new.append(message)
         for message in new:
             old = self.entries.get(message.id)
-            stored = with_changes(
-                message,
-                state=State.SCHEDULED,
-                retry_count=0,
-                occurrence_count=0,
-                last_error=None,
-            )
+            stored = message
+            if as_is:
+                if message.state is State.CLAIMED:
+                    stored = with_changes(message, state=State.SCHEDULED)
+            else:
+                stored = with_changes(message, **FRESH, occurrence_count=0)
             if old is not None:
-                stored = self._newer(stored, old.message)
+                stored = stored if as_is else self._newer(stored, old.message)
                 self._remove(old)
             self._add(stored, stored.next_attempt_at)
         return True
@@ -67,9 +64,8 @@ class Model:
             return None if entry is None else entry.message.state
         at = entry.message.scheduled_at if at is None else at
         message = with_changes(
-            self._named_anew(entry.message, at), scheduled_at=at, next_attempt_at=at,
-            retry_count=0, last_error=None, state=State.SCHEDULED,
-        )  # fmt: skip
+            self._named_anew(entry.message, at), scheduled_at=at, next_attempt_at=at, **FRESH
+        )
         self._remove(entry)
         self._add(message, at, moved=True)
         return of_state
@@ -189,12 +185,12 @@ class Model:
         elif isinstance(settlement, Reschedule):
             self._put_back(entry, settlement)
         elif message.recurrence is None:
-            entry.message = with_changes(message, state=State.DEAD, last_error=settlement.reason)
+            entry.message = died(message, settlement, self.now)
         else:
             self._bury_occurrence(entry, settlement)
 
     def _bury_occurrence(self, entry: Entry, settlement: Bury) -> None:
-        dead = occurrence(entry.message, settlement.reason)
+        dead = died(occurrence(entry.message, settlement.reason), settlement, self.now)
         if settlement.next is None:
             del self.entries[entry.message.id]
         else:
@@ -204,12 +200,9 @@ class Model:
         self._add(dead, dead.next_attempt_at)
 
     def _put_back(self, entry: Entry, settlement: Reschedule) -> None:
-        counters: Counters = settlement.counters
         entry.message = with_changes(
-            entry.message,
-            state=State.SCHEDULED,
+            remembering(entry.message, settlement.counters),
             next_attempt_at=settlement.next_attempt_at,
-            **attrs.asdict(counters),
         )
         entry.lapses = 0
         self._stand(entry, settlement.next_attempt_at)

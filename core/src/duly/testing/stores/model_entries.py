@@ -1,13 +1,28 @@
 """What the model is made of."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 
-from duly.message import Message
-from duly.store import SUSPECT_LAPSES
+from duly.message import Message, State, with_changes
+from duly.store import SUSPECT_LAPSES, Bury, Counters
+
+FRESH: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "state": State.SCHEDULED,
+        "retry_count": 0,
+        "last_error": None,
+        "postpone_count": 0,
+        "died_at": None,
+        "error_class": None,
+        "_put_back": False,
+    }
+)
+"""What a message is to begin with, but for its count of occurrences."""
 
 
 @attrs.define(eq=False)
@@ -38,6 +53,31 @@ class Lease:
 def given(message: Message) -> datetime:
     """The ``created_at`` that a message was given, wherever it was moved since."""
     return message._given_at or message.created_at  # noqa: SLF001  # apart from what stores use
+
+
+def died(message: Message, bury: Bury, now: datetime) -> Message:
+    """A message that is buried."""
+    return with_changes(
+        message,
+        state=State.DEAD,
+        last_error=bury.reason,
+        error_class=bury.error_class,
+        died_at=now,
+    )
+
+
+def remembering(message: Message, counters: Counters) -> Message:
+    """A message that is put back with these."""
+    return with_changes(
+        message,
+        state=State.SCHEDULED,
+        scheduled_at=counters.scheduled_at,
+        retry_count=counters.retry_count,
+        occurrence_count=counters.occurrence_count,
+        last_error=counters.last_error,
+        postpone_count=counters.postpone_count,
+        _put_back=counters.put_back,
+    )
 
 
 def in_order(before: Entry, after: Entry) -> bool:
