@@ -26,7 +26,7 @@ _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def next_fire(message: Message) -> Reschedule | None:
-    """How a series goes on once this occurrence was taken up; None: it does not, or is none."""
+    """How a series goes on after this occurrence; None: it has ended, or is not a series."""
     recurrence = message.recurrence
     count = message.occurrence_count + 1
     if recurrence is None or recurrence.ends_after(count):
@@ -47,8 +47,8 @@ def after_missed(
 ) -> tuple[MissedFires, Reschedule | None] | None:
     """Which fires of a series are dropped as missed, and how it then goes on; None: none is.
 
-    Missed is a fire that is more than its grace late at its first claim, or more than what is
-    still ``punctual``; one that was retried, put back or moved here before has a
+    A fire is missed if it is late at its first claim by more than its grace, and by more than what
+    is still ``punctual``; one that was retried, put back or moved here before is recognised by a
     ``next_attempt_at`` of its own. Without a Reschedule the series has ended.
     """
     recurrence, fire = message.recurrence, message.scheduled_at
@@ -112,8 +112,8 @@ def after_verdict(failure: Failure, verdict: Verdict) -> Settlement | None:
 
 
 def _moved(message: Message, fire: datetime, now: datetime) -> Reschedule:
-    # What is due by now is so at a moment which is not the fire's own: it will not be found missed
-    # by the next claim, which comes later still.
+    # If it is due by now, it is put at a moment that is not the fire's own, so that the next claim,
+    # which comes later still, does not take it for missed.
     at = fire if fire > now else max(now, fire + _MICROSECOND)
     return Reschedule(at, Counters(fire, occurrence_count=message.occurrence_count))
 
