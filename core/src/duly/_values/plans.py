@@ -1,8 +1,8 @@
-"""What a put and a settle come to, worked out alike for all stores; of :mod:`duly.store`.
+"""What a put and a settle do, worked out alike for all stores; imported from :mod:`duly.store`.
 
 A store looks up what is there, asks for the plan and carries it out, all in one step of its
-database. Nothing here reads or writes. Where the database decides by itself, in SQL or in a
-script, these functions tell what it is held to.
+database. Nothing here reads or writes. If the database decides by itself, in SQL or in a script,
+it must decide as these functions do.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ class Stored(Protocol):
     """What :func:`plan_put` asks of a stored message: a row, a document, an object of yours.
 
     ``created_at`` and ``given_at`` are those of its record, microseconds since 1970 UTC;
-    ``given_at`` is None where it does not differ. Of a damaged record they may be anything.
+    ``given_at`` is None if it does not differ. Of a damaged record both may be anything.
     """
 
     @property
@@ -60,9 +60,9 @@ S = TypeVar("S", bound=Stored)
 class PutPlan(Generic[S]):
     """What :func:`plan_put` found: what the store removes, then what it inserts, and its answer.
 
-    ``outcomes`` has one for each group. ``replaced`` has what makes way, by id. ``inserts`` are
-    the messages to store, in the order given, under the names and with the counters they are
-    stored with; each gets a new key and its place in line at its ``next_attempt_at``.
+    ``outcomes`` has one for each group. ``replaced`` has what is to be removed, by id. ``inserts``
+    are the messages to store, in the order given, with the names and counters to store; each gets
+    a new key and its place in line at its ``next_attempt_at``.
     """
 
     outcomes: Sequence[DuplicateMessage | None]
@@ -71,14 +71,14 @@ class PutPlan(Generic[S]):
 
     @property
     def withdrawn(self) -> Sequence[S]:
-        """Those of the replaced that are CLAIMED: their leases remember the keys for ``renew``."""
+        """The replaced ones that are CLAIMED: their leases remember the keys for ``renew``."""
         return [each for each in self.replaced.values() if each.state is State.CLAIMED]
 
 
 def plan_put(groups: Sequence[Group], stored: Mapping[str, S]) -> PutPlan[S]:
     """What :meth:`Store.put` does with groups, given what is stored under their ids.
 
-    ``stored`` has every id of theirs that is taken; it may have others.
+    ``stored`` has each of their ids that is taken; it may have others.
     """
     outcomes = list[DuplicateMessage | None]()
     replaced = dict[str, S]()
@@ -103,7 +103,7 @@ def plan_put(groups: Sequence[Group], stored: Mapping[str, S]) -> PutPlan[S]:
 def as_stored(message: Message) -> Message:
     """The message as a put stores it: SCHEDULED, counters at 0, everything else as it is.
 
-    One that was in a store before may have been counted on.
+    A message that was in a store before may have other counters.
     """
     if (
         message.state is State.SCHEDULED
@@ -118,7 +118,7 @@ def as_stored(message: Message) -> Message:
 
 
 def duplicate(id: str) -> DuplicateMessage:
-    """The outcome of a group one of whose ids is taken."""
+    """The outcome of a group of which an id is taken."""
     return DuplicateMessage(f"a message with the id {id!r} is stored already")
 
 
@@ -130,8 +130,8 @@ class SettlePlan:
     moment; nothing else of them changes. ``rescheduled`` wait again, due at their
     ``next_attempt_at``, with these counters and lapses 0. ``buried`` become dead letters as they
     are, with that ``last_error``. ``occurrences``, by the keys of their series, are dead letters
-    of their own to be inserted, each under a new key and an id that is free: while it is taken,
-    the next is what :func:`duly.record.with_next_id` says.
+    of their own to insert, each under a new key and an id that is free: as long as it is taken,
+    :func:`duly.record.with_next_id` gives the next to try.
 
     All of ``left`` leave the lease. With ``ends`` the lease ends.
     """
@@ -146,7 +146,7 @@ class SettlePlan:
 
 
 def buried_keys(settle: Settle, held: Collection[Key]) -> Sequence[Key]:
-    """The keys of what is buried: :func:`plan_settle` needs their messages."""
+    """The keys of the messages to bury, which :func:`plan_settle` needs."""
     return [
         key for key, each in settle.exceptions.items() if isinstance(each, Bury) and key in held
     ]
@@ -157,10 +157,10 @@ def plan_settle(
 ) -> SettlePlan:
     """What :meth:`Store.settle` does, given the keys in a lease whose token is valid.
 
-    ``held`` is asked for single keys, so give a dictionary or a set. ``messages`` has those of the
-    :func:`buried_keys`: None for one that cannot be read any more, which is buried as it is and
-    will be listed so. Of one that is left out nothing becomes but that its key leaves the lease:
-    it is gone, or was set aside.
+    ``held`` is searched for single keys, so give a dictionary or a set. ``messages`` has those of
+    the :func:`buried_keys`: None for one that cannot be read any more, which is buried as it is and
+    will be listed so. If one is left out, because it is gone or was set aside, its key leaves the
+    lease and nothing else happens.
     """
     left = _settled(settle, held)
     ends = settle.only is None
@@ -201,7 +201,7 @@ def plan_settle(
 
 
 def put_back(message: Message, how: Reschedule) -> Message:
-    """What a message becomes that is rescheduled: SCHEDULED, with the counters it is given."""
+    """A message after it was rescheduled: SCHEDULED, with the counters that it is given."""
     counters = how.counters
     return with_changes(
         message,
