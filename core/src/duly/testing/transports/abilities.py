@@ -145,8 +145,9 @@ class BatchCases(TransportHarness):
 
     async def _publish(self, desk: Bench, envelopes: Sequence[Envelope]) -> None:
         outcomes = await desk.soon(batching(desk).publish_many(envelopes))
-        what = type(outcomes).__name__
-        assert isinstance(outcomes, Sequence), f"publish_many returned {what}, not a sequence"
+        assert isinstance(outcomes, Sequence), (
+            f"publish_many returned {type(outcomes).__name__}, not a sequence"
+        )
         assert len(outcomes) == len(envelopes)
         assert all(outcome is None or isinstance(outcome, str) for outcome in outcomes)
 

@@ -111,8 +111,9 @@ class Bench:
         transport = by or self.transport
         receipts = await self.soon(asyncio.gather(*map(transport.publish, envelopes)))
         for receipt in receipts:
-            kind = f"publish returned {receipt!r}, but a receipt is text or None"
-            assert receipt is None or isinstance(receipt, str), kind
+            assert receipt is None or isinstance(receipt, str), (
+                f"publish returned {receipt!r}, but a receipt is text or None"
+            )
 
     async def arrived(self, *envelopes: Envelope) -> "Sequence[Received]":
         """What the consumer got, which is exactly these, in any order."""
