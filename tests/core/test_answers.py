@@ -99,7 +99,7 @@ class TestPublishMany:
             (["a"], "gave 1 outcomes for 2 messages"),
             (["a", "b", "c"], "gave 3 outcomes for 2 messages"),
             ((), "gave 0 outcomes for 2 messages"),
-            (Broken(), "returned a Broken that breaks: OSError: the connection is gone"),
+            (Broken(), "returned a Broken that cannot be read: OSError: the connection is gone"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
@@ -143,7 +143,7 @@ class TestCheck:
             ({"a": "b"}, "returned dict, not a list of texts"),
             (17, "returned int, not a list of texts"),
             (["a", None], "returned NoneType among its texts"),
-            (Broken(), "returned what breaks: OSError: the connection is gone"),
+            (Broken(), "returned what cannot be read: OSError: the connection is gone"),
         ],
     )
     def test_anything_else_is_one_reason(self, answer: object, said: str) -> None:

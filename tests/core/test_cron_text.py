@@ -86,7 +86,7 @@ def test_what_is_written_in_several_ways_is_kept_in_one(written: str, kept: str)
         ("TZ=Asia/Tokyo @daily", r"write Cron\('@daily', timezone='Asia/Tokyo'\)"),
         ("@every 5m", r"for example Every\(timedelta\(minutes=5\)\)"),
         ("@reboot", "or one of @hourly, @daily, .*@annually"),
-        ("0 0 12 * * ? 2030", "none for the year, but until= says where a series ends"),
+        ("0 0 12 * * ? 2030", "no year field, but until= says where a series ends"),
         ("*/90 * * * *", r"minute '\*/90': the step is larger than the range.*use Every"),
         ("0 */36 * * *", "hour .*the step is larger"),
         ("0 0 */32 * *", "day of month .*the step is larger"),

@@ -405,7 +405,7 @@ class TestPatchedThreads:
                 say(str(error)[:50])
         client.close()
         """
-        told = "gevent has put its own in the place of this proces\n"
+        told = "gevent has patched this process's threads and lock\n"
         assert ran(code, URL=of("sqlite:///", tmp_path)) == told * 3
 
 

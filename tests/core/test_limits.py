@@ -21,12 +21,12 @@ from duly.transport import Limits, SupportsLimits
         ({"in_all": 2.0}, "in_all must be a whole number from 1, not 2.0"),
         ({"in_all": True}, "in_all must be a whole number"),
         ({"by_name": {"a": -1}}, r"by_name\['a'\] must be a whole number from 0, not -1"),
-        ({"by_name": {"": 1}}, "by_name has a key that is no event name: ''"),
-        ({"by_name": {3: 1}}, "by_name has a key that is no event name: 3"),
+        ({"by_name": {"": 1}}, "by_name has a key that is not an event name: ''"),
+        ({"by_name": {3: 1}}, "by_name has a key that is not an event name: 3"),
         ({"by_name": ["a"]}, "by_name must be a mapping, not list"),
         ({"by_name": {f"n{n}": 1 for n in range(1001)}}, "1000 keys, 50 of them prefixes"),
         ({"by_name": {f"n{n}.*": 1 for n in range(51)}}, "1000 keys, 50 of them prefixes"),
-        ({"together": [(["a"], 0)]}, "a number of together must be a whole number from 1, not 0"),
+        ({"together": [(["a"], 0)]}, "a number in together must be a whole number from 1, not 0"),
     ],
 )
 def test_what_cannot_be_a_limit_is_refused(wrong: dict[str, object], told: str) -> None:

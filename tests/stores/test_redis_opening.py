@@ -271,7 +271,7 @@ async def test_what_a_user_must_be_allowed(client: Redis, server: RedisServer) -
         await door.health()  # it may not ask for the configuration, and does without
         assert await door.cancel(message.id)
     said = await refusal(f"{url}?key_prefix=other:")
-    assert "what the user may do" in said
+    assert "a right that the user needs" in said
 
 
 async def test_closed_is_closed(client: Redis) -> None:

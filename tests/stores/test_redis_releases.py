@@ -135,7 +135,7 @@ class TestRights:
     async def test_what_is_missing_is_named(
         self, server: RedisServer, client: Redis, rules: list[str], lacks: list[str]
     ) -> None:
-        with pytest.raises(StoreError, match="what the user may do") as caught:
+        with pytest.raises(StoreError, match="a right that the user needs") as caught:
             await self.open(server, client, *rules)
         assert not isinstance(caught.value, StoreUnavailable)
         for each in lacks:
@@ -151,7 +151,7 @@ async def test_a_right_that_a_cluster_needs() -> None:
         url = cluster.url.replace("://", "://duly:secret@") + "?key_prefix=shop:"
         for node in cluster.nodes:
             node.ask("ACL", "SETUSER", "duly", *README)
-        with pytest.raises(StoreError, match="what the user may do: .*cluster"):
+        with pytest.raises(StoreError, match="a right that the user needs: .*cluster"):
             async with Client(url):
                 pass
         for node in cluster.nodes:

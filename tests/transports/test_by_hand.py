@@ -54,6 +54,6 @@ def test_hosts(make: Callable[..., Any]) -> None:
 
 def test_a_file_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidArgument, match="is a URL and no path"):
+    with pytest.raises(InvalidArgument, match="is a URL and not a path"):
         SQLiteStore("sqlite:///orders.db")
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from duly_rabbitmq.plugin import transport_from_url
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("amqp:///", "has a host"),
+        ("amqp:///", "needs a host"),
         ("amqp://user@a/", "together"),
         ("amqp://a/?stream=x", "unknown option 'stream'; known: auth, declare, exchange, headers"),
         ("amqp://a/?routing_key=", "routing_key: it is empty"),

@@ -223,7 +223,7 @@ def test_rabbitmq_with_a_long_event_name() -> None:
 
 
 def test_kafka_of_somebody_else() -> None:
-    with pytest.raises(InvalidMessage, match="no UTF-8"):
+    with pytest.raises(InvalidMessage, match="not UTF-8"):
         duly_kafka.read(SimpleNamespace(value=None, headers=[("a", b"\xff")]))
     with pytest.raises(InvalidMessage, match="event name"):
         duly_kafka.read(SimpleNamespace(value=None, headers=[]))

@@ -90,7 +90,7 @@ async def test_names_that_lead_out_of_a_path(path: str, name: str) -> None:
     await receiver.start()
     transport = WebhookTransport(f"http://127.0.0.1:{receiver.port}{path}", allow_private=True)
     await transport.open()
-    with pytest.raises(Rejected, match="the event name stands for . or .."):
+    with pytest.raises(Rejected, match="the event name means . or .."):
         await transport.publish(envelope(name))
     assert receiver.coming == 0
     await transport.close()
@@ -167,7 +167,7 @@ async def test_some_of_them_may_be_allowed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("host", "never for metadata"), ("ce-type", "never for metadata"),
+    [("host", "never be set by metadata"), ("ce-type", "never be set by metadata"),
      ("tenant", "needs no allowance"), ("", "needs no allowance")],
 )  # fmt: skip
 def test_others_need_no_allowance(name: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""One at a time, on whichever event loop: a lock for the tasks of several of them."""
+"""A lock for tasks of several event loops."""
 
 import asyncio
 import threading
@@ -11,8 +11,8 @@ __all__ = ["AnyLoopLock"]
 class AnyLoopLock:
     """Taken by ``async with``, in the order of asking.
 
-    What an :class:`asyncio.Lock` is for one event loop this is for several, in any threads, at a
-    time or one after another.
+    Like an :class:`asyncio.Lock`, but for several event loops, in any threads, at the same time or
+    one after another.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class AnyLoopLock:
     async def __aenter__(self) -> None:
         loop = asyncio.get_running_loop()
         with self._guard:
-            # A loop that was closed in the middle has left its turn to whoever comes.
+            # A loop that was closed while it held the lock leaves it to whoever comes next.
             if self._held_on is None or self._held_on.is_closed():
                 self._held_on = loop
                 return

@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-_MANY: Final = 10_000  # messages that are stored all or none
+_MANY: Final = 10_000  # messages that can be stored all or none
 _MANY_BYTES: Final = 64 * 1024 * 1024
 _CHUNK: Final = 500  # messages that are sent together though stored each on its own
 _CHUNK_BYTES: Final = 8 * 1024 * 1024
 
 
 def as_id(value: object) -> str:
-    """A message id as given to a verb. Longer than 255 characters are ids that duly made."""
+    """A message id as given to a verb. It may exceed 255 characters: duly makes longer ones."""
     id = text_of(value)
     if id is None:
         hint = ": give its .id" if isinstance(value, Message) else ""
@@ -138,7 +138,7 @@ def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]
 def chunks(
     values: Iterable[object], max_payload: int
 ) -> Iterator[tuple[Sequence[Message], DulyError | None]]:
-    """Messages to be stored each on its own, some hundred at a time, with the first refusal."""
+    """Messages to store each on its own, some hundred at a time, with the first refusal."""
     messages: dict[str, Message] = {}
     refused: DulyError | None = None
     size = 0
@@ -172,7 +172,7 @@ def as_iterable(values: object) -> Iterable[object]:
 
 
 def as_store(value: object, plugins: Plugins) -> Store:
-    """A store, of its URL or as it is."""
+    """A store, made from its URL or given as it is."""
     store = plugins.store(value) if isinstance(value, str) else value
     lacking = lacking_of(store, STORE)
     if not lacking:
@@ -186,7 +186,7 @@ def as_store(value: object, plugins: Plugins) -> Store:
 
 
 def as_transport(value: object, plugins: Plugins) -> Transport:
-    """A transport, of its URL, as it is, or of a function that takes an envelope."""
+    """A transport: made from its URL, given as it is, or a function that takes an envelope."""
     transport = plugins.transport(value) if isinstance(value, str) else value
     lacking = lacking_of(transport, TRANSPORT)
     if not lacking:
@@ -212,7 +212,7 @@ def as_policy(value: object, name: str) -> object:
 
 
 def as_error_text(value: object, name: str) -> object:
-    """What tells of errors, which can be called and answers at once, or None."""
+    """A function that words errors, which can be called and answers at once, or None."""
     return _asked(value, name, "an error that gives text", "the error")
 
 

@@ -1,4 +1,4 @@
-"""Every call of a store: opened before the first, answered in time and as agreed, or an error."""
+"""Every call of a store: it is opened first, and a late or wrong answer is an error."""
 
 import asyncio
 import inspect
@@ -42,8 +42,8 @@ def cancelled_by_itself() -> bool:
 class StoreCalls:
     """Calls a store under a time limit. One made from a URL is ours to close, another is not.
 
-    It is used on the event loop that it was opened on, to which its connections belong, unless it
-    says that any will do; and in the process that it was opened in.
+    It is used only in the process that opened it, and only on the event loop that opened it, to
+    which its connections belong, unless the store says that any loop will do.
     """
 
     def __init__(self, store: Store, timeout: timedelta, *, ours: bool) -> None:
@@ -70,14 +70,14 @@ class StoreCalls:
         self._closed = False
 
     async def open(self) -> None:
-        """Open the store now instead of at the first call; again does nothing.
+        """Open the store now instead of at the first call; a second time does nothing.
 
-        The time limit holds for it, but for what the store does :func:`~duly.store.unhurried`.
+        The time limit applies, except to what the store does :func:`~duly.store.unhurried`.
 
         Raises:
             SchedulerStateError: it was closed, and not allowed to be used again.
         """
-        refuse_parents(self.store, self._pid)  # before the turn, which nobody may give back here
+        refuse_parents(self.store, self._pid)  # before the lock, which a parent may have held
         self._see_home()
         async with self._opening:
             if self._closed:
@@ -101,7 +101,7 @@ class StoreCalls:
     async def close(self) -> None:
         """Close the store if it is ours; later calls are refused until it is opened again.
 
-        In a process that was forked off since it does nothing: what is open is the parent's.
+        In a process forked after it was opened, it does nothing: what is open is the parent's.
         """
         if self._pid not in (None, os.getpid()):
             return
@@ -118,11 +118,11 @@ class StoreCalls:
     async def __call__(
         self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The answer of one of the store's methods, whatever it is.
+        """The unchecked answer of one of the store's methods.
 
         Raises:
             StoreUnavailable: also when there was no answer within the time limit; what was asked
-                may have happened all the same.
+                for may have happened anyway.
             StoreError: the method is not async, or raised what no call should.
             SchedulerStateError: it was closed, or it is open on another event loop, or was opened
                 before this process was forked off.
@@ -133,10 +133,10 @@ class StoreCalls:
             await self.open()
         return await self._timed(asyncio.timeout(self.patience), method, *args, **kwargs)
 
-    # --- what is answered is what was asked for, or a StoreError that names what came back
+    # --- each answer is checked: a StoreError names what came back instead
 
     async def put(self, groups: Sequence[Group], **more: Any) -> answers.Outcomes:
-        """:meth:`Store.put`, its answer looked at; so are those that follow."""
+        """:meth:`Store.put`, its answer checked, as with all that follow."""
         return answers.put(await self(self.store.put, groups, **more), len(groups))
 
     async def cancel(self, ids: Sequence[str], **more: Any) -> Sequence[State | None]:
@@ -146,7 +146,7 @@ class StoreCalls:
         return answers.reschedule(await self(self.store.reschedule, id, at, **more))
 
     async def get(self, id: str, within: Any = None) -> Message | None:
-        """``within`` is handed on where it is given: no other store need know of it."""
+        """``within`` is handed on only if given: stores without transactions do not know it."""
         return answers.get(await self(self.store.get, id, **_within(within)))
 
     async def list(
@@ -157,7 +157,7 @@ class StoreCalls:
         payload: bool = True,
         within: Any = None,
     ) -> Sequence[Message]:
-        """Without their payloads, the messages raise where one is read."""
+        """Messages listed without payloads raise when a payload is read."""
         more = {**({} if payload else self._without_payloads), **_within(within)}
         page = await self(self.store.list, filter, from_key=from_key, **more)
         page = answers.page(page, from_key, filter.limit)
@@ -178,7 +178,7 @@ class StoreCalls:
         return answers.stats(await self(self.store.stats))
 
     async def changed(self, store: SupportsPeeking) -> bool:
-        """``store`` is ours, seen to have this ability."""
+        """``store`` is our store, already known to have this ability."""
         return answers.changed(await self(store.changed))
 
     def _tell_time_limit(self) -> None:

@@ -1,4 +1,4 @@
-"""What was opened before a fork is the parent's: connections and threads do not come along."""
+"""What was opened before a fork is the parent's: its connections and threads do not work here."""
 
 import os
 import weakref
@@ -16,7 +16,7 @@ def remember(store: object) -> None:
     key = id(store)
     try:
         known = weakref.ref(store, lambda _: _opened.pop(key, None))
-    except TypeError:  # not to be referred to weakly: its client alone knows
+    except TypeError:  # it takes no weak reference: only its client knows
         return
     _opened[key] = known, os.getpid()
 
@@ -27,7 +27,7 @@ def forget(store: object) -> None:
 
 
 def refuse_parents(store: object, opened_by: int | None) -> None:
-    """See that a store was not opened by a process which this one was forked off.
+    """Check that a store was not opened by a parent process before a fork.
 
     Raises:
         SchedulerStateError: it was.

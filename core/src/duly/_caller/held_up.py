@@ -1,4 +1,4 @@
-"""Storing what an open transaction of somebody else's holds up, apart from all that can go on."""
+"""Stores groups that somebody else's open transaction holds up, apart from all other groups."""
 
 import asyncio
 import copy
@@ -30,7 +30,7 @@ class _Held:
 
 
 class HeldUpGroups:
-    """Asks for all of them together, again and again, each for ``patience`` seconds."""
+    """Puts all of them together, again and again, each group for ``patience`` seconds."""
 
     def __init__(self, put: Put, patience: float) -> None:
         self._put = put
@@ -120,7 +120,7 @@ class HeldUpGroups:
             else:
                 left.append(each)
             ids |= mine
-        # A store may not come to the last of many: next time these are the first.
+        # A store may not get as far as the last of many: next time these are the first.
         self._waiting = [*left, *reversed(taken), *behind]
         return taken
 

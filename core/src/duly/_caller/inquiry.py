@@ -1,4 +1,4 @@
-"""Asking store and transport how they are, for an answer in time whatever they do."""
+"""Asking store and transport how they are, with an answer in time whatever they do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -62,8 +62,8 @@ class Replies:
 class Inquiry:
     """Asks questions side by side, under one time limit.
 
-    Who does not answer is cancelled and not waited for; who has not even ended by the next time is
-    not asked again, so that questions do not pile up.
+    A question without an answer is cancelled and not waited for; if it has not even ended by the
+    next time, it is not asked again, so that questions do not pile up.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Gathering: calls of schedule() made at the same time share one statement.
 
-At most one flush of each event loop is under way. The first caller waits for nobody; who calls
-while a flush is under way goes with the next one. Each is answered after the store did. While
-callers come one at a time, each goes by itself. What an open transaction holds up goes apart.
+At most one flush of each event loop is under way. The first caller waits for nobody; calls made
+while a flush is under way go with the next one. Each is answered after the store has answered.
+While calls come one at a time, each goes by itself. What an open transaction holds up goes apart.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ class _Call:
 class Intake:
     """Gathers groups of messages for ``put``, which takes many and answers one by one.
 
-    It may be called on several event loops at a time: each gathers its own. What is held up is
-    asked for again for ``patience`` seconds.
+    It may be called on several event loops at a time: each gathers its own. Groups that are held
+    up are put again for ``patience`` seconds.
     """
 
     def __init__(self, put: Put, patience: float = 10) -> None:
@@ -76,7 +76,7 @@ class _Line:
         self._idle = asyncio.Event()
         self._idle.set()
         self._flushing: asyncio.Task[None] | None = None  # held, or it might be collected
-        self._crowded = True  # whether calls come several at a time, as far as the last flush tells
+        self._crowded = True  # whether calls come several at a time, judged by the last flush
 
     async def put(self, groups: Sequence[Group]) -> Outcomes:
         loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ class _Line:
         return answer
 
     async def _put_alone(self, groups: Sequence[Group]) -> Outcomes:
-        """A call that meets no other, sparing it what gathering costs."""
+        """A call that meets no other, without the cost of gathering."""
         self._idle.clear()
         try:
             return await self._put(groups)

@@ -1,4 +1,4 @@
-"""What a caller may look at: messages, numbers, health."""
+"""What a caller may read: messages, counts, health."""
 
 import functools
 from collections.abc import AsyncIterator, Sequence
@@ -51,7 +51,7 @@ class Lookup:
     _plugins: Plugins
 
     async def get(self, message_id: str, *, within: Any = None) -> Message:
-        """The message of that id; ``within`` a transaction, as that sees it.
+        """The message of that id; with ``within``, as that transaction sees it.
 
         Raises:
             MessageNotFound: the id is unknown: never scheduled, delivered already, or cancelled.
@@ -66,7 +66,7 @@ class Lookup:
     async def list(
         self, filter: Filter = ALL, *, payload: bool = True, within: Any = None
     ) -> Sequence[Message]:
-        """A list of the messages that match, by ``(scheduled_at, id)``.
+        """A list of the messages that match, ordered by ``(scheduled_at, id)``.
 
         With ``payload=False`` the payloads stay in the store, where it can leave them there. Such
         a message raises InvalidMessage when its payload is read, so that it can be neither compared
@@ -111,9 +111,9 @@ class Lookup:
         return await self._calls.stats()
 
     async def health(self, *, timeout: timedelta = _IN_TIME) -> Health:  # noqa: ASYNC109  # it answers in any case
-        """Whether all is well; never raises for the store's trouble, it tells of it.
+        """Whether all is well; trouble of the store is reported, never raised.
 
-        It answers within ``timeout``, at least a millisecond, and names who had no answer by then.
+        It answers within ``timeout``, at least a millisecond, and names what has not answered yet.
         """
         limit = as_duration(timeout, "timeout", at_least=_MILLISECOND)
         report = Report()

@@ -1,7 +1,7 @@
-"""The keyword arguments of clients and schedulers, each said once: name, type, default, bounds.
+"""The keyword arguments of clients and schedulers, each declared once: type, default, bounds.
 
-A ``TypedDict`` of them is what a constructor takes by ``**options: Unpack[...]``, so that type
-checkers know them. :func:`takes` makes the constructor see to the rest.
+A constructor takes them as a ``TypedDict`` (``**options: Unpack[...]``), so that type checkers know
+them. :func:`takes` checks them and fills in the defaults.
 """
 
 import difflib
@@ -42,14 +42,14 @@ flag: Check = as_flag
 
 @attrs.frozen
 class Option:
-    """What holds for a keyword argument beside its name and type."""
+    """What is declared for a keyword argument besides its name and type."""
 
     default: object
     check: Check = lambda value, _: value
 
 
 class ClientOptions(TypedDict, total=False):
-    """Of :class:`duly.Client`, which tells what they mean."""
+    """The options of :class:`duly.Client`, which says what they mean."""
 
     max_payload: Annotated[int, Option(1_048_576, number(0, 2**30))]
     store_timeout: Annotated[
@@ -62,7 +62,7 @@ class ClientOptions(TypedDict, total=False):
 
 
 def for_client(options: ClientOptions) -> ClientOptions:
-    """Those that a client takes, of more than these."""
+    """Those of the options that a client takes."""
     ours = {name: value for name, value in options.items() if name in ClientOptions.__annotations__}
     return cast(ClientOptions, ours)
 
@@ -70,8 +70,8 @@ def for_client(options: ClientOptions) -> ClientOptions:
 def takes(kind: type) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorates a constructor with ``**options: Unpack[kind]``.
 
-    It gets all options of that TypedDict, checked, and is shown with each by its name, type and
-    default: by ``help()``, :func:`inspect.signature` and pages made of them.
+    It gets all options of that TypedDict, checked. ``help()``, :func:`inspect.signature` and pages
+    made from them show each with its name, type and default.
     """
     hints = get_type_hints(kind, include_extras=True)
     options = {name: _option(hint) for name, hint in hints.items()}

@@ -1,11 +1,11 @@
-"""What an object must be able to do to be a store or a transport, as far as that shows.
+"""Which methods a store or a transport must have, as far as that can be seen without calling them.
 
-Refused is only what can never work: a method that is missing, and one that is certainly plain. A
-method is taken for plain when its class writes it as ``def`` and nothing says that it hands on an
-awaitable all the same. Such a sign is a return annotation (``-> Awaitable[str]``), a decorator's
-``__wrapped__`` or another name than the method's, and returning what a namesake gave (``return
-self.inner.publish(envelope)``). Whatever else there may be, proxies with ``__getattr__``, partials,
-mocks, compiled functions, is tried: what cannot be awaited then is an error of that call.
+Only what can never work is refused: a method that is missing, or one that is certainly not async.
+That is a method which its class writes as ``def`` without any sign that it returns an awaitable.
+Such a sign is a return annotation (``-> Awaitable[str]``), a decorator's ``__wrapped__``, a
+function name other than the method's, or returning what a method of the same name gave (``return
+self.inner.publish(envelope)``). Everything else, such as proxies with ``__getattr__``, partials,
+mocks and compiled functions, is tried: if the answer cannot be awaited, that call raises an error.
 """
 
 import dis
@@ -39,7 +39,7 @@ _AWAITABLE: Final = re.compile(r"Awaitable|Coroutine|Future|Task|Generator")
 
 
 def lacking_of(value: object, verbs: Verbs) -> Sequence[str]:
-    """The needed methods that it does not have; a class has none."""
+    """The required methods that it lacks; a class, given in place of an object, lacks all."""
     if isinstance(value, type):
         return verbs.needed
     return [verb for verb in verbs.needed if not _can(value, verb)]

@@ -24,7 +24,7 @@ class Scheduling(Changes):
 
         The same id with the same ``created_at`` as the one stored is a repeat after a lost answer
         and no error, so that calling again with the same object is always safe: nothing changes,
-        though it was moved since. To ``replace`` a dead letter is no repeat.
+        even if it was moved since. Replacing a dead letter (``replace``) is no repeat.
 
         Raises:
             InvalidMessage: the payload exceeds ``max_payload``; nothing is stored.

@@ -1,4 +1,4 @@
-"""Looking at what a store has answered, so that a mistake in it hangs nobody and loses nothing.
+"""Checks what a store has answered, so that a bug in it makes nothing hang and loses nothing.
 
 Each of these is given an answer of the method of its name and returns it, or raises a StoreError
 that names the method and what came back.
@@ -53,7 +53,7 @@ def get(answer: Message | None) -> Message | None:
 def page(
     answer: Sequence[Message], from_key: tuple[datetime, str] | None, limit: int | None
 ) -> Sequence[Message]:
-    """A page; a full one that does not get behind ``from_key`` would be asked for without end."""
+    """A page; a full one that does not pass ``from_key`` would be asked for without end."""
     _row(answer, "list")
     for each in answer:
         if not isinstance(each, Message):
@@ -66,7 +66,7 @@ def page(
 
 
 def claim(answer: Batch, settles: int) -> Batch:
-    """A batch; its claims are looked at, by :func:`claims`, when they could not be used."""
+    """A batch; its claims are checked, by :func:`claims`, only if they could not be used."""
     if not isinstance(answer, Batch):
         _odd("claim", f"{named(answer)}, not a Batch")
     _moment(answer.now, "claim", "now")
@@ -87,7 +87,7 @@ def claim(answer: Batch, settles: int) -> Batch:
 
 
 def claims(answer: Sequence[Claim]) -> None:
-    """See whether these are claims; too dear for each batch that comes."""
+    """Check that these are claims; too expensive for every batch."""
     for each in answer:
         if not isinstance(each, Claim):
             _odd("claim", f"{named(each)} among its claims")

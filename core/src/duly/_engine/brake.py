@@ -1,8 +1,8 @@
-"""The brake: claims and wake-ups that lead to nothing, again and again, come ever more rarely.
+"""The brake: while claims and wake-ups lead to nothing, they come less and less often.
 
 A store may be mistaken about what is due, or about a row that somebody else has locked. The loop
-would then ask it without a pause. Nothing that is truly due is held up: whoever schedules wakes
-the loop, and a due time still to come is met.
+would then ask it without a pause. Nothing that is truly due is held up: a caller that schedules
+wakes the loop, and a due time still to come is met.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from duly.store import Batch, Store, SupportsWakeups
 
 __all__ = ["Brake", "Watch"]
 
-_FIRST_NAP: Final = 0.01  # seconds; who naps as long is in no hurry
+_FIRST_NAP: Final = 0.01  # seconds; a nap that long means no hurry
 _FREE: Final = 2  # empty claims in a row, where the store says that something is due
 _FREE_TIMERS: Final = 10  # ... where it names a moment that is very near
 _FREE_WAKEUPS: Final = 10
@@ -22,10 +22,10 @@ _MOMENT: Final = 0.000_000_5  # seconds: no time at all
 
 
 class Brake:
-    """How long to nap after each claim. ``longest`` is in seconds: what naps may grow to."""
+    """How long to nap after each claim. ``longest`` is the longest nap, in seconds."""
 
     def __init__(self, longest: float) -> None:
-        self._hurry = min(_FIRST_NAP, longest)  # seconds: shorter naps are none to speak of
+        self._hurry = min(_FIRST_NAP, longest)  # seconds: shorter naps do not count as such
         self._pauses = Pauses(first=self._hurry, longest=longest)
         self._row = 0  # claims that brought nothing and had no cause of their own
         self.brought = 0
@@ -70,7 +70,7 @@ class Brake:
 class Watch:
     """Calls ``wake`` whenever the store says that something came in.
 
-    Wake-ups that follow each other at once and lead to nothing are slowed, but for the first ones.
+    Wake-ups that follow each other at once and lead to nothing are slowed, except the first ones.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Watch:
         self._brought = 0
 
     def looks(self) -> None:
-        """To be called when what has woken the loop is about to be looked into."""
+        """Call this when the loop is about to look for what has woken it."""
         self._looks.set()
 
     async def run(self) -> None:
@@ -102,7 +102,7 @@ class Watch:
             await asyncio.sleep(pause)
 
     def _pause(self, waited: float) -> float:
-        """For how long not to wait again; what comes in meanwhile is told after it."""
+        """For how long not to wait again; a change meanwhile is noticed afterwards."""
         brought, self._brought = self._brought, self._brake.brought
         if brought != self._brought or waited >= _FIRST_NAP:
             self._row = 0

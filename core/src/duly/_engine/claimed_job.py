@@ -42,8 +42,8 @@ class ClaimedJob:
         self.hand = hand
         self.claim = claim
         self.name = claim.message.event_name
-        self.probe = 0  # number of the outage that it was to show the end of
-        self.attended = False  # is to blame should the connection break over it
+        self.probe = 0  # number of the outage whose end this probe is to show
+        self.attended = False  # whether it is to blame if the connection breaks over it
 
     def keep_until(self) -> float:
         return self.hand.keep_until
@@ -61,7 +61,7 @@ class ClaimedJob:
             if self.probe:
                 outage.probes += 1
             return envelope_of(message, message.retry_count + self.claim.lapses + 1)
-        except BaseException:  # whatever it is, the message must not hang on it
+        except BaseException:  # whatever it is, the message must not get stuck
             log.exception("start_failed", message_id=message.id)
             self._put_back()
             return None

@@ -39,7 +39,7 @@ class Claims:
 
     @property
     def under_way(self) -> bool:
-        """Whether there is a claim that nobody has asked the answer of."""
+        """Whether there is a claim whose answer nobody has asked for."""
         return self._ahead is not None
 
     async def next(self) -> Batch:
@@ -63,7 +63,7 @@ class Claims:
                 self._ahead.exception()  # which concerns nobody any more
 
     async def _follow(self, count: int, size: int, more: bool) -> None:
-        # A suspect comes alone; whether another may come is known when it was taken up.
+        # A suspect comes alone; whether another may come is known once this one is in hand.
         if more and count > 1 and self._ahead is None and not self._halted():
             limit = self.room(count, size)
             if limit:

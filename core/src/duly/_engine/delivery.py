@@ -81,7 +81,7 @@ class Deliveries:
         return sent + self._certain
 
     def saw_newer(self, *, within: float) -> bool:
-        """Whether records of a newer format came due in the last so many seconds."""
+        """Whether records of a newer format came due in the last ``within`` seconds."""
         return self._clock() - self._newer_seen <= within
 
     # --- claim and settle
@@ -91,8 +91,8 @@ class Deliveries:
     ) -> Batch:
         """Settle what is waiting, claim up to ``limit`` messages and submit them.
 
-        In an outage ``only`` tells which of them, from 1, is to be published, or the nearest one
-        that is to be published at all: all others are put back at their places. With 0 none is.
+        In an outage ``only`` tells which of them, from 1, is to be published; if that one cannot
+        be, the nearest that can. All others are put back at their places; with 0 all are.
         """
         settling = self.hands.take_waiting()
         sent = self._clock()
@@ -126,7 +126,7 @@ class Deliveries:
             try:
                 self._submit(batch, batch.token, sent, only)
             except Exception:
-                self.hands.drop(batch.token)  # what nobody looks after lapses, and comes again
+                self.hands.drop(batch.token)  # its lease is not renewed: it lapses, and comes again
                 claims(batch.claims)  # they may be at fault
                 raise
         return batch

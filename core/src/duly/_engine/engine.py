@@ -1,4 +1,4 @@
-"""Puts the rooms of the engine together for one run, and keeps their duties alive."""
+"""Puts the parts of the engine together for one run, and keeps their duties alive."""
 
 import asyncio
 import functools
@@ -172,7 +172,7 @@ class Engine:
         while True:
             try:
                 await duty()
-            except (Exception, asyncio.CancelledError) as error:  # one that died would cost more
+            except (Exception, asyncio.CancelledError) as error:  # a dead duty would cost more
                 if isinstance(error, asyncio.CancelledError) and not cancelled_by_itself():
                     raise
                 log.exception("duty_failed", duty=name)

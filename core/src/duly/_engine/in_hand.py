@@ -88,7 +88,7 @@ class Settling(NamedTuple):
 
 
 class Hands:
-    """All batches in hand, of some ``most_bytes``; ``wake`` is called when one is to be settled."""
+    """All batches in hand, up to ``most_bytes``; ``wake`` is called when one is to be settled."""
 
     def __init__(self, plugins: Plugins, wake: Callable[[], None], *, most_bytes: int) -> None:
         self._plugins = plugins
@@ -120,7 +120,7 @@ class Hands:
         return self._weight.room(coming + self._bytes)
 
     def spare(self, waiting: int) -> int:
-        """How many may merely wait here, of those in hand, so that half of the bytes stay free."""
+        """How many of those in hand may merely wait here, so that half of the bytes stay free."""
         number = sum(hand.left - hand.lingering for hand in self.held.values())
         return max(0, self._weight.fit(self._bytes, number) - (number - waiting))
 
@@ -161,9 +161,9 @@ class Hands:
             self._wake()
 
     def tick(self, *, early: float = _EARLY) -> None:
-        """To be called some twenty times a second: settle parts that have been done a while.
+        """Call this some twenty times a second: settles parts that have been done a while.
 
-        ``early`` is for how many seconds they have. What was put off comes back when it is time.
+        ``early`` is that while, in seconds. What was put off comes back when it is time.
         """
         now = self._clock()
         if self._put_off and self._again_at <= now:
@@ -178,7 +178,7 @@ class Hands:
     def take_waiting(self) -> list[Settling]:
         """The settlements that are waiting, to be sent now; follow up with one of the next two."""
         settling, self._waiting = self._waiting, []
-        if self._put_off:  # whose batches are settled in order: what follows is put off as well
+        if self._put_off:  # a batch is settled in order: what follows is put off as well
             late = {each.hand.token for each in self._put_off}
             self._put_off += [each for each in settling if each.hand.token in late]
             settling = [each for each in settling if each.hand.token not in late]
@@ -192,9 +192,9 @@ class Hands:
     def answered(
         self, settling: Sequence[Settling], outcomes: Sequence[bool | None], sent: float
     ) -> None:
-        """Take the answers to what was sent then, and tell the observers of what was agreed to.
+        """Take the answers to what was ``sent`` then, and tell observers what the store agreed to.
 
-        What has none is put off, and sent again.
+        A settlement without an answer is put off, and sent again.
         """
         for each, agreed in zip(settling, outcomes, strict=True):
             token = each.hand.token

@@ -67,7 +67,7 @@ class Lane(Generic[J]):
 
     @property
     def works_off(self) -> int:
-        """How many jobs it is through with in a moment, by what ended of late."""
+        """How many jobs it finishes in a moment, judged by those that ended of late."""
         return int(_OF_A_TICK * max(self.worked, self.ended))
 
     @property
@@ -93,29 +93,29 @@ class Lane(Generic[J]):
         return self.running >= self.allowance and now - self.ended_at >= patience
 
     def stuck(self, now: float) -> bool:
-        """Whether what waits has waited so long for nothing that others should have it."""
+        """Whether its jobs have waited so long in vain that other schedulers should have them."""
         return now - self.moved_at >= _STUCK
 
     @property
     def capped(self) -> bool:
-        """Whether it waits for something else than a slot."""
+        """Whether it waits for something other than a slot."""
         return any(cap.full for cap in self.caps)
 
     def may_start(self, before: int = 0) -> bool:
-        """Whether a slot is all that a job lacks which has so many of its name before it."""
+        """Whether a job with ``before`` others of its name ahead needs nothing but a slot."""
         return self.running + before < self.allowance and all(
             cap.used + before < cap.most for cap in self.caps
         )
 
     def unknown(self, now: float) -> bool:
-        """Whether it has only begun, so that nobody can say yet how quick it is."""
+        """Whether it has only just begun, so that nobody can say yet how quick it is."""
         return self.running > 0 and not self.worked and now - self.begun_at < _TOO_EARLY
 
     def send_back(self, now: float, latest: float) -> float:
         """When a job that is sent back comes again: in half the time until its turn would come.
 
-        Of those that run, each for so many seconds, one ends every so many seconds divided by
-        their number (Little's law); those sent back return at twice that pace, one by one.
+        If ``n`` jobs run, each for ``s`` seconds, one ends every ``s / n`` seconds (Little's law);
+        those sent back return at twice that pace, one by one.
         """
         waits = self.running or not self.may_start()
         took = max(self.pace, now - self.ended_at if waits else 0.0) or _UNKNOWN
@@ -127,10 +127,10 @@ class Lane(Generic[J]):
 
 
 class Returns(Generic[J]):
-    """When what is sent back of all names comes again: within half a minute, if that can be.
+    """When jobs that were sent back come again, of all names: within half a minute, if possible.
 
-    Should more be away than claims can look at in that time, they would find nothing else. So what
-    is late returns at half the pace at which claims brought messages of late.
+    If more are away than claims can look at in that time, claims would find nothing else. So those
+    that are late return at half the pace at which claims recently brought messages.
     """
 
     def __init__(self) -> None:

@@ -1,18 +1,18 @@
 """Who gets a slot: queues by event name.
 
-A slot is one publish in flight. What this promises stands in three sentences:
+A slot is one publish in flight. Three rules hold:
 
 1. A claim may bring as many messages as slots are free and one batch beyond, less those that wait
    here already.
-2. A name runs at most a quarter of the slots while others wait, and who runs nothing goes first.
+2. A name runs at most a quarter of the slots while others wait; names that run nothing go first.
 3. A name that has found no slot for a moment keeps no more waiting here than its share of half a
    batch, or what it works off in 20 ms; the rest goes back to the store, uncounted, to return at
    twice the pace at which the name works.
 
-So what waits for names without a slot fills half a batch at most, and the other half is there to
-look for names that can have one. While nobody else is about, a name may hold more than its quarter,
-but earns that one by one, by publishes that end. With fewer than four slots there is one lane for
-all, in the order of arrival. Nothing starts beyond the limits of a transport.
+So messages of names without a slot fill half a batch at most; the other half is there to look for
+names that can have one. While no other name is active, a name may hold more than its quarter, but
+it earns those slots one by one, by publishes that end. With fewer than four slots there is one lane
+for all, in the order of arrival. Nothing starts beyond the limits of a transport.
 """
 
 import sys
@@ -80,11 +80,11 @@ class Lanes(Generic[J]):
     def add(
         self, jobs: Sequence[J], now: float, *, took: float = 0.0, in_any_case: bool = False
     ) -> list[tuple[J, float]]:
-        """Queue jobs whose claim ``took`` so long; those sent back, and for how many seconds."""
+        """Queue jobs whose claim ``took`` so long; returns those sent back, each with its pause."""
         self._returns.came(len(jobs), took)
         refused: list[tuple[J, float]] = []
         lanes, apart, fair = self._lanes, self.slots.apart, self.slots.fair
-        unclaimed: int | None = None  # free slots that nobody waits for who may start
+        unclaimed: int | None = None  # free slots for which no job that may start is waiting
         for job in jobs:
             name = job.name if apart else ""
             lane = lanes.get(name) or self._open(name, now)
@@ -149,20 +149,20 @@ class Lanes(Generic[J]):
             slots.about -= 1
 
     def linger(self, lane: Lane[J]) -> None:
-        """What is to leave works on without a slot: it counts for the transport's limits still."""
+        """A job works on without its slot: it still counts for the transport's limits."""
         lane.lingering += 1
         self.slots.linger(1)
         for cap in lane.caps:
             cap.used += 1
 
     def let_go(self, lane: Lane[J]) -> None:
-        """What lingered has ended."""
+        """A job that lingered has ended."""
         lane.lingering -= 1
         self.slots.linger(-1)
         self._turns.end(lane)
 
     def tick(self, now: float) -> list[tuple[J, float]]:
-        """See who found no slot of late; what is to be sent back, each for so many seconds."""
+        """See which names found no slot; returns the jobs to send back, each with its seconds."""
         self._crowd(now)
         lanes = self._lanes.values()
         for lane in lanes:
@@ -211,7 +211,7 @@ class Lanes(Generic[J]):
         return self._held < half and before < max(1, half // max(1, self._slow))
 
     def _crowd(self, now: float) -> None:
-        """Where there is more than one name, who held more than three quarters makes room."""
+        """With more than one name, one that held more than three quarters makes room."""
         if self.slots.about > 1 and self.slots.crowd(now):
             for lane in self._lanes.values():
                 self._allow(lane, self.slots.spared)
@@ -230,7 +230,7 @@ class Lanes(Generic[J]):
             self._turns.drop(lane)
 
     def _shorten(self, lane: Lane[J], keep: int) -> Iterator[J]:
-        """Take the youngest jobs out of a lane, but for so many."""
+        """Take the youngest jobs out of a lane, except ``keep`` of them."""
         had = len(lane.jobs)
         while len(lane.jobs) > keep:
             self.waiting -= 1
@@ -241,7 +241,7 @@ class Lanes(Generic[J]):
                 self.slots.about -= 1
 
     def _forget(self) -> None:
-        """Forget the names that do nothing; in place, for others are at work on the same lanes."""
+        """Forget the names that do nothing; in place, since others use the same lanes."""
         for name, lane in list(self._lanes.items()):
             if not (lane.active or lane.lingering):
                 del self._lanes[name]

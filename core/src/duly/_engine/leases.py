@@ -44,7 +44,7 @@ class Leases:
         self._pauses = Pauses(longest=min(5.0, lease.total_seconds() / 10))
 
     async def run(self) -> None:
-        """Renew for ever: each time so early that the answer comes while leases are certain."""
+        """Renew for ever, each time early enough that the answer comes while leases are certain."""
         clock = asyncio.get_running_loop().time
         pause = interval = self._lease.total_seconds() / 3
         while True:

@@ -1,4 +1,4 @@
-"""Who may start by the limits of a transport, which it is asked for again and again."""
+"""Who may start under the limits of a transport, which is asked for them again and again."""
 
 import inspect
 from collections import deque
@@ -16,10 +16,10 @@ log = get_logger()
 
 
 class ToldLimits:
-    """What a transport says of its limits, asked again and again; none if it says nothing.
+    """The limits of a transport, asked for again and again; no limits if it tells none.
 
     Raises:
-        InvalidArgument: its first answer is none.
+        InvalidArgument: its first answer is not ``Limits``.
     """
 
     def __init__(self, transport: object) -> None:
@@ -27,7 +27,7 @@ class ToldLimits:
         self.now = self._asked()
 
     def changed(self) -> bool:
-        """Whether they are others by now; what cannot be asked goes on as before."""
+        """Whether they have changed; if asking fails, the last ones stay."""
         if self._transport is None:
             return False
         try:
@@ -100,7 +100,7 @@ class Caps(Generic[W]):
         ]
 
     def of(self, name: str) -> tuple[Cap[W], ...]:
-        """Those that a name comes under."""
+        """The caps that apply to a name."""
         found = self._by_name.get(name) or next(
             (cap for prefix, cap in self._prefixes if name.startswith(prefix)), None
         )

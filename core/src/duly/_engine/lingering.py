@@ -54,7 +54,7 @@ class _One:
 
 
 class Lingering:
-    """All of them; ``stir`` is called when one has ended, for there is room for another."""
+    """All of them; ``stir`` is called when one has ended, since there is room for another."""
 
     def __init__(self, lanes: Lanes[Job], stir: Callable[[], None]) -> None:
         self._lanes = lanes

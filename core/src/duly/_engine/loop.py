@@ -28,7 +28,7 @@ log = get_logger()
 
 
 class Loop:
-    """Decides when to claim and when to settle; the only one that asks for either.
+    """Decides when to claim and when to settle; nothing else does.
 
     ``poll_interval`` is in seconds: the longest nap where the store cannot wake us.
     """
@@ -66,9 +66,9 @@ class Loop:
         self._brake = Brake(poll_interval)
         self.watch = Watch(calls.store, self._brake, wake=self.wake, longest=poll_interval)
         self._alarm = Alarm()
-        self._to_meet = False  # whether the next nap is until a claim has to be sent to be in time
+        self._to_meet = False  # whether the next nap ends when a claim must be sent to be in time
         self._rang = False  # whether such a nap has just ended in time
-        self._nap_ends = math.inf  # loop time; while awake all that is stored may come too late
+        self._nap_ends = math.inf  # loop time; infinite while awake: then all that is stored wakes
         self.stopped = asyncio.Event()
         """Set when no more is to be claimed."""
         self.trouble: Exception | None = None
@@ -100,7 +100,7 @@ class Loop:
     async def run(self) -> None:
         """Claim until stopped. No trouble of the store ends it."""
         while not self.stopped.is_set():
-            if not self._claims.under_way:  # whose answer may know nothing of what woke us since
+            if not self._claims.under_way:  # its answer may not know what has woken us since
                 self._brake.caused |= self._woken.is_set()
                 self._woken.clear()
                 self.watch.looks()
@@ -204,7 +204,7 @@ class Loop:
             if self.trouble is None:
                 if isinstance(error, StoreError):
                     log.warning("store_unavailable", error=error_text(error))
-                else:  # of no store that keeps the contract: a mistake in it, or in duly
+                else:  # no store that keeps the contract raises this: a bug in it, or in duly
                     log.error("turn_failed", error=error_text(error), exc_info=error)
         elif self.trouble is not None:
             self._workers.resume("store")

@@ -14,7 +14,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class SchedulerOptions(ClientOptions, total=False):
-    """Of :class:`duly.Scheduler`, which tells what they mean."""
+    """The options of :class:`duly.Scheduler`, which says what they mean."""
 
     poll_interval: Annotated[timedelta, Option(timedelta(milliseconds=100), duration(_MILLISECOND))]
     batch_size: Annotated[int, Option(100, number(1, 1000))]

@@ -1,6 +1,6 @@
 """Whether the transport is there, and which message breaks its connection.
 
-What is sent meanwhile to see whether it is back is the business of :mod:`duly._engine.probing`.
+:mod:`duly._engine.probing` sends messages meanwhile to see whether it is back.
 """
 
 import asyncio
@@ -45,14 +45,14 @@ class Pauses:
 
 
 class Outage:
-    """Whether the transport is there; ``hold`` and ``resume`` are called with a change of it.
+    """Whether the transport is there; ``hold`` and ``resume`` are called when that changes.
 
     ``wake`` is called with either.
 
-    What ends an outage is a publish that is answered. A transport that says itself that it is
-    there, while there is nothing to try it with, is no longer told as away; the next message is
-    still the only one until it is accepted. Each time that proves wrong, it has to say so twice as
-    often before it is believed again.
+    An outage ends with a publish that is answered. If there is nothing to publish, the transport's
+    own word that it is there is enough to report it as back; the next message is still sent alone
+    until it is accepted. Each time its word proves wrong, it has to be given twice as often before
+    it is believed again.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Outage:
         self.active = False
         """Whether only probes are published."""
         self.away = False
-        """Whether it is known to be away: what is told to people, and no reason to publish."""
+        """Whether it is reported as away; what may be published does not depend on this."""
         self.probes = 0
         """How many publishes were started to see whether it is back."""
         self.number = 0
@@ -92,7 +92,7 @@ class Outage:
 
     @property
     def quiet(self) -> bool:
-        """Whether there is nothing that a successful publish would change."""
+        """Whether a successful publish would change nothing here."""
         return not self.active and not self._losses
 
     @property
@@ -156,14 +156,14 @@ class Outage:
             self._wake()
 
     def _acquit(self) -> None:
-        """Where something broke the connection alone, all else in flight then is not to blame."""
+        """If one message alone broke the connection, all else in flight then is not to blame."""
         for key in self._crowd - self._broke if self._broke else ():
             losses = self._losses.pop(key, 1) - 1
             if losses:
                 self._losses[key] = losses
 
     def idle(self) -> None:
-        """Take note that there is nothing to try it with, so that its own word has to do."""
+        """Take note that there is nothing to publish, so that the transport's own word must do."""
         if self.away and self._says_so:
             self._sayings += 1
             if self._sayings >= self._believed_after:
@@ -197,10 +197,10 @@ class Outage:
         return True
 
     def try_with(self, key: Key) -> None:
-        """A message is sent to see whether the transport is back; may it be blamed?
+        """Take note of a message sent to see whether the transport is back; decide on its blame.
 
-        A connection that stands before and breaks over it was broken by it, unless it breaks over
-        others too: then the transport's own word is worth nothing.
+        If the connection stood before and breaks over it, the message broke it, unless it breaks
+        over others too: then the transport's own word is worth nothing.
         """
         if self._tried is not None and key != self._tried:
             self._tried_several = True

@@ -21,8 +21,8 @@ class Pool:
     """At most ``size`` workers, each of which does ``work`` whenever it is woken.
 
     A worker that was cancelled, by us or by anybody, is not used again: what is left of a
-    cancellation must not reach the next message. Where what they do runs code of users nobody is
-    used twice (``once``), and each has a context of its own. ``lost`` is called when one has ended,
+    cancellation must not reach the next message. With ``once``, for work that runs code of users,
+    each is used only once, in a context of its own. ``lost`` is called when one has ended,
     whatever ended it.
     """
 
@@ -38,7 +38,7 @@ class Pool:
         self._work = work
         self._lost = lost
         self._once = once
-        self._context = contextvars.copy_context()  # before anybody had a hand in it
+        self._context = contextvars.copy_context()  # before anybody has changed it
         # In the order in which they began, so that a simulated life goes the same way again.
         self.workers: dict[Worker, None] = {}
         self._abandoned: dict[asyncio.Task[None], None] = {}
@@ -48,9 +48,9 @@ class Pool:
         """Whether nobody is to begin any more."""
 
     def stir(self, ready: Callable[[], int]) -> None:
-        """See to it that somebody looks for something to do, who is to stir the next one.
+        """Have a worker look for something to do, which then stirs the next one.
 
-        Where nobody is used twice as many begin as things are ``ready`` to be done.
+        With ``once``, as many workers begin as there are things ``ready`` to be done.
         """
         if self._stirred or self.over:
             return
@@ -91,7 +91,7 @@ class Pool:
             await asyncio.wait(tasks, timeout=_ABANDON_AFTER)
 
     def look_after(self) -> None:
-        """To be called now and then: who was cancelled before it began has told nobody."""
+        """Call this now and then: a worker cancelled before it began has told nobody."""
         for worker in [each for each in self.workers if each.task and each.task.done()]:
             self._gone(worker)
 

@@ -1,7 +1,7 @@
 """Waiting out a transport that is gone: nothing is published but a probe now and then.
 
-The probes go through what is due from the oldest on, so that no message that cannot be sent stands
-before the others. Each is claimed together with those before it, which are put back at once: so
+Each probe is the next of the messages due, from the oldest on, so that one that cannot be sent does
+not block the others. It is claimed together with those before it, which are put back at once: so
 all of them keep their places, and when the transport is back the oldest go first.
 """
 
@@ -61,7 +61,7 @@ class Probing:
     async def turn(self, *, in_doubt: bool) -> float:
         """Do what there is to do; how long to nap then, in seconds, 0 for not at all.
 
-        ``in_doubt``: the store failed last. It is asked for something then in any case.
+        ``in_doubt``: the store failed last, so that it is asked for something in any case.
         """
         deliveries, outage = self._deliveries, self._outage
         if self._number != outage.number:
@@ -113,7 +113,7 @@ class Probing:
         self._probes, self._sent_at = outage.probes, self._clock()
         most = min(self._batch_size, max(1, deliveries.hands.room()))  # bytes are bounded here too
         self._place = self._place + 1 if self._place < most else 1
-        first = self._place == 1  # a suspect comes alone: only once in a row may it come first
+        first = self._place == 1  # a suspect comes alone, so only the first of a round may be one
         batch = await deliveries.claim(self._place, only=self._place, suspects=first)
         self._probe = batch.token
         if batch.claims:

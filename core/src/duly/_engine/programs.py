@@ -21,7 +21,7 @@ _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_here(run: Run | None) -> Run | None:
-    """The run, if it is under way on this event loop; one whose loop was closed is none.
+    """The run, if it is under way on this event loop; None too if its loop was closed.
 
     Raises:
         SchedulerStateError: it is under way on another event loop.
@@ -50,7 +50,7 @@ def run_to_the_end(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a main program on an event loop of its own; signal handlers are afterwards as before.
 
     Raises:
-        SchedulerStateError: where an event loop runs, or in another than the main thread.
+        SchedulerStateError: an event loop runs already, or this is not the main thread.
     """
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
@@ -72,7 +72,7 @@ def run_to_the_end(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def until_signalled(
     start: Callable[[], Awaitable[None]], stop: Callable[[timedelta], None]
 ) -> None:
-    """See a run through. At the first signal it is told to drain, at the second to wait no more."""
+    """Wait for a run. At the first signal it is told to drain, at the second to wait no more."""
     timeouts = iter([timedelta(seconds=20)])
     loop = asyncio.get_running_loop()
     for number in _NUMBERS:
@@ -83,7 +83,7 @@ async def until_signalled(
 
 @contextlib.contextmanager
 def noting(error: BaseException) -> Iterator[None]:
-    """Adds to an error what the block raises: what comes second must not hide what came first."""
+    """Adds to an error, as a note, what the block raises: the second must not hide the first."""
     try:
         yield
     except Exception as other:  # noqa: BLE001  # whatever it is, it is told

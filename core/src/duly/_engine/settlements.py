@@ -32,7 +32,7 @@ _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def next_fire(message: Message) -> Reschedule | None:
-    """How a series goes on once this occurrence was taken up; None: it does not, or is none."""
+    """How a series goes on after this occurrence; None: it has ended, or is not a series."""
     recurrence = message.recurrence
     count = message.occurrence_count + 1
     if recurrence is None or recurrence.ends_after(count):
@@ -60,8 +60,8 @@ def after_missed(
 ) -> tuple[MissedFires, Reschedule | None] | None:
     """Which fires of a series are dropped as missed, and how it then goes on; None: none is.
 
-    Missed is a fire that is more than its grace late at its first claim, or more than what is
-    still ``punctual``. Without a Reschedule the series has ended.
+    A fire is missed if it is late at its first claim by more than its grace, and by more than what
+    is still ``punctual``. Without a Reschedule the series has ended.
     """
     recurrence, fire = message.recurrence, message.scheduled_at
     if recurrence is None or recurrence.missed == "all" or _begun(message, recurrence):
@@ -154,7 +154,7 @@ def _moved(message: Message, recurrence: Recurrence, fire: datetime, now: dateti
     counters = Counters(fire, occurrence_count=message.occurrence_count)
     if due > now:
         return Reschedule(due, counters)
-    # It must not be found missed by the next claim, which comes later still.
+    # The next claim, which comes later still, must not take it for missed.
     at = max(now, fire + _MICROSECOND)
     return Reschedule(at, attrs.evolve(counters, put_back=_jitters(message)))
 

@@ -8,7 +8,7 @@ from duly._values.limits import Limits
 __all__ = ["Slots"]
 
 _FAIR_FROM: Final = 4  # slots
-_LATELY: Final = 1.0  # seconds for which a name that is done still counts as about
+_LATELY: Final = 1.0  # seconds for which a name that is done still counts as active
 
 
 class Slots:
@@ -42,7 +42,7 @@ class Slots:
         self.quarter = self.most // 4 if self.fair else self.most
         """What a name may hold while others wait."""
         self.spared = self.most - self.quarter if self.fair else self.most
-        """What a name may earn while others are about, so that these find a slot at once."""
+        """What a name may earn while others are active, so that these find a slot at once."""
         self.apart = self.fair or limits.least < self.number
         """Whether event names have lanes of their own."""
         self.linger(0)
@@ -55,7 +55,7 @@ class Slots:
         """How many may be in flight just now."""
 
     def crowd(self, now: float) -> bool:
-        """Take note that several names are about; whether that is new."""
+        """Take note that several names are active; whether that is new."""
         new = now >= self._crowded_until
         self._crowded_until = now + _LATELY
         return new

@@ -10,11 +10,11 @@ from duly.health import Report
 
 __all__ = ["StoreTime"]
 
-_RECENT: Final = 16  # claims at due times that tell how long the next one takes to the store
+_RECENT: Final = 16  # claims at due times that tell how long the next takes to reach the store
 _AT_MOST: Final = 0.005  # seconds that these may say more or less than the last answer
 _NEAR: Final = 2 * _AT_MOST  # seconds, so that one that came too early is not sent again too early
 _IN_STEP: Final = timedelta(seconds=1)  # clocks that differ by no more need nobody's attention
-_PUNCTUAL: Final = timedelta(seconds=1)  # late at most is a claim of a host that is not at ease
+_PUNCTUAL: Final = timedelta(seconds=1)  # how late a claim of a busy host may be
 
 log = get_logger()
 
@@ -22,13 +22,13 @@ log = get_logger()
 class StoreTime:
     """The store's time as last heard, and the time since by ours.
 
-    An answer was given somewhere between its question and its arrival. What must not be too late
-    takes it for given at once (:meth:`now`), what must not be too early for given as it arrived
-    (:meth:`at_least`). What is only told takes the middle, which errs by half of that time at most
-    [Cristian, "Probabilistic clock synchronization", 1989] (:meth:`likely`).
+    The store read its clock at some moment between our question and its answer. What must not be
+    too late assumes the moment of the question (:meth:`now`); what must not be too early, that of
+    the answer (:meth:`at_least`). What is only shown takes the middle, which errs by half of that
+    time at most [Cristian, "Probabilistic clock synchronization", 1989] (:meth:`likely`).
 
-    A claim that is to reach the store at a due time has to be sent as much before as it takes to
-    get there, which the recent ones tell: we go by the quickest, so that few come too early
+    A claim that is to reach the store at a due time must be sent earlier, by the time that it takes
+    to get there. The recent claims tell how long: we go by the quickest, so that few come too early
     (:meth:`seconds_until`).
     """
 
@@ -90,10 +90,10 @@ class StoreTime:
         return round(seconds, 6)
 
     def punctual(self) -> timedelta:
-        """How late a claim may come for what fell due, though nothing is wrong but its way.
+        """How late a claim may come for a message although only the network delays it.
 
-        What falls due when the claim before has just been answered waits for that answer's way
-        back and for the next claim's way there.
+        A message that falls due just after the store has answered a claim waits until that answer
+        has arrived and the next claim has reached the store.
         """
         return _PUNCTUAL + timedelta(seconds=sum(self._took))
 

@@ -1,4 +1,4 @@
-"""How errors of deliveries are told, where the user decides about that."""
+"""How errors of deliveries are worded, where the user decides that."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from duly.transport import Envelope
 __all__ = ["ErrorText", "TellingJob"]
 
 ErrorText = Callable[[Exception], str]
-"""Says how an error of a delivery is to be told: in logs, in ``last_error``, in spans."""
+"""Gives the text of a delivery's error for logs, ``last_error`` and spans."""
 
 
 class TellingJob:
-    """A job of which each error has its text before anybody tells of it."""
+    """A job whose errors get their text before anybody shows them."""
 
     __slots__ = ("_decide", "_job", "name")
 

@@ -16,10 +16,10 @@ _IN_A_ROW: Final = 3  # turns of quick names before one of a slow name
 class Turns(Generic[J]):
     """Lanes with a job that only needs a slot, one by one; when slots are scarce, the best first.
 
-    That is who runs nothing, then who runs less than a quarter of the slots. Of those that run
-    nothing, the quick ones go before the slow ones three times out of four, so that a hundred slow
-    names do not make one quick name wait for them all. A lane under a cap that is full waits for
-    that cap instead, first come first served.
+    First come lanes that run nothing, then those that run less than a quarter of the slots. Of
+    those that run nothing, the quick ones go before the slow ones three times out of four, so that
+    a hundred slow names do not make one quick name wait for them all. A lane under a cap that is
+    full waits for that cap instead, first come first served.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -76,14 +76,14 @@ class Turns(Generic[J]):
         return lane
 
     def start(self, lane: Lane[J]) -> None:
-        """It has started one, and comes under caps."""
+        """A lane has started a job, which counts for its caps."""
         for cap in lane.caps:
             cap.used += 1
             if cap.full:
                 self._again([each for each in self.waiting if cap in each.caps])
 
     def end(self, lane: Lane[J]) -> None:
-        """One that it started counts no longer."""
+        """A job that a lane started counts no longer."""
         for cap in lane.caps:
             cap.used -= 1
             if not cap.full:

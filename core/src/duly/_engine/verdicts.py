@@ -1,4 +1,4 @@
-"""What becomes of a claim that is not delivered: what recovery says, and what needs no asking."""
+"""What becomes of a claim that is not delivered: by recovery, or without asking it."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +25,7 @@ MOST_POSTPONED: Final = 100
 """Times that a delivery may be postponed before that counts as a failed attempt."""
 
 WHEN_UNDECIDED: Final = 10.0
-"""Seconds for which to put back what nobody could decide about."""
+"""Seconds for which to put back a message about which the decision failed."""
 
 _SOONEST: Final = timedelta(milliseconds=10)
 
@@ -33,7 +33,7 @@ log = get_logger()
 
 
 class Verdicts:
-    """Gives claims their outcomes, where that is no delivery. ``now`` is the store's time."""
+    """Gives claims outcomes other than a delivery. ``now`` is the store's time."""
 
     def __init__(self, plugins: Plugins, policy: Policy, hands: Hands, time: StoreTime) -> None:
         self._plugins = plugins
@@ -48,7 +48,7 @@ class Verdicts:
             if claim.lapses and self._lapsed(hand, claim):
                 return True
             return self.missed(hand, claim, now) or self.expired(hand, claim, now)
-        except BaseException:  # a claim without an outcome would never end, nor the rest submitted
+        except BaseException:  # or this claim would never end and the rest never be submitted
             log.exception("outcome_failed", message_id=claim.message.id)
             if hand.left == left:
                 self.release(hand, claim, WHEN_UNDECIDED)
@@ -86,7 +86,7 @@ class Verdicts:
         self._hands.end(hand, claim, after_postponement(claim.message, self._time.now(), after))
 
     def fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
-        """A claim has failed; what is to become of its message."""
+        """Decide what becomes of the message of a claim that has failed."""
         failure = self._failure(claim, error)
         self._carry_out(self._plugins.recover(failure, self._policy), failure, hand, claim)
 

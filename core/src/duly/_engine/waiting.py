@@ -8,7 +8,7 @@ from typing import Any, Final
 __all__ = ["Alarm", "ended_before", "wait"]
 
 _ENDING: Final = 1.0  # seconds that cancelled work has to end
-_COARSE: Final = 0.001  # seconds: loops that poll round their timers up to the next millisecond
+_COARSE: Final = 0.001  # seconds: some event loops round timers up to the next millisecond
 _RARELY: Final = 0.01  # seconds between two moments that are met precisely
 
 
@@ -45,8 +45,8 @@ async def ended_before(event: asyncio.Event, work: Coroutine[Any, Any, object]) 
 class Alarm:
     """Waits precisely: the last millisecond is spent letting others have their turns.
 
-    That costs a core its rest, so it is done for moments that are some way apart; where they crowd
-    each other, a millisecond gathers several of them.
+    That keeps a core busy, so it is done only for moments that are some way apart; of moments close
+    together, one millisecond gathers several.
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,6 @@ class Alarm:
             if now >= end:
                 return False
             await asyncio.sleep(0)
-            if self._clock() == now:  # time that stands still meanwhile needs no such care
+            if self._clock() == now:  # in virtual time this would never end
                 return await wait(event, end - now)
         return True

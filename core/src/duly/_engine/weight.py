@@ -8,14 +8,14 @@ from duly.store import Claim
 
 __all__ = ["Weight"]
 
-_LATE: Final = 1000  # messages, twice as many at most, among which the largest is remembered
+_LATE: Final = 1000  # the largest of the last 1000 to 2000 messages is remembered
 
 
 class Weight:
     """Finds how many messages may come, so that their payloads have at most ``most`` bytes.
 
-    What a message will weigh is known when it is here. Until then it is taken to be as large as the
-    largest of late; so a batch of larger ones exceeds the bound.
+    The size of a message is known only when it is here. Until then it is taken to be as large as
+    the largest recent one, so a batch of larger ones may exceed the bound.
     """
 
     def __init__(self, most: int) -> None:

@@ -48,8 +48,8 @@ class Worker:
     def judged(self, receipt: str | None, error: Exception | None) -> Exception | None:
         """How a publish ended, whether or not we have cut it short.
 
-        What one that we interrupted raises is not the message's fault. One that is told that its
-        time is over and answers nothing has not said that it was accepted.
+        What a publish raises after we interrupted it is not the message's fault. If it returns
+        without a receipt after it has timed out, that does not mean that it was accepted.
         """
         if self.reason is None:
             return error

@@ -1,7 +1,7 @@
 """For how long a publish may take: a pool of workers, and the deadlines of what they do.
 
-Workers are started as they are needed and stay, so that a message costs no task of its own, but
-where functions of users are called (``own_tasks``). It costs no timer in any case: one ticker looks
+Workers are started as they are needed and stay, so that a message costs no task of its own, except
+where functions of users are called (``own_tasks``). It never costs a timer: one ticker looks
 after all of them. Whatever ends a worker, what it held gets an answer.
 """
 
@@ -63,7 +63,7 @@ class Workers:
         """Whether to wake the loop as soon as all that can start has started."""
 
     def submit(self, jobs: Sequence[Job], *, took: float, in_any_case: bool = False) -> set[Job]:
-        """Queue jobs whose claim took so long; those not to wait here end as Interrupted."""
+        """Queue jobs whose claim ``took`` so long; those not to wait here end as Interrupted."""
         self._look_at_limits()
         sent_back = self.lanes.add(jobs, self._clock(), took=took, in_any_case=in_any_case)
         self._send_back(sent_back)
@@ -75,7 +75,7 @@ class Workers:
         self._held.add(reason)
 
     def resume(self, reason: str) -> None:
-        """Take one reason to hold back."""
+        """Withdraw a reason that :meth:`hold` was given."""
         if reason in self._held:
             self._held.discard(reason)
             self._stir()
@@ -93,7 +93,7 @@ class Workers:
         self.lingering.give_up(reason)
 
     def tick(self) -> None:
-        """To be called every :data:`TICK`: deadlines, claims that end, names without a slot."""
+        """Call this every :data:`TICK`: deadlines, claims that end, names without a slot."""
         now = self._clock()
         for worker in list(self._pool.workers):
             if not worker.taken:
@@ -113,7 +113,7 @@ class Workers:
         self._send_back(self.lanes.tick(now))
 
     def begin_no_more(self) -> None:
-        """To be called when the run ends: who ends is not replaced."""
+        """Call this when the run ends: a worker that ends is not replaced from then on."""
         self._pool.over = True
 
     async def close(self) -> None:
@@ -131,7 +131,7 @@ class Workers:
             self._stir()
 
     def _let_go(self, worker: Worker, error: Exception) -> None:
-        """Answer for what a worker held that has ended, or is taken for ended."""
+        """Answer for the jobs of a worker that has ended, or is taken for ended."""
         now = self._clock()
         while worker.taken:
             lane, job = worker.taken.popleft()
@@ -231,7 +231,7 @@ class Workers:
     def _odd_answer(
         self, worker: Worker, job: Job, caught: BaseException
     ) -> tuple[Job, Exception | None]:
-        """The answer of a publish that ended in what is no error, and whom to give it now."""
+        """The answer of a publish that ended in what is no error, and the job to give it to now."""
         if isinstance(caught, StillRunning) and isinstance(worker.reason, TimedOut):
             self.lingering.add(worker.taken[0][0], job, caught.outcome, worker.started)
             job.lingers(worker.reason)

@@ -1,4 +1,4 @@
-"""What a plugin implements, and what is wrong with how it does."""
+"""Which hooks a plugin implements, and whether it implements them rightly."""
 
 import difflib
 import inspect
@@ -37,7 +37,7 @@ def implementations(name: str, plugin: object) -> Implementations:
     """The hooks that a plugin implements, by their names; one at least.
 
     Raises:
-        PluginError: it implements none, or one wrongly; the text leaves out whose it is.
+        PluginError: it implements none, or one wrongly; the text does not name the plugin.
     """
     try:
         return _implementations(name, plugin)
@@ -88,8 +88,8 @@ def called_in_order(hook: str, implemented: Sequence[Implementations]) -> Sequen
 
 
 def meant(name: str, known: Sequence[str]) -> str:
-    """``: did you mean ...?`` behind a name that nothing has, if there is one like it."""
-    # All of them begin alike.
+    """The text ``: did you mean ...?`` for an unknown name, if a known one is like it."""
+    # All known names begin alike.
     similar = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return f": did you mean {similar[0]}?" if similar else ""
 

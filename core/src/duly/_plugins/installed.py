@@ -36,9 +36,9 @@ log = get_logger()
 class Installed:
     """A plugin as it is known before it is imported.
 
-    ``name`` says whose it is: ``sqlite (duly-sqlite 0.1.0)``; ``called`` are the names that
-    ``load_plugins`` may use. ``stores`` and ``transports`` are schemes, ``hooks`` the other hooks
-    that its entry points tell. ``flaw`` says why it cannot be used at all.
+    ``name`` includes its distribution: ``sqlite (duly-sqlite 0.1.0)``; ``called`` are the names
+    that ``load_plugins`` may use. ``stores`` and ``transports`` are schemes, ``hooks`` the other
+    hooks that its entry points declare. ``flaw`` says why it cannot be used at all.
     """
 
     name: str
@@ -51,19 +51,19 @@ class Installed:
 
     @property
     def tells(self) -> bool:
-        """Whether its entry points tell what it offers, so that it can be left until needed."""
+        """Whether its entry points tell what it offers, so that it is imported only when needed."""
         return bool(self.stores or self.transports or self.hooks)
 
     def may_serve(self, scheme: str) -> bool:
-        """Whether it says so, or says nothing at all."""
+        """Whether its entry points name this scheme, or nothing at all."""
         return not self.tells or scheme in self.stores or scheme in self.transports
 
 
 def installed_plugins() -> dict[str, Installed]:
-    """All that are installed, by the name that says whose they are, in its order."""
+    """All that are installed, by their ``name`` and sorted by it."""
     gathered: dict[tuple[int, str], list[EntryPoint]] = {}
     for entry in _entries():
-        # What a value holds of blanks says nothing; distributions are the same objects in one go.
+        # Blanks in a value mean nothing; within one listing a distribution is one object.
         reference = "".join(entry.value.split())
         gathered.setdefault((id(entry.dist), reference), []).append(entry)
     here = _version()
@@ -104,7 +104,7 @@ class _Owner:
 
     @classmethod
     def of(cls, distribution: Distribution) -> "_Owner":
-        """What can be read of it; a damaged one is named by where it is."""
+        """What can be read of it; a damaged one is named by its path."""
         try:
             facts = distribution.metadata
             (name, *_), (number, *_) = (facts.get_all(each, []) for each in ("Name", "Version"))

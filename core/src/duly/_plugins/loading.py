@@ -30,8 +30,8 @@ log = get_logger()
 class Loading:
     """The plugins of one client, of which installed ones may be imported later.
 
-    What is wrong with one that was given is an error at once. One that happens to be installed is
-    set aside, wholly or in part, and ``broken`` tells by its name why.
+    If one that was given is wrong, that is an error at once. One that is merely installed is set
+    aside, wholly or in part, and ``broken`` tells by its name why.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Loading:
         return hooks
 
     def _compare(self, name: str, kind: str, told: Collection[str], has: Collection[str]) -> None:
-        # What is not told is not used: whether it were would depend on what else was asked for.
+        # What is not told is not used: else it would depend on whether something else imported it.
         for each in sorted({*told} - {*has}):
             self._note(name, f"its entry points tell {kind} {each}, which it does not have")
         for each in sorted({*has} - {*told}):

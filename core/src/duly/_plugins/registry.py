@@ -24,10 +24,10 @@ T = TypeVar("T")
 class Plugins(Loading):
     """What one client knows of plugins: the built-in ones, the installed and those given to it.
 
-    ``load`` says which of the installed may be imported: all, none, or those of which the entry
-    point or the distribution is named. One whose entry points tell what it offers is imported
-    when that is asked for: a scheme, or a hook that will be called; without ``deliveries`` only
-    those of callers are.
+    ``load`` says which of the installed may be imported: all, none, or those whose entry point or
+    distribution it names. One whose entry points tell what it offers is imported only when that is
+    needed: a scheme, or a hook that will be called (without ``deliveries`` only the hooks of
+    callers are).
     ``broken`` tells by name what is wrong with one that is set aside, wholly or in part.
 
     Raises:
@@ -63,7 +63,8 @@ class Plugins(Loading):
     def recover(self, failure: Failure, policy: Policy) -> Verdict:
         """What next after a failure: the first verdict of the plugins, else that of the policy.
 
-        Never raises: who raises, or answers anything but a verdict, is logged and has no opinion.
+        Never raises: a plugin that raises, or answers anything but a verdict, is logged and passed
+        over.
         """
         for decider in self._called["duly_recover"]:
             verdict = _asked(decider.plugin_name, call, decider, {"failure": failure})
@@ -72,15 +73,15 @@ class Plugins(Loading):
         return _asked("recovery", policy, failure) or _LAST_RESORT(failure)
 
     def observed(self, hook: str) -> bool:
-        """Whether anybody implements a hook: if not, spare what its arguments would cost."""
+        """Whether any plugin implements a hook; if not, the caller need not make its arguments."""
         return bool(self._called[hook])
 
     def tell(self, hook: str, /, **arguments: object) -> None:
         """Call the observers of a hook one by one; what they raise is logged, never raised.
 
-        All but KeyboardInterrupt: Ctrl-C strikes anywhere where no runner of asyncio takes it,
-        and whoever pressed it wants an end. By then all others have heard, and what was claimed
-        lapses. A SystemExit is the observer's own: ending the process is not for it to decide.
+        Except KeyboardInterrupt: without an asyncio runner that handles it, Ctrl-C may strike
+        anywhere, and whoever pressed it wants an end. By then all others have been called, and what
+        was claimed lapses. A SystemExit is logged: an observer may not end the process.
         """
         interrupted = None
         for observer in self._called[hook]:
@@ -100,7 +101,7 @@ class Plugins(Loading):
             self._import(self._wanted[awaited])
         if scheme not in wanted:
             installed = [*self._wanted.values(), *self._left_out]
-            # Who tells what it offers has nothing to do with other schemes.
+            # A plugin that tells what it offers has nothing to do with other schemes.
             elsewhere = {each.name for each in installed if not each.may_serve(scheme)}
             raise unknown(
                 scheme,

@@ -25,7 +25,8 @@ def unmet(requires: Iterable[str], version: str) -> str | None:
     """The first requirement of duly that ``version`` does not meet; None: there is none.
 
     A pre-release, a checkout under development and a rebuild count as the release they belong to.
-    One with a marker (``; extra == "redis"``) holds under conditions that installers know.
+    A requirement with a marker (``; extra == "redis"``) is left to installers, which know the
+    conditions.
     """
     for requirement in requires:
         match = _REQUIREMENT.fullmatch(requirement)

@@ -34,14 +34,14 @@ _DISTRIBUTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """The distribution that serves a scheme, for the advice to install it."""
 
-_SHOWN: Final = 6  # schemes that are served; of more the most similar are told
+_SHOWN: Final = 6  # schemes that are listed in an error: if there are more, the most similar
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
 class Rank(enum.IntEnum):
-    """Whose offer stands where several offer one scheme: the first of these."""
+    """Whose offer counts if several offer one scheme: the first of these."""
 
     GIVEN = 0
     BUILT_IN = 1

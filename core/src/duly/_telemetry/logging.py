@@ -1,7 +1,6 @@
 """Log lines: snake_case events with facts, through the standard library's logger ``duly``.
 
-A line can be lost, to a handler or filter that raises; what was about to be done is done all the
-same.
+If a handler or filter raises, the line is lost, but the code that logged it goes on.
 """
 
 import logging
@@ -23,7 +22,7 @@ _LOGGER: Final = logging.getLogger("duly")
 
 
 class _Careful(structlog.stdlib.BoundLogger):
-    """Never raises for what becomes of a line."""
+    """Never raises because of a line."""
 
     def _proxy_to_logger(
         self, method_name: str, event: str | None = None, *event_args: str, **event_kw: Any
@@ -37,7 +36,7 @@ class _Careful(structlog.stdlib.BoundLogger):
 
 
 def _tell_of_a_lost_line(event: str | None) -> None:
-    """As the standard library tells of its own handlers' errors."""
+    """Report it on stderr, as the standard library reports errors of its own handlers."""
     if logging.raiseExceptions and sys.stderr is not None:
         trace = _shown_if_possible(traceback.format_exc)
         with suppress(Exception):
@@ -45,7 +44,7 @@ def _tell_of_a_lost_line(event: str | None) -> None:
 
 
 def _with_trace(logger: WrappedLogger, method: str, facts: EventDict) -> EventDict:
-    """The traceback as text; of an error that cannot be shown none."""
+    """The traceback as text; a placeholder if the error cannot be shown."""
     if facts.get("exc_info"):
         asked = {"exc_info": facts.pop("exc_info")}
         formatted = structlog.processors.format_exc_info
@@ -75,7 +74,7 @@ def _render(_logger: WrappedLogger, _method: str, facts: EventDict) -> tuple[tup
     if trace is not None:
         line = f"{line}\n{mask(trace)}"
     # A percent sign is left alone: the standard library formats only what comes with arguments.
-    # The traceback as the standard library would add it is not masked: none of it.
+    # The standard library would add the traceback unmasked, so it gets none.
     return (line,), {"exc_info": False, "extra": {"duly": {"event": event, **facts}}}
 
 
@@ -92,8 +91,8 @@ def _quoted(value: object) -> str:
 def get_logger() -> structlog.stdlib.BoundLogger:
     """The logger of all modules: ``log.warning("lease_lost", messages=3)``.
 
-    The application's configuration of the standard library's logging rules, whatever structlog
-    is configured to. Texts are masked; ``exc_info=error`` adds a masked traceback.
+    The application's configuration of the standard library's logging decides, whatever structlog
+    is configured to do. Texts are masked; ``exc_info=error`` adds a masked traceback.
     """
     logger = structlog.wrap_logger(
         _LOGGER,

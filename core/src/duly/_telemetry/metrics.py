@@ -73,7 +73,7 @@ class Source:
         self._read_at = time.monotonic()
 
     async def refresh(self, look: Callable[[], Awaitable[Reading]]) -> None:
-        """Look again if somebody has been reading; an old reading is forgotten, not told."""
+        """Look again if somebody has been reading; an old reading is dropped, not reported."""
         reading = None
         if time.monotonic() - self._read_at < _READ_LATELY:
             with suppress(StoreError):  # the loop tells of it
@@ -117,7 +117,7 @@ class Metrics:
     def count(self, counter: str, names: Iterable[str | None] | Mapping[str | None, int]) -> None:
         """Add to a counter by event name: one for each name given, or as many as a mapping says.
 
-        None is one not known.
+        None is an unknown event name.
         """
         for name, number in Counter(names).items():
             self._counters[counter].add(number, self._by(name))

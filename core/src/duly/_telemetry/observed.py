@@ -1,6 +1,6 @@
 """What is told of one batch, from its claim to its last settlement.
 
-Only made when there is an SDK: without one a batch and its messages know nothing of this module.
+Only used when there is an SDK: without one a batch and its messages do without this module.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ class StoreClock(Protocol):
     offset: timedelta
 
     def now(self) -> datetime:
-        """It, or a little later."""
+        """The store's time, or a little later."""
         ...
 
     def likely(self) -> datetime:
-        """It, or a little earlier or later."""
+        """The store's time, or a little earlier or later."""
         ...
 
 
@@ -49,8 +49,8 @@ def since_1970(moment: float) -> int:
 class ObservedBatch:
     """A batch claimed by a call that was sent at ``sent``, in loop time.
 
-    ``one_by_one`` tells that each of its messages is published by a call of its own, which can
-    then have the span of that message as its current one.
+    ``one_by_one`` tells that each of its messages is published by a call of its own, in which the
+    span of that message can be the current one.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ObservedBatch:
             metrics.count("duly.messages.recovered", lapsed)
 
     def job(self, claim: Claim, job: Job) -> Job:
-        """The same job, but told of where there is something to tell."""
+        """The same job, wrapped if there is something to tell of it."""
         link = self.links.get(claim.key)
         if link is None and self.metrics is None:
             return job
@@ -179,7 +179,7 @@ class ObservedSettlement:
 
 
 class _ObservedJob:
-    """A job with a span, if its message is sampled, and of which the end is noted."""
+    """A job whose end is noted, and that has a span if its message is sampled."""
 
     __slots__ = ("_batch", "_before", "_claim", "_job", "_link", "_span", "_task", "name")
 

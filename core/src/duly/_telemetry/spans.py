@@ -47,7 +47,7 @@ log = get_logger()
 
 
 def harmless(function: Callable[P, T]) -> Callable[P, T | None]:
-    """Decorates what calls an SDK: what that or its plugins raise is logged and gives None."""
+    """Decorates what calls an SDK: if that or its plugins raise, this is logged; returns None."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -122,8 +122,8 @@ class Spans:
         span = start(_NOWHERE)
         context = span.get_span_context()
         if context.is_valid and not context.trace_flags.sampled:
-            # A sampler that takes one root in a hundred would leave one message in ten thousand
-            # to be followed to the end: let it see that this one was taken already.
+            # With a sampler that takes one root in a hundred, one message in ten thousand would be
+            # traced to the end: let it see that this one was sampled already.
             flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
             root = SpanContext(context.trace_id, context.span_id, is_remote=True, trace_flags=flags)
             span = start(set_span_in_context(NonRecordingSpan(root), _NOWHERE))

@@ -31,10 +31,10 @@ T = TypeVar("T")
 class Telemetry:
     """What one client or scheduler tells; ``store`` is what to call its store, without secrets.
 
-    A provider that is None is the global one, looked for until there is one.
+    If a provider is None, the global one is used, looked for until there is one.
 
     Raises:
-        InvalidArgument: something that is no provider.
+        InvalidArgument: a provider that is none.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Telemetry:
         return self._spans is not None or self._metrics is not None
 
     def scheduling(self, groups: Sequence[Group]) -> "Scheduling":
-        """To be entered around the call that stores these groups."""
+        """A context to enter around the call that stores these groups."""
         return Scheduling(self._spans, self._metrics, groups)
 
     @harmless
@@ -78,7 +78,7 @@ class Telemetry:
     def claimed(
         self, claims: Sequence[Claim], sent: float, clock: StoreClock, *, one_by_one: bool
     ) -> ObservedBatch:
-        """A batch that is to be told of; see :class:`ObservedBatch` for the arguments."""
+        """A batch to report on; see :class:`ObservedBatch` for the arguments."""
         return ObservedBatch(self._spans, self._metrics, claims, sent, clock, one_by_one=one_by_one)
 
     @harmless
@@ -88,7 +88,7 @@ class Telemetry:
             self._spans.batch(operation, (), (), since_1970(sent), error=error)
 
     async def watch(self, ask: Callable[[], Awaitable[Stats]], clock: StoreClock) -> None:
-        """Keep the gauges fresh for ever, while somebody reads them, by what a store is asked."""
+        """Keep the gauges fresh for ever, by asking the store while somebody reads them."""
 
         async def look() -> Reading:
             stats = await ask()
@@ -133,7 +133,7 @@ class Telemetry:
 class Scheduling:
     """One call that stores groups of messages, with its span as the current one inside.
 
-    ``groups`` are those to be stored: the given ones, with the context of the span beside each
+    ``groups`` are those to store: the given ones, with the context of the span added to each
     message.
     """
 
@@ -199,5 +199,5 @@ def _sdk(given: T | None, found: Callable[[], T], off: type) -> T | None:
 
 
 def _is_idle(what: object) -> bool:
-    """Whether it is the API's own: that does nothing, or stands for what is not there yet."""
+    """Whether it is the API's own, which does nothing or stands for an SDK not there yet."""
     return type(what).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))

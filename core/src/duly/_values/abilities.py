@@ -1,4 +1,4 @@
-"""What a store may be able to do beyond its contract; seen by all as parts of :mod:`duly.store`."""
+"""What a store may be able to do beyond its contract; imported from :mod:`duly.store`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -26,7 +26,8 @@ __all__ = [
 class SupportsAnyLoop(Protocol):
     """A store that may be called on any event loop, and on several at a time.
 
-    Any other is used on the one that it was opened on. :mod:`duly.sync` needs it for ``within=``.
+    Any other store is used only on the loop that it was opened on. :mod:`duly.sync` needs this
+    ability for ``within=``.
     """
 
     any_loop: bool
@@ -40,7 +41,7 @@ class SupportsWakeups(Protocol):
     async def wait_for_change(self) -> None:
         """Return when something was stored or moved since the last call; it may return too often.
 
-        A change that happens between two calls is not missed; of several who wait, all are told.
+        A change that happens between two calls is not missed; if several wait, all return.
         Cancelled when no longer needed.
         """
 
@@ -48,7 +49,7 @@ class SupportsWakeups(Protocol):
 Answered = Callable[[int, int, bool], Awaitable[None]]
 """Told how many messages a claim has brought, how many bytes they have, and if more are due.
 
-The bytes of the payloads count; what is beside them may be left out or not.
+The bytes of the payloads count; other bytes may be counted or not.
 """
 
 
@@ -60,7 +61,7 @@ class SupportsClaimingAhead(Protocol):
     """
 
     claims_ahead: bool
-    """True, of the class: what merely stands before such a store may know no ``answered``."""
+    """True, set on the class: a wrapper around such a store may not know ``answered``."""
 
     async def claim(
         self,
@@ -74,9 +75,9 @@ class SupportsClaimingAhead(Protocol):
     ) -> Batch:
         """As :meth:`Store.claim`.
 
-        ``answered`` is awaited when the server has done its part. It may be left out, where a
-        claim takes more than one step, and is where an outcome is None: what is settled with the
-        next claim would overtake it.
+        ``answered`` is awaited when the server has done its part. It may be left out if a claim
+        takes more than one step. It must be left out if an outcome is None: what is settled with
+        the next claim would overtake that settlement.
         """
 
 
@@ -90,12 +91,12 @@ class SupportsPeeking(Protocol):
 
 @runtime_checkable
 class SupportsTimeLimit(Protocol):
-    """A store whose server can be told to give up by itself what nobody waits for any more."""
+    """A store whose server can be told to give up calls that nobody waits for any more."""
 
     time_limit: timedelta | None
     """For how long its callers wait for an answer: the shortest ``store_timeout`` of all clients.
 
-    None until one has told. Set before :meth:`Store.open`, and again by each client that joins.
+    None at first. Set before :meth:`Store.open`, and again when another client joins.
     """
 
 
@@ -103,8 +104,8 @@ class SupportsTimeLimit(Protocol):
 class SupportsTransactions(Protocol):
     """A store whose caller's verbs can act inside the caller's own transaction.
 
-    Looking is one of them: :meth:`get` and :meth:`list` are given ``within`` where the caller gives
-    it, and then show what that transaction sees, its own changes among it. They change nothing,
+    Reading is one of them: :meth:`get` and :meth:`list` are given ``within`` if the caller gives
+    it, and then show what that transaction sees, including its own changes. They change nothing,
     and refuse what the other verbs refuse.
     """
 
@@ -126,7 +127,7 @@ class SupportsTransactions(Protocol):
 
 @runtime_checkable
 class NamesTransactions(Protocol):
-    """A store that says what ``within`` may be, for the error where it is something else."""
+    """A store that says what ``within`` may be, for the error if it is something else."""
 
     @property
     def transactions(self) -> str:
@@ -145,11 +146,11 @@ class SupportsMigration(Protocol):
 class SupportsListingWithoutPayloads(Protocol):
     """A store that can list messages without having their payloads sent.
 
-    Any other is asked for all of it.
+    Other stores send the payloads, and the client drops them.
     """
 
     lists_without_payloads: bool
-    """True, of the class: what merely stands before such a store may know no ``payload``."""
+    """True, set on the class: a wrapper around such a store may not know ``payload``."""
 
     async def list(
         self,
@@ -160,7 +161,7 @@ class SupportsListingWithoutPayloads(Protocol):
     ) -> Sequence[Message]:
         """As :meth:`Store.list`; unless ``payload``, each has an empty one in place of its own.
 
-        What cannot be read is listed as ever, but for its raw bytes.
+        Records that cannot be read are listed as usual, but without their raw bytes.
         """
 
 

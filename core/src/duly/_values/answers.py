@@ -1,4 +1,4 @@
-"""Looking at what a transport has answered: what is no receipt must not count as delivered."""
+"""Checks what a transport has answered: what is no receipt must not count as delivered."""
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
@@ -26,8 +26,8 @@ def receipt_of(answer: object) -> Outcome:
 def outcomes_of(answer: object, size: int) -> Sequence[Outcome]:
     """What the answer of ``publish_many`` says of each of ``size`` messages.
 
-    Where the answer as a whole makes no sense all of them have failed: nobody knows which of them
-    were accepted.
+    If the answer as a whole makes no sense, all of them have failed: nobody knows which were
+    accepted.
     """
     if type(answer) is not list:
         if not is_row(answer):
@@ -35,7 +35,7 @@ def outcomes_of(answer: object, size: int) -> Sequence[Outcome]:
         try:
             answer = list(answer)
         except Exception as error:  # noqa: BLE001  # a sequence of the transport's own
-            text = f"returned a {type(answer).__name__} that breaks: {error_text(error)}"
+            text = f"returned a {type(answer).__name__} that cannot be read: {error_text(error)}"
             return _all(size, text)
     if len(answer) != size:
         return _all(size, f"gave {len(answer)} outcomes for {size} messages")
@@ -45,7 +45,7 @@ def outcomes_of(answer: object, size: int) -> Sequence[Outcome]:
 
 
 def reasons_of(answer: object, who: str) -> Sequence[str]:
-    """The reasons that ``check()`` has given; one that says so where these are none.
+    """The reasons that ``check()`` has given; if the answer is wrong, one that says so.
 
     ``who`` was asked, such as "the store".
     """
@@ -53,7 +53,7 @@ def reasons_of(answer: object, who: str) -> Sequence[str]:
         try:
             reasons = list(answer)
         except Exception as error:  # noqa: BLE001  # a collection of its own
-            return [f"{who}'s check() returned what breaks: {error_text(error)}"]
+            return [f"{who}'s check() returned what cannot be read: {error_text(error)}"]
         for each in reasons:
             if not isinstance(each, str):
                 return [f"{who}'s check() returned {named(each)} among its texts"]
@@ -63,12 +63,12 @@ def reasons_of(answer: object, who: str) -> Sequence[str]:
 
 
 def is_row(answer: object) -> TypeGuard[Sequence[object]]:
-    """Whether it has an order and a length; text has both and is none."""
+    """Whether it is a sequence other than text."""
     return isinstance(answer, Sequence) and not isinstance(answer, str | bytes | bytearray)
 
 
 def named(answer: object) -> str:
-    """What came back, by its type: never by its content, which may be anybody's.
+    """What came back, by its type: never by its content, which may be private.
 
     A coroutine that nobody will await any more is closed.
     """

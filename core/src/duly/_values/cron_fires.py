@@ -1,4 +1,4 @@
-"""When a cron expression fires, by the clocks of a zone and however they are put."""
+"""When a cron expression fires by the clocks of a zone, also when these are put back or forward."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -27,7 +27,7 @@ def fires(expression: str, where: tzinfo, moment: datetime) -> Iterator[datetime
 def _fixed(expression: str, where: tzinfo, moment: datetime) -> Iterator[datetime]:
     """Matches of fixed hours and minutes, each day's once."""
     *seconds, minute, hour, day, month, weekday = expression.split()
-    # Of six fields cronsim knows no fixed ones: the second is added to what five match.
+    # With six fields cronsim knows no fixed hours: the second is added to matches of five fields.
     second = timedelta(seconds=int("".join(seconds) or "0"))
     start = (moment - second).astimezone(where)
     for match in CronSim(f"{minute} {hour} {day} {month} {weekday}", start):
@@ -44,10 +44,10 @@ def _clock(moment: datetime, where: tzinfo) -> tuple[timedelta, datetime]:
 
 
 def _running(expression: str, where: tzinfo, moment: datetime) -> Iterator[datetime]:
-    """Matches that follow the clock on the wall wherever it is put.
+    """Matches that follow the clock on the wall when it is put back or forward.
 
-    Cronsim steps over some of them when the clock is put by less than an hour, so that it is
-    asked for each stretch of an even clock by itself.
+    Cronsim skips some of them when the clock is put by less than an hour. So it is asked for each
+    stretch without such a change by itself.
     """
     offset, wall = _clock(moment, where)
     while True:

@@ -64,9 +64,9 @@ _FIELDS: Final = (
 
 
 def cron_text(value: str, *, kept: bool = False) -> str:
-    """The five or six fields of a cron expression: one spelling of what may be written in several.
+    """The five or six fields of a cron expression, in one spelling for all that mean the same.
 
-    ``kept``: an earlier version has stored it, which took steps larger than their range.
+    ``kept``: it was stored by an earlier version, which accepted steps larger than their range.
 
     Raises:
         InvalidArgument: it is none; says what to write.
@@ -89,7 +89,7 @@ def _all_fields(parts: list[str], *, kept: bool) -> str:
     if parts and (parts[0].startswith("@") or "=" in parts[0]):
         raise _Refused(_hint_for_prefix(" ".join(parts)))
     if len(parts) == len(_FIELDS) + 1:
-        raise _Refused(f"{_FIVE}; there is none for the year, but until= says where a series ends")
+        raise _Refused(f"{_FIVE}; there is no year field, but until= says where a series ends")
     if len(parts) not in (len(_FIELDS) - 1, len(_FIELDS)):
         raise _Refused(_FIVE)
     given = zip(_FIELDS[-len(parts) :], parts, strict=True)

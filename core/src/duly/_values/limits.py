@@ -22,7 +22,7 @@ _MOST: Final = 1_000_000
 
 
 def is_prefix(key: str) -> bool:
-    """Whether a key of ``by_name`` is for all names that begin like it."""
+    """Whether a key of ``by_name`` is for all names with that beginning."""
     return key == "*" or key.endswith(".*")
 
 
@@ -41,7 +41,7 @@ def _by_name(value: Mapping[str, int]) -> Mapping[str, int]:
         raise InvalidArgument(f"Limits: by_name must be a mapping, not {type(value).__name__}")
     for name, most in value.items():
         if not isinstance(name, str) or not name:
-            raise InvalidArgument(f"Limits: by_name has a key that is no event name: {name!r}")
+            raise InvalidArgument(f"Limits: by_name has a key that is not an event name: {name!r}")
         _number(most, f"Limits: by_name[{name!r}]", at_least=0)
     if len(value) > _NAMES or sum(map(is_prefix, value)) > _PREFIXES:
         raise InvalidArgument(
@@ -60,7 +60,7 @@ def _together(value: Sequence[tuple[Collection[str], int]]) -> Sequence[tuple[fr
 def _some(value: object) -> tuple[frozenset[str], int]:
     if not isinstance(value, tuple) or len(value) != 2:
         raise InvalidArgument(
-            f"Limits: what together holds are pairs of names and a number, not {shown(value)}"
+            f"Limits: together must hold pairs of names and a number, not {shown(value)}"
         )
     names, most = value
     if (
@@ -68,8 +68,8 @@ def _some(value: object) -> tuple[frozenset[str], int]:
         or isinstance(names, str | bytes)
         or not all(isinstance(name, str) and name for name in names)
     ):
-        raise InvalidArgument(f"Limits: together has what are no event names: {shown(names)}")
-    return frozenset(names), _number(most, "Limits: a number of together", at_least=1)
+        raise InvalidArgument(f"Limits: together has names that are not valid: {shown(names)}")
+    return frozenset(names), _number(most, "Limits: a number in together", at_least=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,8 +79,8 @@ class Limits:
     ``in_all`` is for all together, None for any number. ``by_name`` holds the number for event
     names, 0 for none just now. A key that ends in ``.*`` is for all names that begin with what
     stands before the ``*``, together; ``*`` alone is for all names without a key of their own. An
-    exact name counts before a prefix, a longer prefix before a shorter one. ``together`` gives
-    event names that share a number, at least 1, besides what ``by_name`` says of each.
+    exact name has precedence over a prefix, a longer prefix over a shorter one. ``together`` gives
+    event names that share a number, at least 1, in addition to what ``by_name`` says of each.
 
     Raises:
         InvalidArgument: a number out of bounds, over 1,000 names or 50 prefixes.
@@ -99,16 +99,16 @@ class Limits:
 NO_LIMITS: Final = Limits()
 
 works: ContextVar[Callable[[bool], None] | None] = ContextVar("works", default=None)
-"""Within a publish: called with False when it begins to wait for its turn, with True behind it."""
+"""Within a publish: called with False when it begins to wait for its turn, with True afterwards."""
 
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Entered within a publish while that waits for its turn, for a connection, say.
+    """Enter it within a publish while that waits for its turn, for a connection, say.
 
-    That time does not count as publishing, so that ``publish_timeout`` begins anew behind it. What
-    can say how much it works at side by side had better do so by ``limits()``: what waits inside a
-    transport holds a slot.
+    That time does not count as publishing, so that ``publish_timeout`` begins anew afterwards. A
+    transport that knows how many publishes it can work at should rather say so by ``limits()``:
+    a publish that waits inside a transport holds a slot.
     """
     tell = works.get()
     if tell is None:  # nobody measures
@@ -123,7 +123,7 @@ def waiting() -> Iterator[None]:
 
 @runtime_checkable
 class SupportsLimits(Protocol):
-    """A transport that works at so many publishes side by side, where others would wait inside it.
+    """A transport that works at a limited number of publishes; more would wait inside it.
 
     The engine starts no more than that, so that waiting does not count as publishing.
     """
@@ -131,6 +131,6 @@ class SupportsLimits(Protocol):
     def limits(self) -> Limits:
         """The limits just now.
 
-        Asked before each batch and some times a second: a plain method, quick, which answers with
-        the very same object until they change.
+        Called before each batch and several times a second: a plain and quick method, which returns
+        the same object until the limits change.
         """

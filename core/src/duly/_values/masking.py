@@ -17,7 +17,7 @@ _CREDENTIALS: Final = re.compile(
 _OPTION: Final = re.compile(
     rf"(?i){_OPTION_NAME}(?:['\"]\s*:\s*|['\"]?\s*=\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^&\s'\"#]+)"
 )
-# A text that is one URL and nothing but it may hold anything in its secrets.
+# If a text is one URL and nothing else, its secrets may hold any characters.
 _ALL_CREDENTIALS: Final = re.compile(r"(?is)\A\s*(?:[a-z][a-z0-9+.-]*:)?//(?P<user>.*)@")
 _ALL_OPTION: Final = re.compile(rf"(?i)[?&;]{_OPTION_NAME}=(?P<value>[^&]*)")
 _IS_URL: Final = re.compile(r"(?i)\A\s*(?:[a-z][a-z0-9+.-]*:)?//")
@@ -26,7 +26,7 @@ _IS_URL: Final = re.compile(r"(?i)\A\s*(?:[a-z][a-z0-9+.-]*:)?//")
 def mask(text: str) -> str:
     """The text with ``***`` for the password and the secret options of every URL in it.
 
-    Where it cannot be told how far a secret goes, more is hidden, never less.
+    If it is unclear where a secret ends, more is hidden, never less.
     """
     urls = _CREDENTIALS.finditer(text)
     spans = [_password(match) for match in urls if match["user"] is not None]
@@ -46,5 +46,5 @@ def mask(text: str) -> str:
 def _password(match: re.Match[str]) -> tuple[int, int]:
     start, stop = match.span("user")
     user, _, password = match["user"].partition(":")
-    # What stands alone before the @ is a secret too, a token for example.
+    # A text alone before the @ is a secret too, a token for example.
     return (start + len(user) + 1, stop) if password else (start, stop)

@@ -59,12 +59,12 @@ def as_id(value: str | None) -> str:
 
 
 def as_payload(value: bytes) -> bytes:
-    """Bytes of whatever is like bytes."""
+    """The bytes of any bytes-like object."""
     if type(value) is bytes:
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         try:
-            return bytes(memoryview(value))  # of a subclass, too, what it is and not what it says
+            return bytes(memoryview(value))  # of a subclass the contents, not its __bytes__()
         except (TypeError, ValueError) as error:
             raise InvalidMessage(f"payload cannot be read: {error}") from error
     raise InvalidMessage(
@@ -96,9 +96,9 @@ def as_created_at(value: datetime | None) -> datetime:
 
 
 def _creation() -> datetime:
-    """Now, and another moment each time: by it two messages of the same id are told apart.
+    """Now, but a new moment each time: it tells two messages of the same id apart.
 
-    There are clocks that tick but a hundred times a second, and in tests some that stand still.
+    Some clocks tick only a hundred times a second, and in tests some stand still.
     """
     now = datetime.now(UTC)
     shown, latest = _creations
@@ -111,7 +111,7 @@ def _creation() -> datetime:
 
 
 def as_limit(value: int | None) -> int | None:
-    """How many a filter brings at most, from 1; None for all."""
+    """How many messages a filter finds at most, from 1; None for all."""
     limit = whole(value)
     if limit == 0:
         raise InvalidArgument("limit is 0: give a number from 1, or None for all")
@@ -121,7 +121,7 @@ def as_limit(value: int | None) -> int | None:
 
 
 def as_offset(value: int) -> int:
-    """How many a filter passes over, from 0."""
+    """How many messages a filter skips, from 0."""
     offset = whole(value)
     if offset is None or not 0 <= offset < 2**63:
         raise InvalidArgument("offset must be a whole number from 0 to 2**63 - 1")

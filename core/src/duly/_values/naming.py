@@ -1,4 +1,4 @@
-"""How messages are told apart: by the creation they were given, and by names that are new.
+"""How messages are told apart: by the ``created_at`` they were given, and by new names.
 
 To be imported from :mod:`duly.record`.
 """
@@ -16,7 +16,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)  # no moment is later
 
 
 def given_at(message: Message) -> int:
-    """The ``created_at`` that was given, in microseconds: equal ones under an id are one message.
+    """The ``created_at`` that was given, in microseconds; with the id it identifies a message.
 
     It stays when :func:`renamed` moves ``created_at``.
     """
@@ -25,10 +25,10 @@ def given_at(message: Message) -> int:
 
 
 def renamed(message: Message, behind: datetime) -> Message:
-    """The message under names that are new, if one created at ``behind`` may have had its own.
+    """The message under new names, if one created at ``behind`` may have had the same names.
 
-    Its ``created_at`` moves to a microsecond behind that, unless it is later anyway; the one it was
-    given is kept beside.
+    Its ``created_at`` moves to a microsecond after ``behind``, unless it is later anyway; the one
+    that it was given is kept as well.
     """
     if message.created_at > behind or behind == _LAST:
         return message
@@ -42,7 +42,7 @@ def renamed(message: Message, behind: datetime) -> Message:
 
 
 def moved(message: Message, at: datetime) -> Message:
-    """What a message becomes that is moved or replayed: see :meth:`duly.store.Store.reschedule`."""
+    """A message after it was moved or replayed: see :meth:`duly.store.Store.reschedule`."""
     if message.recurrence is not None and at != message.scheduled_at:
         message = renamed(message, message.created_at)
     return with_changes(
@@ -77,8 +77,8 @@ def occurrence(
 
 
 def with_next_id(message: Message) -> Message:
-    """The message under the id to try next when its own is taken: a ``+`` more.
+    """The message under the id to try next when its own is taken: with one more ``+``.
 
-    For dead letters alone, whose delivery id stays as it is: see :class:`duly.store.Bury`.
+    Only for dead letters; their delivery id stays as it is: see :class:`duly.store.Bury`.
     """
     return with_changes(message, id=f"{message.id}+")

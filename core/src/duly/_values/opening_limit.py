@@ -13,7 +13,7 @@ _limit: Final = ContextVar[asyncio.Timeout | None]("duly_opening", default=None)
 
 @contextlib.contextmanager
 def limited_by(limit: asyncio.Timeout) -> Iterator[None]:
-    """What is opened in the block, by tasks that are started there too, has this limit."""
+    """What is opened in the block, also by tasks started there, has this time limit."""
     token = _limit.set(limit)
     try:
         yield
@@ -23,11 +23,11 @@ def limited_by(limit: asyncio.Timeout) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unhurried() -> Iterator[None]:
-    """For what a store's ``open`` has to do that takes as long as it takes, such as a migration.
+    """For work in a store's ``open`` that may take any time, such as a migration.
 
-    ``store_timeout`` does not run in the block, and goes on behind it with what was left, a second
-    at least. So the block must end by itself when nobody answers. Where nothing is being opened it
-    does nothing.
+    ``store_timeout`` does not run in the block; afterwards it goes on with what was left, at least
+    a second. So the block must end by itself when nobody answers. Outside of an ``open`` it does
+    nothing.
     """
     limit, clock = _limit.get(), asyncio.get_running_loop().time
     ends = None if limit is None else limit.when()

@@ -1,4 +1,4 @@
-"""What callers give, made plain: a subclass becomes the type itself, and an error can show it."""
+"""Values from callers, made plain: a subclass becomes the type itself, and errors can show them."""
 
 from typing import Final
 
@@ -26,17 +26,17 @@ def encodable(text: str) -> bool:
 
 
 def text_of(value: object) -> str | None:
-    """The text that a text is, a member of an enum of texts included; None for all else."""
+    """A str or a member of a str enum as a plain str; None for all else."""
     return str.__str__(value) if issubclass(type(value), str) else None
 
 
 def real(value: object) -> float | None:
-    """The number that an int or a float is; None for all else, True and False included."""
+    """An int or a float as a plain number; None for all else, True and False included."""
     return float.__float__(value) if issubclass(type(value), float) else whole(value)  # type: ignore[arg-type]  # it is a float
 
 
 def whole(value: object) -> int | None:
-    """The number that a whole number is; None for all else, True and False included."""
+    """A whole number as a plain int; None for all else, True and False included."""
     if isinstance(value, bool) or not issubclass(type(value), int):
         return None
     return int.__index__(value)  # type: ignore[arg-type]  # it is a whole number

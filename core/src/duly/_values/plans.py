@@ -1,8 +1,8 @@
-"""What a put and a settle come to, worked out alike for all stores; of :mod:`duly.store`.
+"""What a put and a settle do, worked out alike for all stores; imported from :mod:`duly.store`.
 
 A store looks up what is there, asks for the plan and carries it out, all in one step of its
-database. Nothing here reads or writes. Where the database decides by itself, in SQL or in a
-script, these functions tell what it is held to.
+database. Nothing here reads or writes. If the database decides by itself, in SQL or in a script,
+it must decide as these functions do.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ class Stored(Protocol):
     """What :func:`plan_put` asks of a stored message: a row, a document, an object of yours.
 
     ``created_at`` and ``given_at`` are those of its record, microseconds since 1970 UTC;
-    ``given_at`` is None where it does not differ. Of a damaged record they may be anything.
+    ``given_at`` is None if it does not differ. Of a damaged record both may be anything.
     """
 
     @property
@@ -72,14 +72,14 @@ class PutPlan(Generic[S]):
 
     @property
     def withdrawn(self) -> Sequence[S]:
-        """Those of the replaced that are CLAIMED: their leases remember the keys for ``renew``."""
+        """The replaced ones that are CLAIMED: their leases remember the keys for ``renew``."""
         return [each for each in self.replaced.values() if each.state is State.CLAIMED]
 
 
 def plan_put(groups: Sequence[Group], stored: Mapping[str, S]) -> PutPlan[S]:
     """What :meth:`Store.put` does with groups, given what is stored under their ids.
 
-    ``stored`` has every id of theirs that is taken; it may have others.
+    ``stored`` has each of their ids that is taken; it may have others.
     """
     outcomes = list[DuplicateMessage | None]()
     replaced = dict[str, S]()
@@ -108,7 +108,7 @@ def plan_put(groups: Sequence[Group], stored: Mapping[str, S]) -> PutPlan[S]:
 def as_stored(message: Message) -> Message:
     """The message as a put stores it: SCHEDULED, counters at 0, everything else as it is.
 
-    One that was in a store before may have been counted on.
+    A message that was in a store before may have other counters.
     """
     if (
         message.state is State.SCHEDULED
@@ -129,7 +129,7 @@ def _as_is(message: Message) -> Message:
 
 
 def duplicate(id: str) -> DuplicateMessage:
-    """The outcome of a group one of whose ids is taken."""
+    """The outcome of a group of which an id is taken."""
     return DuplicateMessage(f"a message with the id {id!r} is stored already")
 
 
@@ -158,7 +158,7 @@ class SettlePlan:
 
 
 def buried_keys(settle: Settle, held: Collection[Key]) -> Sequence[Key]:
-    """The keys of what is buried: :func:`plan_settle` needs their messages."""
+    """The keys of the messages to bury, which :func:`plan_settle` needs."""
     return [
         key for key, each in settle.exceptions.items() if isinstance(each, Bury) and key in held
     ]
@@ -217,7 +217,7 @@ def plan_settle(
 
 
 def put_back(message: Message, how: Reschedule) -> Message:
-    """What a message becomes that is rescheduled: SCHEDULED, with the counters it is given."""
+    """A message after it was rescheduled: SCHEDULED, with the counters that it is given."""
     counters = how.counters
     return with_changes(
         message,

@@ -27,7 +27,7 @@ class Job(Protocol):
         ...
 
     def lingers(self, error: Exception) -> None:
-        """It has timed out and cannot be stopped: what becomes of it is told when it has ended."""
+        """It has timed out and cannot be stopped: :meth:`finish` is called when it has ended."""
         ...
 
     def finish(self, receipt: str | None, error: Exception | None) -> None:
@@ -62,7 +62,7 @@ class StillRunning(asyncio.CancelledError):
 
 
 def as_error(caught: BaseException) -> Exception:
-    """An exception as an answer of a publish: those that are no errors get one with their text."""
+    """What a publish raised, as an Exception: any other BaseException is replaced by one."""
     if isinstance(caught, Exception):
         return caught
     if isinstance(caught, asyncio.CancelledError):

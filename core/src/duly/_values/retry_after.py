@@ -1,4 +1,4 @@
-"""How long somebody asks to be left alone, in whatever form an error may say it."""
+"""For how long an error asks to wait before the next try, in whatever form it says so."""
 
 from datetime import timedelta
 from typing import Final
@@ -10,7 +10,7 @@ LATEST: Final = timedelta(days=36525)
 
 
 def as_pause(asked: object) -> timedelta | None:
-    """A timedelta, or a number of seconds as one of a century at most; None for all else."""
+    """A timedelta as it is, or made from seconds (at most a century); None for all else."""
     if isinstance(asked, timedelta):
         return asked
     if not isinstance(asked, int | float) or isinstance(asked, bool) or not asked > 0:

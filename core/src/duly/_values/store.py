@@ -1,4 +1,4 @@
-"""The values that pass between engine and store; to be imported from :mod:`duly.store`."""
+"""The values that pass between engine and store; imported from :mod:`duly.store`."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -40,10 +40,10 @@ Token = str
 """Proves the claim of a batch; opaque to the engine, never used twice."""
 
 SUSPECT_LAPSES: Final = 2
-"""From so many lapses on a message is a suspect."""
+"""A message that has lapsed this often is a suspect."""
 
 NEWER_PAUSE: Final = timedelta(minutes=1)
-"""For how long a record of a newer format that came due is put back, for a newer reader."""
+"""For how long a record of a newer format is put back when it comes due."""
 
 
 @attrs.frozen
@@ -60,11 +60,11 @@ class Group:
 
 
 class HeldUp(StoreUnavailable):
-    """A transaction of somebody else's, still open, is at the same message: try again."""
+    """Somebody else's transaction, still open, holds the same message: try again."""
 
 
 class PartlyUnavailable(StoreUnavailable):
-    """The part of the store that was asked for does not answer, while others do."""
+    """One part of the store does not answer, while others do."""
 
 
 @attrs.frozen(kw_only=True)
@@ -178,12 +178,12 @@ class Batch:
 
     ``token`` is None when ``claims`` is empty. ``now`` is the store's time of the claim.
     ``next_due`` is the earliest moment at which another claim could bring something: the due time
-    of what was left, or the end of a lease, this batch's own excepted; None when there is nothing.
-    A store need not know of a lease that nothing is left in it.
+    of what was left, or the end of a lease other than this batch's own; None when there is nothing.
+    A store need not notice that a lease has nothing left in it.
     ``more`` tells that something is due already. ``settled`` has one outcome for each of the
     ``settle`` given, as :meth:`~duly.store.Store.settle` has. ``unreadable`` are records that came
-    due and could not be read, as :func:`duly.record.unreadable` lists them; they are dead letters
-    by now. ``newer`` counts records of a newer format, which were put back for
+    due and could not be read, as :func:`duly.record.unreadable` lists them; they have become dead
+    letters. ``newer`` counts records of a newer format, which were put back for
     :data:`NEWER_PAUSE`.
     """
 

@@ -18,7 +18,7 @@ def as_name(value: object, field: str) -> str:
     """The same name, for checking an id or event name called ``field``.
 
     Raises:
-        InvalidMessage: no text of 1 to 255 printable characters.
+        InvalidMessage: it is not a text of 1 to 255 printable characters.
     """
     text = text_of(value)
     if text is None:
@@ -46,7 +46,7 @@ def as_metadata(value: Mapping[str, str]) -> Mapping[str, str]:
     """A copy of the metadata that nobody can change.
 
     Raises:
-        InvalidMessage: no mapping of text to text, too much of it, or with forbidden characters.
+        InvalidMessage: it does not map text to text, is too large, or has forbidden characters.
     """
     if not isinstance(value, Mapping):
         raise InvalidMessage(f"metadata must map text to text, not {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""Other people's errors and values in words, whatever they do when they are asked for a text."""
+"""Errors and values of others as text, even if their ``str()`` raises."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,9 +10,9 @@ _LONGEST_KIND: Final = 255  # characters
 
 
 def worded(error: BaseException) -> str:
-    """The kind and the text of an error, nothing masked; the kind alone if its text raises.
+    """The kind and the text of an error, nothing masked; the kind alone if ``str()`` raises.
 
-    Or the text that was decided for it.
+    If a text was decided for the error, it is that text.
     """
     decided = decided_text(error)
     if decided is not None:
@@ -29,14 +29,14 @@ def kind_of(error: BaseException) -> str:
 
 
 def decide_text(error: BaseException, decide: Callable[[Exception], str]) -> None:
-    """Let an error be told from now on as a function of the user's says, or else by its kind."""
+    """Give an error the text that a function of the user's returns; if that fails, its kind."""
     text: object = None
     if isinstance(error, Exception):
         try:
             text = decide(error)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001  # who asks for discretion gets it all the same
+        except BaseException:  # noqa: BLE001  # the user asks for discretion: show no more
             text = None
     error.__dict__[_DECIDED] = text if isinstance(text, str) else type(error).__name__
 
@@ -48,10 +48,10 @@ def decided_text(error: BaseException) -> str | None:
 
 
 def text_of(value: object) -> str | None:
-    """``str(value)``; None when that raises, be it a panic of compiled code."""
+    """``str(value)``; None when that raises anything, even a panic of compiled code."""
     try:
         return f"{value}"
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  # a text was wanted, of what went wrong already
+    except BaseException:  # noqa: BLE001  # only a text was wanted, of an earlier error
         return None

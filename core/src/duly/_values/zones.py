@@ -16,7 +16,7 @@ def zone(name: str) -> tzinfo:
     """The IANA zone of that name.
 
     Raises:
-        KeyError: no such name.
+        KeyError: there is no zone of that name.
     """
     if name == "UTC":
         return UTC

@@ -1,4 +1,4 @@
-"""The same doors for code that is not async: threads, WSGI services, scripts.
+"""The same clients and schedulers for code that is not async: threads, WSGI services, scripts.
 
     import duly.sync
 
@@ -9,21 +9,21 @@
 
 Each verb does what its namesake of :class:`duly.Client` or :class:`duly.Scheduler` does, with the
 same arguments, answers and errors, and returns when it is done. Behind each object runs one event
-loop in one daemon thread, from the first call until :meth:`Client.close`: what one object is busy
-with holds up no other, and nothing is shared that somebody would have to end. So
+loop in one daemon thread, from the first call until :meth:`Client.close`: no object holds up
+another, and nothing is shared that somebody would have to end. So
 
 - an object may be used from any number of threads at a time;
 - plain functions as handlers run in threads and may use the object, ``async`` ones run on its loop
   and must not: SchedulerStateError; neither must observers and recovery policies;
-- a thread that is interrupted (Ctrl-C) cancels its call and sees it end, and a signal handler may
-  use the object, wherever they come in between;
+- a thread that is interrupted (Ctrl-C) at any point cancels its call and waits for it to end; a
+  signal handler may use the object, whatever it has interrupted;
 - ``within=`` takes transactions of blocking code, such as a :class:`sqlite3.Connection`, and is
   carried out in the calling thread, to which they belong; what belongs to an event loop is
   Unsupported, and a thread that runs an event loop itself is a SchedulerStateError;
 - once closed it stays closed: SchedulerStateError;
-- after a fork, what was used before it is of no use in the child: SchedulerStateError. Make one in
-  each process, or make it before the fork and use it behind;
-- threads that gevent or eventlet has put its own in the place of cannot run an event loop:
+- after a fork, an object used before it cannot be used in the child: SchedulerStateError. Make one
+  in each process, or make it before the fork and use it only afterwards;
+- in a process whose threads gevent or eventlet has patched no event loop can run:
   SchedulerStateError;
 - what is still open when the main thread ends is closed: a scheduler then waits for nothing and
   puts back what it has in hand.

@@ -17,10 +17,10 @@ _LOOK_UP: Final = 0.5  # seconds
 
 
 class Ended:
-    """Set once and waited for, as a :class:`threading.Event`, with nothing that must not be torn.
+    """Set once and waited for, like a :class:`threading.Event`, but safe from signal handlers.
 
     A signal handler may run at any point of :meth:`wait`, raise there, or take as long as it likes:
-    who sets this is never held up by it, and who waits again does not wait in vain.
+    this never holds up the thread that sets it, and a second wait still ends.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Ended:
         self._lock.acquire()
 
     def set(self) -> None:
-        """Let them go; again does nothing."""
+        """Let those who wait go on; a second time does nothing."""
         self._is_set = True
         self._open()
 
@@ -37,7 +37,7 @@ class Ended:
         """Return when it is set, or after so many seconds; whether it is.
 
         A signal does not interrupt the main thread if another thread has caught it, or if it came
-        just before the waiting began. So the main thread looks up now and then to hear it.
+        just before the waiting began. So the main thread wakes now and then to handle it.
         """
         if timeout < 0 and threading.current_thread() is threading.main_thread():
             while not self._is_set and not self._lock.acquire(timeout=_LOOK_UP):
@@ -64,7 +64,7 @@ class Call(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def begin(self) -> None:
-        """To be called on the loop, as is :meth:`cancel`."""
+        """Call this on the loop, as also :meth:`cancel`."""
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._work(), context=self._context)
         self._task.add_done_callback(self._end)
@@ -77,7 +77,7 @@ class Call(Generic[T]):
             self.never_begins()
 
     def never_begins(self) -> None:
-        """Nothing is to be waited for."""
+        """The call will not be begun: nobody waits for it."""
         self._calls.discard(self)
         self.ended.set()
 

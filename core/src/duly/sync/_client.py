@@ -38,7 +38,7 @@ def blocking(
         return self._act(kwargs.get("within"), awaited, *args, **kwargs)
 
     functools.update_wrapper(call, verb)
-    del call.__wrapped__  # type: ignore[attr-defined]  # by which it would be taken for async
+    del call.__wrapped__  # type: ignore[attr-defined]  # with it, it would be taken for async
     call.__signature__ = inspect.signature(verb)  # type: ignore[attr-defined]  # asked for by inspect
     return call
 
@@ -48,7 +48,7 @@ class Client:
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
-        PluginError: a misdeclared one among ``plugins``, or no plugin serves the URL.
+        PluginError: one of ``plugins`` is declared wrongly, or no plugin serves the URL.
     """
 
     _inner: AsyncClient
@@ -65,8 +65,8 @@ class Client:
     def close(self) -> None:
         """Wait for what is being stored, close the store if it was made from a URL; end the thread.
 
-        Other calls under way end in SchedulerStateError. Again, and in a process that was forked
-        off since, it does nothing.
+        Other calls under way end in SchedulerStateError. A second time, or in a child process
+        after a fork, it does nothing.
         """
         if not self._thread.started:
             self._thread.end()
@@ -107,7 +107,7 @@ class Client:
         """
         if not as_flag(atomic, "atomic"):
             return self._schedule_each(messages, as_flag(replace, "replace"), within)
-        group = all_or_none(messages, sys.maxsize)  # max_payload is looked at behind this door
+        group = all_or_none(messages, sys.maxsize)  # max_payload is checked by the async client
         return self._act(within, self._inner.schedule_many, group, replace=replace, within=within)
 
     def _schedule_each(
@@ -174,11 +174,11 @@ class Client:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call on the loop, or, in a transaction of the caller's, in the caller's thread."""
+        """Call on the loop; with a transaction of the caller's, in the caller's thread."""
         if transaction is None:
             return self._thread.call(function, *args, **kwargs)
         _refuse_async(transaction)
-        self._thread.call(self._inner.open)  # there, not on the loop of a moment
+        self._thread.call(self._inner.open)  # on its own loop, not on the temporary one here
         with closing(asyncio.new_event_loop()) as loop:
             return loop.run_until_complete(function(*args, **kwargs))
 

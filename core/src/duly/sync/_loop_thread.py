@@ -31,9 +31,9 @@ def _nothing() -> None:
 class LoopThread:
     """Runs coroutines for threads that wait for their outcome; starts with the first of them.
 
-    A process that was forked off since has no such thread and is refused. The thread ends with
-    this object at the latest. When the interpreter exits before, ``give_up`` is called on the loop
-    and has a few seconds to end well.
+    After a fork the child has no such thread and is refused. The thread ends with this object at
+    the latest. If the interpreter exits earlier, ``give_up`` is called on the loop and has a few
+    seconds to end well.
     """
 
     def __init__(self, give_up: GiveUp) -> None:
@@ -45,7 +45,7 @@ class LoopThread:
 
     @property
     def over(self) -> bool:
-        """Whether it was told to end, or belongs to the process that this one was forked off."""
+        """Whether it was told to end, or belongs to the parent of this process."""
         return self._ended or self._pid not in (None, os.getpid())
 
     @property
@@ -78,7 +78,7 @@ class LoopThread:
         return call
 
     def wait(self, call: Call[T]) -> T:
-        """The outcome of a call. A thread that is interrupted cancels it and sees it end.
+        """The outcome of a call. A thread that is interrupted cancels it and waits for its end.
 
         Interrupted again, it cancels again and leaves at once.
         """
@@ -96,7 +96,7 @@ class LoopThread:
             self._serving.thread.join(patience)
 
     def leave(self) -> None:
-        """Called when the interpreter exits, which nobody is to notice."""
+        """Called when the interpreter exits; it must not show."""
         if self.started:
             in_time = False
             with contextlib.suppress(SchedulerStateError):
@@ -137,7 +137,7 @@ class LoopThread:
             raise
 
     def _started(self) -> "_Serving":
-        if self._pid not in (None, os.getpid()):  # asked before the lock, which nobody may free
+        if self._pid not in (None, os.getpid()):  # before the lock, which a parent may have held
             raise SchedulerStateError(
                 "used before this process was forked off: make another in each process, or use "
                 "it only after the fork"
@@ -160,7 +160,7 @@ class LoopThread:
         with self._lock:
             if self._serving is None and not self._ended:
                 serving = _Serving()
-                # It knows nothing of this object, so that who drops it ends the thread.
+                # It holds no reference to this object, so that dropping that ends the thread.
                 weakref.finalize(self, serving.end).atexit = False
                 _all.add(self)
                 try:
@@ -213,7 +213,7 @@ class _Serving:
                         runner.run(self._stop.wait())
                     except (KeyboardInterrupt, SystemExit) as error:
                         if not any(call.raised(error) for call in self.calls):
-                            self.ending = error  # it goes on outwards in whoever calls next
+                            self.ending = error  # it is raised in the next caller
         finally:  # whatever ended it, nobody waits for ever
             self._begun.set()
             for call in list(self.calls):

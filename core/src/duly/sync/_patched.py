@@ -1,4 +1,4 @@
-"""Processes in which somebody has put other threads in the place of the real ones."""
+"""Processes whose threads a library has replaced by its own."""
 
 import sys
 
@@ -8,7 +8,7 @@ __all__ = ["refuse_patched_threads"]
 
 
 def refuse_patched_threads() -> None:
-    """See that threads are what they seem.
+    """Check that threads and locks are real.
 
     Raises:
         SchedulerStateError: gevent or eventlet has patched them.
@@ -20,7 +20,7 @@ def refuse_patched_threads() -> None:
         patched = getattr(sys.modules.get(module), ask, None)
         if patched is not None and any(map(patched, names)):
             raise SchedulerStateError(
-                f"{library} has put its own in the place of this process's threads and locks, and "
+                f"{library} has patched this process's threads and locks, and "
                 "an event loop needs real ones: call duly in a process that is not patched, such "
                 "as a worker that uses real threads"
             )

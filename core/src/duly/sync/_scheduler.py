@@ -23,7 +23,7 @@ _DRAIN: Final = timedelta(seconds=20)
 
 
 class _Scheduler(AsyncScheduler):
-    """Behind the door: what else it takes to be called from other threads."""
+    """The async scheduler, with what it takes to be called from other threads."""
 
     @property
     def runs(self) -> bool:
@@ -41,7 +41,7 @@ class Scheduler(Client):
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
-        PluginError: a misdeclared one among ``plugins``, or no plugin serves a URL.
+        PluginError: one of ``plugins`` is declared wrongly, or no plugin serves a URL.
     """
 
     _inner: _Scheduler
@@ -61,9 +61,9 @@ class Scheduler(Client):
     def stop(self, timeout: timedelta = _DRAIN) -> None:
         """Claim no more, let publishes in flight end, settle, and return in any case.
 
-        A handler that calls this waits for itself as long as ``timeout`` allows.
+        A handler that calls this waits for itself until ``timeout`` has passed.
         """
-        if not self._thread.over:  # nor is there anything to stop when it is closed
+        if not self._thread.over:  # when it is closed there is nothing to stop
             self._thread.call(self._inner.stop, timeout)
 
     @contextmanager
@@ -84,19 +84,19 @@ class Scheduler(Client):
             self._leave(block)
 
     def _leave(self, block: AbstractAsyncContextManager[object]) -> None:
-        if not self._thread.over:  # closed within it has ended, and in a forked process never was
+        if not self._thread.over:  # closed meanwhile it has ended; in a forked child it never ran
             self._thread.call(block.__aexit__, None, None, None)
 
     def run(self) -> None:
         """Open, deliver until SIGINT or SIGTERM, drain and close: a whole main program.
 
-        A second signal stops waiting for publishes. In another than the main thread no signal is
-        heard, and it goes on until :meth:`stop`.
+        A second signal stops waiting for publishes. Outside of the main thread no signal is
+        received, and it goes on until :meth:`stop`.
 
         Raises:
             SchedulerStateError: it runs already.
         """
-        if self._inner.runs:  # which the end of the block below would put an end to
+        if self._inner.runs:  # the end of the block below would stop that run
             raise SchedulerStateError("this scheduler runs already: stop it first")
         stops, asked = iter([_DRAIN]), threading.Event()
 

@@ -1,12 +1,13 @@
-"""Loaded by ``pytest_plugins = ["duly.testing"]``: what proves a store or a transport of your own.
+"""Tests for a store or a transport of your own; load with ``pytest_plugins = ["duly.testing"]``.
 
 ``duly.testing.stores`` holds the cases for stores, ``duly.testing.transports`` those for
-transports, ``duly.testing.clock`` a clock to turn by hand, also to be had as the fixture
+transports, ``duly.testing.clock`` a clock that tests turn by hand, which is also the fixture
 ``hand_clock``. ``duly.testing.crash_cases`` has ``CrashPointCases``, which kill a scheduler at each
-call of a store, and ``RandomLifeCases``, in which everything goes wrong at random: for any store,
-those with sockets too, with the harness of ``duly.testing.stores``. None of it loads by itself.
-:class:`~duly.testing.gate.Gate`, a door before a server that a test shuts and freezes, can be
-imported from here. A class of tests that lacks a method of its kit is an error, not left out.
+call of a store, and ``RandomLifeCases``, in which everything goes wrong at random. Both work for
+any store, also one with sockets, and take the harness of ``duly.testing.stores``. Import what you
+need: nothing else is loaded. :class:`~duly.testing.gate.Gate`, a proxy before a server that a test
+shuts and freezes, can be imported from here. A test class that lacks a method of its kit is an
+error; it is not skipped.
 
 PYTEST_DONT_REWRITE: there is nothing to rewrite here, and it may be imported before pytest asks.
 """

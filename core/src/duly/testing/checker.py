@@ -1,4 +1,4 @@
-"""Whether what happened may happen: the checker of R1 to R5, R8, R13 and R14.
+"""Holds a journal to the rules R1 to R5, R8, R13 and R14 of ``docs/guarantees.md``.
 
 Every entry names the scheduling it is about. What callers were told, what schedulers published and
 what the store says it did must fit together, for each scheduling by itself; dead letters are
@@ -21,7 +21,7 @@ _SHOWN: Final = 60  # entries of a scheduling that a failure tells
 
 
 class Checker:
-    """Goes through a journal once."""
+    """Reads a journal once, from the first entry to the last."""
 
     def __init__(
         self, entries: Sequence[Entry], behind: timedelta, ahead: timedelta, slow: timedelta
@@ -52,7 +52,7 @@ class Checker:
         for message in dead:
             self._dead[message.delivery_id] -= 1
             if not message.last_error:
-                self._fail(message.id, None, "R8: a dead letter that does not tell why")
+                self._fail(message.id, None, "R8: a dead letter without a reason")
         for delivery_id, number in self._dead.items():
             if number:
                 what = "gone" if number > 0 else "nobody buried it"

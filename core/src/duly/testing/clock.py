@@ -62,7 +62,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     announced by :meth:`outside`.
 
     Raises:
-        RuntimeError: out of whatever runs the loop, when nothing is left that could wake a task.
+        RuntimeError: when nothing is left that could wake a task; raised by what runs the loop.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> "asyncio.Future[T]":
-        """As of every event loop; until the function has returned, time passes as it does."""
+        """As in every event loop; real time passes until the function has returned."""
         future = super().run_in_executor(executor, func, *args)
         self._outside += 1
         future.add_done_callback(self._came_back)
@@ -108,7 +108,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._outside -= 1
 
     async def shutdown_default_executor(self, *args: float | None) -> None:
-        """As of every event loop."""
+        """As in every event loop."""
         with self.outside():
             await super().shutdown_default_executor(*args)
 
@@ -152,7 +152,7 @@ def virtual_clock(
 ) -> Clock:
     """A store's ``clock`` that begins at ``start`` and goes on with the time of an event loop.
 
-    ``pace`` is how many of its seconds pass in one of the loop's.
+    ``pace`` is how many seconds of this clock pass in one second of the loop.
     """
     beginning, start = loop.time(), as_moment(start, "start")
     return lambda: start + timedelta(seconds=(loop.time() - beginning) * pace)
@@ -166,7 +166,7 @@ def running_clock(*, pace: float = 1) -> Clock:
 def run_virtually(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Decorates an async test so that it runs on a :class:`VirtualTimeLoop` of its own.
 
-    What comes of it is a plain test, whose fixtures are made outside of that loop.
+    The result is a plain test; its fixtures are made outside of that loop.
     """
 
     @functools.wraps(test)

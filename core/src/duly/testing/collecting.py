@@ -1,4 +1,4 @@
-"""Refuses classes of the kits that pytest would pass over in silence: those that are unfinished."""
+"""Refuses unfinished test classes of the kits, which pytest would otherwise skip in silence."""
 
 import inspect
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["forgotten", "pytest_pycollect_makeitem"]
 
 
 def forgotten(kind: type) -> str | None:
-    """What an unfinished class has still to write, in words; None where nothing is missing."""
+    """The error text that names what a class still has to write; None if nothing is missing."""
     known = {name for base in kind.__mro__ for name in vars(base)}
     missing = sorted(
         name for name in known if getattr(getattr(kind, name, None), "__isabstractmethod__", False)
@@ -21,7 +21,7 @@ def forgotten(kind: type) -> str | None:
 
 
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:
-    """Called for each name in a test file: an abstract class of a kit is an error, not nothing."""
+    """Called for each name in a test file: an abstract class of a kit is an error."""
     if inspect.isabstract(obj) and collector.classnamefilter(name):
         kits = [base for base in obj.__mro__ if base.__module__.startswith("duly.testing.")]
         if kits and (text := forgotten(obj)) is not None:

@@ -1,4 +1,4 @@
-"""Which fire of a series may come after which, worked out once more, apart from the engine."""
+"""Which fire of a series may follow which, worked out independently of the engine."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,13 +15,16 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 class Course:
-    """What may come when of a message. Of cron expressions it reads the seconds alone, ``*/n``."""
+    """Which occurrences a message may have, and when.
+
+    Of a cron expression it reads only the seconds, ``*/n``.
+    """
 
     def __init__(self, message: Message) -> None:
         self._recurrence = message.recurrence
 
     def after(self, occurrence: int, fire: datetime) -> Place:
-        """What comes once this occurrence was taken up."""
+        """What comes after this occurrence."""
         recurrence = self._recurrence
         if recurrence is None or recurrence.max_occurrences == occurrence + 1:
             return None
@@ -31,10 +34,10 @@ class Course:
     def instead(
         self, occurrence: int, fire: datetime, now: datetime, slow: timedelta
     ) -> tuple[set[Place], bool]:
-        """What may come instead if it is claimed for the first time only ``now``; whether it must.
+        """What may come instead of a fire first claimed ``now``, and whether it must.
 
-        Two claims in turn may have taken as long as ``slow``, and a grace below that counts as
-        that, or as less.
+        Two claims in a row may take up to ``slow``; a grace shorter than that may be stretched to
+        as much.
         """
         recurrence = self._recurrence
         if recurrence is None or recurrence.missed == "all":

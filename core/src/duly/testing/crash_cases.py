@@ -16,13 +16,13 @@ The harness is that of :class:`duly.testing.stores.StoreSuite`, so that one clas
 
 Stores are made, used and closed on the event loop of the test, where time is real, so that any
 driver with sockets, threads and timers of its own will do. The schedulers that are killed run on
-one where time is virtual: hours of it would pass in an instant, but while the store is called it
-passes as it really does. ``clock`` tells that virtual time and must be what the store goes by.
+an event loop of virtual time: hours pass there in an instant, but while the store is called time
+passes as it really does. ``clock`` tells that virtual time, and the store must use it.
 Each scheduler has a store object of its own over the namespace. One call reaches the store at a
 time, and a call of a scheduler that is killed meanwhile is carried out to its end.
 
-The story has some 150 crash points; with ``scale`` below 1, for slow servers, so much fewer are
-tried.
+The story has some 150 crash points; with ``scale`` below 1, for slow servers, that fraction of
+them is tried.
 """
 
 import functools
@@ -81,7 +81,7 @@ class CrashPointCases(_Case):
     @pytest.mark.parametrize("part", range(_PARTS))
     async def test_every_await_may_be_the_last(self, part: int) -> None:
         points = await self._told(None)
-        assert len(points) > 100, f"the story had {len(points)} crash points only"
+        assert len(points) > 100, f"the story had only {len(points)} crash points"
         number = min(self.many(len(points)), len(points))
         chosen = [each * len(points) // number for each in range(number)]
         for each in chosen[part::_PARTS]:

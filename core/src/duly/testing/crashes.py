@@ -1,15 +1,14 @@
 """Every await a crash point: a scheduler is killed at each of them, and nothing is lost by it.
 
 A story is told: messages are scheduled, claimed, published, settled, renewed, recovered, retried,
-cancelled, moved, replaced, buried, replayed. It is told once undisturbed, to count how often the
+cancelled, moved, replaced, buried, replayed. It is told once undisturbed, to count the calls of
 its store and its transport; then again and again, and each time the scheduler is killed at the
 next of these calls: before it was carried out, or after, when the answer has not arrived. Another
 scheduler goes on with the same messages; whoever got no answer asks again. When nothing is left
 to deliver, the rules must have been kept, R1 to R4 above all.
 
-:class:`duly.testing.crash_cases.CrashPointCases` tells it of any store, in the manner of the
-conformance cases. For one that needs neither sockets nor a running loop to be made, a test may do
-with a function::
+:class:`duly.testing.crash_cases.CrashPointCases` runs it for any store, like the other conformance
+cases. If a store can be made without sockets and without a running loop, a function is enough::
 
     def test_every_await_may_be_the_last(tmp_path):
         files = itertools.count()
@@ -37,7 +36,7 @@ __all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points", "tell"]
 T = TypeVar("T")
 
 MakeStore = Callable[[Clock], Store]
-"""Called for a store that is empty, whatever was made before, and tells time by a clock."""
+"""Makes a store that tells time by this clock; it is empty, whatever was made before."""
 
 _OPTIONS: Final[dict[str, Any]] = {
     "poll_interval": timedelta(seconds=1),
@@ -99,11 +98,11 @@ def _run(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
 async def tell(
     clock: Clock, stores: Sequence[Store], fatal: int | None, *, strict: bool
 ) -> Sequence[str]:
-    """Tell the story on the running virtual loop, killing at that crash point; all it came to.
+    """Tell the story on the running virtual loop and kill at a crash point; all that it passed.
 
-    ``stores`` are three, open, over the same messages: of the onlooker, the first scheduler and
-    the second. ``strict`` tells that nothing but virtual time passes, so that what can come out in
-    one way only must have come out so.
+    ``stores`` are three, open, over the same messages: for the onlooker, the first scheduler and
+    the second. ``strict`` tells that only virtual time passes: then every outcome that cannot
+    vary is checked too.
 
     Raises:
         AssertionError: a rule was broken.

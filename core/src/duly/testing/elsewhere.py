@@ -40,7 +40,7 @@ class Home:
                 return runner.run(work())
 
         done: asyncio.Future[T] = self._loop.create_future()
-        # Not of the loop's executor, which the store may need, nor waited for if a test is ended.
+        # No thread of the loop's executor, which the store may need; an aborted test leaves it.
         threading.Thread(target=self._answer, args=(done, run), daemon=True).start()
         return await done
 
@@ -56,7 +56,7 @@ class Home:
                 await asyncio.wait(self._left)
             answer = self._send(method, *args, **more)
             try:
-                # Whoever is killed waiting for it: a server would carry it out all the same.
+                # The caller may be killed while it waits: a server carries its call out anyway.
                 return await asyncio.shield(answer)
             except asyncio.CancelledError:
                 if not answer.done():

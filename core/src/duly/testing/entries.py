@@ -21,8 +21,8 @@ class Entry:
     """Something that happened at a moment by the store's clock, by or to a process.
 
     ``scheduling`` is the name of what it is about, ``occurrence`` (from 0) and ``moment`` are the
-    occurrence and its fire, or where it was moved to; ``renamed`` is its name since then. ``now``
-    is what the store takes the moment to be, ``until`` the end of a lease, or when it is due next.
+    occurrence and its fire, or the moment it was moved to; ``renamed`` is its name since then.
+    ``now`` is the store's time, ``until`` the end of a lease, or when it is due next.
     """
 
     at: datetime

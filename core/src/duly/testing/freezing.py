@@ -21,7 +21,7 @@ class Frost:
         self.lasting = True
 
     def end(self) -> None:
-        """Let them go on, those first that were stopped first."""
+        """Let them go on, in the order in which they were stopped."""
         self.lasting = False
         held, self._held = self._held, []
         for future in held:
@@ -36,7 +36,7 @@ class Frost:
 
 
 class Gated(Coroutine[Any, Any, T]):
-    """A coroutine, for a task, that takes its steps outside of a frost only."""
+    """A coroutine, for a task, that takes no step while its process is frozen."""
 
     def __init__(self, work: Coroutine[Any, Any, T], frost: Frost) -> None:
         self._work = work

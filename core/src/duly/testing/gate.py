@@ -1,4 +1,4 @@
-"""A TCP door before a server, for tests of what happens when the server is away or silent."""
+"""A TCP proxy before a server, for tests of what happens when the server is away or silent."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ _WAITING: Final = 4096  # connections that a crowd opens at once
 
 
 class Gate:
-    """Passes on what comes at a port of the loopback to a server, until a test says otherwise.
+    """A proxy: passes on to a server what comes at a loopback port, until a test says otherwise.
 
     A client is given ``port`` in place of the server's own::
 
@@ -34,14 +34,14 @@ class Gate:
             await gate.shut()    # connections end, new ones are refused
             await gate.open()    # as if nothing had happened
 
-    It works in a thread of its own, so that also a client that blocks the event loop gets its
-    answers. All methods are to be called from one event loop.
+    It works in a thread of its own, so that even a client that blocks the event loop gets its
+    answers. Call all methods from one event loop.
 
     Args:
         to: the port of the server. May be set later, before the first connection.
         host: where the server is.
-        port: where the gate listens, for a server that tells clients this port as its own. With 0
-            it is a free one, known once the gate is open, and kept while it is shut.
+        port: where the gate listens; to be given for a server that tells clients this port as its
+            own. With 0 it is a free one, known once the gate is open, and kept while it is shut.
         tls: with it the gate's own end is encrypted; what reaches the server is not.
     """
 
@@ -112,11 +112,12 @@ class Gate:
             await self._inside(self._end_visits(reset=True))
 
     def cut_behind(self, pieces: int, how: How = "end") -> None:
-        """Cut all connections, once, when so many more pieces of data have passed, both ways.
+        """Cut all connections, once, when ``pieces`` more pieces of data have passed, both ways.
 
-        A piece is what one side sends at a time, of at most 64 KiB: in a handshake a question or
-        its answer. With 0 the next piece does not pass. ``how`` is ``"end"`` (its last byte comes
-        with the end of the connection), ``"reset"``, or ``"torn"``: half of the piece, and a reset.
+        A piece is what one side sends at a time, at most 64 KiB: in a handshake a question or
+        its answer. With 0 the next piece does not pass. ``how`` is ``"end"`` (the last byte comes
+        together with the end of the connection), ``"reset"``, or ``"torn"``: half of the last
+        piece, then a reset.
         """
         self._cut = Cut(pieces, how)
 

@@ -40,10 +40,10 @@ class Journal:
         self.entries.append(Entry(at=self.clock(), what=what, process=process, **more))  # type: ignore[arg-type]  # checked by those below
 
     async def in_order(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do something to the store while nobody else does, and note it, to its end.
+        """Do something to the store while nobody else does, and note it.
 
-        What happens first is then noted first; nor does the death of whoever asks for it cut it
-        off in the middle, as little as it would on a server.
+        So what happens first is noted first. As on a server, it is carried out to its end even if
+        the caller dies meanwhile.
         """
 
         async def alone() -> T:
@@ -58,7 +58,7 @@ class Journal:
     def note_put(
         self, process: str, group: Group, outcome: Exception | None, before: Found, after: Found
     ) -> None:
-        """A group was to be stored; what was found under its ids before and after."""
+        """Somebody asked to store a group; what was found under its ids before and after."""
         for message in group.messages:
             old, new = before[message.id], after[message.id]
             name = name_of(message)
@@ -86,7 +86,7 @@ class Journal:
     def note_cancel(
         self, process: str, id: str, before: Message | None, found: State | None
     ) -> None:
-        """An id was cancelled: what was stored under it, and the state told; None: left alone."""
+        """An id was cancelled: what was stored under it, and the state told; None: no change."""
         if found is not None and (before is None or before.state is not found):
             was = "unknown" if before is None else before.state.value
             self._note_fault(process, id, f"R4: found {found.value}, and was {was}")
@@ -98,7 +98,7 @@ class Journal:
     def note_moved(
         self, process: str, before: Message | None, after: Message | None, at: datetime | None
     ) -> None:
-        """What was stored under an id was moved, or replayed; it may have another name by that."""
+        """What was stored under an id was moved or replayed, which may have changed its name."""
         assert before is not None, "what is not there cannot be moved"
         what = "replayed" if before.state is State.DEAD else "moved"
         self.note(
@@ -161,7 +161,7 @@ class Journal:
         self, process: str, token: str, message: Message, how: Settlement | None
     ) -> None:
         """What was claimed has been settled; None: deleted."""
-        # The counters are the holder's to tell, a release leaves them as they were.
+        # The holder tells the counters; a release leaves them as they were.
         went_on = how.next if isinstance(how, Bury) else how
         occurrence, moment, due = 0, None, None
         if isinstance(went_on, Release):
@@ -219,10 +219,10 @@ class Journal:
     ) -> None:
         """Hold all of it to the rules; ``dead`` are the dead letters in the store at the end.
 
-        To be called when nothing else is left in the store. A scheduler works out the store's
-        time between two of its answers: it may take it to be ``behind`` or ``ahead`` of what it
-        is, at most by so much, and judge by it whether a message has expired. Two of its claims in
-        turn take ``slow`` at most, by which it judges whether a fire was missed.
+        Call it when nothing else is left in the store. Between two answers of the store a
+        scheduler works out the store's time by itself: its estimate may be up to ``behind`` or
+        ``ahead`` of the true time, and it judges by this whether a message has expired. Two of its
+        claims in a row take at most ``slow``, by which it judges whether a fire was missed.
 
         Raises:
             AssertionError: a rule was broken; tells which, and what happened to the message.

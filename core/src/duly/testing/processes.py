@@ -76,7 +76,7 @@ class Process:
         return asyncio.get_running_loop().create_task(work, context=self._context)
 
     async def carry(self, verb: str, act: Act[T]) -> T:
-        """Call the outside. For a process that is dead nothing happens any more, ever."""
+        """Call the outside. When the process is dead, nothing happens and it never returns."""
         await self._live()
         answer = await self._wire(self, verb, act)
         await self._live()
@@ -100,7 +100,7 @@ class Process:
         await self._live()
 
     async def kill(self) -> None:
-        """End all that this process does, without any farewell.
+        """End all that this process does, without draining or closing anything.
 
         Raises:
             AssertionError: some of it goes on although it was cancelled again and again.
@@ -122,7 +122,7 @@ class Process:
 
     def _decide(self, failure: Failure) -> Verdict | None:
         verdict = self._policy(failure)
-        if self.alive:  # what it decides while it dies nobody hears
+        if self.alive:  # nobody hears what it decides while it dies
             self._journal.note_decided(self.name, failure, verdict)
         return verdict
 

@@ -147,7 +147,7 @@ class Restless:
         return self._dice.choice(_IDS)
 
     async def _some_id(self) -> str:
-        """One of the usual ids, or one that some dead letter has."""
+        """One of the usual ids, or that of a dead letter."""
         if self._dice.random() < 0.8:
             return self._id()
         dead = await self._client.list(Filter(state=State.DEAD))
@@ -163,7 +163,7 @@ class Restless:
         shared: dict[str, Any] = {
             "max_occurrences": self._dice.randint(1, 5),
             "missed": self._dice.choice(["once", "all", "skip"]),
-            # What claims may take here, a short one counts as; the long one is exact.
+            # A short grace may be stretched to what claims take here; the long one is exact.
             "grace": timedelta(seconds=self._dice.choice([0.0, 1.0, 12.0])),
         }
         if self._dice.random() < 0.3:

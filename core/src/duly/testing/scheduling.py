@@ -17,7 +17,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Scheduling:
     """One message as it was stored once, and what has become of it so far.
 
-    The store's clock may be thought ``behind`` or ``ahead``; two claims take ``slow`` at most.
+    The estimate of the store's clock may be ``behind`` or ``ahead``; two claims take at most
+    ``slow``.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Scheduling:
             self._left_over.discard(process)
 
     def is_void(self, token: str) -> bool:
-        """Whether it was taken away from who holds that token."""
+        """Whether it was taken away from the holder of that token."""
         return token in self._void
 
     def follow(self, entry: Entry) -> str | None:
@@ -107,7 +108,7 @@ class Scheduling:
         if place not in self._places:
             yield self._wrong(place)
         if entry.at < message.next_attempt_at:
-            yield f"R2: {message.next_attempt_at - entry.at} early"
+            yield f"R2: claimed {message.next_attempt_at - entry.at} early"
         lapses = self._lapses + bool(self._token)
         if entry.lapses != lapses:
             yield f"R7: {entry.lapses} lapses, not {lapses}"
@@ -174,7 +175,7 @@ class Scheduling:
         expires_at = self._message.expires_at
         assert entry.moment is not None
         if entry.at < entry.moment:
-            yield f"R2: {entry.moment - entry.at} early"
+            yield f"R2: published {entry.moment - entry.at} early"
         if self._removed == "cancelled":
             yield "R4: published although cancelled"
         if entry.process != self._holder:
@@ -214,7 +215,7 @@ class Scheduling:
         expires_at = self._message.expires_at
         if error == "Expired":
             if expires_at is None or entry.at < expires_at - self._ahead:
-                yield f"R13: taken for expired, not so until {expires_at}"
+                yield f"R13: taken for expired, but it expires only at {expires_at}"
         elif error and not self._begun:
             if entry.process in self._strayed:
                 return  # it is about a publish of an earlier life

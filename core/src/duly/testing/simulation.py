@@ -1,18 +1,22 @@
 """Random lives: schedulers, clients and a transport in a world where everything goes wrong.
 
-A seed decides all that happens: which calls are delayed, get lost, lose their answer or arrive
-when nobody waits for them any more, which publishes fail or arrive twice, when schedulers are
-killed, frozen or all gone for long, by how much the clocks of the clients' hosts are off and the
-store's runs at another pace, and what the clients schedule, cancel, move, replace, replay and
-purge meanwhile. Then the world is healed, and when nothing is left to deliver, the rules must have
-been kept: nothing lost, early, expired or of the wrong occurrence was published, nothing that was
-truly cancelled, groups are whole, and every dead letter is accounted for. The same seed goes the
-same way again::
+A seed decides all that happens:
+
+- which calls are delayed, get lost, lose their answer or arrive when nobody waits for them,
+- which publishes fail or arrive twice,
+- when schedulers are killed, frozen or all gone for long,
+- how far the clocks of the clients' hosts are off, and how fast the store's clock runs,
+- what the clients schedule, cancel, move, replace, replay and purge meanwhile.
+
+Then the world is healed. When nothing is left to deliver, the rules must have been kept: nothing
+was lost; nothing was published early, after it had expired, for the wrong occurrence or although
+it was truly cancelled; groups are whole; every dead letter is accounted for. The same seed takes
+the same course again::
 
     simulate(lambda clock: MyStore(clock=clock), seed=17)
 
-Time is virtual; a store that uses threads, files or sockets takes its real time, and then a seed
-goes nearly the same way again.
+Time is virtual. A store that uses threads, files or sockets takes real time; then a seed takes
+nearly the same course again.
 """
 
 import asyncio
@@ -51,7 +55,7 @@ _UNHEARD: Final = 30.0  # seconds that a scheduler may go without hearing the st
 
 
 def simulate(make_store: MakeStore, seed: int) -> Journal:
-    """Live through the world of one seed; what happened there.
+    """Run the world of one seed; the journal of what happened there.
 
     Raises:
         AssertionError: a rule was broken; tells which, by which seed, and the story of the message.
@@ -76,7 +80,7 @@ def simulate(make_store: MakeStore, seed: int) -> Journal:
 
 
 async def live(make_store: Callable[[Clock], Awaitable[Store]], seed: int) -> Journal:
-    """Live through the world of one seed on the running virtual loop; what happened there.
+    """Run the world of one seed on the running virtual loop; the journal of what happened.
 
     ``make_store`` is called once, for a store that is empty and open.
 
@@ -112,7 +116,7 @@ class _World:
             group.create_task(self._heal(store))
         drift = timedelta(seconds=abs(self._pace - 1) * _UNHEARD)
         dead = await store.list(Filter(state=State.DEAD))
-        # An answer may have been under way for as long as it is waited for, also by who is frozen.
+        # An answer may be under way as long as somebody waits for it, also somebody frozen.
         journal.check(
             dead, behind=drift + _STORE_TIMEOUT, ahead=drift, slow=2 * (_STORE_TIMEOUT + _FROZEN)
         )

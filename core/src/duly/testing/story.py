@@ -79,7 +79,7 @@ class Story:
                 await asyncio.sleep(0.1)
 
     async def receive(self, envelope: Envelope) -> None:
-        """What the receiver does; how, is in the entry name."""
+        """What the receiver does; the event name says how."""
         match envelope.event_name:
             case "slow":  # longer than a lease
                 await asyncio.sleep(4)
@@ -91,19 +91,19 @@ class Story:
                 raise Rejected("never")
 
     def check(self, journal: Journal) -> None:
-        """What comes out in one way only as long as nobody is killed, came out so.
+        """Check the outcomes that cannot vary as long as nobody is killed.
 
         Raises:
-            AssertionError: it did not.
+            AssertionError: one of them was different.
         """
         accepted = sorted(
             entry.scheduling.rpartition(":")[0] + f":{entry.occurrence}"
             for entry in journal.entries
             if entry.what == "accepted"
         )
-        assert accepted == sorted(_ACCEPTED), f"not once each: {accepted}"
+        assert accepted == sorted(_ACCEPTED), f"not each accepted once: {accepted}"
         verbs = [entry.what for entry in journal.entries if entry.what in _CANCELLATIONS]
-        assert verbs == list(_CANCELLATIONS), f"cancelled otherwise: {verbs}"
+        assert verbs == list(_CANCELLATIONS), f"cancels came out differently: {verbs}"
 
     def _all_steps(self) -> Sequence[Step]:
         new = self._message
@@ -136,7 +136,7 @@ class Story:
         ]
 
     def _message(self, id: str, due: float, name: str = "event", **more: Any) -> Message:
-        # Made later than all before it, be it by a microsecond.
+        # Made later than all before it, if only by a microsecond.
         created_at = self._clock() + next(self._numbers) * _MICROSECOND
         return Message(name, scheduled_at=self._at(due), id=id, created_at=created_at, **more)
 

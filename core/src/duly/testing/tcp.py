@@ -17,7 +17,7 @@ _CORK: Final = getattr(socket, "TCP_CORK", None)  # of Linux
 
 
 class Cut:
-    """An end that comes behind so many pieces of data."""
+    """A cut that comes after so many pieces of data."""
 
     def __init__(self, pieces: int, how: How) -> None:
         self.resets = how != "end"
@@ -37,7 +37,7 @@ class Cut:
 
 
 def bound(port: int) -> socket.socket:
-    """A socket of its own at a port of the loopback, with 0 at a free one."""
+    """A new socket bound to a loopback port; with 0 to a free one."""
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -36,7 +36,7 @@ class Odds:
 
     @classmethod
     def drawn(cls, dice: random.Random) -> "Odds":
-        """Worlds differ: none, some or much of each trouble."""
+        """Draw them for one world: none, some or much of each trouble."""
         return cls(
             delay=dice.choice([0, 0.1, 0.3]),
             drop=dice.choice([0, 0.03, 0.15]),
@@ -65,7 +65,7 @@ class Trouble:
         self._nowhere = contextvars.copy_context()  # of no process
 
     def happens(self, chance: float) -> bool:
-        """Whether something goes wrong that is as likely as that."""
+        """Whether something goes wrong that has this chance."""
         return not self.healed.is_set() and self.dice.random() < chance
 
     def send_later(self, act: Act[T]) -> "asyncio.Future[T]":
@@ -82,12 +82,12 @@ class Trouble:
         return asyncio.shield(task)
 
     async def settled(self) -> None:
-        """Return when nothing is under way any more that was to happen later."""
+        """Return when nothing is under way any more."""
         while self._belated:
             await asyncio.wait(self._belated)
 
     async def wire(self, process: Process, verb: str, act: Act[T]) -> T:
-        """Carry a call and its answer, if it comes to that."""
+        """Carry a call and its answer, unless one of them gets lost."""
         if verb == "open":  # what fails here is only started again
             return await act()
         odds, publishing = self.odds, verb == "publish"

@@ -200,7 +200,7 @@ class _Peeking(SeenStore):
 
 
 class _ClaimingAhead(SeenStore):
-    """Tells of an answer when it has come to the process, which then takes it apart."""
+    """Passes on ``answered`` once the answer has reached the process, before it is taken apart."""
 
     claims_ahead = True
 
@@ -220,7 +220,7 @@ _ABILITIES: Mapping[str, type[SeenStore]] = {
 
 
 def seen_store(process: Seer, inner: Store, journal: Journal) -> Store:
-    """What the engine asks of a store by isinstance, the view must have as the store has."""
+    """A view with the optional abilities of ``inner``, which the engine finds by isinstance."""
     kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
     view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
     return view(process, inner, journal)

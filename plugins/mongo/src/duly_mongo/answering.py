@@ -1,4 +1,4 @@
-"""Settles whose answer got lost on the way: who asks again is told what became of them."""
+"""Settles whose answer got lost: a caller that asks again is told what became of them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ __all__ = ["Settler"]
 
 
 class Settler:
-    """Settles, and remembers which leases it ended without anybody having heard of it."""
+    """Settles, and remembers which leases it ended for callers that got no answer."""
 
     def __init__(self, space: Namespace) -> None:
         self._space = space
@@ -19,7 +19,7 @@ class Settler:
 
     @asynccontextmanager
     async def settling(self, settles: Sequence[Settle]) -> AsyncIterator[Sequence[bool]]:
-        """Do what settles say, in order; their outcomes count as told when the block ends well."""
+        """Do what settles say, in order; if the block ends well, the outcomes count as answered."""
         settled: list[bool] = []
         try:
             for each in settles:
@@ -32,6 +32,6 @@ class Settler:
         self._untold -= {each.token for each in settles}
 
     def remember(self, settles: Sequence[Settle], settled: Sequence[bool | None]) -> None:
-        """Note what was settled for somebody who got no answer, and will ask again."""
+        """Note what was settled for a caller that got no answer and will ask again."""
         done = zip(settles, settled, strict=False)
         self._untold |= {each.token for each, ended in done if ended and each.only is None}

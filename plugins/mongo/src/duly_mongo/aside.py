@@ -1,4 +1,4 @@
-"""What came due and is no message for this duly: set aside, or left for a newer one."""
+"""What came due and is no message for this version: set aside, or left for a newer one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -22,8 +22,8 @@ async def set_aside(
 ) -> Message:
     """Make a dead letter of a document that cannot be read; how it is listed from now on.
 
-    ``token`` is that of the lease it is in, None for one that still waits. One whose id is not
-    text is put away whole, as bytes, under an id that is.
+    ``token`` is that of the lease it is in, None for one that still waits. If the id is not text,
+    the whole document is kept as bytes under an id that is.
     """
     moment = moment_of(document.get("place")) or 0
     id = id_of(document)

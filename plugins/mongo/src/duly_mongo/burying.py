@@ -21,7 +21,7 @@ async def bury_occurrences(
 ) -> None:
     """Store dead letters, by the claims' keys of their series.
 
-    One that was stored already, by a settle that died behind it, is not stored again.
+    One that was stored already, by a settle that died after that, is not stored again.
     """
     keys = new_keys(len(occurrences))
     letters = [

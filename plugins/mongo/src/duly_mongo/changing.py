@@ -40,7 +40,7 @@ async def cancel(
 
 
 async def _remove(space: Namespace, id: str, of_state: State | None) -> State | None:
-    """In one step: what it is found as and what is removed are the same."""
+    """In one step, so that the state found is that of the message removed."""
     while True:
         if of_state is not State.CLAIMED:
             status = {"$ne": CLAIMED} if of_state is None else in_state(of_state)
@@ -75,10 +75,10 @@ async def _remove_all(
 
 
 async def _tell_leases(space: Namespace, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Note with the leases of those in hand that they are withdrawn, before they are gone.
+    """Note in the leases of claimed messages that these are withdrawn, before they are removed.
 
-    A claim that is under way learns by it that they were in its hands. Not in a transaction, which
-    would hold up whoever renews the lease; it does no harm if that is rolled back.
+    A claim that is under way learns from this that they were in its hands. It is not done in the
+    transaction, which would hold up the renewing of the lease; a rollback does no harm.
     """
     keys = defaultdict[Any, list[str]](list)
     for each in documents:
@@ -115,7 +115,7 @@ async def reschedule(
 
 
 def _new_names(document: Mapping[str, Any], due: int) -> dict[str, int]:
-    """The moments by which the fires of a series that moves to another moment are named anew."""
+    """The moments that give the fires of a series new names when it moves to another moment."""
     created, scheduled = document.get("created_at_us"), document.get("scheduled_at_us")
     if document.get("recurrence") is None or scheduled == due:
         return {}

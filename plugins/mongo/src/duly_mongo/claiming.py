@@ -1,7 +1,7 @@
 """Claiming: look at what is due, write a lease, mark the messages with its token.
 
-Messages that somebody else marked or moved meanwhile stay theirs. Only then it takes more than
-these three round trips: to read back which ones were left for us, and to look for others.
+Messages that somebody else marked or moved meanwhile are left to them. Only then does it take more
+than these three round trips: to read back which ones were left for us, and to look for others.
 """
 
 import asyncio
@@ -30,15 +30,15 @@ from duly_mongo.statuses import CLAIMED, SUSPECT
 __all__ = ["Claimer"]
 
 _SWEEP: Final = 60 * 10**6  # microseconds between looks for what is in hand without a lease
-_FURTHEST: Final = 8  # batches that a claim skips at most where others crowd
-_TRIES: Final = 10  # to fill a batch that others were quicker at
+_FURTHEST: Final = 8  # batches that a claim skips at most if many others claim
+_TRIES: Final = 10  # to fill a batch from which others took messages first
 
 Waiting = Mapping[str, Any]
 """What is known of a message before it is claimed: its id and its place in line."""
 
 
 class Claimer:
-    """Claims, and remembers what that taught: how crowded it is, and which claims failed."""
+    """Claims, and remembers how many others claim and which of its own claims failed."""
 
     def __init__(self, space: Namespace) -> None:
         self._space = space
@@ -93,7 +93,7 @@ class Claimer:
         return _batch(view, taken, found, settled, token)
 
     async def give_back_failed(self) -> None:
-        """Put back what claims took that came to no good end."""
+        """Put back what failed claims took."""
         if self._failed:
             failed = [*self._failed]
             await put_back(self._space, failed, lapsed=False)
@@ -103,7 +103,7 @@ class Claimer:
         self, claim: "asyncio.Task[Batch]", settles: Sequence[Settle]
     ) -> None:
         """Wait for a claim that nobody waits for any more, and put back what it brings."""
-        with contextlib.suppress(Exception):  # it broke off: then the next claim sees to it
+        with contextlib.suppress(Exception):  # it broke off: then the next claim puts it back
             batch = await claim
             self._settler.remember(settles, batch.settled)
             if batch.token is not None:
@@ -125,7 +125,7 @@ class Claimer:
         return view
 
     async def _set_aside(self, odd: Sequence[Waiting]) -> Sequence[Message]:
-        """What waits, as it says, and has no place in line: it comes first, and alone."""
+        """What has the status of waiting but no place in line: it comes first, and alone."""
         if not odd:
             return ()
         ids = {"_id": {"$in": [each["_id"] for each in odd]}}
@@ -134,7 +134,7 @@ class Claimer:
     async def _gather(
         self, view: View, wanted: Sequence[Waiting], limit: int, lease: Mapping[str, Any]
     ) -> tuple[View, Sequence[Waiting]]:
-        """Take what is wanted, and other messages for those at which somebody was quicker."""
+        """Take what is wanted, and other messages in place of those that somebody took first."""
         taken: list[Waiting] = []
         for _ in range(_TRIES):
             mine = await self._take(wanted, lease)
@@ -170,7 +170,7 @@ class Claimer:
         if marked.matched_count == len(wanted):
             return wanted
         ours = {each["_id"] for each in await space.find({"token": token}, ["_id"])}
-        # Who cancelled one of ours since was told that it is in our hands, so that it must be.
+        # A caller that cancelled one of ours since was told CLAIMED, so it must count as claimed.
         told = await space.leases.find_one({"_id": token}, ["withdrawn"]) or {}
         withdrawn = {*told.get("withdrawn", ())}
         return [
@@ -180,7 +180,7 @@ class Claimer:
         ]
 
     async def _keep(self, token: Token, noted: Sequence[str], keys: Sequence[Key]) -> None:
-        """Let the lease be of what was really claimed."""
+        """Make the lease hold what was really claimed."""
         if not keys:
             await self._space.leases.delete_one({"_id": token})
         elif keys != noted:

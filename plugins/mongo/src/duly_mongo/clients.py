@@ -51,7 +51,7 @@ _DRIVERS: Final[dict[str, Callable[[str], Any]]] = {
 }
 """The options of MongoDB's URLs that are handed on; those for TLS have duly's names."""
 
-# The driver's own would have a thread of Motor's wait for an answer for ever.
+# With the driver's defaults a thread of Motor could wait for an answer for ever.
 _DEFAULTS: Final[dict[str, Any]] = {
     "appName": "duly",
     "connectTimeoutMS": 5000,
@@ -68,7 +68,7 @@ def store_from_url(text: str) -> MongoStore:
     """
     url = parse(text)
     if "AWS_SESSION_TOKEN" in unquote(text):  # which would show in errors
-        raise InvalidArgument("a session token of AWS does not belong into a URL: the driver takes "
+        raise InvalidArgument("a session token of AWS does not belong in a URL: the driver takes "
                               "it from the environment")  # fmt: skip
     if not url.hosts:
         raise InvalidArgument(f"{url}: it names no host: write mongodb://localhost/shop")
@@ -77,13 +77,13 @@ def store_from_url(text: str) -> MongoStore:
     ours = {name: options.pop(name) for name in _OURS if name in options}
     database = url.path.removeprefix("/") or _DATABASE
     if not database.isprintable() or set(database) & set('/\\. "$*<>:|?'):
-        raise InvalidArgument(f"{url}: {database!r} is no name for a database")
+        raise InvalidArgument(f"{url}: {database!r} cannot be the name of a database")
     given = {
         name: str(value).lower() if isinstance(value, bool) else url.options[name]
         for name, value in options.items()
     }
     _check(url, given)
-    # As the driver is to see it, without what is not its own.
+    # The URL as the driver gets it, without the options of duly.
     authority, _, path = text.partition("://")[2].partition("?")[0].partition("/")
     uri = urlunsplit((url.scheme, authority, f"/{path}", urlencode(given), ""))
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
@@ -91,7 +91,7 @@ def store_from_url(text: str) -> MongoStore:
 
 
 def _check(url: URL, given: Mapping[str, str]) -> None:
-    """Let the driver look at its options, of which it would merely warn."""
+    """Let the driver check its options; an error where it would only warn."""
     try:
         if given:
             split_options(urlencode(given), warn=False)

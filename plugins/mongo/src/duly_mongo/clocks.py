@@ -1,4 +1,4 @@
-"""What time it is, as the server's own statements put it."""
+"""The store's time, as an expression in the server's statements."""
 
 from typing import Any, Final
 
@@ -16,6 +16,6 @@ _SERVERS: Final = {"$multiply": [{"$toLong": "$$NOW"}, Int64(1000)]}
 def now_expression(clock: Clock | None) -> Any:
     """The present moment in microseconds, worked out by the server when it runs a statement.
 
-    A ``clock`` that is given is read here instead.
+    If a ``clock`` is given, it is read here instead.
     """
     return _SERVERS if clock is None else {"$literal": Int64(to_microseconds(clock()))}

@@ -1,4 +1,4 @@
-"""What about a namespace is less than safe, or slow: for ``health()``."""
+"""What is unsafe or slow in a namespace: for ``health()``."""
 
 from collections.abc import Sequence
 

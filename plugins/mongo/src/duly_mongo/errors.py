@@ -1,4 +1,4 @@
-"""What the driver raises, in duly's words; the one place that translates."""
+"""Translates the driver's errors into duly's; the only place that does."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ DUPLICATE: Final = 11000
 """The server's code for an ``_id`` that is taken."""
 
 _LASTING: Final = {
-    13: "this user may not do that: it needs the role readWrite on the database",
+    13: "this user has no right to do that: it needs the role readWrite on the database",
     18: "the user name or the password is wrong",
     26: "the collection is gone",
     59: "this server is too old: duly needs MongoDB 4.4 or later",
-    85: "an index like it is there with other options: drop it, or choose another collection",
-    86: "an index of that name is there with other keys: drop it, or choose another collection",
+    85: "an index on these keys exists with other options: drop it, or choose another collection",
+    86: "an index of that name exists with other keys: drop it, or choose another collection",
     8000: "the user name or the password is wrong",
 }
-"""The codes of what trying again does not cure."""
+"""The codes of errors that trying again does not cure."""
 
 _PASSING: Final = frozenset({
     6, 7, 89, 9001,  # the network
@@ -36,7 +36,7 @@ _PASSING: Final = frozenset({
     133, 134,  # nobody to read from
     14031,  # a full disk
 })  # fmt: skip
-"""The codes of what may be over when it is tried again."""
+"""The codes of errors that may be gone at the next try."""
 
 _LABELS: Final = ("TransientTransactionError", "RetryableWriteError", "RetryableError",
                   "UnknownTransactionCommitResult")  # fmt: skip
@@ -44,7 +44,7 @@ _LABELS: Final = ("TransientTransactionError", "RetryableWriteError", "Retryable
 
 @contextlib.contextmanager
 def translated(*, within: bool = False) -> Iterator[None]:
-    """To be put around all that is asked of the driver; ``within`` a caller's own transaction.
+    """Wrap every call of the driver in this; ``within`` is a caller's own transaction.
 
     Raises:
         StoreUnavailable: for what trying again may cure.
@@ -103,6 +103,6 @@ def _who_is_missing(error: errors.ServerSelectionTimeoutError) -> str:
 
 
 def _text(error: Exception) -> str:
-    """What it says, at a readable length and without secrets."""
+    """The text of an error, at a readable length and without secrets."""
     text = mask(str(error)).partition(", full error:")[0].partition(", Topology Description:")[0]
     return text if len(text) <= 300 else f"{text[:300]}..."

@@ -24,7 +24,7 @@ __all__ = ["Given", "Made", "Source", "in_session", "is_session", "resolve"]
 
 
 async def resolve(value: Any) -> Any:
-    """What Motor gives at once and PyMongo's own handles only to those who await it."""
+    """A result that Motor returns at once and PyMongo's own handles as an awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -103,7 +103,7 @@ class Made:
 
 @contextmanager
 def encryption(tls: TLS | None) -> Iterator[dict[str, Any]]:
-    """What the driver is told of TLS; it reads the files while the client is made.
+    """The driver's options for TLS; it reads the files while the client is made.
 
     Raises:
         InvalidArgument: a file that is missing, or that holds something else.

@@ -1,7 +1,7 @@
 """Leases: a document for each batch in hand. Ending those that lapsed, renewing the others.
 
-A message in hand has the lease's token. Whoever changes one asks for that token, so that whatever
-was put back, cancelled or replaced meanwhile is not touched.
+A message in hand has the lease's token. Each change of one has that token as a condition, so that
+messages put back, cancelled or replaced meanwhile are not touched.
 """
 
 from collections import defaultdict
@@ -25,14 +25,14 @@ _COUNT_LAPSE: Final = {
 
 
 def still_valid(space: Namespace, tokens: Sequence[Token]) -> dict[str, Any]:
-    """The condition under which a lease is one, at the moment when the server looks at it."""
+    """The condition under which a lease is valid, at the moment when the server checks it."""
     return {"_id": {"$in": [*tokens]}, "$expr": {"$gt": ["$expires_at", space.now()]}}
 
 
 async def put_back(space: Namespace, tokens: Sequence[Token], *, lapsed: bool) -> None:
     """Let all that is left in leases wait again at its old place; then forget the leases.
 
-    A lapse is counted of those that are over, none of those nobody knows of.
+    A lapse is counted for leases that are over, and none for tokens without a lease.
     """
     stages = [_COUNT_LAPSE, *PUT_BACK] if lapsed else [*PUT_BACK]
     await space.messages.update_many({"token": {"$in": [*tokens]}}, stages)
@@ -42,8 +42,8 @@ async def put_back(space: Namespace, tokens: Sequence[Token], *, lapsed: bool) -
 async def orphans(space: Namespace) -> Sequence[Token]:
     """The tokens of messages in hand that have no lease, which no lapse would bring back.
 
-    A statement that was under way when its lease lapsed may leave some, and a hand that removes
-    leases. Tokens are read first: no message ever gets the token of a lease that is not there yet.
+    A statement that was under way when its lease lapsed may leave some, and so may somebody who
+    removes leases. Tokens are read first: no message gets a token before its lease is there.
     """
     tokens = await space.messages.distinct("token", {"token": {"$gt": ""}})
     leases = await space.leases.distinct("_id", {"_id": {"$in": tokens}}) if tokens else []
@@ -54,7 +54,7 @@ async def renew(
     space: Namespace, tokens: Sequence[Token], lease: timedelta
 ) -> Sequence[Collection[Key] | None]:
     """Let leases end so long from now; the keys taken out of each, None for one that is lost."""
-    # In this order: what leaves a lease leaves its keys first, so that it never looks taken out.
+    # In this order: a message that leaves a lease leaves its keys first, and so never looks lost.
     held = defaultdict[str, set[str]](set)
     for message in await space.find({"token": {"$in": [*tokens]}}, ["token", "key"]):
         held[message["token"]].add(f"{message['key']}{message['_id']}")

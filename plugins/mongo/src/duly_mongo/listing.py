@@ -15,7 +15,7 @@ from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state
 
 __all__ = ["get", "list_", "stats"]
 
-# What is no payload stays as it is, so that the document shows that it cannot be read.
+# A value that is no payload stays as it is, so that the document still shows as unreadable.
 _NO_PAYLOAD: Final = {
     "$set": {
         "payload": {"$cond": [{"$eq": [{"$type": "$payload"}, "binData"]}, b"", "$payload"]},
@@ -49,7 +49,7 @@ async def list_(
     if filter.event_name not in (None, UNREADABLE):
         query["event_name"] = filter.event_name
     if filter.state is State.DEAD or filter.event_name == UNREADABLE:
-        order = "dead"  # a place as well, that only dead letters have
+        order = "dead"  # a place too, which only dead letters have
         query["dead"] = {"$gt": ""}
     elif filter.state is not None:
         query["status"] = in_state(filter.state)
@@ -93,7 +93,7 @@ def _bounds(filter: Filter, from_key: tuple[datetime, str] | None) -> dict[str, 
 async def stats(space: Namespace) -> Stats:
     """How much there is, in one pass over the index on status and due time.
 
-    In one, so that what changes hands meanwhile is not taken for gone.
+    In one pass, so that a message claimed or put back meanwhile is not taken for gone.
     """
     clock = space.now()
     is_due = {"$lt": ["$due", after_expression(clock)]}

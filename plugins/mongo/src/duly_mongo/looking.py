@@ -19,7 +19,7 @@ _LEASES = 1000  # looked at, those that end first
 class View:
     """The store at one moment, ``now`` in microseconds.
 
-    Of what waits there are ``_id``, ``status`` and ``due``, and ``whole`` if it is due.
+    Waiting messages have ``_id``, ``status`` and ``due``, and ``whole`` if they are due.
     """
 
     now: int
@@ -36,7 +36,7 @@ class View:
         return [lease["_id"] for lease in self.leases if _end(lease) <= self.now]
 
     def first_lapse(self, but: str | None = None) -> int | None:
-        """When the first lease will be over, if there is one beside this."""
+        """When the first lease other than this one will be over, if there is one."""
         return min((_end(each) for each in self.leases if each["_id"] != but), default=None)
 
     def crowded(self, owner: str) -> bool:
@@ -44,7 +44,7 @@ class View:
         return any(lease.get("owner") != owner for lease in self.leases)
 
     def due(self, document: Mapping[str, Any]) -> bool:
-        """Whether it is to be claimed; what has no place in line is, so that it is seen."""
+        """Whether it is to be claimed; so is what has no place in line, for it to be noticed."""
         moment = moment_of(document.get("due"))
         return moment is None or moment <= self.now
 
@@ -59,19 +59,19 @@ class View:
 
     @property
     def more(self) -> bool:
-        """Whether something is due of which this view says nothing."""
+        """Whether something is due that this view does not show."""
         return bool(self.skipped or self.lapsed)
 
     def left(self, taken: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The heads of the lines behind what is taken."""
-        ids = {str(each["_id"]) for each in taken}  # an id that is none of ours may be anything
+        ids = {str(each["_id"]) for each in taken}  # an id that duly did not write may be anything
         lines = (self.ordinary, self.suspects)
         heads = (next((e for e in line if str(e["_id"]) not in ids), None) for line in lines)
         return [head for head in heads if head is not None]
 
 
 async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -> View:
-    """The present view; of those that wait one more than ``limit``, behind ``skip`` of them."""
+    """The present view; of the waiting it has ``limit`` and one more, after ``skip`` of them."""
     messages, clock = space.messages.name, space.now()
     pipeline: list[dict[str, Any]] = [
         {"$sort": {"expires_at": 1}},
@@ -108,7 +108,7 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
 
 
 def _head(clock: Any, status: str, limit: int, skip: int = 0) -> list[dict[str, Any]]:
-    """The first that wait with that status; of those that are not due only when they are."""
+    """The first that wait with that status; the whole document only of those that are due."""
     stages: list[dict[str, Any]] = [{"$match": {"status": status}}, {"$sort": {"due": 1}}]
     if skip:
         stages += [{"$skip": skip}]

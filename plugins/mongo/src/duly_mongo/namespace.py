@@ -19,7 +19,7 @@ __all__ = ["PATIENCE", "Namespace"]
 
 T = TypeVar("T")
 
-# What is in a document need not be what duly wrote, and reading one must not fail the others.
+# A document may hold what duly did not write; reading it must not make the others fail.
 _CODECS: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS,
     unicode_decode_error_handler="surrogateescape",
@@ -76,11 +76,11 @@ class Namespace:
         return found
 
     async def transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """What work brings in a transaction of our own; done again when others come between.
+        """The result of ``work`` in a transaction of our own; repeated when others interfere.
 
-        It goes on to its end even if nobody waits for that any more: a driver whose transaction
-        is cut off would have its callers wait until the server has heard of it. It is not tried
-        again then; the driver alone would try for two minutes to reach a server that is away.
+        It goes on to its end even if nobody waits for it any more: if it were cut off, the driver
+        would make other callers wait until the server knows. It is not repeated then; the driver
+        by itself would try for two minutes to reach a server that is away.
 
         Raises:
             StoreUnavailable: it has not come to an end within :data:`PATIENCE`.
@@ -106,7 +106,7 @@ class Namespace:
         return task.result()
 
     async def finish(self, seconds: float) -> None:
-        """Wait, no longer than that, for transactions that nobody waits for."""
+        """Wait, at most this long, for transactions that nobody else waits for."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=seconds)
 
@@ -132,7 +132,7 @@ class Namespace:
 
 
 def concern_of(database: Any) -> WriteConcern:
-    """What a write must have reached: a majority and its journals, but for what the user said."""
+    """The write concern: a majority and its journals, unless the user has said otherwise."""
     given: WriteConcern = database.write_concern
     if not given.acknowledged:  # which is refused on opening
         return given
@@ -141,10 +141,10 @@ def concern_of(database: Any) -> WriteConcern:
 
 
 def taken(error: BulkWriteError) -> list[int]:
-    """The numbers of the writes whose ids were taken; an error of another kind is raised again.
+    """The numbers of the writes whose ids were taken.
 
     Raises:
-        BulkWriteError: there was more to it than that.
+        BulkWriteError: other errors occurred too.
     """
     failed = error.details["writeErrors"]
     if error.details.get("writeConcernErrors") or any(each["code"] != DUPLICATE for each in failed):

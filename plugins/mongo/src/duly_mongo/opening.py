@@ -1,4 +1,4 @@
-"""What is looked at when a store is opened: the name of the collection, and the server."""
+"""What is checked when a store is opened: the name of the collection, and the server."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ def checked_name(name: object) -> str:
     """The name of a collection.
 
     Raises:
-        InvalidArgument: none that a collection can have.
+        InvalidArgument: it cannot be the name of a collection.
     """
     if not isinstance(name, str):
         raise InvalidArgument(f"collection must be text, not {type(name).__name__}")
@@ -33,17 +33,17 @@ def checked_name(name: object) -> str:
         or len(name.encode(errors="replace")) > _LONGEST
     ):
         raise InvalidArgument(
-            f"collection: {name!r:.200} is no name for one: it is 1 to {_LONGEST} bytes long, has "
+            f"collection: {name!r:.200} cannot be its name: a name has 1 to {_LONGEST} bytes, "
             "no $, no control character and no empty part, and does not start with 'system.'"
         )
     return name
 
 
 async def opened(source: Source, collection: str, clock: Clock | None) -> Namespace:
-    """The namespace of a server that will do.
+    """The namespace, if the server can be used.
 
     Raises:
-        StoreError: it is too old, or its answers are not to be waited for.
+        StoreError: it is too old, or the write concern is w=0, which gives no answers.
     """
     database = await source.open()
     hello = await _hello(database)
@@ -54,7 +54,7 @@ async def opened(source: Source, collection: str, clock: Clock | None) -> Namesp
     if not space.write_concern.acknowledged:
         raise StoreError(
             "MongoDB: the handle has the write concern w=0, with which nobody knows what is "
-            "stored: leave it out, or give at least w=1"
+            "stored: leave it out, or give w=1 or more"
         )
     return space
 

@@ -1,4 +1,4 @@
-"""Places in line as text that sorts: a moment to the microsecond, then what tells equal ones apart.
+"""Places in line as text that sorts: a moment in microseconds, then a text for equal moments.
 
 BSON dates are whole milliseconds. A place is one value, so that the index on it needs no second
 key to bring messages in their order: 19 digits, a hyphen, and a key or an id.
@@ -28,7 +28,7 @@ KEY_LENGTH: Final = 24
 
 
 class _Keys:
-    """Makes keys; of one process, whatever thread or event loop asks."""
+    """Makes the keys of one process, for all its threads and event loops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def new_keys(count: int) -> list[str]:
-    """Keys never used before; later ones sort behind, those of other hosts by their clocks."""
+    """Keys never used before; later ones sort after earlier ones, among hosts by their clocks."""
     return _keys.take(count)
 
 

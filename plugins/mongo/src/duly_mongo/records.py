@@ -1,7 +1,7 @@
 """Message to document and back.
 
-Moments stand in a document twice: as dates for people, which are whole milliseconds, and exactly,
-in microseconds since 1970 UTC, in the field of that name with ``_us`` behind it.
+Each moment is in a document twice: as a date for people, in whole milliseconds, and exactly, in
+microseconds since 1970 UTC, in a field whose name ends with ``_us``.
 """
 
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ from duly_mongo.statuses import SCHEDULED, state_of
 __all__ = ["LARGEST", "document_of", "id_of", "moments", "read", "show"]
 
 LARGEST: Final = 16_000_000
-"""Bytes that a message may hold, of the 16 MiB of a document; the rest is for what is beside it."""
+"""Bytes that a message may hold, of the 16 MiB of a document; the rest is for other fields."""
 
 _OURS: Final = frozenset({
     "dead", "due", "key", "lapses", "origin", "place", "status", "token", "unreadable",
 })  # fmt: skip
-"""The fields that are the store's own business, beside the record."""
+"""The fields that belong to the store itself, besides the record."""
 
 
 def document_of(message: Message, key: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def read(document: Mapping[str, Any], state: State) -> Message:
 
     Raises:
         NewerRecord: its format is newer than this duly can read.
-        UnreadableRecord: it is none of ours, or damaged.
+        UnreadableRecord: duly did not write it, or it is damaged.
     """
     get = document.get
     version = get("format")
@@ -109,9 +109,9 @@ def read(document: Mapping[str, Any], state: State) -> Message:
             get("trace_context", "").encode(),
             _maybe_whole(get("given_at_us")),
         )
-        record.event_name.encode()  # what is no UTF-8 came as lone surrogates
+        record.event_name.encode()  # invalid UTF-8 has become lone surrogates
         if type(document["key"]) is not str:
-            raise TypeError("its key is no text")  # noqa: TRY301  # as for all that is odd in it
+            raise TypeError("its key is not text")  # noqa: TRY301  # as for all that is odd in it
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if type(version) is int and version > FORMAT:
             return from_record((version,), state)  # raises, in its own words
@@ -131,7 +131,7 @@ def show(document: Mapping[str, Any]) -> Message:
 
 
 def id_of(document: Mapping[str, Any]) -> str:
-    """The id that a document is known under; one that is not text is made so."""
+    """The id that a document is known under, made text if it is not."""
     id = document["_id"]
     return id if isinstance(id, str) else f"{UNREADABLE}:{id}"
 
@@ -150,7 +150,7 @@ def _unreadable(document: Mapping[str, Any], reason: str, state: State) -> Messa
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r:.50} is no whole number")
+        raise TypeError(f"{value!r:.50} is not a whole number")
     return int(value)
 
 

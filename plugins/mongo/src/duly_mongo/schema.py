@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 VERSION: Final = 1
-"""Of the layout that this code makes. What is usable from a later one only is refused."""
+"""The version of the layout that this code makes. One usable only by later code is refused."""
 
 SETTINGS_ID: Final = "duly"
-"""The document among the leases that is none: it has the version, and is always there."""
+"""The document among the leases that is no lease: it has the version, and is always there."""
 
-# No index has a second key behind one that is searched by range, and none is partial: that costs
-# nothing on any server, and there are servers that bring wrong answers otherwise.
+# No index has a second key after one that is searched by range, and none is partial: with such
+# indexes some servers give wrong answers, and going without them costs nothing.
 INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_due": {"key": {"status": 1, "due": 1}},
     "duly_by_name": {"key": {"event_name": 1, "place": 1}},
@@ -83,8 +83,8 @@ async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:
 async def _make(space: Namespace, indexes: Sequence[Mapping[str, Any]]) -> None:
     """Make indexes, however long that takes.
 
-    Where the driver waits no longer the server goes on; to ask again is to wait for the same. A
-    server that is away does not even take the question.
+    When the driver stops waiting, the server goes on: asking again waits for the same work. A
+    server that is away does not even take the request.
     """
     while True:
         with contextlib.suppress(NetworkTimeout):
@@ -93,10 +93,10 @@ async def _make(space: Namespace, indexes: Sequence[Mapping[str, Any]]) -> None:
 
 
 async def mark(space: Namespace) -> None:
-    """Mark a new namespace as one of this duly.
+    """Mark a new namespace as one of this version.
 
     Raises:
-        StoreError: it is one of a later duly.
+        StoreError: it is one of a later version.
     """
     settings = await space.leases.find_one({"_id": SETTINGS_ID})
     if settings is None:
@@ -108,10 +108,10 @@ async def mark(space: Namespace) -> None:
 
 
 def check_usable(space: Namespace, settings: Mapping[str, Any]) -> None:
-    """See that a namespace with these settings is one for this duly.
+    """Check that a namespace with these settings is one for this version.
 
     Raises:
-        StoreError: it is one for a later duly.
+        StoreError: it is one for a later version.
     """
     usable_from = settings.get("usable_from")
     if isinstance(usable_from, int) and usable_from > VERSION:
@@ -122,10 +122,10 @@ def check_usable(space: Namespace, settings: Mapping[str, Any]) -> None:
 
 
 async def check_collections(space: Namespace) -> None:
-    """See that what is there by these names will do.
+    """Check that what exists under these names can be used.
 
     Raises:
-        StoreError: it is no plain collection.
+        StoreError: it is not a plain collection.
     """
     for collection in (space.messages, space.leases):
         answer = await space.database.command("listCollections", filter={"name": collection.name})

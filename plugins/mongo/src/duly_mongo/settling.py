@@ -1,8 +1,8 @@
 """What ends claims: deliveries, put-backs, burials.
 
-A settle takes hold of its lease first, then changes messages one by one or, where a series has an
-occurrence buried, in a transaction; the lease document goes last. Should it die on the way, what it
-did not come to is still claimed, and comes back when the lease has lapsed and the hold is over.
+A settle takes hold of its lease first, then changes messages one by one or, if an occurrence of a
+series is buried, in a transaction; the lease document goes last. If it dies on the way, messages it
+did not get to are still claimed, and come back when the lease has lapsed and the hold is over.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -62,7 +62,7 @@ async def _work(space: Namespace, settle: Settle, session: Any) -> bool:
     if not plan.ends:
         delivered["key"] = {"$in": [str(key)[:KEY_LENGTH] for key in plan.deleted]}
     if writes:
-        # Those that are excepted leave the lease first: the rest was delivered.
+        # Those named in exceptions leave the lease first: the rest was delivered.
         await space.messages.bulk_write([*writes, DeleteMany(delivered)], session=session)
     else:
         await space.messages.delete_many(delivered, session=session)

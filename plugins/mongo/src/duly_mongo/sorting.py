@@ -1,4 +1,4 @@
-"""What was claimed, sorted: messages for the holder, damaged ones, those for a newer duly."""
+"""What was claimed, sorted: messages for the holder, damaged ones, those of a newer format."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["Found", "sort_out"]
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """The claims that a holder gets, and what was not for it."""
+    """The claims that a holder gets, and the records that it does not."""
 
     claims: Sequence[Claim] = ()
     unreadable: Sequence[Message] = ()
@@ -27,7 +27,7 @@ class Found:
 async def sort_out(
     space: Namespace, documents: Sequence[dict[str, Any]], token: Token, now: int
 ) -> Found:
-    """The messages in documents that were claimed; of the rest each goes where it belongs."""
+    """The messages in claimed documents; damaged and newer ones are put where they belong."""
     claims, unreadable, newer = list[Claim](), list[Message](), list[dict[str, Any]]()
     for document in documents:
         try:

@@ -38,7 +38,7 @@ PUT_BACK: Final[Sequence[Mapping[str, Any]]] = (
 
 
 def state_of(status: object) -> State:
-    """The state that a status stands for; what is not ours is a dead letter."""
+    """The state that a status stands for; an unknown one counts as a dead letter."""
     return _STATES.get(status, State.DEAD) if isinstance(status, str) else State.DEAD
 
 

@@ -43,10 +43,10 @@ class MongoStore:
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous
-    client (``AsyncDatabase``), which stays open; of a URL it is one that is made when the store is
-    opened. Messages are in ``collection``, leases in another one of that name with ``.leases``
-    behind it. ``auto_migrate`` lets :meth:`open` make the indexes that are missing. ``clock`` None
-    is the server's. :class:`duly.store.Store` tells what each verb does.
+    client (``AsyncDatabase``), which stays open; with a URL a client is made when the store is
+    opened. Messages are in ``collection``, leases in another one of that name plus ``.leases``.
+    ``auto_migrate`` lets :meth:`open` make the indexes that are missing. ``clock`` None is the
+    server's. :class:`duly.store.Store` tells what each verb does.
 
     Raises:
         InvalidArgument: a handle of another kind, or a name that no collection can have.
@@ -75,7 +75,7 @@ class MongoStore:
         return f"MongoStore({self._source!r}, collection={self._collection!r})"
 
     async def open(self) -> None:
-        """Connect, see that the server will do, and make what is missing; again does nothing."""
+        """Connect, check the server, and make what is missing; a second time does nothing."""
         async with self._opening:
             if self._parts is None:
                 self._start(await self._open())
@@ -174,7 +174,7 @@ class MongoStore:
         with translated():
             claimer = self._opened.claimer
             claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
-            # Half a claim is worse than one that nobody waits for: that one is given back.
+            # A claim cut off halfway is worse than one nobody waits for, which is given back.
             task = asyncio.ensure_future(claim)
             try:
                 return await asyncio.shield(task)
@@ -222,7 +222,7 @@ class MongoStore:
                     await self._source.close()
 
     async def check(self) -> Sequence[str]:
-        """What about the settings is less than safe or slow, one sentence each."""
+        """What is unsafe or slow in the settings, one sentence each."""
         with translated():
             return await doubts(self._opened.space)
 

@@ -23,11 +23,11 @@ _ALONE: Final = (
 Outcome = Exception | None
 
 Keys = Mapping[str, str]
-"""By id the keys to store messages under: equal ones are claimed in the order of these."""
+"""By id the keys to store messages under: those due at one moment are claimed in their order."""
 
 
 class Found(NamedTuple):
-    """What is stored under an id; of a damaged one moments may be anything."""
+    """What is stored under an id; the moments of a damaged record may be anything."""
 
     key: Any
     state: State
@@ -106,7 +106,7 @@ async def _insert(space: Namespace, messages: Sequence[Message], keys: Keys) -> 
 
 
 async def _replace(space: Namespace, messages: Sequence[Message], keys: Keys) -> None:
-    """Store single messages in place of those of their ids, whatever becomes of these meanwhile."""
+    """Store single messages in place of those with their ids, even if these change meanwhile."""
     wanted = {message.id: message for message in messages}
     while wanted:
         group = Group([*wanted.values()], replace=True)
@@ -154,7 +154,7 @@ def _writes(plan: PutPlan[Found], keys: Keys) -> Sequence[Any]:
         if old is None:
             writes.append(InsertOne(document))
         else:
-            # One gone by now is inserted; one that is another by now makes the id a taken one.
+            # If the old one is gone by now, insert; if another is there by now, the id is taken.
             mine = {"_id": message.id, "key": old.key}
             writes.append(ReplaceOne(mine, document, upsert=True))
     return writes

@@ -1,4 +1,4 @@
-"""Whether this code may go on: another process may have brought the layout further than that."""
+"""Whether this code may go on: another process may have made the layout too new for it."""
 
 import asyncio
 import math
@@ -13,9 +13,9 @@ _EVERY: Final = 30.0  # seconds between two looks
 
 
 class Usable:
-    """Asked before the verbs of callers; it looks now and then. A claim sees it by itself.
+    """Asked before the verbs of callers; it looks now and then. Claims see it by themselves.
 
-    Settling and renewing go on: what was published is not to go out twice.
+    Settling and renewing go on, so that what was published is not published twice.
     """
 
     def __init__(self, space: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Waking who waits: one change stream of a store, for any number of waiters."""
+"""Waking those who wait: one change stream of a store, for any number of waiters."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ _AWAIT: Final = 2000  # milliseconds that the server waits for a change before i
 _LAST_WORDS: Final = 5.0  # seconds to close a stream
 _PAUSE: Final = 1.0  # seconds before a stream that broke off is opened again
 
-# What begins to wait, or waits elsewhere now. A claim and a delivery are no news.
+# Messages that begin to wait, or wait at another place now. Claims and deliveries wake nobody.
 _NEWS: Final = [
     {
         "$match": {
@@ -48,8 +48,8 @@ class Watcher:
     async def wait(self) -> None:
         """Return when it rang since this task last returned from here.
 
-        A task that comes for the first time counts from when any task last returned: who makes a
-        task of each wait misses nothing.
+        For a task that comes for the first time, it counts since any task last returned: so nothing
+        is missed if each wait is a task of its own.
         """
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name="duly-mongo-watch")
@@ -76,7 +76,7 @@ class Watcher:
         while True:
             with contextlib.suppress(Exception):  # claims tell what is wrong
                 await self._listen()
-            self._ring()  # whoever sleeps may have missed something
+            self._ring()  # those who wait may have missed something
             await asyncio.sleep(_PAUSE)
 
     async def _listen(self) -> None:

@@ -1,6 +1,6 @@
 """Transactions and savepoints by statements of our own.
 
-Those of asyncpg will not begin within what was begun by a plain ``BEGIN``.
+asyncpg's own cannot begin inside a transaction that a plain ``BEGIN`` has begun.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ class Block:
 
     @classmethod
     def savepoint(cls, execute: Callable[[str], Awaitable[object]]) -> Self:
-        """A part of a transaction; of those within each other the innermost has the name."""
+        """A part of a transaction; if they are nested, the name means the innermost."""
         release = "RELEASE SAVEPOINT duly"
         return cls(execute, "SAVEPOINT duly", release, f"ROLLBACK TO SAVEPOINT duly; {release}")
 

@@ -32,12 +32,12 @@ _GOOD_FOR: Final = 1.0  # seconds
 
 
 class Mark:
-    """Up to where the line was emptied by a full batch, so that the next claim starts there.
+    """The place up to which full batches have emptied the line, where the next claim starts.
 
-    An old snapshot that somebody holds open keeps what was taken in the index; a claim from the
-    start would look at all of it each time. A second after the last look from the start, and after
-    each batch that is not full, the next one is from the start: what committed late, or came in
-    with a due time of long ago, is found then.
+    While somebody holds an old snapshot open, removed entries stay in the index; a claim from the
+    start would read all of them each time. A second after the last look from the start, and after
+    each batch that is not full, the next claim is from the start: it finds what committed late or
+    came in with a due time of long ago.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,9 +47,9 @@ class Mark:
         self._forgotten = 0  # times
 
     def start(self) -> tuple[int, int, int]:
-        """From which due time and which end of leases on a claim is to look.
+        """The due time and the end of leases from which a claim is to look.
 
-        The third is for :meth:`reached`, to know the claim by.
+        The third value identifies the claim for :meth:`reached`.
         """
         if self._clock() >= self._until:
             self.forget()
@@ -96,12 +96,12 @@ async def claim(
 ) -> tuple[Batch, bool]:
     """Settle what was delivered, bring back what lapsed, take what is due.
 
-    ``alone`` tells that nothing else is done in the transaction. Beside the batch: whether
-    something was brought back that others should know of.
+    ``alone`` tells that nothing else is done in the transaction. Returned besides the batch:
+    whether something was brought back that others should know of.
     """
     token = os.urandom(16).hex()
-    # A claim that a crash of the server undoes is as if the claimant had died: what it published
-    # and could not settle is published again. So it need not be on the disk before it is used.
+    # If a crash of the server undoes a claim, that is as if the claimant had died: what it
+    # published and could not settle is published again. So it need not be on disk before use.
     hasty = alone and not delivered
 
     async def take(statement: str, tokens: Sequence[Token], due: int, end: int) -> Sequence[Row]:
@@ -163,7 +163,7 @@ def _batch(
     moment = from_microseconds(now)
     moments = [from_microseconds(each) for each in (own, other, end) if each is not None]
     if held and not more:
-        # Most likely another scheduler is just taking it; but it may not go through with it.
+        # Most likely another scheduler is just taking it; but that claim may fail.
         moments.append(moment + _LOOK_AGAIN)
     if left:
         moments.append(moment + _LOOK_FOR_HELD)
@@ -175,12 +175,12 @@ def _any_by(now: int, *moments: int | None) -> bool:
 
 
 def with_settled(batch: Batch, settled: Sequence[bool]) -> Batch:
-    """The batch with what became of settles that were done before it was claimed."""
+    """The batch with the outcomes of the settles that were done before it was claimed."""
     return attrs.evolve(batch, settled=settled)
 
 
 async def nothing(db: Executor, now: datetime | None, settled: Sequence[bool]) -> Batch:
-    """What a claim brings that may only settle."""
+    """The batch of a claim that may only settle."""
     ((moment,),) = await db.fetch(f"SELECT {NOW}", now)  # of a constant
     return _batch(
         moment, None, None, None, held=False, left=False, token=None, claims=(), settled=settled
@@ -190,7 +190,7 @@ async def nothing(db: Executor, now: datetime | None, settled: Sequence[bool]) -
 def _sorted(
     rows: Sequence[Row],
 ) -> tuple[Sequence[Claim], dict[int, Message], Sequence[int]]:
-    """The claims, what cannot be read, by key, and the keys of what a newer duly can read."""
+    """The claims, what cannot be read, by key, and the keys of records of a newer format."""
     claims, unreadable, newer = [], {}, []
     for row in rows:
         key, record = row[0], row[2:-1]

@@ -28,7 +28,7 @@ def take_apart(text: str) -> tuple[URL, dict[str, Any]]:
     options = url.take_options(table=str, schema=str, auto_migrate=boolean, **tls_options())
     tls = options["tls"] = take_tls(options)
     if tls is not None:
-        tls.context()  # so that a file that cannot be used is told of here
+        tls.context()  # so that a file that cannot be used is an error here
     if "/" in url.path.removeprefix("/"):
         raise InvalidArgument(f"{url}: the path is the name of one database")
     return url, options
@@ -42,8 +42,8 @@ def engine_for(url: URL, tls: TLS | None) -> AsyncEngine:
     connect: dict[str, Any] = {
         "timeout": _PATIENCE,
         "server_settings": {"application_name": "duly"},
-        # Nothing prepared is left behind, so that this goes through a pooler as well; what the
-        # store asks again and again it prepares by itself where it can.
+        # No prepared statement is left behind, so that this works through a pooler too; where it
+        # can, the store itself prepares the statements that it repeats.
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
         "prepared_statement_name_func": _nameless,
@@ -71,7 +71,7 @@ def engine_for(url: URL, tls: TLS | None) -> AsyncEngine:
 def _encrypt(tls: TLS, _dialect: object, _record: object, _args: object, how: Any) -> None:
     try:
         how["ssl"] = tls.context()
-    except InvalidArgument as error:  # which it was not at the start, and may not be for long
+    except InvalidArgument as error:  # the files were valid at the start, and may be soon again
         raise StoreUnavailable(f"PostgreSQL: TLS cannot be begun ({error})") from error
 
 

@@ -3,10 +3,10 @@
 In statements ``{messages}``, ``{due}`` and ``{leases}`` stand for the tables: see
 :class:`duly_postgres.names.Names`. ``due`` is called the line here.
 
-Plans are kept, and may have been made when the tables were small, or looked so: a queue that was
+Plans are kept, and may have been made when the tables were small, or seemed so: a queue that was
 emptied has no rows as far as the planner knows. So rows are found in ways that leave it no choice:
 by ``ANY (ARRAY(...))``, by ``LATERAL (... LIMIT 1)`` and by subqueries for single values, each with
-one index that serves it, and never by joins, for which it might read a whole table.
+one index that serves it, and never by joins, for which the planner might read a whole table.
 """
 # ruff: noqa: S608  # what is put together are constants of this package, never values
 
@@ -24,18 +24,18 @@ IN_YEARS: Final = "({0} >= '0001-01-01 00:00:00+00' AND {0} < '10000-01-01 00:00
 """The years 1 to 9999: what can be listed can be sorted and paged."""
 
 NOW: Final = "coalesce($1::timestamptz, statement_timestamp())"
-"""The time by a clock that was given, or the server's: its argument is always the first."""
+"""The time of the clock given, or the server's; its argument is always the first."""
 
 NEVER: Final = "timestamptz '9999-12-31 23:59:59+00'"
-"""When the lease ends of what is in nobody's hands, but has its outcome noted."""
+"""The end of leases that nobody holds and that only keep a noted outcome."""
 
 SOON: Final = "interval '5 seconds'"
-"""The longest nap of a scheduler: of what is due later than that nobody needs to be told."""
+"""The longest nap of a scheduler: what is due later than that needs no wake-up."""
 
 SORTED_ID: Final = 'id COLLATE "POSIX"'
-"""How lists sort by id: as "C", which the column has, but by a name of its own.
+"""How lists sort by id: like "C", which the column has, but under another name.
 
-An index that ends with the id would else pass for one by the id, and be read from end to end.
+Otherwise an index that ends with the id could be taken for one by id, and be read from end to end.
 """
 
 SUSPECT: Final = f"m.lapses >= {SUSPECT_LAPSES}"

@@ -35,8 +35,8 @@ class Executor(Protocol):
 class Connection:
     """An asyncpg connection that nobody else uses; moments are microseconds since 1970.
 
-    ``pooled`` tells that a transaction pooler stands between us and the server. Then nothing of
-    a session may be relied upon, prepared statements included.
+    ``pooled`` tells that a transaction pooler is between us and the server. Then nothing of a
+    session can be relied upon, prepared statements included.
     """
 
     WRONG_TABLE: Final = (
@@ -46,7 +46,7 @@ class Connection:
         asyncpg.DatatypeMismatchError,
         asyncpg.UndefinedFunctionError,
     )
-    """What is raised by statements for tables that are not ours."""
+    """The error of statements for which the tables are not as duly makes them."""
 
     def __init__(self, driver: Any, *, pooled: bool, limits: Limits | None = None) -> None:
         self.driver = driver
@@ -65,7 +65,7 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be used for something else now."""
+        """Whether it is free for another use."""
         return not self.driver.is_closed() and not self.driver.is_in_transaction()
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Row]:
@@ -94,7 +94,7 @@ class Connection:
         return rows
 
     async def run_alone(self, statement: str) -> None:
-        """Run what no transaction may hold, however long it takes."""
+        """Run a statement that cannot run in a transaction, however long it takes."""
         if not self.pooled:  # else it would be set for others
             await self.driver.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         await self.driver.execute(statement)
@@ -112,10 +112,10 @@ class Connection:
     async def unless_locked(
         self, work: Callable[[], Awaitable[T]], past: Callable[[], Awaitable[T]]
     ) -> T:
-        """What ``work`` brings, or ``past`` it where others hold for too long what it needs.
+        """The result of ``work``; if others hold too long what it needs, that of ``past``.
 
-        ``work`` is one transaction, so that nothing of it is done then. ``past`` runs in one that
-        has more patience, for what is not to be gone past.
+        ``work`` is one transaction, so that nothing of it is done then. ``past`` goes past what
+        others hold, in a transaction that waits longer for everything else.
         """
         if self._patient:
             return await past()
@@ -135,7 +135,7 @@ class Connection:
 
     @asynccontextmanager
     async def unlimited(self) -> AsyncIterator[None]:
-        """Let statements take as long as they take: for what is done to the schema."""
+        """Let statements take any time: for changes of the schema."""
         limits, self._limits = self._limits, None
         if limits is not None and not self.pooled:
             await self.fetch(limits.end)
@@ -147,9 +147,9 @@ class Connection:
                 await self.fetch(limits.begin)
 
     async def wait_at_most(self, duration: timedelta | None) -> None:
-        """Wait for what others hold no longer than that from now on in this transaction.
+        """From now on in this transaction, wait at most this long for what others hold.
 
-        None: a little less long than callers wait.
+        None: a little less than callers wait.
         """
         if self._limits is not None:
             await self.fetch(self._limits.within(duration))
@@ -159,10 +159,10 @@ class Connection:
         self.driver.terminate()
 
     async def close(self) -> None:
-        """Say goodbye to the server, or drop it if that does not answer."""
+        """Close it in order, or drop it if the server does not answer."""
         try:
             await self.driver.close(timeout=2)
-        except Exception:  # noqa: BLE001  # it is closed all the same
+        except Exception:  # noqa: BLE001  # it is closed anyway
             self.driver.terminate()
 
 

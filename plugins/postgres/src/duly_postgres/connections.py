@@ -14,8 +14,8 @@ __all__ = ["Connections", "Work"]
 
 T = TypeVar("T")
 
-_TRIES: Final = 5  # of a transaction that others were in the way of
-_GRACE: Final = 5.0  # seconds that a call may go on which nobody waits for any more
+_TRIES: Final = 5  # of a transaction that conflicted with others
+_GRACE: Final = 5.0  # seconds that a call may go on when nobody waits for it any more
 _LAST_WORDS: Final = 2.0  # seconds for the server to end it when it is told to
 
 Work = Callable[[Connection], Awaitable[T]]
@@ -44,7 +44,7 @@ class Connections:
         self._calls: dict[asyncio.Task[Any], _Call] = {}
 
     def open(self) -> None:
-        """Let calls come from now on, on the running event loop."""
+        """Accept calls from now on, on the running event loop."""
         self._slots = asyncio.Semaphore(self._limit)
 
     async def close(self) -> None:
@@ -60,10 +60,10 @@ class Connections:
         await asyncio.gather(*(connection.close() for connection in idle))
 
     async def run(self, work: Work[T], *, undo: Undo[T] | None = None) -> T:
-        """What ``work`` brings; once begun it comes to its end even if the caller is cancelled.
+        """The result of ``work``; once begun it comes to its end even if the caller is cancelled.
 
-        It is repeated when others were in its way. ``undo`` is for an outcome that nobody waits
-        for any more.
+        It is repeated when it conflicted with others. ``undo`` is called with a result that nobody
+        waits for any more.
 
         Raises:
             StoreError: what the driver raised, translated; or the store is not open.
@@ -91,7 +91,7 @@ class Connections:
     def _abandon(self, task: "asyncio.Task[T]", call: _Call, undo: Undo[T] | None) -> None:
         if not task.done():
             if call.connection is None:
-                task.cancel()  # nothing was asked of the server yet
+                task.cancel()  # nothing was sent to the server yet
             else:
                 timer = asyncio.get_running_loop().call_later(_GRACE, _cut_off, task, call)
                 task.add_done_callback(lambda _: timer.cancel())
@@ -116,7 +116,7 @@ class Connections:
                         with translated(self._place):
                             await undo(connection, outcome)
                 except StoreError as error:
-                    if only_reads(error):  # all of them, when their primary has stepped down
+                    if only_reads(error):  # so do all of them, if their primary has stepped down
                         self._drop_all(connection)
                     if connection.answered or not was_not_sent(error):
                         raise
@@ -154,7 +154,7 @@ class Connections:
             connection.terminate()
 
     def _drop_all(self, connection: Connection) -> None:
-        """Let the next calls connect anew: what now reads only may have a successor."""
+        """Let the next calls connect anew: a server that now only reads may have a successor."""
         idle, self._idle = self._idle, []
         for each in (connection, *idle):
             each.terminate()

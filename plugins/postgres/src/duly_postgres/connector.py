@@ -18,13 +18,13 @@ __all__ = ["SETTINGS", "Connector"]
 T = TypeVar("T")
 
 _PATIENCE: Final = 10.0  # seconds until a server that does not answer is given up
-_LOOK: Final = 5.0  # seconds between two looks at a server that works for long
+_LOOK: Final = 5.0  # seconds between two checks of a server that works for long
 _LAST_WORDS: Final = 2.0
 _WORKS: Final = "SELECT pid FROM pg_stat_activity WHERE pid = $1"
 _OLDEST: Final = 140000  # of the servers that are served, as server_version_num says it
 
-# Every statement finds its rows by an index and takes them one by one. A plan made while the
-# tables are small must not be kept for when they are large: nothing else is left to the planner.
+# Every statement finds its rows by an index and takes them one by one. The planner gets no other
+# choice: a plan made while the tables are small may still be used when they are large.
 SETTINGS: Final = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -46,23 +46,23 @@ SELECT
     ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SETTINGS.items())
 }, set_config('statement_timeout', coalesce($2, current_setting('statement_timeout')), false),
         set_config('lock_timeout', coalesce($3, current_setting('lock_timeout')), false)] END"""
-"""Settings are made unless someone stands between: they would then be made for others."""
+"""Settings are made unless a pooler is between: they would then apply to others."""
 
 
 class Connector:
     """Makes connections of the store's own, as the engine makes them.
 
-    They come out of a pool like the engine's, and are taken out of it at once and closed by the
-    store: the store and the application never wait for each other's connections.
+    They come from a pool like the engine's, but leave it at once and are closed by the store: the
+    store and the application never wait for each other's connections.
     """
 
     def __init__(self, engine: AsyncEngine, place: object) -> None:
         self._engine = create_async_engine(engine.url, pool=engine.pool.recreate())
         self._place = place
         self.pooled = False
-        """Whether a pooler was found to stand between, at the last connection."""
+        """Whether the last connection went through a pooler."""
         self.time_limit: timedelta | None = None
-        """For how long callers wait, if they have told."""
+        """For how long callers wait; None if unknown."""
 
     @property
     def patience(self) -> float:
@@ -76,7 +76,7 @@ class Connector:
 
         Raises:
             StoreUnavailable: nobody answers, or a standby does.
-            StoreError: it will not do: wrong credentials, no such database, too old.
+            StoreError: it cannot be used: wrong credentials, no such database, too old.
         """
         with translated(self._place):
             try:
@@ -95,7 +95,7 @@ class Connector:
                 ) from error
 
     async def attended(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of work on a connection, however long it takes, while its server lives."""
+        """The result of work on a connection, however long it takes, while its server lives."""
         task = asyncio.create_task(work)
         try:
             while not (await asyncio.wait([task], timeout=_LOOK))[0]:
@@ -108,10 +108,10 @@ class Connector:
         return task.result()
 
     async def _lives(self, connection: Connection) -> bool:
-        """Whether the server works for it, asked by another connection."""
+        """Whether the server still works for this connection, asked over another one."""
         try:
             other = await self.connect()
-        except StoreError as error:  # who refuses lives
+        except StoreError as error:  # a server that refuses is alive
             return error.__cause__ is None or isinstance(
                 cause_of(error.__cause__), asyncpg.PostgresError
             )
@@ -132,7 +132,7 @@ class Connector:
         return driver
 
     async def _set_up(self, driver: Any, limits: Limits | None) -> Connection:
-        # What comes out of a pool may be in use as far as it knows.
+        # A connection from a pool may still count as in use.
         if driver.is_in_transaction():
             await driver.execute("ROLLBACK")
         ours = driver.get_server_pid()

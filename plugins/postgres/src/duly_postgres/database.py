@@ -18,12 +18,11 @@ _WHICH: Final = f"SELECT current_database()::text AS name, {_OID} AS which"
 _WHICH_OF_WHICH_CLUSTER: Final = f"""\
 SELECT current_database()::text AS name, {_OID} || '/' || system_identifier::text AS which
 FROM pg_control_system()"""  # noqa: S608  # of constants
-"""What no other database has: its oid, and the identifier that a server shares with its replicas
-alone."""
+"""Unique to a database: its oid, and the identifier that a server shares only with its replicas."""
 
 
 class Database:
-    """The database of a store: the same one whatever way leads to it."""
+    """The database of a store, recognised whatever host name or address leads to it."""
 
     def __init__(self) -> None:
         self._statement = _WHICH_OF_WHICH_CLUSTER
@@ -31,18 +30,18 @@ class Database:
         self._known = set[object]()
 
     async def find(self, db: Connection) -> None:
-        """Let it be the one that this connection is to."""
+        """Remember the one that this connection is to."""
         self._known.clear()
         self._statement = _WHICH_OF_WHICH_CLUSTER
         try:
             (row,) = await db.fetch(self._statement)
         except (asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError):
-            self._statement = _WHICH  # some that speak PostgreSQL know no more
+            self._statement = _WHICH  # some servers with PostgreSQL's protocol lack the other
             (row,) = await db.fetch(self._statement)
         self._which = row["which"]
 
     async def admit(self, guest: Guest) -> None:
-        """See that a caller's transaction is in it; asked once for each connection.
+        """Check that a caller's transaction is in it; asked once for each connection.
 
         Raises:
             InvalidArgument: it is in another one, where no scheduler of this store looks.

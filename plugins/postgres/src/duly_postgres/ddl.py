@@ -12,7 +12,7 @@ __all__ = ["CHECKED_FROM", "CHECKED_LATER", "INDEXES", "STEPS", "VERSION", "cons
 _MOMENT: Final = f"CHECK {IN_YEARS}"
 
 CHECKED_LATER: Final = ("expires_at", "next_attempt_at", "given_at")
-"""The columns whose checks came when there were rows already: see :mod:`duly_postgres.old_rows`."""
+"""The columns whose checks were added when rows existed already: see ``old_rows``."""
 
 CHECKED_FROM: Final = 3
 """The version that brought these checks."""
@@ -32,15 +32,15 @@ INDEXES: Final = {
     '"{table}_dead_idx"': f"{{messages}} (scheduled_at, {SORTED_ID}) WHERE dead > 0",
     '"{table}_leases_end_idx"': "{leases} (expires_at)",
 }
-"""By name: on what. Where tables are in use they are made by :mod:`duly_postgres.indexes`."""
+"""By name: on what. For tables in use :mod:`duly_postgres.indexes` makes them."""
 
-# A queue's tables turn over many times a minute; the settings of whole databases are too lazy.
+# A queue's tables turn over many times a minute; the usual settings vacuum too rarely for that.
 _OFTEN: Final = (
     "autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, "
     "autovacuum_vacuum_cost_delay = 1"
 )
 
-# It checks what Message does; see there.
+# It makes the same checks as Message; see there.
 _SCHEDULE: Final = f"""\
 CREATE OR REPLACE FUNCTION {{schedule}} (
     event_name text,
@@ -162,7 +162,7 @@ _SECOND: Final = (
     "UPDATE {version} SET version = 2",
 )
 
-# What was stored before is left as it is: to look at all of it would hold everybody up.
+# Rows stored before are left as they are: checking all of them would hold everybody up.
 _THIRD: Final = (
     _SCHEDULE,
     *(
@@ -180,7 +180,7 @@ _FOURTH: Final = (
 )
 
 STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH)
-"""What brings a schema from version 0, where there is nothing, to 1, and so on."""
+"""The statements that bring a schema from version 0, which is nothing, to 1, and so on."""
 
 VERSION: Final = len(STEPS)
-"""Of the schema that this code makes. One that is usable only from a later version is refused."""
+"""The version of the schema that this code makes. One usable only by later code is refused."""

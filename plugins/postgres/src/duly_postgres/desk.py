@@ -1,4 +1,4 @@
-"""What a store works with while it is open: connections, names, and who is told of what."""
+"""What a store works with while it is open: connections, names, and wake-ups."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -30,7 +30,7 @@ __all__ = ["Desk"]
 T = TypeVar("T")
 
 _CALLERS, _SCHEDULERS = 3, 2  # connections of each kind
-_BRIEF: Final = timedelta(milliseconds=50)  # that callers wait for others before they try again
+_BRIEF: Final = timedelta(milliseconds=50)  # for which callers wait for locks before a new try
 _PAUSE: Final = 0.1  # seconds between two tries to get what somebody's transaction holds
 _TRIES: Final = 5  # in a caller's transaction, to store an id that somebody else was storing
 
@@ -68,11 +68,11 @@ class Desk:
 
     @property
     def pooled(self) -> bool:
-        """Whether a transaction pooler stands before the server."""
+        """Whether a transaction pooler is in front of the server."""
         return self._connector.pooled
 
     def doubts(self) -> Sequence[str]:
-        """What is less than well at present, one sentence each."""
+        """What is wrong at present, one sentence each."""
         found = [POOLED] if self.pooled else []
         if self.upkeep.done:
             found.append(told(self.upkeep.done))
@@ -89,10 +89,10 @@ class Desk:
         prepare: Callable[[Connection, Names], Coroutine[Any, Any, bool]],
         time_limit: timedelta | None,
     ) -> None:
-        """Connect, find the place of the tables and have them prepared; again does nothing.
+        """Connect, find the place of the tables and prepare them; a second time does nothing.
 
-        ``prepare`` tells if something is left to be done while it is in use. ``time_limit``: for
-        how long callers wait for an answer, if they have told.
+        ``prepare`` tells if something is left to do while the store is in use. ``time_limit``: for
+        how long callers wait for an answer, None if unknown.
         """
 
         async def work(db: Connection) -> bool:
@@ -119,7 +119,7 @@ class Desk:
             self._is_open = True
 
     async def close(self) -> None:
-        """Close all that was opened; again does nothing."""
+        """Close all that was opened; a second time does nothing."""
         async with self._turn:
             if not self._is_open:
                 return
@@ -134,7 +134,7 @@ class Desk:
         self._turn, self._waiting = asyncio.Lock(), asyncio.Lock()
 
     def listen(self) -> None:
-        """Have the bell rung for what others tell, from now on."""
+        """From now on, ring the bell when other processes send a note."""
         if self._is_open and not self.pooled and self._listener is None:
             self._listener = Listener(self._connector, self.names.channel, self.bell)
             self._listener.start()
@@ -156,9 +156,10 @@ class Desk:
         *,
         past: Work[tuple[T, bool]] | None = None,
     ) -> T:
-        """What a caller's verb brings, having told schedulers if something is due soon.
+        """The result of a caller's verb; schedulers are told if something is due soon.
 
-        ``past`` is for where others hold what it needs; without it, it is tried again and again.
+        ``past`` is for the case that others hold what it needs; without it the verb is tried again
+        and again.
         """
         if within is not None:
             return await self._within(work, within)
@@ -181,7 +182,7 @@ class Desk:
         return outcome
 
     async def look(self, work: Callable[[Executor], Awaitable[T]], within: Any) -> T:
-        """What is seen, be it in the caller's own transaction."""
+        """What a read finds, in the caller's own transaction or not."""
         if within is None:
             return await self._ask(self._while_usable(work), None)
         caller = await guest(within)
@@ -190,7 +191,7 @@ class Desk:
             return await self._while_usable(work)(caller)  # once: it undoes nothing if it fails
 
     async def ask(self, work: Work[T]) -> T:
-        """What is asked on a connection of ours, whether this code may go on or not."""
+        """The result of work on a connection of ours, whether this code may go on or not."""
         return await self._ask(work, None)
 
     async def _ask(self, work: Work[T], past: Work[T] | None) -> T:
@@ -238,7 +239,7 @@ class Desk:
 async def _repeated(
     work: Callable[[Executor], Awaitable[tuple[T, bool]]], db: Executor
 ) -> tuple[T, bool]:
-    """What comes of work that undoes itself when it fails, as within a savepoint."""
+    """The result of work that is undone when it fails, as within a savepoint."""
     left = _TRIES
     while True:
         left -= 1

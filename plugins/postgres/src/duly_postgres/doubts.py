@@ -1,4 +1,4 @@
-"""What about a database and the way to it is less than safe, or slower than it could be."""
+"""What is unsafe, or slower than it could be, in a database and the way to it."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,7 +11,7 @@ from duly_postgres.names import Names
 __all__ = ["POOLED", "doubts"]
 
 POOLED: Final = (
-    "a transaction pooler stands before PostgreSQL: schedulers are not woken by what other "
+    "a transaction pooler is in front of PostgreSQL: schedulers are not woken by what other "
     "processes schedule and look every five seconds; give duly the address of the server itself"
 )
 

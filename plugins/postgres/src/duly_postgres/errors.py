@@ -1,4 +1,4 @@
-"""What PostgreSQL and its driver raise, in duly's words; the one place that translates."""
+"""Translates the errors of PostgreSQL and its driver into duly's; the only place that does."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ __all__ = [
 
 _PASSING: Final = {
     "08": "the connection was lost",
-    "25006": "it only reads: it is a standby by now, or was set so",
-    "40": "others were in the way: roll back and do it again",
+    "25006": "it only reads: it has become a standby, or was set to read only",
+    "40": "it conflicted with other transactions: roll back and do it again",
     "40P01": "a deadlock, each of two transactions waited for the other: roll back and do it again",
     "53": "it has run out of resources",
     "55P03": "another transaction holds what this needs, and did not end in time",
@@ -28,7 +28,7 @@ _PASSING: Final = {
     "26000": "a pooler changed servers meanwhile",
     "42P05": "a pooler changed servers meanwhile",
 }
-"""By SQLSTATE or its class: what may be over when it is tried again."""
+"""By SQLSTATE or its class: errors that may be gone at the next try."""
 
 _LASTING: Final = {
     "28": "this user is not let in: look at user, password and pg_hba.conf",
@@ -47,28 +47,28 @@ _RAISED: Final = (
     OSError,
     EOFError,
 )
-"""What the driver and SQLAlchemy raise; an error of ours is none of these."""
+"""The errors of the driver and SQLAlchemy; those of duly are not among them."""
 
 _REPEATED: Final = ("40001", "40P01", "23505")
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What lies beneath SQLAlchemy's wrappings, which is the driver's own exception."""
+    """The driver's own exception inside the one of SQLAlchemy."""
     while type(error).__module__.startswith("sqlalchemy.") and error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def may_be_repeated(error: BaseException) -> bool:
-    """Whether the same transaction may succeed at once: somebody else was just a little faster."""
+    """Whether the same transaction may succeed at once, since somebody else was just faster."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _REPEATED
 
 
 def is_taken(error: BaseException) -> bool:
     """Whether an id was stored by somebody else since we looked.
 
-    Nothing else is worth another try within a transaction that goes on: what it holds, and what it
-    has seen, stays as it is.
+    Nothing else is worth another try within a transaction that goes on: its locks and what it has
+    seen stay as they are.
     """
     return isinstance(error, asyncpg.UniqueViolationError)
 
@@ -80,21 +80,21 @@ def is_held(error: StoreError) -> bool:
 
 
 def was_not_sent(error: StoreError) -> bool:
-    """Whether the driver refused to send anything, as a connection does that is being closed."""
+    """Whether the driver refused to send anything, because the connection is being closed."""
     cause = None if error.__cause__ is None else cause_of(error.__cause__)
     refused = "another operation"  # which is to read the server's last words
     return isinstance(cause, asyncpg.InternalClientError) and refused in str(cause)
 
 
 def only_reads(error: StoreError) -> bool:
-    """Whether the connection cannot write, be it to a standby or for want of a setting."""
+    """Whether the connection cannot write, because of a standby or a setting."""
     cause = None if error.__cause__ is None else cause_of(error.__cause__)
     return isinstance(cause, asyncpg.ReadOnlySQLTransactionError)
 
 
 @contextlib.contextmanager
 def translated(place: object) -> Iterator[None]:
-    """To be put around all that is asked of the driver.
+    """Wrap every call of the driver in this.
 
     Raises:
         StoreUnavailable: for what trying again may cure.

@@ -23,17 +23,17 @@ class Finished(NamedTuple):
     """What came of it."""
 
     left: bool = False
-    """Whether some is still held."""
+    """Whether some messages are still held."""
 
     back: bool = False
-    """Whether some is in the line again, or will be when what has lapsed is recovered."""
+    """Whether some are in the line again, or will be when what has lapsed is recovered."""
 
 
 async def finish(db: Connection, names: Names, now: datetime | None) -> Finished:
     """Do what was noted for messages that nobody holds any more.
 
-    What was cancelled or replaced meanwhile is gone, and its note is ignored, as all that a holder
-    says of such a message.
+    What was cancelled or replaced meanwhile is gone, and its note is ignored, as everything else
+    that a holder says of such a message.
     """
     left = back = False
     async with db.transaction():
@@ -60,7 +60,7 @@ async def finish(db: Connection, names: Names, now: datetime | None) -> Finished
                         db, names, now, Settle(token, outcomes, None if ends else free)
                     )
                 back = back or done.soon
-            except asyncpg.LockNotAvailableError:  # somebody stores the id of what is buried
+            except asyncpg.LockNotAvailableError:  # somebody stores the id of the dead letter
                 left = True
     return Finished(left, back)
 
@@ -75,7 +75,7 @@ async def settle_all(
 async def settle_alone(
     db: Connection, names: Names, now: datetime | None, settles: Sequence[Settle]
 ) -> tuple[Sequence[bool], bool]:
-    """The same where no claim follows, which would look after what is noted."""
+    """The same if no claim follows, which would see to what is noted."""
 
     async def all_of_them() -> Sequence[Settled]:
         async with db.transaction():
@@ -87,7 +87,7 @@ async def settle_alone(
         outcomes = await db.unless_locked(all_of_them, all_of_them)
     settled, soon = _told(outcomes)
     if any(each.noted for each in outcomes):
-        # It is settled all the same; and what is not done now the next one does.
+        # It is settled anyway, and the next settle or claim does what is not done now.
         with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             soon = (await finish(db, names, now)).back or soon
     return settled, soon

@@ -1,6 +1,6 @@
-"""Records through a caller's own connection, however that shows moments and bytes.
+"""Records through a caller's own connection, whatever codecs it has for moments and bytes.
 
-Moments come as whole microseconds, bytes as text in base64: whatever codecs the connection has.
+Moments come as whole microseconds, bytes as text in base64.
 """
 
 import base64
@@ -17,7 +17,7 @@ _PLACES: Final = tuple(Record._fields.index(name) for name in _BYTES)
 
 
 def microseconds(moment: str) -> str:
-    """An expression for a moment in microseconds since 1970; for one of no year, too many."""
+    """An expression for a moment in microseconds since 1970; out of range if its year is."""
     return (
         f"CASE WHEN {IN_YEARS.format(moment)} "
         f"THEN (extract(epoch FROM {moment}) * 1000000)::bigint "

@@ -1,4 +1,4 @@
-"""Indexes that a table in use lacks: made while all goes on, however large it is."""
+"""Makes indexes that a table in use lacks, while the store goes on, however large it is."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from duly_postgres.names import Names
 
 __all__ = ["build", "lacking"]
 
-_PAUSE: Final = 1.0  # seconds between two looks whether another process is done
+_PAUSE: Final = 1.0  # seconds between two checks whether another process is done
 
 _FOUND: Final = """\
 SELECT c.relname::text AS name, i.indisvalid AS is_valid, EXISTS (
@@ -24,7 +24,7 @@ _LET_GO: Final = "SELECT pg_advisory_unlock($1::bigint)"
 
 
 async def lacking(db: Executor, names: Names) -> Sequence[str]:
-    """What makes the indexes that are missing, and those that somebody began and left undone."""
+    """The statements for indexes that are missing or that somebody began and left undone."""
     found = {row["name"]: row for row in await db.fetch(names(_FOUND))}
     statements = []
     for index, where in INDEXES.items():
@@ -39,11 +39,11 @@ async def lacking(db: Executor, names: Names) -> Sequence[str]:
 
 
 async def build(db: Connection, names: Names) -> None:
-    """Make them; of several processes one does, and the others wait for it."""
+    """Make them; if several processes try, one does it and the others wait for it."""
     if not await lacking(db, names):
         return
     lock = names.lock ^ 1  # another than that of migrations
-    # Never waited for by a statement: whoever makes an index waits for statements to end.
+    # No statement waits for this lock: whoever makes an index waits for statements to end.
     while not db.pooled and not (await db.fetch(_TRY, lock))[0]["is_ours"]:  # noqa: ASYNC110  # elsewhere
         await asyncio.sleep(_PAUSE)
     try:

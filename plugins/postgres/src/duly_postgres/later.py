@@ -1,4 +1,4 @@
-"""What has to look at every message: done while the store is in use, and holding nobody up."""
+"""Work that must read every message: done while the store is in use, without holding it up."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +17,7 @@ FROM pg_class WHERE oid = to_regclass('{messages}')"""
 
 
 async def to_do(db: Connection, names: Names, version: int) -> Sequence[str]:
-    """What a schema of that version still needs beside its steps, if this user may do it."""
+    """What a schema of that version still needs besides its steps, if this user may do it."""
     if not version:
         return [*map(names, validating(CHECKED_LATER))]
     if not all(row["is_ours"] for row in await db.fetch(names(_IS_OURS))):
@@ -34,7 +34,7 @@ async def do(db: Connection, names: Names) -> Sequence[str]:
 
 
 async def validated(db: Connection, names: Names) -> Sequence[str]:
-    """What validates the checks of tables that were just made, and does so."""
+    """Validate the checks of tables that were just made; the statements for it."""
     done = [*map(names, validating(await left(db, names)))]
     for statement in done:
         await db.fetch(statement)

@@ -13,7 +13,7 @@ __all__ = ["give_back", "put_aside", "recover", "renew"]
 
 
 async def recover(db: Connection, names: Names, now: datetime | None) -> Sequence[Row]:
-    """Bring back what lapsed; what others hold later."""
+    """Bring back what lapsed; what others hold is brought back later."""
 
     async def bring_back() -> Sequence[Row]:
         return await db.fetch(names(RECOVER), now)
@@ -72,6 +72,6 @@ async def renew(
     async def work() -> Sequence[Row]:
         return await db.fetch(names(RENEW), now, lease, list(tokens))
 
-    rows = await db.unless_locked(work, work)  # at first it is not for the wait of a settle
+    rows = await db.unless_locked(work, work)  # the first try does not wait for a settle
     gone = {row["token"]: row["gone"] for row in rows}
     return [gone.get(token) for token in tokens]

@@ -1,19 +1,19 @@
-"""How long the server works for us on one statement, and waits for what others hold."""
+"""How long the server works on one statement of ours, and waits for what others hold."""
 
 from datetime import timedelta
 from typing import Final
 
 __all__ = ["BRIEF", "Limits"]
 
-_USUAL: Final = timedelta(seconds=10)  # that callers wait, if nobody has told
+_USUAL: Final = timedelta(seconds=10)  # for which callers wait, unless known otherwise
 _STATEMENT: Final = 0.9  # of the time that a caller waits: the server stops before that is over
 _LOCK: Final = 0.6
-_LONGEST: Final = 2**31 - 1  # milliseconds that a setting may be
+_LONGEST: Final = 2**31 - 1  # milliseconds, the largest value of a setting
 _SET: Final = (
     "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false)"
 )
 BRIEF: Final = timedelta(milliseconds=250)
-"""For what most others hold only for a moment."""
+"""For locks that others mostly hold only for a moment."""
 
 
 class Limits:
@@ -29,17 +29,17 @@ class Limits:
         self.statement: Final = 0 if time_limit is None else _milliseconds(_STATEMENT * time_limit)
         self.lock: Final = brief
         self.begin: Final = _SET.format(self.statement, brief)
-        """What makes these the settings of a connection; :attr:`end` makes them none."""
+        """A statement that makes these the settings of a connection; :attr:`end` unsets them."""
         self.end: Final = _SET.format(0, 0)
         self.of_transaction: Final = (
             " ISOLATION LEVEL READ COMMITTED"
             f"; SET LOCAL statement_timeout = {self.statement}; SET LOCAL lock_timeout = {brief}"
         )
-        """What makes these the settings of a transaction, behind the word that begins it."""
+        """The text after ``BEGIN`` that makes these the settings of a transaction."""
         self.patient: Final = patient
 
     def within(self, wait: timedelta | None = None) -> str:
-        """A statement for the rest of a transaction: to wait for others so long, or patiently."""
+        """A statement for the rest of a transaction: how long to wait for locks of others."""
         longest = self.patient if wait is None else min(self.patient, _milliseconds(wait))
         return f"SELECT set_config('lock_timeout', '{longest}', true)"
 

@@ -63,7 +63,7 @@ async def list_(
 
 
 def _is_callers(db: Executor) -> bool:
-    """Whether it is a transaction of the caller's, on a connection with settings of its own."""
+    """Whether it is a transaction of the caller's, whose connection has other settings."""
     return not isinstance(db, Connection)
 
 
@@ -102,7 +102,7 @@ def statement_for(
 
 
 Given = Callable[[Any], str]
-"""Takes an argument of the statement; how it is called there."""
+"""Adds an argument to the statement; returns its name there."""
 
 
 def _of_kind(filter: Filter, given: Given) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _of_kind(filter: Filter, given: Given) -> Iterator[str]:
 def _of_time(filter: Filter, from_key: tuple[datetime, str] | None, given: Given) -> Iterator[str]:
     """The conditions on time.
 
-    Only the later of two places to start from: an index would begin at the other one each time.
+    Of two places to start from only the later is given: an index might begin at the other one.
     """
     if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
         moment, id = given(from_key[0]), given(from_key[1])

@@ -1,6 +1,6 @@
 """Statements that need a lock on a whole table: they wait for it a little, and try again.
 
-Who waits for such a lock holds up all who come behind, and it may be held for hours.
+While one waits for such a lock, all who come later wait too, and the lock may be held for hours.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 COMMAND: Final = (
     """run python -c "import duly.sync; duly.sync.Client('URL').migrate()" """
-    "with the URL of this store in place of URL, or, where the store is an object of yours, await "
+    "with the URL of this store in place of URL, or, if the store is an object of yours, await "
     "store.migrate() before it is opened"
 )
-"""How to bring the schema up to date, by the caller's own hand."""
+"""How a user brings the schema up to date."""
 
 PATIENCE: Final = 60.0
 """Seconds after which the lock is given up."""
@@ -39,7 +39,7 @@ WHERE l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()
 
 
 async def patiently(db: Connection, work: Callable[[], Awaitable[T]]) -> T:
-    """What work brings in a transaction of its own; done again where others hold a lock.
+    """The result of work in a transaction of its own; repeated while others hold a lock.
 
     Raises:
         StoreUnavailable: they hold it for :data:`PATIENCE`.
@@ -63,5 +63,5 @@ async def patiently(db: Connection, work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def in_turn(db: Connection, statement: str) -> Sequence[Row]:
-    """The rows of a single statement, done so."""
+    """The rows of a single statement run in this way."""
     return await patiently(db, lambda: db.fetch(statement))

@@ -14,11 +14,11 @@ _LONGEST_SUFFIX: Final = "_event_name_idx"
 
 
 class Names:
-    """What a namespace is called: ``table`` and what is named after it, in ``schema``.
+    """The names of a namespace: ``table`` and what is named after it, in ``schema``.
 
     ``schema`` None stands for the first of the connection's search path until it is known; see
-    :meth:`within`. Letters, digits and underscores only, as long as all names derived from them
-    fit.
+    :meth:`within`. Names have only letters, digits and underscores, and are short enough for all
+    names derived from them.
 
     Raises:
         InvalidArgument: a name that is empty, too long, or has other characters.
@@ -43,7 +43,7 @@ class Names:
         return self.table if self.schema is None else f"{self.schema}.{self.table}"
 
     def within(self, schema: str) -> "Names":
-        """The same in a schema that is known by now."""
+        """The same names in a schema that is now known."""
         return self if self.schema is not None else Names(self.table, schema)
 
     def __call__(self, statement: str) -> str:
@@ -55,7 +55,7 @@ class Names:
 
     @property
     def channel(self) -> str:
-        """On which it is told that something came in; the same for all who use these tables."""
+        """The channel for wake-ups; the same for all who use these tables."""
         name = f"duly:{self}"
         if len(name) < _LONGEST:
             return name

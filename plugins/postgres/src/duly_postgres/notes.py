@@ -1,4 +1,4 @@
-"""How it is noted what is to become of a message that could not be touched: as JSON."""
+"""Notes, as JSON, of what is to become of a message that others hold."""
 
 import json
 from typing import Any
@@ -10,15 +10,15 @@ __all__ = ["Lapse", "Outcome", "read", "written"]
 
 
 class Lapse:
-    """What becomes of what was in a lease when it lapsed."""
+    """The outcome of a message whose lease has lapsed."""
 
 
 Outcome = Settlement | Lapse | None
-"""None: it was delivered."""
+"""None means that it was delivered."""
 
 
 def written(outcome: Outcome) -> str:
-    """What is noted for an outcome."""
+    """The text of a note for an outcome."""
     match outcome:
         case None:
             return json.dumps({"as": "delivered"})
@@ -34,7 +34,7 @@ def written(outcome: Outcome) -> str:
 
 
 def read(text: str) -> Outcome:
-    """The outcome that was noted. What nobody can read has lapsed: it is delivered, maybe again."""
+    """The outcome that was noted. An unreadable note counts as a lapse: delivered, maybe again."""
     try:
         note = json.loads(text)
         match note["as"]:

@@ -14,17 +14,17 @@ __all__ = ["Listener", "Notifier"]
 
 _SPACING: Final = 0.005  # seconds between two notes of one process
 _ALIVE: Final = 30.0  # seconds after which a silent connection is asked whether it is still there
-_PATIENCE: Final = 10.0  # seconds for its answer, or for that to a note
-_LAST_WORDS: Final = 2.0  # seconds for notes that were to be sent when all is closed
+_PATIENCE: Final = 10.0  # seconds for its answer, or for the answer to a note
+_LAST_WORDS: Final = 2.0  # seconds for notes still to be sent when all is closed
 _PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before each new try, the last one for good
 
 
 class Notifier:
     """Sends notes, one at a time: what comes in while one is under way shares the next.
 
-    Notes are sent after the commit and not in it, for those would make commits wait for each
-    other. One that gets lost costs a nap: no scheduler sleeps for longer than five seconds. One
-    that gets no answer is given up, and the next one goes by another connection.
+    Notes are sent after the commit and not in it, which would make commits wait for each other.
+    A lost note costs a nap: no scheduler sleeps for longer than five seconds. A note that gets no
+    answer is given up, and the next one is sent over another connection.
     """
 
     def __init__(self, send: Callable[[], Awaitable[object]]) -> None:
@@ -41,7 +41,7 @@ class Notifier:
             self._sending = asyncio.ensure_future(self._send_all())
 
     async def close(self) -> None:
-        """Return when all notes are sent that were wanted, or nobody takes them."""
+        """Return when all notes asked for are sent, or cannot be."""
         sending, self._sending = self._sending, None
         if sending is not None and not sending.done():
             await asyncio.wait([sending], timeout=_LAST_WORDS)
@@ -73,10 +73,10 @@ class Listener:
         self._bell = bell
         self._task: asyncio.Task[None] | None = None
         self.trouble: StoreError | None = None
-        """Why nothing can be heard at present; None when all is well, or nobody listens."""
+        """Why notes cannot be received at present; None when all is well, or nobody listens."""
 
     def start(self) -> None:
-        """Listen from now on; again does nothing."""
+        """Listen from now on; a second time does nothing."""
         if self._task is None:
             self._task = asyncio.ensure_future(self._listen())
 
@@ -93,7 +93,7 @@ class Listener:
             try:
                 with translated(self._channel):
                     connection = await self._connector.connect()
-                    if connection.pooled:  # where notes do not arrive
+                    if connection.pooled:  # notes do not arrive through a pooler
                         await connection.close()
                         return
                     try:

@@ -1,8 +1,8 @@
-"""Rows that were there before the checks on their moments: looked at apart, while all goes on.
+"""Rows that are older than the checks on their moments: examined while the store goes on.
 
-What hands from outside wrote before there were checks nobody can read, nor alter in any column: not
-even a claim could set it aside. So it becomes a dead letter beforehand, that says what was found.
-Then the checks are validated, which holds nobody up.
+If somebody wrote moments by hand before there were checks, nobody can read the row or alter any
+column of it: not even a claim could set it aside. So it becomes a dead letter beforehand, which
+says what was found. Then the checks are validated, which holds nobody up.
 """
 # ruff: noqa: S608  # what is put together are constants of this package, never values
 
@@ -35,7 +35,7 @@ dead = CASE WHEN {_AS_IT_SHOULD} THEN 2 ELSE 1 END,
             ELSE concat_ws(', ', 'it cannot be read', {_WHAT_WAS_FOUND}) END"""
 """Assignments that set a row ``m`` aside, and after which it can be altered.
 
-It stays as it was found unless it could not; then nothing but its ``last_error`` tells what was.
+Its values stay unless they break a check; what those were is then only in its ``last_error``.
 """
 
 _MEND: Final = f"""\
@@ -56,12 +56,12 @@ WHERE conrelid = to_regclass('{messages}') AND contype = 'c' AND NOT convalidate
 
 
 def validating(columns: Sequence[str]) -> Sequence[str]:
-    """What validates the checks on some columns."""
+    """The statements that validate the checks on some columns."""
     return [f"ALTER TABLE {{messages}} VALIDATE CONSTRAINT {constraint(name)}" for name in columns]
 
 
 def statements(columns: Sequence[str]) -> Sequence[str]:
-    """The same where there may be rows that they would fail on; nothing for no columns."""
+    """The same, if there may be rows that would fail; nothing for no columns."""
     return [_MEND, *validating(columns)] if columns else []
 
 
@@ -73,7 +73,7 @@ async def left(db: Connection, names: Names) -> Sequence[str]:
 
 
 async def mend(db: Connection, names: Names) -> Sequence[str]:
-    """Validate what is left to validate; the ids of what became dead letters for it."""
+    """Validate what is left to validate; the ids of rows that became dead letters for that."""
     ids: list[str] = []
     for statement in map(names, statements(await left(db, names))):
         rows = await in_turn(db, statement)
@@ -82,7 +82,7 @@ async def mend(db: Connection, names: Names) -> Sequence[str]:
 
 
 def told(ids: Sequence[str]) -> str:
-    """What is said of such dead letters."""
+    """The sentence about such dead letters."""
     some = ", ".join(map(repr, ids[:3])) + (", ..." if len(ids) > 3 else "")
     return (
         f"{len(ids)} messages of an earlier time could not be read and are dead letters now "

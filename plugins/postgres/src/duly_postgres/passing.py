@@ -1,9 +1,9 @@
 """Going past what a caller's open transaction holds.
 
-Who cancels, moves or replaces a message in a transaction holds its row until that ends. What is to
-become of it meanwhile is noted and done later, see :mod:`duly_postgres.finishing`: nobody waits,
-and what is not held goes its way. Each function here runs in a transaction, before the statement
-that would wait: that finds in its lease only what it can have.
+A caller that cancels, moves or replaces a message in a transaction holds its row until that ends.
+Outcomes for it meanwhile are noted and done later, see :mod:`duly_postgres.finishing`: nobody
+waits, and messages that are not held go on. Each function here runs in a transaction before the
+statement that would wait, so that this finds only messages in its lease that it can have.
 """
 
 import os
@@ -22,7 +22,7 @@ __all__ = ["locked", "past_given_back", "past_lapsed", "past_settled"]
 
 
 async def locked(db: Executor, names: Names, keys: Collection[int]) -> Mapping[int, int]:
-    """Which of these messages others hold, each with its place in the line; we hold the rest."""
+    """The messages that others hold, each with its place in the line; we hold the rest."""
     rows = await db.fetch(names(LOCKED), [*keys])
     return {row["key"]: row["due_at"] for row in rows}
 
@@ -40,7 +40,7 @@ async def past_settled(db: Executor, names: Names, now: datetime | None, settle:
 async def past_given_back(
     db: Executor, names: Names, now: datetime | None, token: Token, keys: Collection[int] | None
 ) -> Collection[int]:
-    """Note of what others hold, of these keys or of all, that it goes back to its place."""
+    """Note that what others hold, of these keys or of all, goes back to its place."""
     held: Mapping[int, int] = {}
     for lease in await db.fetch(names(LEASE), now, token):
         held = await locked(db, names, lease["keys"] if keys is None else keys)
@@ -50,7 +50,7 @@ async def past_given_back(
 
 
 async def past_lapsed(db: Executor, names: Names, now: datetime | None) -> None:
-    """Note of what others hold that its lease has lapsed."""
+    """Note that the lease has lapsed of what others hold."""
     leases = await db.fetch(names(LAPSED), now)
     held = await locked(db, names, [key for lease in leases for key in lease["keys"]])
     for lease in leases:

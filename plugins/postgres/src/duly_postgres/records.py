@@ -25,7 +25,7 @@ def show(record: Sequence[Any], state: State) -> Message:
 
 
 def _unreadable(record: Sequence[Any], reason: str, state: State) -> Message:
-    moment = from_microseconds(record[_SCHEDULED_AT])  # the schema sees to it that this works
+    moment = from_microseconds(record[_SCHEDULED_AT])  # a check of the schema ensures this works
     return with_changes(
         unreadable(record[_ID], record[_PAYLOAD], reason, state=state),
         scheduled_at=moment,

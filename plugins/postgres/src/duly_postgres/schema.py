@@ -1,4 +1,4 @@
-"""How a database gets the tables, and how it is found out that it has them."""
+"""Makes the tables in a database, and checks that they are there."""
 # ruff: noqa: S608  # what is put together are constants of this package, never values
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ SELECT FROM
     (SELECT key, due_at, lapses, dead, {", ".join(Record._fields)} FROM {{messages}} LIMIT 0) AS m,
     (SELECT suspect, due_at, key FROM {{due}} LIMIT 0) AS d,
     (SELECT token, expires_at, owner, keys, outcome FROM {{leases}} LIMIT 0) AS l"""
-"""It succeeds where the tables have the columns that are needed."""
+"""It succeeds if the tables have the columns that are needed."""
 
 _LACKING: Final = """\
 SELECT privilege || ' ON ' || name AS lacking
@@ -46,8 +46,8 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock($1::bigint)"
 async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[str]:
     """The statements that bring the schema up to date; run, unless ``dry_run``.
 
-    Of several who start at once one runs them, and the others find them done. Where there are
-    messages, what has to look at each of them comes apart, when all others can go on.
+    If several processes start at once, one runs them and the others find them done. Work that must
+    read every message comes afterwards, while all others can go on.
     """
     version = await _version(db, names)
     if dry_run:
@@ -60,9 +60,9 @@ async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[st
 
 
 async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> bool:
-    """See that the schema is current and that all of it may be used; make it if that is wanted.
+    """Check that the schema is current and may be used; make it if that is wanted.
 
-    Whether :func:`~duly_postgres.later.do` has something to do.
+    Returns whether :func:`~duly_postgres.later.do` has something to do.
 
     Raises:
         StoreError: it is not; the text says what to run.
@@ -77,7 +77,7 @@ async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> bool:
         version = VERSION
     if lacking := [row["lacking"] for row in await db.fetch(names(_LACKING))]:
         raise StoreError(
-            f"PostgreSQL, {names}: this user may not do all that is needed: "
+            f"PostgreSQL, {names}: this user lacks rights that are needed: "
             f"GRANT {'; GRANT '.join(lacking)} to it"
         )
     return auto_migrate and bool(await to_do(db, names, version))
@@ -100,7 +100,7 @@ def _from(version: int, names: Names) -> Sequence[str]:
 
 
 async def _version(db: Connection, names: Names) -> int:
-    """Of the schema that is there: 0 for none, at most :data:`VERSION`."""
+    """The version of the existing schema: 0 for none, at most :data:`VERSION`."""
     tables = [names.table, *(f"{names.table}_{each}" for each in ("due", "leases", "version"))]
     found = [row["relname"] for row in await db.fetch(_FOUND, f'"{names.schema}"', tables)]
     if not found:

@@ -24,7 +24,7 @@ class Settled(NamedTuple):
     """Whether something is due again."""
 
     noted: bool = False
-    """Whether there are outcomes to be done later, of this settle or of others."""
+    """Whether outcomes are noted to be done later, of this settle or of others."""
 
 
 def is_plain(settle: Settle) -> bool:
@@ -35,7 +35,7 @@ def is_plain(settle: Settle) -> bool:
 async def settle(db: Connection, names: Names, now: datetime | None, settle: Settle) -> Settled:
     """Do what a settle says; what others hold stays, its outcome noted.
 
-    One statement; where something is buried, or held, some more in one transaction.
+    It is one statement; if something is buried or held, several in one transaction.
     """
 
     async def past() -> Settled:
@@ -88,7 +88,7 @@ def _put_back(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
 
 
 async def _load(db: Executor, names: Names, keys: Sequence[Key]) -> Mapping[Key, Message | None]:
-    """The messages of these keys, but for those gone; None for one that cannot be read."""
+    """The messages of these keys, without those that are gone; None for one that cannot be read."""
     messages = dict[Key, Message | None]()
     for key, *record in await db.fetch(names(LOAD), keys):
         try:

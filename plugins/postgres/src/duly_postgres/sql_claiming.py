@@ -13,8 +13,8 @@ from duly_postgres.old_rows import ASIDE
 
 __all__ = ["GIVE_BACK", "PUT_ASIDE", "RECOVER", "RENEW", "TAKE", "TAKE_SUSPECT"]
 
-# How many are to be taken from a lane: none, where something else comes first. ``first_other`` is
-# the head of the lane that is not taken from.
+# How many are to be taken from a lane: none if something else comes first. ``first_other`` is the
+# head of the other lane.
 _ORDINARY_TURN: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
@@ -49,18 +49,18 @@ first_other AS MATERIALIZED (
 def _take(lane: str, turn: str) -> str:
     """Settle what was delivered, then take from a lane of the line.
 
-    $1 now, $2 tokens of what was delivered, $3 how many to take, $4 and $5 from where on to look
-    at the line and at the ends of leases, $6 to $8 token, duration and owner of the lease, $9
-    whether suspects count, $10 whether there is no need to wait for the disk.
+    $1 now, $2 tokens of what was delivered, $3 how many to take, $4 and $5 where to start in the
+    line and in the ends of leases, $6 to $8 token, duration and owner of the lease, $9 whether
+    suspects count, $10 whether there is no need to wait for the disk.
 
     The last row has no key; it tells about the claim: now, whether a lapsed lease or a suspect
     comes first (then nothing was taken), the tokens that were valid, the last due time taken, what
     is ahead in this lane and in the other, when a lease ends (unless something is due before),
-    whether others hold something of what is due here, and whether outcomes are noted that have to
-    be looked after first (then nothing was taken either).
+    whether others hold some of what is due here, and whether there are noted outcomes that must be
+    done first (then nothing was taken either).
     """
-    # What was taken and the lease that was written are not seen by this statement's own look
-    # ahead, which shows all as it was before.
+    # The look ahead in this statement does not see what it has taken nor the lease it has written:
+    # it shows all as it was before.
     return f"""\
 WITH ended AS (
     DELETE FROM {{leases}} WHERE token = ANY ($2::text[]) AND expires_at > {NOW}
@@ -139,7 +139,7 @@ WITH lapsed AS (
 )
 INSERT INTO {{due}} (suspect, due_at, key) SELECT suspect, due_at, key FROM counted
 RETURNING key"""
-"""Puts what is left in lapsed leases back at its old place, with a lapse more."""
+"""Puts what is left in lapsed leases back at its old place, with one more lapse."""
 
 RENEW: Final = f"""\
 UPDATE {{leases}} SET expires_at = {NOW} + $2::interval
@@ -148,7 +148,7 @@ RETURNING token, ARRAY(
     SELECT held FROM unnest(keys) AS held
     WHERE (SELECT m.key FROM {{messages}} AS m WHERE m.key = held) IS NULL
 ) AS gone"""
-"""Lets leases last; their keys whose messages are gone. A lease that is lost is left out."""
+"""Renews leases; returns their keys whose messages are gone. A lost lease is left out."""
 
 GIVE_BACK: Final = f"""\
 WITH ended AS (
@@ -160,7 +160,7 @@ WITH ended AS (
 INSERT INTO {{due}} (suspect, due_at, key) SELECT suspect, due_at, key FROM back"""
 """Puts a whole batch back at its place, nothing counted."""
 
-# A record of a newer duly goes on waiting; one that cannot be read stays as it was found.
+# A record of a newer format goes on waiting; one that cannot be read stays as it was found.
 PUT_ASIDE: Final = f"""\
 WITH narrowed AS (
     UPDATE {{leases}} SET keys = ARRAY(

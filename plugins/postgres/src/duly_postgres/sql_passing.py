@@ -7,7 +7,7 @@ from duly_postgres.columns import NEVER, NOW
 
 __all__ = ["BRING_BACK", "END", "LAPSED", "LEASE", "LOCKED", "NARROW", "NOTE", "NOTED"]
 
-# In one order, as callers hold several; not in that of an index: see FIND.
+# In a fixed order, since callers hold several; not in that of an index: see FIND.
 LOCKED: Final = """\
 WITH ours AS MATERIALIZED (
     SELECT key FROM {messages} WHERE key = ANY ($1::bigint[])
@@ -15,7 +15,7 @@ WITH ours AS MATERIALIZED (
 )
 SELECT key, due_at FROM {messages}
 WHERE key = ANY ($1::bigint[]) AND key <> ALL (ARRAY(SELECT key FROM ours))"""
-"""Which of some messages others hold; the rest is held by us from now on, or gone."""
+"""Which of some messages others hold; we hold the rest from now on, or it is gone."""
 
 LEASE: Final = f"""\
 SELECT token, owner, keys, expires_at > {NOW} AS valid FROM {{leases}}
@@ -24,16 +24,16 @@ WHERE token = $2 AND expires_at < {NEVER} FOR UPDATE"""
 LAPSED: Final = f"""\
 SELECT token, owner, keys FROM {{leases}} WHERE expires_at <= {NOW}
 ORDER BY token FOR UPDATE SKIP LOCKED"""
-"""The leases that lapsed, but for those that somebody else sees to."""
+"""The leases that lapsed, except those that somebody else is working on."""
 
 NOTED: Final = f"""\
 SELECT token, owner, keys, outcome FROM {{leases}} WHERE expires_at = {NEVER}
 ORDER BY token FOR UPDATE SKIP LOCKED"""
-"""What is noted, but for what somebody else sees to."""
+"""The notes, except those that somebody else is working on."""
 
 NOTE: Final = f"""\
 INSERT INTO {{leases}} (token, expires_at, owner, keys, outcome) VALUES ($1, {NEVER}, $2, $3, $4)"""
-"""Notes what is to become of messages: in a lease that never lapses, whose token nobody has."""
+"""Notes outcomes of messages, in a lease that never lapses and whose token nobody has."""
 
 NARROW: Final = """\
 UPDATE {leases} SET keys = ARRAY(SELECT key FROM unnest(keys) AS key WHERE key <> ALL ($2))
@@ -43,4 +43,4 @@ END: Final = "DELETE FROM {leases} WHERE token = $1"
 
 BRING_BACK: Final = f"""\
 INSERT INTO {{leases}} (token, expires_at, owner, keys) VALUES ($2, {NOW}, $3, $4)"""
-"""A lease that has lapsed, of messages that others held when theirs did."""
+"""Adds a lapsed lease for messages that others held when their own lease lapsed."""

@@ -8,8 +8,8 @@ from duly_postgres.columns import COLUMNS, NEVER, NOW, SOON, SUSPECT
 
 __all__ = ["HOLD", "INSERT_DEAD", "IS_TAKEN", "LOAD", "SETTLE"]
 
-# With FOR UPDATE, here and below: who cancels a message meanwhile goes first or last, so that no
-# place in the line is left of one that is gone.
+# With FOR UPDATE, here and below: a concurrent cancel comes either before or after, so that no
+# place in the line is left of a message that is gone.
 SETTLE: Final = f"""\
 WITH held AS MATERIALIZED (
     SELECT keys FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE

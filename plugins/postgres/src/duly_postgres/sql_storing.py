@@ -1,7 +1,7 @@
 """The statements of callers: put, cancel, reschedule, get, list, stats.
 
-Those that serve a caller's own transaction pass no moments to and fro but as text and as whole
-microseconds, so that it does not matter how that connection shows them.
+Those for a caller's own transaction pass moments only as text and as whole microseconds, so that
+the codecs of that connection do not matter.
 """
 # ruff: noqa: S608  # what is put together are constants of this package, never values
 
@@ -34,7 +34,7 @@ __all__ = [
 _COUNTERS: Final = ("retry_count", "occurrence_count", "last_error")
 
 GIVEN_COLUMNS: Final = tuple(name for name in Record._fields if name not in _COUNTERS)
-"""What a message brings with it when it is stored; its counters start anew."""
+"""The columns that come from the message when it is stored; its counters start anew."""
 
 _TYPES: Final = {
     "format": "smallint",
@@ -109,7 +109,7 @@ WITH added AS (
     INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM added
 )
 SELECT due_at <= {NOW} + {SOON} AS soon FROM added"""
-"""Stores one message, at half the cost of PUT; no row when its id is taken, by whatever."""
+"""Stores one message, at half the cost of PUT; no row when its id is taken."""
 
 PUT: Final = _put(_FROM_ARRAYS, NOW)
 """Takes the columns as arrays. A unique violation: somebody else was storing the same id."""
@@ -117,8 +117,8 @@ PUT: Final = _put(_FROM_ARRAYS, NOW)
 PUT_WITHIN: Final = _put(_FROM_JSON, _TEXT_NOW)
 """Takes an array of objects as JSON, which any connection passes on."""
 
-# In one order, so that two who hold some messages each do not wait for each other; not in that of
-# an index, which might then be read from end to end.
+# In a fixed order, so that two callers that lock some messages each do not wait for each other; not
+# in that of an index, which might then be read from end to end.
 FIND: Final = f"""\
 WITH held AS MATERIALIZED (
     SELECT key, id, dead > 0 AS dead,
@@ -133,8 +133,8 @@ LEFT JOIN held ON held.id = seen.id"""
 """What is stored under some ids, held from now on.
 
 A null key: it was there, and somebody else removed it before it could be held. What has replaced
-it is not seen by this statement, which began before. (With old_key nobody goes by an index that has
-the id further behind, and would be read from end to end.)
+it is not seen by this statement, which began before. (Selecting old_key keeps the planner from an
+index that has the id as a later column, which it would read from end to end.)
 """
 
 # Places in the line are made and removed, never altered, so that each stays where it is.
@@ -152,7 +152,7 @@ WITH left_line AS (
 )
 DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
 
-# A series that moves to another moment may have fired then, under the names it had so far.
+# A series that moves to another moment may already have fired then, under its former names.
 _RENAMED: Final = """\
 recurrence IS NOT NULL AND $3::text::timestamptz <> scheduled_at
             AND created_at < '9999-12-31 23:59:59.999999+00'"""
@@ -178,7 +178,7 @@ INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM moved
 RETURNING due_at <= {_TEXT_NOW} + {SOON} AS soon"""
 """Moves a message to the moment $3, or to the one it was scheduled for, under a new key."""
 
-# What is told is not worth a wait for the disk.
+# A note is not worth a wait for the disk.
 NOTIFY: Final = """\
 SELECT set_config('synchronous_commit', 'off', true), pg_notify('{channel}', '')"""
 

@@ -24,9 +24,9 @@ class PostgresStore:
     """Keeps messages in tables: ``Scheduler(PostgresStore(engine), transport)``.
 
     ``engine`` is an :class:`~sqlalchemy.ext.asyncio.AsyncEngine` for ``postgresql+asyncpg``. The
-    store makes connections through it, at most six, which are its own, and leaves it open.
-    ``table`` is the name of the table of messages and the beginning of all others, ``schema``
-    where they are, None for the first of the search path. ``auto_migrate`` false makes nothing:
+    store makes at most six connections of its own through it, and leaves it open. ``table`` is the
+    name of the table of messages and the beginning of all other names, ``schema`` the schema they
+    are in, None for the first of the search path. With ``auto_migrate`` false nothing is made:
     see :meth:`migrate`. ``clock`` None is the server's. :class:`duly.store.Store` tells what each
     verb does.
 
@@ -62,12 +62,12 @@ class PostgresStore:
 
     @property
     def transactions(self) -> str:
-        """What ``within`` may be, and the way for transactions of blocking code."""
+        """What ``within`` may be, and what to do in transactions of blocking code."""
         function = self._desk.names("{schedule}").replace('"', "")
         return f"{NAMED}; in any other transaction call the SQL function {function}"
 
     async def open(self) -> None:
-        """Connect, and see that the tables are there; make them if ``auto_migrate`` is true."""
+        """Connect, and check that the tables are there; make them if ``auto_migrate`` is true."""
         await self._desk.open(
             lambda db, names: schema.prepare(db, names, auto_migrate=self._auto_migrate),
             self.time_limit,
@@ -217,9 +217,9 @@ class PostgresStore:
         )
 
     async def wait_for_change(self) -> None:
-        """Return when something came in that may be due earlier, stored by whichever process.
+        """Return when something came in that may be due earlier, stored by any process.
 
-        Behind a transaction pooler only what this object stores is heard of.
+        Behind a transaction pooler only what this object stores is noticed.
         """
         self._desk.listen()
         await self._desk.bell.wait()
@@ -233,7 +233,7 @@ class PostgresStore:
         return await self._desk.apart(lambda db, names: schema.migrate(db, names, dry_run=dry_run))
 
     async def check(self) -> Sequence[str]:
-        """What about the database and the way to it is less than safe, one sentence each."""
+        """What is unsafe or slow in the database and the way to it, one sentence each."""
         found = await self._desk.ask(lambda db: doubts(db, self._desk.names))
         return [*found, *self._desk.doubts()]
 

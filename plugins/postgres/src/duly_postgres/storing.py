@@ -1,7 +1,7 @@
 """What callers do to messages: put, cancel, reschedule.
 
-Each runs on a connection of the store's own or in the caller's transaction. Whoever changes a
-message holds its row first and then its place in the line, for which claims do not wait.
+Each runs on a connection of the store's own or in the caller's transaction. A change locks the row
+of a message first and then its place in the line; claims do not wait for a locked place.
 """
 
 import base64
@@ -44,7 +44,7 @@ Grouped = Sequence[tuple[int, Message]]
 
 
 class _Overtaken(Exception):
-    """An id that was free when it was looked for is taken, and what is there shall make way."""
+    """An id that was free when we looked is taken now, and what is there is to be replaced."""
 
 
 class Found(NamedTuple):
@@ -95,7 +95,7 @@ async def put_within(
 
 
 async def _in_transaction(db: Executor, replace: Callable[[], Awaitable[T]]) -> T:
-    """What comes of a replacement, made again if another was stored under its id meanwhile."""
+    """The outcome of a replacement, repeated if another was stored under its id meanwhile."""
     while True:
         with contextlib.suppress(_Overtaken):
             async with db.transaction():
@@ -121,9 +121,9 @@ def _numbered(groups: Sequence[Group]) -> Grouped:
 
 
 async def _without_old(db: Executor, names: Names, groups: Sequence[Group]) -> Grouped:
-    """The messages to store, when those that they replace have made way.
+    """The messages to store, once those that they replace are removed.
 
-    Of groups that replace nothing the statement finds out what is taken.
+    For groups that replace nothing, the statement itself finds out which ids are taken.
     """
     ids = [message.id for group in groups if group.replace for message in group.messages]
     plan = plan_put(groups, await _find(db, names, ids))
@@ -189,7 +189,7 @@ def storable(text: str) -> bool:
 
 
 async def _find(db: Executor, names: Names, ids: Sequence[str]) -> dict[str, Found]:
-    """What is stored under these ids, held: what waits, nobody can claim any more."""
+    """What is stored under these ids, locked, so that nobody can claim it any more."""
     held: list[Row] = []
     wanted = [id for id in ids if storable(id)]
     while wanted:

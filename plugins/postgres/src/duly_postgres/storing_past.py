@@ -13,14 +13,14 @@ from duly_postgres.storing import named, put
 
 __all__ = ["put_past"]
 
-_WAIT: Final = timedelta(milliseconds=25)  # for each of many, who are answered together
-_MOST: Final = 80  # that are waited for: others are told that they are held, and ask again
+_WAIT: Final = timedelta(milliseconds=25)  # for each of many groups, which are answered together
+_MOST: Final = 80  # groups that are waited for: the others are HeldUp at once, and asked again
 
 
 async def put_past(
     db: Connection, names: Names, now: datetime | None, groups: Sequence[Group]
 ) -> tuple[Sequence[Exception | None], bool]:
-    """Store groups where others hold for too long what a group needs: the others are stored."""
+    """Store groups although others hold too long what some need: the rest are stored."""
     if len(groups) == 1:
         return [_held(names, groups[0])], False
     await db.wait_at_most(_WAIT)
@@ -35,7 +35,7 @@ async def put_past(
         except asyncpg.LockNotAvailableError as error:
             outcome, due = _held(names, group), False
             outcome.__cause__ = error
-            # What waits for a row says so; who waits for the table waits for all that follow, too.
+            # Waiting for a row concerns one group; waiting for the table, all that follow too.
             held = held + 1 if error.context else _MOST
         outcomes.append(outcome)
         soon = soon or due

@@ -1,4 +1,4 @@
-"""What is done to old rows while the store is in use already."""
+"""Work on old rows while the store is already in use."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ _PAUSE: Final = 60.0  # seconds until it is tried again
 
 
 class Upkeep:
-    """Works in the background until it is done, whatever comes between."""
+    """Works in the background until it is done, whatever errors occur."""
 
     def __init__(self) -> None:
         self.done: Sequence[str] = ()
@@ -25,7 +25,7 @@ class Upkeep:
         self._task = asyncio.create_task(self._run(work), name="duly-postgres-upkeep")
 
     async def close(self) -> None:
-        """Leave it."""
+        """Stop it."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Whether this code may go on: another process may have brought the schema further than that."""
+"""Whether this code may go on: another process may have made the schema too new for it."""
 
 import asyncio
 import math
@@ -27,14 +27,14 @@ def newer(names: Names, usable_from: int) -> StoreError:
 class Usable:
     """Asked before claims and the verbs of callers; it looks now and then.
 
-    Settling and renewing go on: what was published is not to go out twice.
+    Settling and renewing go on, so that what was published is not published twice.
     """
 
     def __init__(self) -> None:
         self._look_at = -math.inf  # loop time
 
     def known(self) -> None:
-        """It was looked at just now."""
+        """Take note that it was checked just now."""
         self._look_at = asyncio.get_running_loop().time() + _EVERY
 
     async def see(self, db: Executor, names: Names) -> None:

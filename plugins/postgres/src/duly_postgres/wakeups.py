@@ -26,8 +26,8 @@ class Bell:
     async def wait(self) -> None:
         """Return when it was rung since this task last returned from here.
 
-        A task that comes for the first time counts from when any task last returned: who makes a
-        task of each wait misses nothing.
+        For a task that comes for the first time, it counts since any task last returned: so nothing
+        is missed if each wait is a task of its own.
         """
         task = asyncio.current_task()
         assert task is not None, "coroutines run in tasks"  # noqa: S101  # for the type checker

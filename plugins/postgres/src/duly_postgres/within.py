@@ -25,11 +25,11 @@ class Guest(Executor, Protocol):
 
     @property
     def settings(self) -> object:
-        """What the driver has one of for each connection."""
+        """An object of the driver's that exists once for each connection."""
 
     @property
     def prepared(self) -> bool:
-        """Whether it is known to be committed in two phases, which does not go with a NOTIFY."""
+        """Whether it is known to use a two-phase commit, which does not allow NOTIFY."""
 
 
 def accepts(within: object) -> bool:
@@ -41,8 +41,8 @@ async def guest(within: Any) -> Guest:
     """A caller's transaction.
 
     Raises:
-        InvalidArgument: no connection, one to something else, one that is closed or in no
-            transaction, or one of another event loop.
+        InvalidArgument: it is not a connection, not one to PostgreSQL, closed, in no transaction,
+            or belongs to another event loop.
     """
     if isinstance(within, asyncpg.Connection | PoolConnectionProxy):
         if within.is_closed():
@@ -77,7 +77,7 @@ async def guest(within: Any) -> Guest:
 
 
 def _see_loop(connection: Any) -> None:
-    # asyncpg itself says so only where it would have to wait, and is then of no use to anybody.
+    # asyncpg itself says so only when it would have to wait, and is unusable from then on.
     if connection._loop is not asyncio.get_running_loop():  # noqa: SLF001  # nothing else tells it
         raise InvalidArgument(
             "within is a connection that was made on another event loop: use it there, with a "
@@ -88,7 +88,7 @@ def _see_loop(connection: Any) -> None:
 class _Driver:
     """A transaction on a connection of asyncpg, begun by it or by a plain BEGIN."""
 
-    prepared = False  # by what is told before: whoever prepares it by hand hears it from the server
+    prepared = False  # unknown in advance: if it is prepared by hand, the server raises an error
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -12,16 +12,16 @@ from duly_redis.knocking import knock
 
 __all__ = ["Asking"]
 
-# Seconds that others are waited for when one shard has answered. A server whose disk is slow may be
-# held up for two by its append-only file, and is not away.
+# Seconds to wait for the others when one shard has answered. On a slow disk the append-only file
+# may hold a server up for two seconds: such a server is not away.
 _PATIENCE: Final = 2.5
-_DOUBT: Final = 1.0  # seconds without any answer until others are asked whether they are there
+_DOUBT: Final = 1.0  # seconds without any answer until all others are asked whether they are there
 
 T = TypeVar("T")
 
 
 class _NoAnswer(PartlyUnavailable):
-    """A shard has said nothing, for long after others have answered."""
+    """A shard has not answered, long after others have."""
 
 
 class Asking:
@@ -32,7 +32,7 @@ class Asking:
         self._shards = shards
 
     def present(self) -> Sequence[int]:
-        """The shards that are to be asked; all of them when none answers."""
+        """The shards to ask; all of them when none answers."""
         away = self._calls.away
         return [number for number, shard in enumerate(self._shards) if shard not in away]
 
@@ -41,7 +41,7 @@ class Asking:
         asking: Mapping[int, Coroutine[Any, Any, T]],
         drop: Callable[[int, T], None] | None = None,
     ) -> Mapping[int, T]:
-        """The answers that there are; ``drop`` is called with them when it raises after all.
+        """The answers of shards that answer; ``drop`` is called with them if this raises.
 
         Raises:
             StoreUnavailable: no shard of the store answers.
@@ -73,9 +73,9 @@ class Asking:
         asking: Mapping[int, Coroutine[Any, Any, T]],
         drop: Callable[[int, T], None] | None = None,
     ) -> Mapping[int, T | StoreError]:
-        """What each says, or why not. Who says nothing, for long after another, is noted.
+        """The answer of each, or its error. A shard silent long after another answered is noted.
 
-        ``drop`` is called with the answers that there are when the caller gives up before.
+        ``drop`` is called with the answers so far if the caller gives up first.
         """
         tasks = {number: asyncio.ensure_future(each) for number, each in asking.items()}
         try:

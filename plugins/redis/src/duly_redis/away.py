@@ -23,8 +23,8 @@ class _Absence(NamedTuple):
 class Away:
     """Which of ``number`` shards do not answer, since when, and why.
 
-    ``knock`` returns when the server of a shard answers. Where none of them does, nothing is told
-    apart: all are asked, as those of one server are.
+    ``knock`` returns when the server of a shard answers. If no shard answers, none is left alone:
+    all are asked, as with a single server.
     """
 
     def __init__(self, number: int, knock: Callable[[Shard], Awaitable[None]]) -> None:
@@ -34,7 +34,7 @@ class Away:
         self._told: list[Callable[[], None]] = []
 
     def when_back(self, tell: Callable[[], None]) -> None:
-        """Have it called whenever a shard is back."""
+        """Set a function to call whenever a shard is back."""
         self._told.append(tell)
 
     @property
@@ -47,7 +47,7 @@ class Away:
         return shard in self._absent and not self.all
 
     def refuse(self, shard: Shard) -> None:
-        """See that a shard is not to be left alone.
+        """Check that a shard is not to be left alone.
 
         Raises:
             PartlyUnavailable: it is away, others are not.
@@ -56,18 +56,18 @@ class Away:
             raise PartlyUnavailable(self._sentence(shard)) from self._absent[shard].error
 
     def note(self, shard: Shard, error: StoreUnavailable) -> None:
-        """It did not answer; from now on it is asked about once a second whether it is back."""
+        """A shard did not answer; from now on it is asked about once a second if it is back."""
         if self._number > 1 and shard not in self._absent:
             waiting = asyncio.create_task(self._until_back(shard), name="duly-redis-away")
             self._absent[shard] = _Absence(datetime.now(UTC), error, waiting)
 
     def heard(self, shard: Shard) -> None:
-        """It has answered."""
+        """A shard has answered."""
         if absence := self._absent.pop(shard, None):
             absence.waiting.cancel()
 
     def sentences(self) -> Sequence[str]:
-        """One for each that is away; for health()."""
+        """One sentence for each shard that is away; for health()."""
         return [self._sentence(shard) for shard in self._absent]
 
     async def close(self) -> None:

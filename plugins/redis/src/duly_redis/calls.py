@@ -22,8 +22,8 @@ __all__ = ["Calls", "Client", "Script", "close_client", "script", "text_of"]
 Client: TypeAlias = Redis | RedisCluster
 
 _AT_ONCE: Final = 16  # commands under way; a server works on one at a time
-_FEWEST: Final = 2  # of them, for each shard its own, so that one that hangs leaves room to others
-_LOOKING: Final = 2.0  # seconds that a node of a Cluster has to say where all is
+_FEWEST: Final = 2  # of them, reserved for each shard, so that one that hangs leaves room to others
+_LOOKING: Final = 2.0  # seconds that a node of a Cluster has to say where all slots are
 _FOLDER: Final = importlib.resources.files("duly_redis") / "lua"
 
 
@@ -36,7 +36,7 @@ class Script:
 
 
 def script(*names: str) -> Script:
-    """The script made of files of the folder ``lua``, behind what all begin with."""
+    """The script made of files of the folder ``lua``, after the common beginning."""
     return Script("\n".join(text_of(name) for name in ("shard", *names)))
 
 
@@ -93,7 +93,7 @@ class Calls:
         return self._client
 
     def check_open(self) -> None:
-        """See that there is a client to ask.
+        """Check that there is a client to ask.
 
         Raises:
             StoreUnavailable: there is none.
@@ -105,7 +105,7 @@ class Calls:
         """Get a client, unless there is one; connections are made when they are needed.
 
         Raises:
-            InvalidArgument: its encoding is of no use here.
+            InvalidArgument: its encoding cannot be used here.
         """
         if self._client is None:
             given = self._given
@@ -124,21 +124,21 @@ class Calls:
                 await close_client(client)
 
     async def find_nodes(self) -> None:
-        """Have a Cluster's driver look where all is, if it has to.
+        """Have a Cluster's driver look up where all slots are, if it has to.
 
-        It asks any node, and everything waits for the answer of one that hangs.
+        It asks any node, and everything waits for the answer even if that node hangs.
 
         Raises:
             TimeoutError: it asked one that hangs; the next time it may ask another.
         """
         client = self._client
-        # Only the driver knows when; a driver that keeps it otherwise merely costs some time here.
+        # Only the driver knows when; if another version stores that elsewhere, it only costs time.
         if isinstance(client, RedisCluster) and getattr(client, "_initialize", True):
             async with asyncio.timeout(_LOOKING):
-                _ = await client.initialize()  # it gives itself
+                _ = await client.initialize()  # it returns itself
 
     async def run(self, script: Script, shard: Shard, *args: Any) -> Any:
-        """What a script answers, texts as bytes.
+        """The answer of a script, texts as bytes.
 
         Raises:
             StoreUnavailable: nobody answers, or not now.
@@ -154,13 +154,13 @@ class Calls:
                 await self.find_nodes()
                 try:
                     answer = await self._send("EVALSHA", script.sha, rest)
-                except NoScriptError:  # it was restarted, flushed, or succeeded by another
+                except NoScriptError:  # the server was restarted, flushed, or replaced by another
                     answer = await self._send("EVAL", script.text, rest)
         self.away.heard(shard)
         return answer
 
     async def command(self, name: str, *words: Any, **options: Any) -> Any:
-        """What a plain command answers, texts as bytes unless the driver makes facts of them.
+        """The answer of a plain command, texts as bytes unless the driver parses them.
 
         Raises:
             StoreUnavailable: nobody answers, or not now.
@@ -174,7 +174,7 @@ class Calls:
                 )  # fmt: skip
 
     def _send(self, command: str, script: str | bytes, rest: Sequence[Any]) -> Awaitable[Any]:
-        # The client of a user may be one that decodes; what comes from scripts is no text.
+        # A user's client may decode answers; those of scripts are not text.
         answer: Awaitable[Any] = self.client.execute_command(
             command, script, *rest, NEVER_DECODE=True
         )
@@ -182,7 +182,7 @@ class Calls:
 
 
 def _check_encoding(client: Client, channel: str) -> None:
-    """See that a client neither writes nor reads texts in a way that others cannot follow."""
+    """Check that a client writes and reads texts in an encoding that all clients share."""
     encoder = client.get_encoder()
     encoding, mode = encoder.encoding, encoder.encoding_errors
     try:

@@ -27,7 +27,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Claiming:
-    """Claims from one shard at a time; ``name`` tells wake-ups of one's own from others'."""
+    """Claims from one shard at a time; ``name`` tells our own wake-ups from those of others."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Claiming:
         self._busy = {number for number, each in answers.items() if each.more}
         if self._busy and (mine is None or (mine.is_empty and not mine.more)):
             chosen = min(self._busy, key=lambda number: answers[number].next_due or 0)
-            with contextlib.suppress(StoreUnavailable):  # else nobody is told what was settled
+            with contextlib.suppress(StoreUnavailable):  # or the settle outcomes would be lost
                 answers |= await self._asking.all({chosen: take(chosen, limit)}, self._lose)
                 mine = answers[chosen]
                 self._busy = {number for number, each in answers.items() if each.more}
@@ -118,7 +118,7 @@ class Claiming:
     ) -> Sequence[Collection[Key] | None]:
         """Let leases last from now; the keys that are gone from each, None for a lost one.
 
-        None is also the answer for a shard that does not answer: nobody knows.
+        It is None for a shard that does not answer, too: nobody knows.
         """
         places: dict[int, list[int]] = {}
         for at, token in enumerate(tokens):
@@ -145,7 +145,7 @@ class Claiming:
         return await self._settling.settle(settles)
 
     async def give_back(self) -> None:
-        """Put back what was claimed for nobody, as far as it has turned up by now."""
+        """Put back what unheard claims took, as far as it is known by now."""
         await self._asking.all(
             {
                 number: self._take(number, 0, timedelta(0), "", (), suspects=True)
@@ -181,7 +181,7 @@ class Claiming:
             if mine.odd:
                 await self._set_aside(shard, mine)
         except BaseException:
-            # It may have been carried out, now or when the server thaws: nobody has its messages.
+            # It may be carried out, now or when the server goes on: then nobody has its messages.
             if limit:
                 lost.add(token)
             raise
@@ -194,12 +194,12 @@ class Claiming:
         mine.shown = [show(kept) for kept in await self._listing.read(ids) if kept is not None]
 
     def _lose(self, number: int, mine: Taken) -> None:
-        """What was claimed is given back, because nobody gets the answer."""
+        """Give back what was claimed, because nobody gets the answer."""
         if mine.claims:
             self._lost[number].add(mine.token)
 
     def _next(self, present: Collection[int]) -> int:
-        """The shard to claim from: the next that had more when last asked, or else the next."""
+        """The shard to claim from: the next that last had more to give, or else simply the next."""
         number = len(self._shards)
         turns = ((self._turn + step) % number for step in range(number))
         order = [each for each in turns if each in present]
@@ -209,7 +209,7 @@ class Claiming:
 
 
 def _when_all(number: int, answered: Answered) -> Answered:
-    """Makes one answer of those of so many shards."""
+    """Makes one answer of those of all shards."""
     given: list[tuple[int, int, bool]] = []
 
     async def told(count: int, size: int, more: bool) -> None:

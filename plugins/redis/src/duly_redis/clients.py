@@ -23,7 +23,7 @@ def take_options(url: URL) -> dict[str, Any]:
     """The options of a store's URL, checked.
 
     Raises:
-        InvalidArgument: an unknown one, or a value that cannot be.
+        InvalidArgument: an unknown one, or a value that is not valid.
     """
     known: dict[str, Callable[[str], Any]] = {
         "key_prefix": str,
@@ -40,10 +40,10 @@ def client_of(url: URL, options: dict[str, Any]) -> Callable[[], Client]:
     """A function that makes the client of a URL; the options of TLS and Sentinel are taken out.
 
     Raises:
-        InvalidArgument: a host, database or primary that is missing or cannot be.
+        InvalidArgument: a host, database or primary that is missing or not valid.
     """
     shared = {
-        # A script that was sent is sent once: whoever calls tries again, and knows it.
+        # A script is sent only once: the caller tries again, and so knows that it does.
         "retry": Retry(NoBackoff(), 0),
         "socket_connect_timeout": 5,
         "socket_timeout": None,  # the caller's patience decides

@@ -1,4 +1,4 @@
-"""What about a server's settings is less than safe."""
+"""What is unsafe in a server's settings."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ async def doubts(calls: Calls) -> Sequence[str]:
 
 
 async def _takes_snapshots(calls: Calls) -> bool:
-    """Whether it does; yes where the user may not ask."""
+    """Whether it does; yes if the user has no right to ask."""
     try:
         answer = await calls.command("CONFIG", "GET", "save")
     except StoreError:

@@ -1,4 +1,4 @@
-"""What redis-py raises, in duly's words; the one place that translates."""
+"""Translates redis-py's errors into duly's; the only place that does."""
 
 import contextlib
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _PASSING: Final = (
     exceptions.OutOfMemoryError,
     OSError,
 )
-"""What may be over when it is tried again."""
+"""Errors that may be gone at the next try."""
 
 _PASSING_CODES: Final = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS",
     "OOM", "READONLY", "TRYAGAIN", "UNBLOCKED")  # fmt: skip
@@ -34,14 +34,14 @@ _REFUSED: Final = (
 )
 _REFUSED_CODES: Final = ("NOAUTH", "NOPERM", "WRONGPASS")
 
-# What has no code when it comes out of a script.
+# Errors that have no code when a script raises them.
 _PASSING_WORDS: Final = ("access a non local key in a cluster node", "while the cluster is down")
 _REFUSED_WORDS: Final = ("The user executing the script can't", "ACL failure in script")
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """To be put around all that is asked of Redis.
+    """Wrap every call of Redis in this.
 
     Raises:
         StoreUnavailable: for what trying again may cure.
@@ -50,14 +50,14 @@ def translated() -> Iterator[None]:
     try:
         yield
     except AttributeError as error:
-        # What asyncio of Python 3.12 and 3.13 raises, and redis-py lets pass, when something is
-        # written to a connection that is lost.
+        # asyncio of Python 3.12 and 3.13 raises this when something is written to a connection that
+        # is lost, and redis-py lets it pass.
         raise StoreUnavailable("Redis is unavailable: the connection is lost") from error
     except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
         said = mask(str(error)) or type(error).__name__
         if refusal := _find(error, _REFUSED, _REFUSED_CODES, _REFUSED_WORDS):
             raise StoreError(
-                f"Redis refuses user, password or what the user may do: {mask(str(refusal))}"
+                f"Redis refuses user, password or a right that the user needs: {mask(str(refusal))}"
             ) from error
         if "Cluster mode is not enabled" in said:
             raise StoreError("this Redis is no Cluster: its scheme is redis://") from error
@@ -76,9 +76,9 @@ def _find(
     codes: tuple[str, ...],
     words: tuple[str, ...] = (),
 ) -> BaseException | None:
-    """It, or what the driver made it of, if that is of some kind, has some code, or says so.
+    """The error, or its cause, if it is of one of these kinds, has such a code, or such words.
 
-    Out of a script the code stands somewhere in the text; in Redis 6.2 it begins with a dash.
+    From a script the code is somewhere in the text; in Redis 6.2 it begins with a dash.
     """
     while error is not None:
         said = str(error)
@@ -94,6 +94,6 @@ def _find(
 
 
 def _hidden(error: BaseException) -> BaseException | None:
-    """What the driver takes for a server that is no Cluster, such as a right that is missing."""
+    """An error that the driver reports as "no Cluster", such as a right that is missing."""
     is_guess = isinstance(error, exceptions.RedisClusterException)
     return error.__context__ if is_guess else None

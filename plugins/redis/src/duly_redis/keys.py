@@ -20,16 +20,16 @@ NAMES: Final = (
 MOST_SHARDS: Final = 128
 _SLOTS: Final = 16_384
 _LONGEST_PREFIX: Final = 255  # characters
-# What is behind the id in the ids of buried occurrences, see duly.record.occurrence.
+# What follows the id in the ids of buried occurrences, see duly.record.occurrence.
 _OCCURRENCES: Final = re.compile(r"(?::-?[0-9]+:-?[0-9]+\+*)+\Z")
 
 
 class Shard:
-    """Keys that stand in one slot, because they share what is between their braces."""
+    """Keys of one slot: they share the text between their braces."""
 
     def __init__(self, prefix: str, tag: str) -> None:
         self.base = f"{prefix}{{{tag}}}"
-        """What all its keys begin with."""
+        """The beginning of all its keys."""
         self.keys: Sequence[bytes] = [f"{self.base}{name}".encode() for name in NAMES]
 
     def key(self, name: str) -> bytes:
@@ -58,7 +58,7 @@ def shards(prefix: object, number: object) -> Sequence[Shard]:
 
 
 def home(id: str, number: int) -> int:
-    """Which of so many shards a message is in.
+    """The number of the shard that a message is in.
 
     Buried occurrences are in that of their series: they are stored in one step with its next fire.
     """
@@ -68,17 +68,17 @@ def home(id: str, number: int) -> int:
 
 
 def meta_key(prefix: str) -> str:
-    """The key of what is known of the store as a whole."""
+    """The key of facts about the store as a whole."""
     return f"{prefix}{{{prefix}}}meta"
 
 
 def wake_channel(prefix: str) -> str:
-    """The channel on which is told that something came in."""
+    """The channel of wake-ups."""
     return f"{prefix}{{{prefix}}}wake"
 
 
 def _tag(prefix: str, each: int, number: int) -> str:
-    """The first tag whose slot is in that part of all slots, so that each server gets its share."""
+    """The first tag whose slot is in this part of all slots, so that each server gets its share."""
     count = 0
     while True:
         tag = f"{prefix}{each}.{count}"

@@ -1,4 +1,4 @@
-"""Whether the server of a shard is back, asked apart from all that goes on with others."""
+"""Asks whether the server of a shard is back, without disturbing calls of other shards."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,8 @@ _ANSWER: Final = 1.0  # seconds that a server has for its answer
 async def knock(client: Redis | RedisCluster, shard: Shard) -> None:
     """Return when the server of a shard answers, or another has taken its place.
 
-    In a Cluster that server is asked by itself: to the driver, trouble with one is a reason to
-    connect to all of them anew.
+    In a Cluster that server is asked directly: the driver would connect to all servers anew because
+    of trouble with one.
 
     Raises:
         StoreUnavailable: it does not.
@@ -44,7 +44,7 @@ async def knock(client: Redis | RedisCluster, shard: Shard) -> None:
 
 
 async def _is_succeeded(client: RedisCluster, node: ClusterNode, key: str) -> bool:
-    """Whether another server has a key by now; then the driver gets to know it."""
+    """Whether another server has a key by now; then the driver is told."""
     for other in client.get_primaries():
         if other is node:
             continue

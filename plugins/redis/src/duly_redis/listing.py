@@ -1,4 +1,4 @@
-"""What callers look at: one message, pages of them, counts."""
+"""What callers read: one message, pages of them, counts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +23,7 @@ _FIELDS: Final = 5  # that a script reads of each
 
 
 class Listing:
-    """Looks into all shards."""
+    """Reads all shards."""
 
     def __init__(self, calls: Calls, shards: Sequence[Shard]) -> None:
         self._calls = calls
@@ -31,7 +31,7 @@ class Listing:
         self._asking = Asking(calls, shards)
 
     async def read(self, ids: Sequence[str], *, payload: bool = True) -> Sequence[Kept | None]:
-        """What is kept under each id, None for an unknown one; at wish with an empty payload."""
+        """What is kept under each id, None for an unknown one; payloads are optional."""
         found: dict[str, Kept] = {}
         for shard, group in self.by_shard(ids):
             for start in range(0, len(group), PAGE):

@@ -1,4 +1,4 @@
-"""Claims that nobody got the answer of: what they took is asked for until it is back."""
+"""Claims whose answer nobody got: what they took is asked for until it is back."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -9,15 +9,15 @@ from duly.store import Token
 
 __all__ = ["Lost"]
 
-_MOST: Final = 1000  # no server that hangs takes so many connections
+_MOST: Final = 1000  # a server that hangs cannot take so many connections
 
 
 class Lost:
     """Those of one shard. Each may be carried out now, or when the server thaws."""
 
     def __init__(self) -> None:
-        # Until when it may turn up yet, in loop time; None as long as the server has not answered
-        # since: it may hang for longer than a lease.
+        # Until when each may still be carried out, in loop time; None as long as the server has not
+        # answered since: it may hang for longer than a lease.
         self._until: dict[Token, float | None] = {}
 
     def tokens(self) -> Sequence[Token]:
@@ -30,7 +30,7 @@ class Lost:
             self._until[token] = None
 
     def heard(self, asked: Sequence[Token], found: Collection[Token], lease: timedelta) -> None:
-        """The server has answered; what it has not found may be on its way for a lease yet."""
+        """The server has answered; a claim it does not know may still come for one lease."""
         now = asyncio.get_running_loop().time()
         for token in asked:
             until = self._until.get(token, 0.0)

@@ -1,4 +1,4 @@
-"""What somebody deleted or evicted behind our back: found by counting, mended by looking."""
+"""Keys that somebody deleted or Redis evicted: found by counting, mended by reading all."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -24,7 +24,7 @@ _SWEPT: Final = (
 
 
 async def strays(calls: Calls, shards: Sequence[Shard]) -> Sequence[str]:
-    """One sentence for what is in no place, and for places without a message; by counts alone.
+    """A sentence for messages in no place, and one for places without a message; counts alone.
 
     Shards that do not answer are noted and left out, unless none does.
     """

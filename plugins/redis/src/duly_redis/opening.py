@@ -14,7 +14,7 @@ __all__ = ["check", "dropping", "information"]
 
 _OLDEST: Final = (6, 2)  # has ZMSCORE and SMISMEMBER
 _LAYOUT: Final = "1"
-"""How the keys are made up; a version that keeps them otherwise has another."""
+"""The version of the layout of keys."""
 
 _TYPES: Final = Script(
     "local found = {} "
@@ -34,7 +34,7 @@ _EXPECTED: Final = dict(
 async def check(
     calls: Calls, prefix: str, shards: Sequence[Shard], *, allow_eviction: bool
 ) -> None:
-    """See that the server can be used, keeps what it has, and that nobody else uses the keys.
+    """Check that the server can be used and keeps its data, and that nobody else uses the keys.
 
     Raises:
         StoreUnavailable: nobody answers.
@@ -66,13 +66,13 @@ async def check(
 
 
 def dropping(facts: Mapping[str, Any]) -> str | None:
-    """The policy by which a server drops keys that have no time to live; None if it drops none."""
+    """The policy by which a server evicts keys without a time to live; None if it does not."""
     policy = str(facts.get("maxmemory_policy", "noeviction"))
     return policy if policy.startswith("allkeys") and facts.get("maxmemory") else None
 
 
 async def information(calls: Calls, *sections: str) -> Sequence[Mapping[str, Any]]:
-    """What INFO says, of the server or of each primary of a Cluster."""
+    """The answers of INFO, of the server or of each primary of a Cluster."""
     facts: dict[str, dict[str, Any]] = {}
     for section in sections:
         if isinstance(calls.client, RedisCluster):
@@ -80,7 +80,7 @@ async def information(calls: Calls, *sections: str) -> Sequence[Mapping[str, Any
             if "redis_version" in found or not all(
                 isinstance(each, dict) for each in found.values()
             ):
-                found = {"": found}  # there is one primary only
+                found = {"": found}  # there is only one primary
         else:
             found = {"": await calls.command("INFO", section)}
         for node, said in found.items():
@@ -93,7 +93,7 @@ async def _check_meta(calls: Calls, prefix: str, shards: int) -> None:
     ours = {"layout": _LAYOUT, "shards": str(shards)}
     for field, value in ours.items():
         (found,) = await calls.command("HMGET", key, field)
-        if found is None:  # and only then: where memory is full nothing can be written
+        if found is None:  # only then: when memory is full nothing can be written
             await calls.command("HSETNX", key, field, value)
             (found,) = await calls.command("HMGET", key, field)
         text = found.decode(errors="replace") if isinstance(found, bytes) else str(found)

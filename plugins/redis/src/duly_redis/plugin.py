@@ -22,7 +22,7 @@ def store_from_url(text: str) -> RedisStore:
     """The store of ``redis://host/0``, ``redis+sentinel://h1,h2/name/0``, ``redis+cluster://h1,h2``.
 
     Raises:
-        InvalidArgument: something in the URL that is missing, unknown, or cannot be.
+        InvalidArgument: something in the URL is missing, unknown, or not valid.
     """
     url = parse(text)
     options = take_options(url)

@@ -1,4 +1,4 @@
-"""What is kept of a message: texts in front for the scripts, the record behind, and back.
+"""From messages to what Redis keeps, texts for the scripts and then the record, and back.
 
 ``lua/shard.lua`` tells what a message looks like in Redis. What scripts need not know is one
 MessagePack array. Redis counts with doubles, which are exact to the microsecond until the year
@@ -59,12 +59,12 @@ class Kept(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """The name of its scheduling, but for the id."""
+        """The name of its scheduling, without the id."""
         return self.value.partition(b"\n")[0]
 
 
 def raw(data: bytes) -> msgspec.Raw:
-    """Bytes among what is packed for a script: Redis knows only the older type of MessagePack."""
+    """Bytes packed for a script: Redis knows only the older byte type of MessagePack."""
     return msgspec.Raw(b"\xdb" + len(data).to_bytes(4) + data)
 
 
@@ -77,12 +77,12 @@ def score(microseconds: int) -> int:
 
 
 def moment(score: bytes) -> int:
-    """The microseconds of what Redis keeps."""
+    """The microseconds of a moment as Redis keeps it."""
     return min(int(float(score)), LAST)
 
 
 def fields(message: Message) -> tuple[str, str, int, int, str, msgspec.Raw]:
-    """What ``put.lua`` is given: id, kind and event name, two times, creation, record."""
+    """The arguments of ``put.lua``: id, kind and event name, two times, creation, record."""
     record = to_record(message)
     event_name = record.event_name
     packed = _encode(
@@ -109,7 +109,7 @@ def _creation(record: Record) -> str:
 
 
 def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw]:
-    """What scripts are given of one: due time, time for the index, and what changes."""
+    """The arguments of scripts for one: due time, time for the index, and what changes."""
     counters = reschedule.counters
     due_at = to_microseconds(reschedule.next_attempt_at)
     listed = to_microseconds(counters.scheduled_at)
@@ -120,9 +120,9 @@ def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw]:
 
 
 def rescheduled(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw, str]:
-    """The due time, exact, the changes and the new creation of what is moved, "" for the old one.
+    """The exact due time, the changes and the new creation of a moved message, "" for the old one.
 
-    None keeps its time.
+    With None it keeps its time.
     """
     due_at, occurrences = at, None
     if kept.changes is not None:
@@ -155,7 +155,7 @@ def load(
     state: State = State.SCHEDULED,
     reason: bytes | None = None,
 ) -> Message:
-    """The message of what is kept under an id, with its changes, and why it is dead.
+    """The message kept under an id, with its changes, and why it is dead.
 
     Raises:
         NewerRecord: its format is newer than this version reads.
@@ -203,7 +203,7 @@ def show(kept: Kept) -> Message:
 
 
 def _unknown(value: bytes, reason: str) -> UnreadableRecord:
-    """What is wrong with something that does not look like a record of this version."""
+    """The error for something that does not look like a record of this version."""
     try:
         from_record(_decode(value.split(b"\n", 2)[2])[:1], State.SCHEDULED)
     except NewerRecord as error:

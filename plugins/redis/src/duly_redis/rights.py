@@ -1,4 +1,4 @@
-"""Whether the user of the server may do all that the store does."""
+"""Whether the user has the rights on the server that the store needs."""
 
 from typing import Final
 
@@ -11,19 +11,19 @@ from duly_redis.keys import Shard
 __all__ = ["PROBE", "check_rights"]
 
 PROBE: Final = "?"
-"""What is said on the channel of wake-ups to see whether one may: no news for anybody."""
+"""Published on the channel of wake-ups to test the right to it: it wakes nobody."""
 
 _RIGHTS: Final = text_of("rights").encode()
 
 
 async def check_rights(calls: Calls, shard: Shard, channel: str) -> None:
-    """See that the user may run every command that scripts use, and speak on the channel.
+    """Check that the user may run every command that scripts use, and publish on the channel.
 
     Raises:
         StoreUnavailable: nobody answers.
         StoreError: something is missing; the text names all of it.
     """
-    # Whole, as where a script was not sent before: one may have the right to its name alone.
+    # With EVAL, as for a script not sent before: a user may have the right to EVALSHA alone.
     answer = await calls.command(
         "EVAL", _RIGHTS, len(shard.keys), *shard.keys, encode([PROBE]), channel.encode()
     )
@@ -31,6 +31,6 @@ async def check_rights(calls: Calls, shard: Shard, channel: str) -> None:
     if found:
         missing = [f"&{channel}" if each == "channel" else f"+{each.lower()}" for each in found]
         raise StoreError(
-            f"Redis refuses what the user may do: it lacks {' '.join(missing)}; give it the rights "
-            "that the README of duly-redis lists"
+            f"Redis refuses a right that the user needs: it lacks {' '.join(missing)}; give it the "
+            "rights that the README of duly-redis lists"
         )

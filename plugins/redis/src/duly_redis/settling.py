@@ -1,4 +1,4 @@
-"""What ends claims: which shard is told, in the words of ``lua/leases.lua``."""
+"""What ends claims: which shard is told what, in the words of ``lua/leases.lua``."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +50,7 @@ class Settling:
         return spread, places
 
     def shard_of(self, token: Token) -> int:
-        """Where a token is from; one that is from nowhere is unknown anywhere."""
+        """The shard of a token; one that belongs to no shard is unknown to all."""
         number, dash, _ = token.partition("-")
         known = dash and number.isascii() and number.isdigit() and int(number) < len(self._shards)
         return int(number) if known else 0
@@ -97,8 +97,8 @@ def _buried_series(settles: Sequence[Settle]) -> Sequence[str]:
 def words(settle: Settle, series: dict[str, Message], missing: Sequence[Key] = ()) -> Sequence[Any]:
     """What a script is told of one settle; ``series`` has the messages that were needed.
 
-    An occurrence of a series that is gone or cannot be read any more is not buried alone. What is
-    ``missing`` is cleared away; whatever else has its id by now stays.
+    An occurrence of a series that is gone or unreadable is not buried alone. What is ``missing`` is
+    cleared away; if another message has its id by now, that one stays.
     """
     exceptions: list[Any] = []
     for key in missing:

@@ -29,16 +29,16 @@ _LAST_WORDS: Final = 1.0  # seconds that closing waits for
 class RedisStore:
     """Keeps messages in Redis: ``Scheduler(RedisStore(client), transport)``.
 
-    ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, one that a ``Sentinel``
-    made included, and is left open; or a function that makes one at each opening, which is then
-    closed with the store. All keys begin with ``key_prefix``. ``shards`` spreads the messages over
-    so many slots of a Cluster; it is the same for all who use the prefix. ``allow_eviction`` opens
-    it though the server may drop messages when its memory is full. ``clock`` None is the server's.
-    :class:`duly.store.Store` tells what each verb does.
+    ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, also one that a
+    ``Sentinel`` made, and is left open; or it is a function that makes one at each opening, which
+    is then closed with the store. All keys begin with ``key_prefix``. ``shards`` spreads the
+    messages over this many slots of a Cluster; it is the same for all who use the prefix. With
+    ``allow_eviction`` it opens even if the server may drop messages when its memory is full.
+    ``clock`` None is the server's. :class:`duly.store.Store` tells what each verb does.
 
     Raises:
         InvalidArgument: no client, a prefix with braces or control characters, a number of
-            shards that cannot be, or an ``allow_eviction`` that is no truth value.
+            shards out of range, or an ``allow_eviction`` that is neither True nor False.
     """
 
     claims_ahead = True
@@ -72,7 +72,7 @@ class RedisStore:
         return f"RedisStore(key_prefix={self._prefix!r}{more})"
 
     async def open(self) -> None:
-        """Connect, and see that server and keys can be used."""
+        """Connect, and check that server and keys can be used."""
         async with self._opening:
             if self._calls.is_open:
                 return
@@ -87,7 +87,7 @@ class RedisStore:
                 raise
 
     async def close(self) -> None:
-        """Give back what nobody got to know of, and the connections, if they are ours."""
+        """Put back what unheard claims took, and close the connections if they are ours."""
         if not self._calls.is_open:
             return
         self._opening = asyncio.Lock()  # the next to open it may run in another event loop
@@ -175,7 +175,7 @@ class RedisStore:
         await self._wakeups.wait()
 
     async def check(self) -> Sequence[str]:
-        """What about the servers' settings and the keys is less than safe, one sentence each."""
+        """What is unsafe in the servers' settings and the keys, one sentence each."""
         found = await strays(self._calls, self._shards)
         if away := self._calls.away.sentences():
             return [*away, *found]  # not all servers can be asked about their settings
@@ -184,9 +184,9 @@ class RedisStore:
     async def mend(self) -> Sequence[str]:
         """Put messages back that are in no place, because keys were deleted or evicted; their ids.
 
-        What they waited for is theirs again: their time, or being dead. What belongs to no message
-        is cleared away. It reads all that is kept, a few messages at a time, beside whatever else
-        goes on, and may be repeated.
+        Each is scheduled at its time again, or a dead letter again. What belongs to no message is
+        cleared away. It reads all that is kept, a few messages at a time, while the store goes on,
+        and may be repeated.
 
         Raises:
             StoreUnavailable: the server does not answer, or the store is closed.

@@ -21,13 +21,13 @@ _RESCHEDULE: Final = script("reschedule")
 _CANCELS_AT_ONCE: Final = 500  # ids for one script, which holds up the server
 
 Answer = Sequence[bytes]
-"""For each group nothing when it is stored, else the id that is taken."""
+"""For each group empty if it is stored, else the id that is taken."""
 
 
 class Order:
     """What one shard is to store: replace and size of each group, fields of all messages.
 
-    ``places`` tells which of all groups they are.
+    ``places`` tells their positions among all groups.
     """
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Storing:
             # It changed since it was read: look again.
 
     async def _sent(self, orders: dict[int, Order]) -> Sequence[Answer | StoreError]:
-        """What the shards answer; where there are several each fails on its own."""
+        """The answers of the shards; if there are several, each fails on its own."""
         sending = {
             number: self._calls.run(
                 _PUT, self._shards[number], self._clock(), order.shapes, order.given

@@ -24,8 +24,8 @@ _LINE: Final = re.compile(rb"[0-9a-f]{12}[-*][^\n]*\n")
 class Taken:
     """What one shard gave: claims, what could not be read by its key, and what is ahead.
 
-    Moments are microseconds: ``due`` is the first due time of what waits, ``first_end`` the end of
-    a lease of others. ``missing`` are keys whose record is not there, or is that of another
+    Moments are microseconds: ``due`` is the first due time of what waits, ``first_end`` the first
+    end of a lease of others. ``missing`` are keys whose record is not there, or is that of another
     scheduling: somebody deleted it, or a step failed halfway. ``shown`` is how the unreadable ones
     are listed.
     """
@@ -54,7 +54,7 @@ class Taken:
 
     @property
     def more(self) -> bool:
-        """Whether something is due already; all of a great many lapsed leases may not be back."""
+        """Whether something is due already; if very many leases lapsed, some may not be back."""
         return _any_by(self.now, self.due, self.first_end)
 
     @property
@@ -78,13 +78,13 @@ class Taken:
 
 
 def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, int, bool]:
-    """How many an answer brings, of how many bytes, and if more are due; not yet taken apart."""
+    """How many messages an answer brings, their bytes, and if more are due, before it is parsed."""
     size = sum(len(value) for value in answer[4] if value is not None)
     return len(answer[3]), size, _any_by(answer[0], *_ahead(answer, suspects=suspects))
 
 
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
-    """Take an answer apart."""
+    """Parse an answer."""
     now, outcomes, found, members, values, lapses, changes, *_ = answer
     due, first_end = _ahead(answer, suspects=suspects)
     claims: list[Claim] = []

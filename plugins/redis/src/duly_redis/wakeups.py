@@ -1,4 +1,4 @@
-"""Being told by pub/sub that something came in, across reconnects."""
+"""Wake-ups by pub/sub when something came in, across reconnects."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ _PAUSES: Final = (0.05, 5.0)  # seconds until the next attempt: the first, and t
 
 
 class Wakeups:
-    """Listens on a channel as soon as somebody waits. What ``name`` says itself is no news."""
+    """Listens on a channel as soon as somebody waits. What ``name`` itself published is ignored."""
 
     def __init__(self, calls: Calls, channel: str, name: str) -> None:
         self._calls = calls
@@ -38,8 +38,8 @@ class Wakeups:
     async def wait(self) -> None:
         """Return when something came in since this task last returned from here.
 
-        A task that comes for the first time counts from when any task last returned. It also
-        returns when the channel was joined anew, as nobody knows what was said meanwhile.
+        For a task that comes for the first time, it counts since any task last returned. It also
+        returns when the channel was joined anew, since something may have come in meanwhile.
 
         Raises:
             StoreUnavailable: the store is closed.
@@ -57,7 +57,7 @@ class Wakeups:
         self._heard_by[task] = self._heard = self._rings
 
     async def check(self) -> None:
-        """See that the user may listen.
+        """Check that the user may listen.
 
         Raises:
             StoreUnavailable: nobody answers.
@@ -96,7 +96,7 @@ class Wakeups:
             pause = min(2 * pause, longest)
 
     async def _next(self, pubsub: PubSub) -> dict[str, Any] | None:
-        """What the server says next; None when it does not even say that it is there."""
+        """The next message of the server; None when it does not even answer a ping."""
         said: dict[str, Any] | None = await pubsub.get_message(timeout=_QUIET)
         if said is None:
             await pubsub.ping()

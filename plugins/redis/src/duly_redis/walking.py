@@ -29,7 +29,7 @@ Place = tuple[int, str]
 """Where a message stands in an index: time and id."""
 
 Start = tuple[int, str | None]
-"""A time, and the id behind which to start at that time; None for all."""
+"""A time, and the id after which to start at that time; None for all."""
 
 
 async def walk(
@@ -39,7 +39,7 @@ async def walk(
     from_key: tuple[datetime, str] | None,
     size: int,
 ) -> AsyncIterator[Sequence[str]]:
-    """The ids of what may match, in order, up to ``size`` at a time."""
+    """The ids of messages that may match, in order, up to ``size`` at a time."""
     where: Where = False
     if filter.state is State.DEAD or filter.event_name == UNREADABLE:
         where = True
@@ -60,7 +60,7 @@ async def walk(
 async def _places(
     calls: Calls, shards: Sequence[Shard], where: Where, start: Start, size: int
 ) -> tuple[Sequence[Place], Start | None]:
-    """Places behind a start, in order, and where to go on; None at the end."""
+    """Places after a start, in order, and where to go on; None at the end."""
     at, behind = start
     # Of many indexes each has a part of what comes next.
     count = max(_FEWEST, size if where else size // 10)
@@ -78,7 +78,7 @@ async def _places(
     found.sort()
     if not ends:
         return found, None
-    end = min(ends)  # behind it an index may have what it was not asked for
+    end = min(ends)  # after it an index may have more that was not read
     return [place for place in found if place <= end], end
 
 

@@ -1,4 +1,4 @@
-"""What came due and is no message for this duly: set aside, or left for a newer one."""
+"""What came due and is no message for this version: set aside, or left for a newer one."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -68,7 +68,7 @@ def claim(
 
 
 def nothing(now: int, settled: Sequence[bool]) -> Batch:
-    """What a claim brings that may only settle."""
+    """The batch of a claim that may only settle."""
     return _batch(now, None, None, token=None, claims=(), settled=settled)
 
 
@@ -100,7 +100,7 @@ def renew(
 
 
 def _ahead(db: sqlite3.Cursor, but: Token, *, suspects: bool) -> tuple[int | None, int | None]:
-    """When something that waits is due next, and when a lease but this ends."""
+    """When something that waits is due next, and when the first lease other than this ends."""
     ordinary, suspect = heads(db)
     end = db.execute(sql.FIRST_END, (but,)).fetchone()
     due = [moment for moment in (ordinary, suspect if suspects else None) if moment is not None]
@@ -126,7 +126,7 @@ def _suspect_comes_first(db: sqlite3.Cursor, now: int) -> bool:
 def _sorted(
     rows: Sequence[Sequence[Any]],
 ) -> tuple[Sequence[Claim], dict[int, Message], Sequence[int]]:
-    """The claims, what cannot be read, by key, and the keys of what a newer duly can read."""
+    """The claims, what cannot be read, by key, and the keys of records of a newer format."""
     claims, unreadable, newer = [], {}, []
     for row in rows:
         key, record = row[1], row[3:]

@@ -28,7 +28,7 @@ class Call:
 
     abandoned = False
     regret: Callable[[sqlite3.Connection], object] | None = None
-    """Undoes an outcome that is there and that nobody has got; may be called twice."""
+    """Undoes an outcome that nobody has got; may be called twice."""
 
 
 class _Line:
@@ -46,7 +46,7 @@ class _Line:
             self.connection = None
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the thread: at once, unless a caller who has gone left it at work."""
+        """End the thread: at once, unless it still works for a caller that has gone."""
         self.executor.shutdown(wait=not isinstance(error, asyncio.CancelledError))
 
 
@@ -60,9 +60,9 @@ class ConnectionThread:
         self._line: _Line | None = None
 
     async def open(self) -> None:
-        """Start the thread and connect; again does nothing.
+        """Start the thread and connect; a second time does nothing.
 
-        A caller who goes leaves it connecting: others may wait for the same connection.
+        If a caller gives up, it goes on connecting: others may wait for the same connection.
 
         Raises:
             StoreError: what SQLite raised, translated.
@@ -77,16 +77,16 @@ class ConnectionThread:
         except Exception:
             if line is self._line and line.connection is None and line.openers == 1:
                 self._line = None
-                line.executor.submit(line.disconnect)  # one who has gone may have left it at work
+                line.executor.submit(line.disconnect)  # it may still work for a caller that is gone
                 line.end()
             raise
         finally:
             line.openers -= 1
 
     async def close(self) -> None:
-        """Finish what was asked for, disconnect and end the thread; again does nothing."""
+        """Finish the calls so far, disconnect and end the thread; a second time does nothing."""
         line, self._line = self._line, None
-        if line is None or line.pid != os.getpid():  # the parent's, whose file it would touch
+        if line is None or line.pid != os.getpid():  # it is the parent's, and so is the file
             return
         try:
             await self._submit(line, line.disconnect)
@@ -115,7 +115,7 @@ class ConnectionThread:
             return await self._submit(line, run)
         except asyncio.CancelledError:
             call.abandoned = True
-            if call.regret is not None:  # it was answered just as the caller went
+            if call.regret is not None:  # it was answered just as the caller gave up
                 self._undo(line, call.regret)
             raise
 
@@ -136,7 +136,7 @@ class ConnectionThread:
         return await asyncio.get_running_loop().run_in_executor(line.executor, translating)
 
     def _see_process(self, line: _Line) -> None:
-        if line.pid != os.getpid():  # its thread has not come along, and would be waited for
+        if line.pid != os.getpid():  # its thread does not exist here, and would be waited for
             raise StoreError(
                 f"SQLite file {self._path}: opened before this process was forked off: make "
                 "another store in each process"
@@ -152,7 +152,7 @@ class ConnectionThread:
 
 
 def patiently(step: Callable[[], T], call: Call) -> T:
-    """What ``step`` brings once no other connection holds the lock it needs.
+    """The result of ``step`` once no other connection holds the lock it needs.
 
     SQLite's own way to wait sleeps up to 100 ms at a time, in which a busy neighbour takes the lock
     dozens of times.
@@ -178,9 +178,9 @@ def patiently(step: Callable[[], T], call: Call) -> T:
 def transaction(
     connection: sqlite3.Connection, work: Callable[[sqlite3.Cursor], T], call: Call
 ) -> T:
-    """What ``work`` brings, all of it done or nothing, alone among all who write to the file.
+    """The result of ``work``, all of it done or nothing, while nobody else writes to the file.
 
-    Nothing is done for a caller who has gone.
+    Nothing is done for a caller that has gone.
     """
     patiently(lambda: connection.execute("BEGIN IMMEDIATE"), call)
     try:

@@ -1,4 +1,4 @@
-"""What about the settings of a file is less than safe."""
+"""What is unsafe in the settings of a file."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _FULL: Final = 2
 
 
 def doubts(connection: sqlite3.Connection, path: Path) -> Sequence[str]:
-    """What about a connection's settings is less than safe, one sentence each."""
+    """What is unsafe in a connection's settings, one sentence each."""
     found = []
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":

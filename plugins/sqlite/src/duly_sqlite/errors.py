@@ -1,4 +1,4 @@
-"""What SQLite raises, in duly's words; the one place that translates."""
+"""Translates SQLite's errors into duly's; the only place that does."""
 
 import contextlib
 import sqlite3
@@ -19,7 +19,7 @@ _PASSING: Final = {
     sqlite3.SQLITE_NOMEM: "memory has run out",
     sqlite3.SQLITE_PROTOCOL: "another connection holds its lock",
 }
-"""What may be over when it is tried again."""
+"""Errors that may be gone at the next try."""
 
 _LASTING: Final = {
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: the file must be readable and writable, its "
@@ -39,7 +39,7 @@ def code_of(error: sqlite3.Error) -> int | None:
 
 @contextlib.contextmanager
 def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
-    """To be put around all that is asked of SQLite.
+    """Wrap every call of SQLite in this.
 
     Raises:
         StoreUnavailable: for what trying again may cure.

@@ -1,7 +1,7 @@
-"""Whether the files that are open are still those that have their names.
+"""Whether the open files are still those that have these names.
 
-SQLite goes on with what it has opened, though it was removed or another took its place. What it
-writes then is seen by nobody who comes later, and spoils what they write.
+SQLite goes on with the files it has opened even if they were removed or replaced. What it writes
+then is seen by nobody who opens them later, and spoils what those write.
 """
 
 import contextlib
@@ -18,10 +18,10 @@ from duly import StoreError
 __all__ = ["Files"]
 
 _BESIDE: Final = ("-wal", "-shm")
-"""What SQLite keeps beside a file in WAL mode for as long as anybody has it open."""
+"""The files that SQLite keeps beside a file in WAL mode as long as anybody has it open."""
 
-_LOG: Final = 1  # the place of the first of these: where what is written goes, so asked each time
-_EVERY: Final = 0.5  # seconds between two looks at the others
+_LOG: Final = 1  # the place of the first of these: it takes all writes, so it is checked each time
+_EVERY: Final = 0.5  # seconds between two checks of the others
 
 
 class Files:
@@ -34,22 +34,22 @@ class Files:
         self._look_at = -math.inf  # monotonic time
 
     def note(self) -> None:
-        """They were opened just now."""
+        """Take note of the files that were opened just now."""
         place = os.path.realpath(self._path)  # SQLite follows links before it names the others
         self._names = [str(self._path), *(f"{place}{end}" for end in _BESIDE)]
         self._known = [*map(_identity, self._names)]
 
     def missing(self, connection: sqlite3.Connection) -> str | None:
-        """What is to be said of those that are others by now, or not there."""
+        """The sentence about files that were replaced or are gone; None if there are none."""
         found = [*map(_identity, self._names)]
         if found == self._known:
             return None
         both = zip(self._names, self._known, found, strict=True)
         names = [name for name, before, now in both if before != now]
         if str(self._path) not in names:
-            # In another mode there are none. It changes only where nobody else has the file open.
+            # In another mode there are none. The mode changes only while nobody else has it open.
             with contextlib.suppress(sqlite3.Error):  # it may fail for want of these very files
-                # A caller's connection may make anything of rows, and of texts.
+                # A caller's connection may have its own row and text factories.
                 ((mode,),) = sqlite3.Cursor(connection).execute("PRAGMA journal_mode")
                 if mode not in ("wal", b"wal"):
                     return None
@@ -60,10 +60,10 @@ class Files:
         )
 
     def see(self, connection: sqlite3.Connection) -> None:
-        """To be called before anything is written.
+        """Call this before anything is written.
 
         Raises:
-            StoreError: what were written, nobody would find.
+            StoreError: nobody would find what is written now.
         """
         now = time.monotonic()
         if now < self._look_at and _identity(self._names[_LOG]) == self._known[_LOG]:
@@ -76,7 +76,7 @@ class Files:
 
 
 def _identity(name: str) -> tuple[int, int] | None:
-    """What tells a file from another that takes its place; None when there is none."""
+    """What identifies a file, to notice a replacement; None when there is no file."""
     try:
         found = os.stat(name)  # noqa: PTH116  # a third of the time, and each transaction asks
     except OSError:

@@ -1,4 +1,4 @@
-"""The line in which messages wait, by due time; suspects stand in one of their own."""
+"""The line in which messages wait, by due time; suspects wait in a line of their own."""
 
 import sqlite3
 
@@ -14,5 +14,5 @@ def heads(db: sqlite3.Cursor) -> tuple[int | None, int | None]:
 
 
 def put_in_line(db: sqlite3.Cursor, keys: str) -> None:
-    """Let the messages of a JSON array of keys wait at their due times, but for those gone."""
+    """Let the messages of a JSON array of keys that still exist wait at their due times."""
     db.execute(sql.LINE_UP, (keys,))

@@ -35,7 +35,7 @@ def list_(
     if filter.event_name is not None and not encodable(filter.event_name):
         return []
     source, conditions, parameters = _plan(filter)
-    # Only the later of two places to start from: SQLite would begin at the other one each time.
+    # Of two places to start from only the later is given: SQLite would begin at the other one.
     if from_key is not None and (filter.after is None or filter.after <= from_key[0]):
         conditions.append("(scheduled_at, id) > (?, ?)")
         parameters += [to_microseconds(from_key[0]), from_key[1]]
@@ -59,7 +59,7 @@ def _plan(filter: Filter) -> tuple[str, list[str], list[Any]]:
     if filter.event_name == UNREADABLE:
         conditions.append("dead = 2")
     elif filter.event_name is not None:
-        # With a plus no index by name is used: what is claimed is few, and found by its key.
+        # With a plus no index by name is used: claimed messages are few, and found by their keys.
         conditions.append(f"{'+' if filter.state is State.CLAIMED else ''}event_name = ?")
         parameters.append(filter.event_name)
     match filter.state:

@@ -1,6 +1,6 @@
 """From rows to messages, readable or not.
 
-What is in a row need not be what duly wrote: columns take any type, and text any bytes.
+A row may hold what duly did not write: columns take any type, and text any bytes.
 """
 
 import sqlite3
@@ -20,14 +20,14 @@ _ID, _PAYLOAD, _SCHEDULED_AT = (_NAMES.index(name) for name in ("id", "payload",
 
 
 def fetch(db: sqlite3.Cursor, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """All rows; text that is not UTF-8, on which the driver gives up, comes as bytes."""
+    """All rows; text that is not UTF-8, which the driver cannot decode, comes as bytes."""
     connection = db.connection
     before = connection.text_factory  # of a caller's connection it may be anything
     connection.text_factory = str
     try:
         return db.execute(statement, parameters).fetchall()
     except sqlite3.OperationalError as error:
-        if code_of(error) is not None:  # SQLite's own; that of the driver has no code
+        if code_of(error) is not None:  # an error of SQLite; the driver's own has no code
             raise
         connection.text_factory = _text_or_bytes
         return db.execute(statement, parameters).fetchall()
@@ -47,7 +47,7 @@ def show(key: int, record: Sequence[Any], state: State) -> Message:
 
 def _unreadable(key: int, record: Sequence[Any], reason: str, state: State) -> Message:
     id, payload = record[_ID], record[_PAYLOAD]
-    moment = from_microseconds(record[_SCHEDULED_AT])  # the schema sees to it that this works
+    moment = from_microseconds(record[_SCHEDULED_AT])  # a check of the schema ensures this works
     return with_changes(
         unreadable(
             id if type(id) is str else name_of(key),
@@ -61,7 +61,7 @@ def _unreadable(key: int, record: Sequence[Any], reason: str, state: State) -> M
 
 
 def name_of(key: int) -> str:
-    """The id under which a message is known whose own is not text."""
+    """The id under which a message is listed if its own is not text."""
     return f"{UNREADABLE}:{key}"
 
 

@@ -15,8 +15,8 @@ _MOMENT: Final = (
 )
 """The years 1 to 9999 in microseconds: what can be listed can be sorted and paged."""
 
-# The checks guard the columns by which the store itself finds and sorts. Whatever else a hand from
-# outside writes makes one record unreadable, never a statement fail.
+# The checks guard the columns by which the store itself finds and sorts. Anything else that is
+# written by hand makes one record unreadable, and never makes a statement fail.
 _FIRST: Final = (
     # usable_from: the oldest schema version whose code can work with this one.
     "CREATE TABLE duly_schema (version INTEGER NOT NULL, usable_from INTEGER NOT NULL)",
@@ -72,17 +72,17 @@ _SECOND: Final = (
 )
 
 STEPS: Final = (_FIRST, _SECOND)
-"""What brings a schema from version 0, where there is nothing, to 1, and so on."""
+"""The statements that bring a schema from version 0, which is nothing, to 1, and so on."""
 
 VERSION: Final = len(STEPS)
-"""Of the schema that this code makes. What has a schema usable from a later one is refused."""
+"""The version of the schema that this code makes. One usable only by later code is refused."""
 
 
 def pending(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
     """The statements that this database still needs; none when its schema is current.
 
     Raises:
-        StoreError: a table of this name was made by something else, or for a newer duly.
+        StoreError: something else made a table of this name, or a newer version did.
     """
     found = db.execute(sql.OUR_TABLES).fetchall()
     if not found:

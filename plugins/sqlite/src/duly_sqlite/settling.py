@@ -52,7 +52,7 @@ def _settle_some(db: sqlite3.Cursor, settle: Settle, held: dict[Key, None]) -> N
 
 
 def _messages(db: sqlite3.Cursor, keys: Sequence[Key]) -> dict[Key, Message]:
-    """The messages of these keys, but for those cancelled meanwhile or not to be read."""
+    """The messages of these keys, without those cancelled meanwhile or unreadable."""
     messages = dict[Key, Message]()
     for key, *record in fetch(db, sql.LOAD, (str(keys),)) if keys else ():
         try:

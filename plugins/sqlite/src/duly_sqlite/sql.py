@@ -95,14 +95,14 @@ SELECT expires_at FROM duly_leases WHERE token <> ? ORDER BY expires_at LIMIT 1"
 FIRST_DUE: Final = """\
 SELECT due_at, key FROM duly_due WHERE suspect = ? AND due_at <= ? ORDER BY due_at, key LIMIT 1"""
 
-# CROSS JOIN: along the line, never through the messages.
+# CROSS JOIN: it reads along the line, never through the table of messages.
 TAKE: Final = f"""\
 SELECT duly_due.due_at, duly_due.key, lapses, {COLUMNS}
 FROM duly_due CROSS JOIN duly_messages ON duly_messages.key = duly_due.key
 WHERE suspect = ? AND duly_due.due_at <= ?
 ORDER BY duly_due.due_at, duly_due.key LIMIT ?"""
 
-# All up to a place, and so also what somebody removed the message of.
+# All up to a place, so also entries whose message somebody has removed.
 LEAVE_LINE_UP_TO: Final = "DELETE FROM duly_due WHERE suspect = ? AND (due_at, key) <= (?, ?)"
 
 LEASE: Final = "INSERT INTO duly_leases (token, expires_at, owner, keys) VALUES (?, ?, ?, ?)"
@@ -123,7 +123,7 @@ GONE: Final = """\
 SELECT value FROM duly_leases, json_each(keys)
 WHERE token = ? AND NOT EXISTS (SELECT 1 FROM duly_messages WHERE duly_messages.key = value)"""
 
-# The row stays as it was found. Only an id that is no text is replaced: who purges needs one.
+# The row stays as it was found. Only an id that is not text is replaced, since purging needs one.
 SET_ASIDE: Final = "UPDATE duly_messages SET dead = 2, id = ? WHERE key = ?"
 
 POSTPONE: Final = """\
@@ -157,7 +157,7 @@ SELECT key, {COLUMNS} FROM duly_messages WHERE key IN (SELECT value FROM json_ea
 
 SHOWN: Final = f"key, {STATE}, {COLUMNS}"
 
-# What is no payload stays as it is, so that the record shows that it cannot be read.
+# A value that is no payload stays as it is, so that the record still shows as unreadable.
 SHOWN_WITHOUT_PAYLOAD: Final = SHOWN.replace(
     " payload,", " CASE typeof(payload) WHEN 'blob' THEN x'' ELSE payload END,"
 )
@@ -203,7 +203,7 @@ OLD_PROBES: Final = tuple(
         "duly_leases": "token, expires_at, owner, keys",
     }.items()
 )
-"""They succeed where the tables are those of the first version, or of a later one."""
+"""They succeed if the tables are those of the first version, or of a later one."""
 
 PROBES: Final = (*OLD_PROBES, f"SELECT {', '.join(_NEW_COLUMNS)} FROM duly_messages LIMIT 0")
-"""They succeed where the tables have the columns that are needed."""
+"""They succeed if the tables have the columns that are needed."""

@@ -29,7 +29,7 @@ class SQLiteStore:
     """Keeps messages in a file: ``Scheduler(SQLiteStore("orders.db"), transport)``.
 
     Any number of processes of one host may share the file, with stores and with connections of
-    their own. ``path`` is that of a file, which is made if need be, in a folder that exists.
+    their own. ``path`` is that of a file, which is made if it is missing; its folder must exist.
     ``clock`` None is this host's. :class:`duly.store.Store` tells what each verb does.
 
     Raises:
@@ -45,7 +45,7 @@ class SQLiteStore:
         self._clock = clock
         self._writer = Writer(self._path)
         self._usable = Usable(self._path)
-        # Sees what was committed and holds nobody up, however long a list is.
+        # It reads what was committed and holds nobody up, however long a list is.
         self._reader = ConnectionThread(
             self._path, "duly-sqlite-reader", lambda: file.reader(self._path)
         )
@@ -54,7 +54,7 @@ class SQLiteStore:
         return f"SQLiteStore({str(self._path)!r})"
 
     async def open(self) -> None:
-        """Open the file and see that it is ours; one that is missing or empty is set up."""
+        """Open the file and check that it is ours; one that is missing or empty is set up."""
         await self._writer.open()
         try:
             await self._reader.open()
@@ -178,7 +178,7 @@ class SQLiteStore:
         return await asyncio.to_thread(run)
 
     async def check(self) -> Sequence[str]:
-        """What about the file's settings is less than safe, one sentence each."""
+        """What is unsafe in the file's settings, one sentence each."""
         return await self._writer.doubts()
 
     def _now(self) -> int:
@@ -192,7 +192,7 @@ class SQLiteStore:
 
         if within is None:
             return await self._writer.write(act)
-        # In the caller's thread, as its connection demands. Nobody is woken: it is not committed.
+        # In the caller's thread, as sqlite3 demands. Nobody is woken: it is not committed yet.
         if isinstance(within, sqlite3.Connection):
             self._writer.files.see(within)
         with savepoint(within, self._path) as db:
@@ -212,14 +212,14 @@ class SQLiteStore:
 def _absolute(path: str | os.PathLike[str]) -> Path:
     try:
         text = os.fsdecode(os.fsencode(os.fspath(path)))
-    except Exception as error:  # it is none, fails, or is no text that a file may be called by
+    except Exception as error:  # it is no path, raises, or is no text that can be a file name
         raise InvalidArgument("the path of an SQLite file is missing or unusable") from error
     if not isinstance(path, str | os.PathLike) or not text or "\0" in text:
         raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
     if "://" in text:
         raise InvalidArgument(
-            f"{text!r} is a URL and no path: give it to the client or the scheduler itself"
+            f"{text!r} is a URL and not a path: give it to the client or the scheduler itself"
         )
     if text == ":memory:":
         raise InvalidArgument("SQLite in memory is not served: use memory://")
-    return Path(text).absolute()  # now: the process may change its folder later
+    return Path(text).absolute()  # now: the process may change its working directory later

@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 def row(message: Message) -> tuple[Any, ...]:
-    """What is inserted of a message."""
+    """The values to insert for a message."""
     record = to_record(as_stored(message))
     return (record.next_attempt_at, *record)
 

@@ -1,7 +1,7 @@
 """Who writes next: the stores of one process on one file take turns, first come first served.
 
-SQLite wakes nobody who waits for its lock: each tries again now and then, so that one among many
-may find it taken each time. In a process they can wait for each other instead.
+SQLite wakes nobody who waits for its lock: each tries again now and then, so that with many waiters
+one may find it taken each time. Within a process they can wait for each other instead.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from duly_sqlite.connection import PATIENCE, Call
 
 __all__ = ["Turns", "turns_on"]
 
-_LOOK: Final = 0.05  # seconds after which one who waits looks whether anybody waits for that
+_LOOK: Final = 0.05  # seconds after which a waiting thread checks whether its caller still waits
 
 
 class Turns:
@@ -32,7 +32,7 @@ class Turns:
 
     @contextlib.contextmanager
     def taken(self, call: Call) -> Iterator[None]:
-        """The block runs when it is its turn, which ends with it.
+        """The block runs when its turn has come; the turn ends with the block.
 
         Raises:
             StoreUnavailable: the caller has gone meanwhile, or nobody made way for too long.
@@ -64,7 +64,7 @@ class Turns:
 
     def _leave(self, mine: threading.Event) -> None:
         with self._lock:
-            if mine.is_set():  # it has just come
+            if mine.is_set():  # the turn has just come
                 self._pass_on()
             else:
                 self._waiting.remove(mine)
@@ -88,7 +88,7 @@ def turns_on(path: str) -> Turns:
 
 
 def _forget() -> None:
-    """In a process that was forked off nobody has a turn: the threads stayed behind."""
+    """In a forked process nobody has a turn: the threads do not exist there."""
     global _looking  # noqa: PLW0603  # it may have been held by one of them
     _looking = threading.Lock()
     _known.clear()

@@ -1,4 +1,4 @@
-"""Whether this code may go on: another process may have brought the schema further than that."""
+"""Whether this code may go on: another process may have made the schema too new for it."""
 
 import math
 import sqlite3
@@ -17,7 +17,7 @@ _EVERY: Final = 30.0  # seconds between two looks
 class Usable:
     """Asked before claims and the verbs of callers; it looks now and then.
 
-    Settling and renewing go on: what was published is not to go out twice.
+    Settling and renewing go on, so that what was published is not published twice.
     """
 
     def __init__(self, path: Path) -> None:

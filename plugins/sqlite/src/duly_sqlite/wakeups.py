@@ -24,12 +24,12 @@ class Wakeups:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def connect(self) -> None:
-        """Hear what is rung for this file from now on."""
+        """Receive what is rung for this file from now on."""
         with _lock:
             _by_file[self._file].add(self)
 
     def disconnect(self) -> None:
-        """Hear no more."""
+        """Receive no more."""
         with _lock:
             _by_file[self._file].discard(self)
             if not _by_file[self._file]:
@@ -44,8 +44,8 @@ class Wakeups:
     async def wait(self) -> None:
         """Return when it was rung since this task last returned from here.
 
-        A task that comes for the first time counts from when any task last returned: who makes a
-        task of each wait misses nothing.
+        For a task that comes for the first time, it counts since any task last returned: so nothing
+        is missed if each wait is a task of its own.
         """
         task = asyncio.current_task()
         assert task is not None, "coroutines run in tasks"  # noqa: S101  # for the type checker

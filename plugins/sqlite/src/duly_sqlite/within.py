@@ -14,10 +14,10 @@ __all__ = ["cursor", "savepoint"]
 
 @contextlib.contextmanager
 def cursor(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
-    """A cursor of the caller's connection, to look in its transaction; none is begun.
+    """A cursor of the caller's connection, to read in its transaction; none is begun.
 
     Raises:
-        InvalidArgument: no connection, one that is closed, of another thread or to another file.
+        InvalidArgument: not a connection, a closed one, of another thread or to another file.
         StoreUnavailable: another connection holds the lock.
     """
     if not isinstance(within, sqlite3.Connection):
@@ -35,7 +35,7 @@ def cursor(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
 
 @contextlib.contextmanager
 def savepoint(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
-    """A cursor to change something with, in a transaction that is begun if there is none.
+    """A cursor to write with, in a transaction that is begun if there is none.
 
     Nothing is committed; what is done in the block is undone when it raises. It raises what
     :func:`cursor` does.
@@ -54,7 +54,7 @@ def savepoint(within: object, path: Path) -> Iterator[sqlite3.Cursor]:
 
 
 def _check_file(db: sqlite3.Cursor, path: Path) -> None:
-    # Asked for as bytes, so that no text factory of the caller's gets to see it.
+    # Read as bytes, so that a text factory of the caller's is not used.
     (file,) = db.execute(
         "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
     ).fetchone()

@@ -1,4 +1,4 @@
-"""The one who writes: transactions in turn, and a bell for who waits for what came in."""
+"""The writer of a store: transactions in turn, and a bell for those who wait for messages."""
 
 import os
 import sqlite3
@@ -33,12 +33,12 @@ class Writer:
         self.files = Files(path)
 
     async def open(self) -> None:
-        """Open the file; again does nothing."""
+        """Open the file; a second time does nothing."""
         await self._thread.open()
         self._wakeups.connect()
 
     async def close(self) -> None:
-        """Finish what was asked for and close the file; again does nothing."""
+        """Finish the calls so far and close the file; a second time does nothing."""
         self._wakeups.disconnect()
         await self._thread.close()
 
@@ -49,9 +49,9 @@ class Writer:
         glance: Callable[[sqlite3.Cursor], T | None] | None = None,
         undo: Callable[[sqlite3.Cursor, T], object] | None = None,
     ) -> T:
-        """What ``work`` brings, as one transaction.
+        """The result of ``work``, as one transaction.
 
-        ``glance`` may have the answer without a lock. ``undo`` is for an outcome that nobody
+        ``glance`` may find the answer without a lock. ``undo`` is called with a result that nobody
         waits for any more.
         """
 
@@ -75,7 +75,7 @@ class Writer:
             try:
                 return run(connection, call)
             except sqlite3.Error:
-                self.files.see(connection)  # which says more than SQLite does
+                self.files.see(connection)  # its error says more than SQLite's
                 raise
 
         return await self._thread.run(explained)
@@ -95,7 +95,7 @@ class Writer:
         return await self._thread.run(look)
 
     async def doubts(self) -> Sequence[str]:
-        """What about the file is less than safe, one sentence each."""
+        """What is unsafe about the file, one sentence each."""
 
         def look(connection: sqlite3.Connection, _: Call) -> Sequence[str]:
             missing = self.files.missing(connection)
@@ -120,8 +120,8 @@ class Writer:
 
         with self._turns.taken(call):
             outcome, earlier = transaction(connection, watched, call)
-        # Whoever sleeps has looked since the line last got an earlier head, and sleeps no longer
-        # than until the head it saw is due: only an earlier one is news.
+        # A sleeping scheduler has looked since the line last got an earlier head, and sleeps only
+        # until the head that it saw is due: so only an earlier head needs a wake-up.
         if earlier:
             self._wakeups.ring()
         return outcome

@@ -21,13 +21,13 @@ A store's own test file needs a dozen lines::
 
         async def connections(self, namespace): ...
 
-What a store has not, such as a server that can be away, is said in words, and skipped with them:
-``no_outages``, ``no_freezes``, ``no_connections``, ``no_secrets``.
+If a store lacks something, such as a server that can be away, say so in ``no_outages``,
+``no_freezes``, ``no_connections`` or ``no_secrets``: the cases are skipped with that reason.
 
-What not every store can do is in classes of its own, to be added as further bases in front of
+What not every store can do is in classes of its own. Add them as further bases in front of
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
-:class:`MigrationCases`, :class:`HealthCases` and :class:`AnyLoopCases`. A store in the making may
+:class:`MigrationCases`, :class:`HealthCases` and :class:`AnyLoopCases`. While you write a store,
 start from single themes, such as :class:`FirstStepCases` and :class:`ClaimingCases`; the simplest
 cases come first. Sizes are multiplied by ``scale``, for slow servers.
 """
@@ -108,13 +108,13 @@ class CallerCases(
     AsIsCases, OpenAndCloseCases, StatsCases, PageCases, ListCases, RescheduleCases, StateCases,
     ReplaceCases, RepeatCases, PutCases,
 ):  # fmt: skip
-    """What those who schedule rely on: storing, the table of states, listing, counting."""
+    """What callers who schedule rely on: storing, the table of states, listing, counting."""
 
 
 class ClaimingCases(
     SuspectCases, UnheardCases, RenewCases, LeaseCases, RestCases, LimitCases, OrderCases
 ):
-    """What a scheduler relies on when it takes: order, leases, suspects, when to look again."""
+    """What a scheduler relies on when it claims: order, leases, suspects, when to look again."""
 
 
 class SettlingCases(
@@ -127,11 +127,11 @@ class SettlingCases(
     SettleCases,
     OutcomeCases,
 ):
-    """What a scheduler relies on when it gives back: outcomes, early settling, fencing."""
+    """What a scheduler relies on when it settles: outcomes, early settling, fencing."""
 
 
 class RecurringCases(BuriedOccurrenceCases, NameCases, SeriesCases):
-    """What the series rely on: the next fire, its name, occurrences that are buried alone."""
+    """What series rely on: the next fire, its name, occurrences that are buried alone."""
 
 
 class HostileCases(ManyClientCases, ReplaceRaceCases, RaceCases, InterleavingCases, TextCases):

@@ -17,13 +17,13 @@ from duly.testing.stores.quiet import QuietCases
 from duly.testing.stores.situations import HOUR, retry
 
 PATIENCE = 10
-"""Seconds after which a wake-up that should have come is missed."""
+"""Seconds within which a wake-up must come."""
 
 CHANGES = ["put", "replaced", "moved", "released", "put back", "replayed"]
 
 
 async def change(bench: Bench, how: str) -> None:
-    """Bring something in, or move it, which may be due earlier than expected."""
+    """Store or move a message so that something is due earlier than expected."""
     if how in ("put", "replaced"):
         await bench.put("a", replace=how == "replaced")
     elif how == "moved":
@@ -38,7 +38,7 @@ async def change(bench: Bench, how: str) -> None:
 
 
 async def prepare(bench: Bench, how: str) -> None:
-    """What has to be there for the change."""
+    """Store what must be there before the change."""
     if how == "replayed":
         await bench.put("dead")
         assert await bench.settle(await bench.claim(), {"dead": Bury("broken")})

@@ -63,7 +63,7 @@ class AnyLoopCases(StoreHarness):
 
 
 async def _elsewhere(work: Coroutine[Any, Any, T]) -> T:
-    """What comes of it on an event loop of its own, in a thread of its own."""
+    """The result of some work on an event loop of its own, in a thread of its own."""
     return await asyncio.to_thread(asyncio.run, _within(work))
 
 

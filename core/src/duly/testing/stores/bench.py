@@ -71,7 +71,7 @@ class Bench:
         return store
 
     async def pass_time(self, duration: timedelta) -> None:
-        """Let at least so much time pass; by hand exactly so much."""
+        """Let at least this much time pass; exactly this much if the clock is turned by hand."""
         await self.time.sleep(duration)
 
     # --- for the caller
@@ -99,7 +99,7 @@ class Bench:
         assert await self.outcomes(Group(messages, replace, as_is=True)) == [None]
 
     async def outcomes(self, *groups: Group) -> Sequence[type[Exception] | None]:
-        """Store groups; of each the kind of error that kept it out, or None."""
+        """Store groups; for each the type of error that refused it, or None."""
         errors = await self.store.put(groups)
         assert len(errors) == len(groups)
         return [None if error is None else type(error) for error in errors]
@@ -112,7 +112,7 @@ class Bench:
     async def listed(
         self, from_key: tuple[datetime, str] | None = None, **bounds: Any
     ) -> Sequence[str]:
-        """The ids that a filter with these bounds brings, in its order."""
+        """The ids that a filter with these bounds finds, in the order of the list."""
         return [found.id for found in await self.store.list(Filter(**bounds), from_key=from_key)]
 
     async def counts(self) -> tuple[int, int, int]:
@@ -121,7 +121,7 @@ class Bench:
         return stats.scheduled, stats.claimed, stats.dead
 
     async def check_books(self) -> None:
-        """Whether get, list and stats tell the same; asked at the end of every case."""
+        """Check that get, list and stats agree; called at the end of every case."""
         await self.store.open()  # a case may have closed it
         messages = await self.store.list(Filter())
         if any(message.event_name == UNREADABLE for message in messages):
@@ -133,7 +133,7 @@ class Bench:
             assert await self.store.get(message.id) == message
 
     async def check_leftovers(self) -> None:
-        """Whether anything is left when nothing is left; asked where time is turned by hand."""
+        """Check that no traces stay of messages that are gone, if the clock is turned by hand."""
         if self.clock is None:
             return
         await self.store.cancel(await self.listed())
@@ -164,7 +164,7 @@ class Bench:
         assert all(claim.message.state is State.CLAIMED for claim in batch.claims)
         assert all(claim.message.next_attempt_at <= batch.now for claim in batch.claims), "early"
         if batch.next_due is not None and not batch.more:
-            assert batch.next_due > batch.now, "something is due, and more is False"
+            assert batch.next_due > batch.now, "something is due, but more is False"
         return batch
 
     async def claim_all(self, limit: int = 100) -> Sequence[Claim]:
@@ -215,5 +215,5 @@ def settle_of(
 
 
 def ids(batch: Batch) -> Sequence[str]:
-    """The ids a batch brought, in its order."""
+    """The ids of a batch, in its order."""
     return [claim.message.id for claim in batch.claims]

@@ -23,7 +23,7 @@ BY_CODE_POINT = sorted(
 def expected(
     messages: Sequence[Message], filter: Filter, from_key: tuple[datetime, str] | None
 ) -> Sequence[Message]:
-    """What a list has to bring."""
+    """What a list must contain."""
     found = [
         each
         for each in sorted(messages, key=lambda each: (each.scheduled_at, each.id))

@@ -1,4 +1,4 @@
-"""Repeating a call whose answer was lost: with the same object, to the same end."""
+"""Repeating a call whose answer was lost, with the same message object: it changes nothing more."""
 
 import pytest
 
@@ -21,7 +21,7 @@ REPLACE = pytest.mark.parametrize("replace", [False, True], ids=["put", "replace
 
 
 def other(message: Message, payload: bytes = b"other") -> Message:
-    """What stands for the same scheduling, whatever is in it: id and ``created_at`` say so."""
+    """The same scheduling with other contents: id and ``created_at`` alone identify it."""
     return Message(
         "other", payload, id=message.id, scheduled_at=message.scheduled_at - DAY,
         created_at=message.created_at,
@@ -29,7 +29,7 @@ def other(message: Message, payload: bytes = b"other") -> Message:
 
 
 class RepeatCases(StoreHarness):
-    """``put`` of what is stored already, by the ``created_at`` that it was given."""
+    """``put`` of what is stored already, recognised by the ``created_at`` that it was given."""
 
     @pytest.mark.parametrize("situation", LIVING, ids=lambda each: each.name)
     async def test_a_replacement_is_repeated(self, desk: Bench, situation: Situation) -> None:

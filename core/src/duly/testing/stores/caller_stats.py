@@ -108,7 +108,7 @@ class StatsCases(StoreHarness):
         assert (await desk.store.stats()).next_due == desk.start + DAY + self.resolution
 
     async def test_nothing_is_taken_for_gone_while_it_changes_hands(self, timed: Bench) -> None:
-        """Whoever waits until nothing is left relies on it."""
+        """Callers that wait until nothing is left rely on this."""
         number = 3
         await timed.put(*(f"m{each}" for each in range(number)))
         other = await timed.another()

@@ -1,4 +1,4 @@
-"""Taking so many, and what is told about the rest."""
+"""How many a claim takes, and what it tells about the rest."""
 
 import random
 

@@ -15,7 +15,7 @@ SECOND_AND_A_BIT = timedelta(seconds=1, microseconds=1)
 
 
 class OrderCases(StoreHarness):
-    """When something is claimed, and before what else."""
+    """When something is claimed, and in which order."""
 
     async def test_never_early(self, timed: Bench) -> None:
         step = timed.time.moment / 5

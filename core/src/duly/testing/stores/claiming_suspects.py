@@ -160,7 +160,7 @@ class SuspectCases(StoreHarness):
         innocents = [f"m{number:02}" for number in range(50)]
         await desk.put(*innocents[:25], "poison", *innocents[25:])
         delivered: list[str] = []
-        for _ in range(5):  # whoever gets the poison dies before settling
+        for _ in range(5):  # the scheduler that gets the poison dies before it settles
             settle: list[Settle] = []
             while (batch := await desk.claim(10, settle=settle)).claims:
                 if "poison" in ids(batch):

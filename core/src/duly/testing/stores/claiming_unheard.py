@@ -1,4 +1,4 @@
-"""Claims whose caller goes before the answer is there, or just as it comes."""
+"""Claims whose caller gives up before the answer is there, or just as it comes."""
 
 import asyncio
 import time
@@ -13,17 +13,17 @@ from duly.testing.stores.situations import HOUR
 
 __all__ = ["UnheardCases"]
 
-_PATIENCE = 5.0  # seconds until what nobody holds is due again
+_PATIENCE = 5.0  # seconds within which what nobody holds must be due again
 
 
 class UnheardCases(StoreHarness):
-    """What a claim took whose answer nobody got comes again before its lease has lapsed."""
+    """What was claimed by a call whose answer nobody got is due again before its lease lapses."""
 
     @pytest.mark.parametrize("steps", [0, 2, 5])
     async def test_unheard_a_claim_that_is_answered_while_nobody_looks(
         self, desk: Bench, steps: int
     ) -> None:
-        """The loop is busy while the answer comes, and the time of the call is over then."""
+        """The loop is busy while the answer comes; afterwards the call has run out of time."""
         await desk.put(*"abc", after=-HOUR)
         claiming = asyncio.create_task(self._claim(desk))
         for _ in range(steps):
@@ -44,13 +44,13 @@ class UnheardCases(StoreHarness):
     async def _is_free_again(self, desk: Bench, claiming: "asyncio.Task[Batch]") -> None:
         claiming.cancel()
         with suppress(asyncio.CancelledError):
-            assert ids(await claiming) == [*"abc"], "it was quicker than its caller"
+            assert ids(await claiming) == [*"abc"], "answered before its caller gave up"
             return
         found: list[str] = []
         end = asyncio.get_running_loop().time() + _PATIENCE * self.patience
         while sorted(found) != [*"abc"]:
-            assert asyncio.get_running_loop().time() < end, f"only {found} came again"
+            assert asyncio.get_running_loop().time() < end, f"only {found} are due again"
             batch = await desk.claim()
-            assert all(claim.lapses == 0 for claim in batch.claims), "it is not to count"
+            assert all(claim.lapses == 0 for claim in batch.claims), "must count no lapse"
             found += ids(batch)
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""What a store's author tells the cases: how to make a store."""
+"""What a store's author writes for the cases: how to make a store."""
 
 import contextlib
 import inspect
@@ -24,28 +24,28 @@ class StoreHarness(ABC):
     """Sizes and repetitions of the larger cases are multiplied by it: below 1 for slow servers."""
 
     patience: ClassVar[float] = 1.0
-    """The 50 to 300 ms that cases on the store's own clock wait are multiplied by it."""
+    """Multiplies the 50 to 300 ms that cases wait which use the store's own clock."""
 
     resolution: ClassVar[timedelta] = timedelta(microseconds=1)
     """The finest step of the store's due times."""
 
     outage_patience: ClassVar[float] = 30.0
-    """Seconds within which a verb must have said that its server is away."""
+    """Seconds within which a verb must raise when its server is away."""
 
     no_outages: ClassVar[str | None] = None
-    """Why the store's server cannot be away: in place of :meth:`outage` and :meth:`freeze`."""
+    """Why a test cannot take the server away; instead of :meth:`outage` and :meth:`freeze`."""
 
     no_freezes: ClassVar[str | None] = None
-    """Why the store's server cannot be frozen: in place of :meth:`freeze`."""
+    """Why a test cannot freeze the server; instead of :meth:`freeze`."""
 
     no_connections: ClassVar[str | None] = None
-    """Why there is nothing to count: in place of :meth:`connections`."""
+    """Why there are no connections to count; instead of :meth:`connections`."""
 
     secrets: ClassVar[Sequence[str]] = ()
     """Passwords and the like that stores are made with, and must keep to themselves."""
 
     no_secrets: ClassVar[str | None] = None
-    """Why stores are made without any: in place of :attr:`secrets`."""
+    """Why stores are made without secrets; instead of :attr:`secrets`."""
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -55,9 +55,9 @@ class StoreHarness(ABC):
 
     @abstractmethod
     async def make_store(self, namespace: str, clock: Clock | None) -> Store:
-        """One more store object over ``namespace``, telling time by ``clock`` or its server.
+        """One more store object over ``namespace``; its time is ``clock``, or its server's if None.
 
-        Called several times in a case: what is made for one namespace shares its messages, and
+        Called several times in a case: stores made for one namespace share their messages, and
         may be the same object. A namespace is a fresh name of twelve lower-case letters, good for
         a key prefix, a table or a file. The cases open and close what they get.
         """
@@ -68,29 +68,29 @@ class StoreHarness(ABC):
     async def leftovers(self, namespace: str) -> Collection[str]:
         """What the store still keeps of ``namespace``, beyond what is always there.
 
-        Asked at the end of cases, when every message has been removed, every lease has lapsed and
-        somebody has claimed since: anything then named has leaked.
+        Called at the end of cases, when every message has been removed, every lease has lapsed and
+        somebody has claimed since: anything it returns then has leaked.
         """
         return ()
 
     def outage(self, namespace: str) -> AbstractAsyncContextManager[None]:
         """The server of ``namespace`` is away for the block; connections to it are cut.
 
-        Unless overridden, :attr:`no_outages` says why.
+        Override it, or say in :attr:`no_outages` why not.
         """
         raise NotImplementedError
 
     def freeze(self, namespace: str) -> AbstractAsyncContextManager[None]:
         """The server of ``namespace`` answers nothing for the block, and goes on afterwards.
 
-        Unless overridden, :attr:`no_freezes` says why.
+        Override it, or say in :attr:`no_freezes` why not.
         """
         raise NotImplementedError
 
     async def connections(self, namespace: str) -> int:
         """How many connections, files or threads all stores of ``namespace`` have at present.
 
-        Unless overridden, :attr:`no_connections` says why.
+        Override it, or say in :attr:`no_connections` why not.
         """
         raise NotImplementedError
 
@@ -106,11 +106,11 @@ class StoreHarness(ABC):
             pytest.fail(f'give {name}, or say why not: {opt_outs[0]} = "..."', pytrace=False)
 
     def assert_discreet(self, thing: object) -> None:
-        """Look for secrets in what a thing shows; of an error, in its causes too."""
+        """Check that the text of a thing shows no secrets; for an error, its causes too."""
         while thing is not None:
             for secret in self.secrets:
                 assert secret not in f"{thing!r} {thing!s}", (
-                    f"{type(thing).__name__} tells a secret"
+                    f"{type(thing).__name__} shows a secret"
                 )
             hidden = getattr(thing, "__suppress_context__", False)
             above = None if hidden else getattr(thing, "__context__", None)

@@ -1,4 +1,4 @@
-"""Random histories: whatever is done to a store in whatever order, it does as the model does."""
+"""Random histories: whatever is done, in whatever order, the store does as the model does."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ OUTCOMES = st.sampled_from([None, *KINDS])
 
 @attrs.frozen
 class Held:
-    """A batch that was claimed, and what the model made of it."""
+    """A claimed batch, and the model's counterpart of it."""
 
     batch: Batch
     lease: Lease
@@ -213,7 +213,7 @@ class History(RuleBasedStateMachine):
     def _say(
         self, data: st.DataObject, held: Held
     ) -> tuple[Settle, tuple[Lease, dict[Entry, Settlement], Sequence[Entry] | None]]:
-        """What a holder says of its batch: to the store, and to the model."""
+        """A settlement of its batch by a holder: for the store, and for the model."""
         claimed = held.lease.claimed
         only = data.draw(st.none() | st.lists(st.sampled_from(claimed), unique=True))
         exceptions: dict[Entry, Settlement] = {}

@@ -19,13 +19,13 @@ STEPS = {
     "claimed again": State.CLAIMED,
     "delivered": None,
 }
-"""The life of a message, and the state it is in behind each step."""
+"""The steps of a message's life, and the state it is in after each."""
 
 BEHIND = pytest.mark.parametrize("behind", STEPS)
 
 
 class InterleavingCases(StoreHarness):
-    """A verb of the caller behind every step of a message's life."""
+    """A verb of the caller after every step of a message's life."""
 
     async def _life(self, desk: Bench, seen: list[bytes]) -> AsyncIterator[str]:
         """Lead "a" through its life beside "b", noting the payload at each of its claims."""

@@ -1,4 +1,4 @@
-"""Several store objects at once: what must hold whoever comes first."""
+"""Several store objects at once: what must be true whoever comes first."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from duly.testing.stores.situations import MINUTE, retry
 
 
 class RaceCases(StoreHarness):
-    """Several store objects at once; what must hold whoever comes first."""
+    """Several store objects at once; what must be true whoever comes first."""
 
     async def _stores(self, bench: Bench, number: int) -> list[Store]:
         return [bench.store, *[await bench.another() for _ in range(number - 1)]]

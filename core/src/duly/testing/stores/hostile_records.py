@@ -19,13 +19,13 @@ from duly.testing.stores.situations import HOUR, retry
 
 
 class RecordHarness(StoreHarness):
-    """What a store's author tells the cases about records."""
+    """What a store's author writes for the cases about records."""
 
     @abstractmethod
     async def damage(self, namespace: str, id: str) -> None:
-        """Make the record of a stored message unreadable, behind the store's back.
+        """Make the record of a stored message unreadable, without asking the store.
 
-        So that ``duly.record.from_record`` refuses it; id, due time and lease stay as they are.
+        ``duly.record.from_record`` must refuse it; id, due time and lease stay as they are.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""An id that is replaced is there all the time, whoever asks for it meanwhile."""
+"""An id is found all the time while its message is replaced."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from duly.testing.stores.situations import HOUR, retry
 
 
 class ReplaceRaceCases(StoreHarness):
-    """Replacements against all else, by several store objects."""
+    """Replacements at the same time as all other verbs, by several store objects."""
 
     async def _stores(self, bench: Bench, number: int) -> list[Store]:
         return [bench.store, *[await bench.another() for _ in range(number - 1)]]
@@ -52,7 +52,7 @@ class ReplaceRaceCases(StoreHarness):
             assert claim.message.payload in [message.payload for message in messages]
 
     async def test_all_are_found_while_all_are_replaced(self, desk: Bench) -> None:
-        """So that one who cancels many counts right."""
+        """So a caller that cancels many at once counts them right."""
         names = [f"m{number:04}" for number in range(self.many(60))]
         stores = await self._stores(desk, 3)
         await desk.put(*names, after=HOUR)

@@ -42,7 +42,7 @@ NEVER_STORED = {
 
 
 class TextCases(StoreHarness):
-    """Whatever a message may hold, and whatever a caller may ask for."""
+    """Everything that a message may hold and that a caller may ask for."""
 
     @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
     async def test_odd_names_through_a_life(self, desk: Bench, name: str) -> None:

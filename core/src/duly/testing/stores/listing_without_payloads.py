@@ -14,7 +14,7 @@ __all__ = ["ListingWithoutPayloadsCases", "both_lists", "emptied"]
 
 LARGE = bytes(range(256)) * 1024
 SIZES = [0, 1, 31, 32, 255, 256, 65_535, 65_536, len(LARGE)]
-"""Bytes; those around which formats change how they write a length."""
+"""In bytes: around these sizes formats change how they write a length."""
 
 
 class ListingWithoutPayloadsCases(StoreHarness):
@@ -56,7 +56,7 @@ class ListingWithoutPayloadsCases(StoreHarness):
 async def both_lists(
     desk: Bench, from_key: tuple[datetime, str] | None = None, **bounds: Any
 ) -> tuple[Sequence[Message], Sequence[Message]]:
-    """What a filter brings with payloads, and without."""
+    """What a filter finds, with payloads and without."""
     store = cast(SupportsListingWithoutPayloads, desk.store)
     assert type(store).lists_without_payloads is True
     filter = Filter(**bounds)

@@ -106,14 +106,14 @@ class Model:
                 entry.lapses += 1
 
     def take(self, limit: int, *, suspects: bool) -> Sequence[Entry]:
-        """What a claim takes: the earliest if it is a suspect, else the earliest innocents."""
+        """What a claim takes: the earliest alone if that is a suspect, else innocents."""
         due = self.due(suspects=suspects)
         if due and due[0].suspect:
             return due[:1]
         return [entry for entry in due if not entry.suspect][:limit]
 
     def claim(self, taken: Sequence[Entry], duration: timedelta) -> Lease | None:
-        """The lease of what was taken, None when that is nothing."""
+        """The lease of what was taken; None if nothing was."""
         if not taken:
             return None
         for entry in taken:
@@ -129,7 +129,7 @@ class Model:
     def next_due(
         self, own: Lease | None, *, suspects: bool, empty: bool = False
     ) -> datetime | None:
-        """When another claim could bring something; sooner, if ``empty`` leases count."""
+        """When another claim could bring something; ``empty``: leases that hold nothing count."""
         moments = [each.due for each in self._waiting(suspects=suspects)]
         moments += [each.end for each in self.leases if each is not own and (each.held or empty)]
         return min(moments, default=None)

@@ -27,7 +27,7 @@ FRESH: Final[Mapping[str, Any]] = MappingProxyType(
 
 @attrs.define(eq=False)
 class Entry:
-    """One scheduling. Of those that were never moved, ``number`` tells the order of storing."""
+    """One scheduling. For messages never moved, ``number`` tells the order of storing."""
 
     message: Message = attrs.field(repr=lambda message: repr(message.id))
     due: datetime
@@ -90,14 +90,14 @@ def in_order(before: Entry, after: Entry) -> bool:
 def check_taken(taken: Sequence[Entry], due: Sequence[Entry], limit: int) -> None:
     """Whether a claim of up to ``limit`` may take these of what is due, in this order.
 
-    Equal ones come in the order they were stored; where one was moved to its due time since, any
-    order will do.
+    Those due at the same moment come in the order they were stored; if one of them was moved to
+    that moment later, any order will do.
     """
     assert set(taken) <= set(due), "took what is not due"
     assert taken or not due, "took nothing"
     rest = [entry for entry in due if entry not in taken]
     if any(entry.suspect for entry in taken):
-        assert len(taken) == 1, "took a suspect in company"
+        assert len(taken) == 1, "took a suspect together with others"
     else:
         passed_over = [entry for entry in rest if entry.suspect]
         assert all(in_order(taken[0], each) for each in passed_over), "passed a suspect over"

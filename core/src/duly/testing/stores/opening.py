@@ -1,4 +1,4 @@
-"""Opening: who gives up or comes twice leaves nothing open; and passwords stay where they are."""
+"""Opening: giving up or opening twice leaves nothing open; and passwords are not shown."""
 
 import asyncio
 from typing import Final
@@ -20,7 +20,7 @@ class ConnectionCases(StoreHarness):
         store = await desk.unopened()
         await asyncio.gather(*(store.open() for _ in range(10)))
         await self._use(store)
-        assert await self.connections(desk.namespace) > before, "it counts nothing"
+        assert await self.connections(desk.namespace) > before, "connections() counts nothing"
         await store.close()
         await self._nothing_more(desk, before)
 
@@ -50,14 +50,14 @@ class ConnectionCases(StoreHarness):
         opening[0].cancel()
         await asyncio.wait(opening)
         for other in opening[1:]:
-            assert not other.cancelled(), "cancelled with one who gave up"
+            assert not other.cancelled(), "cancelled because another caller gave up"
             await other
         await self._use(store)
         await store.close()
         await self._nothing_more(desk, before)
 
     async def _before(self, desk: Bench) -> int:
-        """How many there are without any store of ours, such as those of a client given to it."""
+        """How many there are without our stores, such as those of a client given to one."""
         self.needs("connections", "no_connections")
         await desk.store.close()
         for _ in range(_LOOKS):
@@ -80,7 +80,7 @@ class ConnectionCases(StoreHarness):
         return turns
 
     async def _nothing_more(self, desk: Bench, before: int) -> None:
-        """Wait until no more is open than before; the other end takes note a little later."""
+        """Wait until no more is open than before; the server notices an end a little later."""
         end = asyncio.get_running_loop().time() + self.outage_patience
         while (left := await self.connections(desk.namespace) - before) > 0:
             assert asyncio.get_running_loop().time() < end, f"{left} more are left open"
@@ -88,7 +88,7 @@ class ConnectionCases(StoreHarness):
 
 
 class SecretCases(StoreHarness):
-    """Passwords, as of a URL, stay out of what is shown; in outages errors are looked at too."""
+    """Passwords, such as those in URLs, are never shown; ``OutageCases`` check errors too."""
 
     async def test_it_does_not_tell_its_secrets(self, desk: Bench) -> None:
         self.needs("secrets", "no_secrets")

@@ -18,7 +18,7 @@ from duly.testing.stores.stages import BEFORE, READING, VERBS, Stage
 T = TypeVar("T")
 
 _POINTS: Final = (0, 1, 2, 4, 8, 16, 32, 64)
-"""After so many turns of the event loop the server goes, in the middle of a verb or behind it."""
+"""After so many turns of the event loop the server goes, in the middle of a verb or after it."""
 
 _PAUSE: Final = 0.02  # seconds between two tries
 
@@ -37,7 +37,7 @@ class OutageCases(StoreHarness):
         call, done = VERBS[verb]
         async with self.outage(desk.namespace):
             error = await self._error_of(call(stage))
-            # What can be read all the same, as from a file that is locked, may be told.
+            # A verb may succeed that can still read, as from a file that is locked.
             assert error is not None or verb in READING, "done, although the server is away"
         assert await self._again(stage.seen) in (BEFORE, done)
         await self._again(lambda: call(stage))
@@ -50,7 +50,7 @@ class OutageCases(StoreHarness):
 
     @pytest.mark.parametrize("verb", VERBS)
     async def test_it_freezes_in_the_middle(self, desk: Bench, verb: str) -> None:
-        """A store may wait; whoever calls it does not, and is gone after a while."""
+        """A store may wait; its caller gives up after a while."""
         self.needs("freeze", "no_freezes", "no_outages")
         await self._in_the_middle(desk, verb, self.freeze, _PAUSE * self.patience)
 
@@ -89,7 +89,7 @@ class OutageCases(StoreHarness):
             assert await self._again(stage.seen) == BEFORE
 
     async def _back(self, desk: Bench, store: Store) -> None:
-        """Until both this store and that of the bench work again."""
+        """Wait until both this store and that of the bench work again."""
         await self._again(lambda: self._open(store))
         await self._again(lambda: self._open(desk.store))
 
@@ -116,16 +116,16 @@ class OutageCases(StoreHarness):
             await self._again(stage.clear)
 
     async def _error_of(self, call: Awaitable[object], patience: float | None = None) -> object:
-        """The error that a call says, None when it has done what it should.
+        """The error that a call raises; None if it does what it should.
 
-        With a patience the call may have no answer by then, and is given up.
+        With ``patience`` the call may have no answer by then, and is cancelled.
         """
         task = asyncio.ensure_future(call)
         await asyncio.wait([task], timeout=patience or self.outage_patience)
         if not task.done():
             task.cancel()
             await asyncio.wait([task], timeout=self.outage_patience)
-            assert task.done(), "it does not end when it is cancelled"
+            assert task.done(), "the call does not end when it is cancelled"
             assert patience is not None, f"no answer within {self.outage_patience} seconds"
         if task.cancelled():
             assert patience is not None, "CancelledError, although nobody has cancelled it"
@@ -133,18 +133,18 @@ class OutageCases(StoreHarness):
         error = task.exception()
         if isinstance(error, AssertionError):
             raise error
-        assert isinstance(error, StoreError | None), f"not translated: {error!r}"
+        assert isinstance(error, StoreError | None), f"raise a StoreError: {error!r}"
         self.assert_discreet(error)
         return error
 
     async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
-        """What comes of a call when the server is back, as soon as the store has noticed."""
+        """The result of a call once the store has noticed that the server is back."""
         task = asyncio.ensure_future(self._tried(call))
         await asyncio.wait([task], timeout=self.outage_patience)
         if not task.done():
             task.cancel()
             await asyncio.wait([task], timeout=self.outage_patience)
-            raise AssertionError("it does not come back")
+            raise AssertionError("the server is back, but the store does not work again")
         return await task
 
     async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""Two callers who mean the same message at once: whoever comes first, both hear the truth."""
+"""Two callers change the same message at once: whoever comes first, both hear the truth."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,13 +51,13 @@ class Pair:
         return error if error is None else type(error)
 
     async def told(self, store: Store, first: object, second: object) -> Told:
-        """All that there is to judge."""
+        """What both heard, and what is stored now."""
         message = await store.get("a")
         stored = None if message is None else (message.payload, message.scheduled_at)
         return Told(first, second, stored)
 
     async def truths(self, *, both: bool = True) -> Sequence[Told]:
-        """What may come of it: one after the other, in either order; of the second alone else."""
+        """The outcomes allowed: both in either order; not ``both``: those of the second alone."""
         return [await self._in(order) for order in ([(0, 1), (1, 0)] if both else [(1,)])]
 
     async def _in(self, order: Sequence[int]) -> Told:

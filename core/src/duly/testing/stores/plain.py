@@ -1,4 +1,4 @@
-"""The model as a store: the contract at its plainest, to try the cases themselves on."""
+"""The model as a store: the plainest one that keeps the contract, for tests of the kit itself."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Whoever is woken for nothing looks for nothing: a store wakes when something has changed."""
+"""A store wakes those who wait only when something has changed."""
 
 import asyncio
 
@@ -15,9 +15,9 @@ _QUIET = 0.05
 
 
 class QuietCases(StoreHarness):
-    """Waiting for a change lasts while there is none.
+    """A wait for a change lasts as long as there is none.
 
-    One that lasts once is enough: a wait may return too often, but not for ever.
+    It is enough that one of several does: a wait may return too often, but not for ever.
     """
 
     async def test_nobody_is_woken_while_nothing_changes(self, desk: Bench) -> None:
@@ -25,7 +25,7 @@ class QuietCases(StoreHarness):
         await self._settled(self._waker(await desk.another()))
 
     async def test_claims_that_bring_nothing_wake_nobody(self, desk: Bench) -> None:
-        """Else a scheduler that looks when it is woken would be woken by its own look."""
+        """Otherwise a scheduler that claims when it is woken would be woken by its own claim."""
         await desk.put("a", after=HOUR)
         store = await desk.another()
         waker = self._waker(store)
@@ -36,7 +36,7 @@ class QuietCases(StoreHarness):
                 if await self._quiet_now(waker):
                     break
             else:
-                pytest.fail("every claim that brings nothing wakes")
+                pytest.fail("every claim that brings nothing wakes those who wait")
 
     def _waker(self, store: Store) -> SupportsWakeups:
         assert isinstance(store, SupportsWakeups)

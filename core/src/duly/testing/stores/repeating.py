@@ -12,7 +12,7 @@ __all__ = ["stored"]
 async def stored(
     store: Store, groups: Sequence[Group], within: Any = None
 ) -> Sequence[Exception | None]:
-    """What becomes of groups in the end: what is held up is asked for again, as the core does."""
+    """What becomes of groups in the end: those held up are put again, as the core does."""
     outcomes = list(await store.put(groups, within=within))
     while held := [n for n, outcome in enumerate(outcomes) if isinstance(outcome, HeldUp)]:
         await asyncio.sleep(0.05)

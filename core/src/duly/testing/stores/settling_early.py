@@ -111,7 +111,7 @@ class EarlyCases(StoreHarness):
         assert await desk.settle(first, {"a": Release(desk.start)}, only=["a"])
         second = await desk.claim()
         assert ids(second) == ["a"]
-        # Whatever the first holder says of it now is none of its business any more.
+        # Whatever the first holder says of it now has no effect.
         assert await desk.settle(first, {"a": Bury("broken")}, only=["a"])
         assert await desk.settle(first)
         assert await desk.state("a") is State.CLAIMED

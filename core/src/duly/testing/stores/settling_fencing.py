@@ -1,4 +1,4 @@
-"""Fencing: who has lost a message changes nothing of it any more."""
+"""Fencing: a holder that has lost a message cannot change it any more."""
 
 import pytest
 
@@ -14,7 +14,7 @@ EARLY_OR_NOT = pytest.mark.parametrize("early", [False, True], ids=["whole", "ea
 
 
 def said(how: str, message: Message) -> dict[str, Settlement]:
-    """The exceptions by which a holder says so of the message."""
+    """The exceptions of a settle in which a holder says this of the message."""
     settlement = SETTLEMENTS[how](message)
     return {} if settlement is None else {message.id: settlement}
 
@@ -92,7 +92,7 @@ class LapsedHolderCases(StoreHarness):
 
 
 class WithdrawnCases(StoreHarness):
-    """A holder of what was cancelled or replaced meanwhile: its lease lives, the message not."""
+    """A holder of what was cancelled or replaced: its lease is valid, the message is gone."""
 
     @EVERY_WAY
     @EARLY_OR_NOT

@@ -18,15 +18,15 @@ Seen = Mapping[str, tuple[State, bytes, timedelta]]
 
 @attrs.frozen
 class Stage:
-    """One message that is held, one that is due and one that is to come."""
+    """One message that is held, one that is due and one that is due later."""
 
     desk: Bench
     store: Store
     batch: Batch
     number: int
-    """Of the stage. What was asked for on an earlier stage may be done while this one stands."""
+    """Of the stage. Calls of an earlier stage may still be carried out during this one."""
     new: Mapping[str, Message]
-    """What is put: the same again when it is put again."""
+    """The messages to put; repeats put the same ones."""
 
     @classmethod
     async def set(cls, desk: Bench, store: Store, number: int) -> "Stage":
@@ -125,7 +125,7 @@ READING: Final[Mapping[str, Callable[[Stage], Awaitable[None]]]] = {
     "list": Stage.list,
     "stats": Stage.stats,
 }
-"""The verbs that change nothing. Each fails if it tells what is not so."""
+"""The verbs that change nothing. Each fails if its answer is wrong."""
 
 VERBS: Final[Mapping[str, tuple[Callable[[Stage], Awaitable[Any]], Seen]]] = {
     **WRITING,

@@ -12,10 +12,10 @@ class Time(Protocol):
     """How a case waits and what its short durations are."""
 
     moment: timedelta
-    """A short while: leases and delays of cases that wait for their end are a few of it."""
+    """A short while: leases and delays that cases wait out last a few of these."""
 
     async def now(self) -> datetime:
-        """The store's time; to be asked only while nothing in the store is due."""
+        """The store's time; call it only while nothing in the store is due."""
 
     async def sleep(self, duration: timedelta) -> None:
         """Let at least so much time pass."""

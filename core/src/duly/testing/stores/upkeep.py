@@ -19,16 +19,16 @@ class MigrationCases(StoreHarness):
     async def make_without_schema(self, namespace: str) -> Store:
         """A store over a fresh ``namespace`` that does not migrate by itself.
 
-        Opened if it has to be for :meth:`~duly.store.SupportsMigration.migrate`; the cases close
+        Open it first if :meth:`~duly.store.SupportsMigration.migrate` needs that; the cases close
         it.
         """
 
     async def test_it_tells_what_it_would_do(self, bare: Bench) -> None:
         async with self._without_schema() as (store, _):
             first = await _migrate(store, dry_run=True)
-            assert first, "there is no schema, and nothing to do"
-            assert await _migrate(store, dry_run=True) == first, "it was done, or half of it"
-            assert await _migrate(store) == first, "it does other than it told"
+            assert first, "there is no schema, but nothing to do"
+            assert await _migrate(store, dry_run=True) == first, "dry_run has changed something"
+            assert await _migrate(store) == first, "it did other than dry_run told"
 
     async def test_migrating_twice_does_nothing_more(self, bare: Bench) -> None:
         async with self._without_schema() as (store, _):
@@ -64,7 +64,7 @@ class HealthCases(StoreHarness):
         await _check(bare.store)
 
     async def test_it_is_asked_while_it_is_away(self, bare: Bench) -> None:
-        """It says so in the words of the contract, or what it knows all the same."""
+        """It raises what the contract allows, or tells what it knows anyway."""
         self.needs("outage", "no_outages")
         await _check(bare.store)
         async with self.outage(bare.namespace):
@@ -80,7 +80,7 @@ class HealthCases(StoreHarness):
 async def _migrate(store: Store, *, dry_run: bool = False) -> Sequence[str]:
     assert isinstance(store, SupportsMigration)
     statements = await store.migrate(dry_run=dry_run)
-    assert not isinstance(statements, str), "a sequence of statements, not one"
+    assert not isinstance(statements, str), "return a sequence of statements, not one text"
     assert all(isinstance(each, str) and each.strip() for each in statements)
     return list(statements)
 
@@ -88,5 +88,5 @@ async def _migrate(store: Store, *, dry_run: bool = False) -> Sequence[str]:
 async def _check(store: Store) -> None:
     assert isinstance(store, SupportsHealth)
     reasons = await store.check()
-    assert not isinstance(reasons, str), "a sequence of sentences, not one"
+    assert not isinstance(reasons, str), "return a sequence of sentences, not one text"
     assert all(isinstance(each, str) and each.strip() for each in reasons)

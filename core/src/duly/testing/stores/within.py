@@ -19,7 +19,7 @@ class RollBack(Exception):
 
 
 class WithinHarness(StoreHarness):
-    """What the author of a store with transactions tells beyond the rest."""
+    """What the author of a store with transactions writes in addition."""
 
     waits_for_transactions: ClassVar[str | None] = None
     """Why claims and settles wait for the end of a transaction that has changed something."""
@@ -47,7 +47,7 @@ class WithinCases(WithinHarness):
             assert not desk.store.accepts(other)
 
     async def test_a_transaction_elsewhere_is_refused(self, desk: Bench) -> None:
-        """What were stored there, nobody would find."""
+        """Nobody would find what is stored there."""
         await desk.put("a", after=HOUR)
         put, cancel, move = desk.store.put, desk.store.cancel, desk.store.reschedule
         async with self.transaction_elsewhere() as within:

@@ -1,4 +1,4 @@
-"""A caller's transaction that stays open holds up what it has touched, and nothing else."""
+"""A caller's transaction that stays open holds up what it has touched and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -22,7 +22,7 @@ _ENDS: Final = ("commits", "rolls back")
 
 
 class WithinHeldCases(WithinHarness):
-    """Others are claimed, settled and recovered meanwhile; what was held has its end later."""
+    """Others are claimed, settled and recovered meanwhile; the held message is settled later."""
 
     @pytest.mark.parametrize("end", _ENDS)
     @pytest.mark.parametrize("touch", _TOUCHES)
@@ -80,7 +80,7 @@ class WithinHeldCases(WithinHarness):
 
     @pytest.mark.parametrize("how", SETTLEMENTS)
     async def test_held_ones_become_what_they_would_have(self, desk: Bench, how: str) -> None:
-        """Like a twin that nobody held, when the transaction is rolled back."""
+        """When the transaction is rolled back they are like a twin that nobody held."""
         every = Every(DAY) if "next" in how else None
         await desk.put(
             *(desk.message(id, created_at=desk.start, recurrence=every) for id in ("held", "twin"))
@@ -97,7 +97,7 @@ class WithinHeldCases(WithinHarness):
         assert bool(found) == (how != "delivered")
 
     async def test_held_when_it_is_settled_early(self, desk: Bench) -> None:
-        """It has left its lease all the same, whose lapse does not bring it back."""
+        """It has left its lease anyway: a lapse of that does not bring it back."""
         await desk.put("held", "a")
         batch = await desk.claim()
         async with self._holding(desk, "cancels", "rolls back") as other:
@@ -145,12 +145,12 @@ class WithinHeldCases(WithinHarness):
                     raise RollBack
 
     async def _at_once(self, call: Awaitable[T]) -> T:
-        """What a call brings that waits for nobody's transaction."""
+        """The result of a call that must not wait for anybody's transaction."""
         async with asyncio.timeout(self.outage_patience):
             return await call
 
     async def _is_delivered(self, desk: Bench, touch: str, end: str) -> None:
-        """Nobody gets it again; who replaced it has put a message of its own in its place."""
+        """Nobody gets it again; if it was replaced, the new message comes in its place."""
         replaced = touch == "replaces" and end == "commits"
         found = [(each.message.id, each.message.payload) for each in await desk.claim_all()]
         assert found == ([("held", b"new")] if replaced else [])
@@ -158,7 +158,7 @@ class WithinHeldCases(WithinHarness):
 
 
 def _like(messages: Sequence[Message], name: str) -> object:
-    """All that is known of the messages that come of one, but for its name."""
+    """All that is known of the messages made from one, except its name."""
     return [
         (
             each.id.removeprefix(name),

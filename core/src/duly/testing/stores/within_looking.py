@@ -1,4 +1,4 @@
-"""Cases for a look within a caller's own transaction: it shows what that sees, and no more."""
+"""Cases for reads within a caller's own transaction: they show what it sees, and no more."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -107,7 +107,7 @@ class WithinLookCases(WithinHarness):
         assert [claim.message.id for claim in await desk.claim_all()] == ["a", "b"]
 
     async def test_a_look_elsewhere_is_refused(self, desk: Bench) -> None:
-        """What is there, nobody schedules."""
+        """Nobody delivers what is there."""
         await desk.put("a", after=HOUR)
         async with self.transaction_elsewhere() as within:
             with pytest.raises(InvalidArgument):

@@ -1,4 +1,4 @@
-"""What others ask for while a caller's transaction is under way: they hear the truth as well."""
+"""Calls of others while a caller's transaction is under way: they hear the truth too."""
 
 import asyncio
 from contextlib import suppress
@@ -16,7 +16,7 @@ _OF_ONE = [name for name in SETTLEMENTS if "next" not in name]
 
 
 class WithinRaceCases(WithinHarness):
-    """Somebody else comes between a change within a transaction and its end."""
+    """Somebody else calls between a change within a transaction and its end."""
 
     @pytest.mark.parametrize("commits", [True, False], ids=["committed", "rolled back"])
     @pytest.mark.parametrize("second", VERBS)

@@ -7,18 +7,18 @@ A transport's own test file needs a dozen lines::
     class TestMyTransport(HeaderCases, TransportSuite):
         async def listen(self): ...              # start a consumer on self.namespace
         def make_gate(self):
-            return Gate(1234)                    # a door before the broker, to shut and freeze
+            return Gate(1234)                    # a proxy before the broker, to shut and freeze
         async def make_transport(self):
             return MyTransport(f"mine://localhost:{self.gate.port}/{self.namespace}")
         async def received(self, number): ...    # what the consumer got
         async def drop(self): ...                # end it
 
-What not every transport can do is in classes of its own, to be added as further bases in front of
+What not every transport can do is in classes of its own. Add them as further bases in front of
 :class:`TransportSuite`: :class:`HeaderCases`, :class:`ReceiptCases`, :class:`DeduplicationCases`,
-:class:`ReadingCases`, :class:`RefusalCases` and :class:`BatchCases`; for those that are of two
-kinds :class:`BatchHeaderCases`, :class:`BatchRefusalCases`, :class:`BatchOutageCases` and
-:class:`DeduplicationOutageCases`. What the suite asks for and cannot be had is refused by a reason,
-which is printed: ``no_outages``, ``no_gate``, ``no_confirmations``.
+:class:`ReadingCases`, :class:`RefusalCases` and :class:`BatchCases`; if two of them apply, also
+:class:`BatchHeaderCases`, :class:`BatchRefusalCases`, :class:`BatchOutageCases` and
+:class:`DeduplicationOutageCases`. If you cannot give what the suite asks for, say why in
+``no_outages``, ``no_gate`` or ``no_confirmations``: the cases are skipped with that reason.
 Sizes are multiplied by ``scale``, for slow brokers.
 """
 
@@ -73,7 +73,7 @@ __all__ = [
 
 
 class GateCases(HealthSilenceCases, RoundCases, CutCases, ConnectionCases, SilenceCases):
-    """Those that need a door before the broker: silence, cuts, connections left behind."""
+    """Those that need a gate before the broker: silence, cuts, connections left behind."""
 
 
 class TransportSuite(

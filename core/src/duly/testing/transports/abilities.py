@@ -15,7 +15,7 @@ from duly.transport import Envelope, SupportsBatches
 
 
 class ReceiptCases(TransportHarness):
-    """For transports whose broker gives receipts: another for each message."""
+    """For transports whose broker gives each message a receipt of its own."""
 
     async def test_each_has_a_receipt_of_its_own(self, desk: Bench) -> None:
         envelopes = desk.envelopes(20)
@@ -30,7 +30,7 @@ class ReceiptCases(TransportHarness):
 
 
 class DeduplicationCases(TransportHarness):
-    """For transports whose broker drops what it had before, by the delivery id."""
+    """For transports whose broker drops repeats, which it recognises by the delivery id."""
 
     async def test_attempts_of_one_delivery_arrive_once(self, desk: Bench) -> None:
         delivery = {"message_id": "a", "delivery_id": "a:1:0"}
@@ -57,16 +57,16 @@ class DeduplicationCases(TransportHarness):
 
 
 class RefusalCases(TransportHarness):
-    """For transports that know of messages which can never be accepted."""
+    """For transports whose broker refuses some messages for good."""
 
     @abstractmethod
     def unacceptable(self, desk: Bench) -> Envelope:
-        """An envelope that has to be refused for good: too large, say."""
+        """An envelope that must be refused for good: too large, say."""
 
     async def test_what_can_never_pass_is_rejected(self, desk: Bench) -> None:
         with pytest.raises(Rejected) as told:
             await desk.soon(desk.transport.publish(self.unacceptable(desk)))
-        assert str(told.value), "does not tell why"
+        assert str(told.value), "Rejected has no text that says why"
         await desk.publish(envelope := desk.envelope())
         await desk.arrived(envelope)
 
@@ -145,7 +145,9 @@ class BatchCases(TransportHarness):
 
     async def _publish(self, desk: Bench, envelopes: Sequence[Envelope]) -> None:
         outcomes = await desk.soon(batching(desk).publish_many(envelopes))
-        assert isinstance(outcomes, Sequence), f"{type(outcomes).__name__} is no sequence"
+        assert isinstance(outcomes, Sequence), (
+            f"publish_many returned {type(outcomes).__name__}, not a sequence"
+        )
         assert len(outcomes) == len(envelopes)
         assert all(outcome is None or isinstance(outcome, str) for outcome in outcomes)
 

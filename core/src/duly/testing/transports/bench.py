@@ -29,7 +29,7 @@ class Bench:
     transport: Transport
 
     connections: int
-    """At the gate before the first transport is opened: where the consumer needs it too."""
+    """Connections at the gate before the first transport is opened, such as the consumer's."""
 
     def __init__(self, harness: "TransportHarness") -> None:
         self.harness = harness
@@ -74,7 +74,7 @@ class Bench:
 
     @property
     def gate(self) -> Gate:
-        """The door before the broker."""
+        """The gate before the broker."""
         assert self._gate is not None, "make_gate() gives no door, and no_gate does not say why"
         return self._gate
 
@@ -111,7 +111,9 @@ class Bench:
         transport = by or self.transport
         receipts = await self.soon(asyncio.gather(*map(transport.publish, envelopes)))
         for receipt in receipts:
-            assert receipt is None or isinstance(receipt, str), f"{receipt!r} is no receipt"
+            assert receipt is None or isinstance(receipt, str), (
+                f"publish returned {receipt!r}, but a receipt is text or None"
+            )
 
     async def arrived(self, *envelopes: Envelope) -> "Sequence[Received]":
         """What the consumer got, which is exactly these, in any order."""
@@ -137,7 +139,7 @@ class Bench:
         return got
 
     def told(self, outcome: object, *, cancelled: bool = False) -> bool:
-        """Hold the outcome of a publish to the contract; whether it was accepted."""
+        """Check the outcome of a publish against the contract; whether it was accepted."""
         if outcome is None or isinstance(outcome, str):
             return True
         if not (cancelled and isinstance(outcome, asyncio.CancelledError)):
@@ -145,18 +147,18 @@ class Bench:
         return False
 
     def check_error(self, error: object) -> None:
-        """Hold an error to the contract: one of duly's, with a text, that keeps secrets."""
-        assert isinstance(error, DulyError), f"raise TransportError from a bare {error!r}"
-        assert str(error), "an error does not tell what is wrong"
+        """Check an error against the contract: one of duly's, with a text, that keeps secrets."""
+        assert isinstance(error, DulyError), f"raise a TransportError from it: {error!r}"
+        assert str(error), f"an error without a text: {error!r}"
         check_discretion(error, self.harness.secrets)
 
     async def opens_or_tells(self, opening: Awaitable[None], *, cancelled: bool = False) -> None:
-        """Wait for an ``open``, which works or raises what the contract knows."""
+        """Wait for an ``open``, which works or raises an error that the contract allows."""
         (outcome,) = await self.soon(asyncio.gather(opening, return_exceptions=True))
         self.told(outcome, cancelled=cancelled)
 
     async def goes_on(self, *, by: Transport | None = None) -> None:
-        """As a scheduler does it: open and try, until it works; then it arrives."""
+        """Open and publish until it works, as a scheduler does; then the message arrives."""
         transport, last = by or self.transport, self.envelope()
 
         async def try_again() -> None:
@@ -174,7 +176,7 @@ class Bench:
         await self.comes(last)
 
     async def never_came(self, envelopes: Sequence[Envelope]) -> None:
-        """Nothing of these has arrived by the time that others have which were sent later."""
+        """None of these has arrived by the time that others, sent later, have."""
         unwanted = {envelope.payload for envelope in envelopes}
         for _ in range(3):
             await asyncio.sleep(0.05)
@@ -200,7 +202,7 @@ class Bench:
         except TimeoutError:
             if not limit.expired():
                 raise
-        raise AssertionError(f"nothing happened for {self.harness.patience} s")
+        raise AssertionError(f"not done within {self.harness.patience} s")
 
 
 def _listed(counts: Counter[tuple[str, bytes]]) -> str:

@@ -1,4 +1,4 @@
-"""Cases that count connections at the gate: what was opened is closed, whatever came between."""
+"""Cases that count connections at the gate: each that was opened is closed, whatever happens."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ class ConnectionCases(TransportHarness, needs="duly_gate"):
         await self._none_left(desk)
 
     async def test_closed_in_silence_it_leaves_no_connection(self, desk: Bench) -> None:
-        """Whoever does not answer is left without a word, and soon."""
+        """A broker that does not answer is left soon, without a goodbye."""
         before = _connections(desk.gate.port)
         transport = await desk.another()
         await desk.publish(desk.envelope(), by=transport)
@@ -67,7 +67,7 @@ class ConnectionCases(TransportHarness, needs="duly_gate"):
             if (left := _connections(desk.gate.port) - before) <= 0:
                 return
             await asyncio.sleep(0.01)
-        raise AssertionError(f"connections are left by a close while nobody answered: {left}")
+        raise AssertionError(f"connections are left after close while nobody answered: {left}")
 
     async def _none_left(self, desk: Bench, *others: Transport) -> None:
         for transport in (desk.transport, *others):

@@ -35,9 +35,9 @@ class CrowdCases(TransportHarness):
             return
         await desk.publish(first := desk.envelope())
         limits: object = desk.transport.limits()
-        assert isinstance(limits, Limits), "limits() is a plain method that gives Limits"
+        assert isinstance(limits, Limits), "limits() must be a plain method that returns Limits"
         again = [desk.transport.limits() for _ in range(10)]
-        assert all(each is limits for each in again), "limits() gives the same until they change"
+        assert all(each is limits for each in again), "limits() must be the same until they change"
         number = self.many(min(limits.in_all or 100, 100))
         await desk.publish(*(envelopes := desk.envelopes(number)))
         await desk.arrived(first, *envelopes)
@@ -60,7 +60,7 @@ class CancelCases(TransportHarness):
                 await asyncio.sleep(0)
             await self._cancel(desk, publish)
         await self._goes_on(desk)
-        # An answer to what was cancelled may have been taken for the next one's, and so on.
+        # The answer to a cancelled publish may have been taken for that of the next, and so on.
         await asyncio.sleep(0.05)
         await self._goes_on(desk)
 
@@ -83,7 +83,7 @@ class CancelCases(TransportHarness):
         for outcome in outcomes[::2]:
             desk.told(outcome, cancelled=True)
         errors = [each for each in outcomes[1::2] if isinstance(each, BaseException)]
-        assert not errors, "failed because its neighbours were cancelled"
+        assert not errors, "publishes failed because others were cancelled"
         await self._goes_on(desk)
         for kept in envelopes[1::2]:
             assert (await desk.comes(kept)).count(kept.payload) == 1
@@ -94,7 +94,7 @@ class CancelCases(TransportHarness):
         assert outcome is None or isinstance(outcome, str | asyncio.CancelledError)
 
     async def _goes_on(self, desk: Bench) -> None:
-        """What was cancelled may have arrived, once; this has."""
+        """The transport still publishes; this message arrives exactly once."""
         last = desk.envelope()
         await desk.publish(last)
         assert (await desk.comes(last)).count(last.payload) == 1

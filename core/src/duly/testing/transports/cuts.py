@@ -24,14 +24,14 @@ class CutCases(TransportHarness, needs="duly_gate"):
             desk.gate.cut_behind(pieces, how)
             opening = await self._outcome(desk, transport.open())
             publish = await self._outcome(desk, transport.publish(envelope := desk.envelope()))
-            if desk.gate.cutting:  # all has passed before
+            if desk.gate.cutting:  # opening and publishing took fewer pieces
                 break
             for outcome in (opening, publish):
                 assert isinstance(outcome, str | None | TransportUnavailable), (
-                    f"a connection that ends behind piece {pieces} is no {outcome!r}"
+                    f"cut after piece {pieces}: raise TransportUnavailable, not {outcome!r}"
                 )
             accepted = desk.told(publish)
-            if self.no_confirmations:  # it may not know yet, and then nobody tells it of a loss
+            if self.no_confirmations:  # nobody may have told it of the loss yet
                 await desk.soon(transport.close())
             await desk.goes_on(by=transport)
             if accepted and not self.no_confirmations:

@@ -1,4 +1,4 @@
-"""Whether secrets stay secret: in errors, their causes, and what objects say of themselves."""
+"""Whether secrets stay secret: in errors, their causes, and the ``repr`` of objects."""
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -7,9 +7,9 @@ __all__ = ["check_discretion"]
 
 
 def check_discretion(thing: object, secrets: Iterable[str]) -> None:
-    """Raise AssertionError if an object, or what caused an error, tells one of the secrets.
+    """Raise AssertionError if an object, or what caused an error, shows one of the secrets.
 
-    As it stands, or as it stands in a URL.
+    Plainly, or in the form that it has in a URL.
     """
     told = [text for each in _chain(thing) for text in (str(each), repr(each))]
     for secret in secrets:

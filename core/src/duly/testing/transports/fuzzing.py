@@ -1,4 +1,4 @@
-"""Messages made by chance, of all that a message may hold."""
+"""Random messages, of all that a message may hold."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ _AT_ONCE: Final = 20
 
 
 class FuzzCases(TransportHarness):
-    """Each arrives as it was or is refused in words, and none is in the way of others."""
+    """Each arrives unchanged or is refused with a reason, and none holds up others."""
 
     fuzzed: ClassVar[int] = 40
     """How many. The first are the same each time."""
@@ -33,7 +33,7 @@ class FuzzCases(TransportHarness):
             outcomes = await desk.soon(asyncio.gather(*publishes, return_exceptions=True))
             for envelope, outcome in zip(some, outcomes, strict=True):
                 assert not isinstance(outcome, TransportUnavailable), (
-                    f"a message is no outage: {outcome!r}, of {envelope!r}"
+                    f"a message is not an outage: {outcome!r}, for {envelope!r}"
                 )
                 if desk.told(outcome):
                     accepted.append(envelope)
@@ -41,7 +41,7 @@ class FuzzCases(TransportHarness):
         texts = {each.payload: each.metadata["text"] for each in (*accepted, last)}
         for got in await desk.arrived(*accepted, last):
             text = texts[got.payload]
-            assert got.headers.get("text", text) == text, f"not as it was: {text!r}"
+            assert got.headers.get("text", text) == text, f"arrived changed: {text!r}"
 
     def _made(self, desk: Bench, chance: random.Random) -> Envelope:
         names = [_COMMON, _COMMON + _FAR, _MARKS, _FAR, _COMMON + _MARKS + _FAR]

@@ -1,4 +1,4 @@
-"""What a transport's author tells the cases: how to make a transport, and what came out of it."""
+"""What a transport's author writes for the cases: how to make a transport, and what it sent."""
 
 import inspect
 import secrets
@@ -43,13 +43,13 @@ class TransportHarness(ABC):
     """Seconds within which anything that is to happen must have happened."""
 
     standstill: ClassVar[float] = 2.0
-    """Seconds that the event loop may stand still: longer, and something in it blocks."""
+    """Seconds that the event loop may stand still; more means that something in it blocks."""
 
     largest: ClassVar[int] = 1024 * 1024
     """The largest payload that must pass, in bytes."""
 
     event_name: ClassVar[str] = "orders.reminder"
-    """The event name of all cases that do without a special one."""
+    """The event name in all cases that need no special one."""
 
     odd_event_names: ClassVar[Sequence[str]] = (
         "plain",
@@ -63,8 +63,8 @@ class TransportHarness(ABC):
     way to tell it to the consumer."""
 
     any_event_name: ClassVar[bool] = False
-    """Whether :meth:`received` knows of messages under whatever event name, and not only of those
-    that are named here."""
+    """Whether :meth:`received` brings messages of every event name, and not only of those that
+    are named here."""
 
     secrets: ClassVar[Sequence[str]] = ()
     """Passwords and the like that the transport was made with, and must keep to itself."""
@@ -81,7 +81,7 @@ class TransportHarness(ABC):
     """Why ``publish`` returns without knowing that the broker has the message."""
 
     gate: Gate
-    """The door of this case, where :meth:`make_gate` gave one; transports connect to its port."""
+    """The gate of this case, where :meth:`make_gate` gave one; transports connect to its port."""
 
     namespace: str
     """A fresh name of twelve lower-case letters for each case, good for a queue or a topic."""
@@ -105,24 +105,24 @@ class TransportHarness(ABC):
     async def received(self, number: int) -> Sequence[Received]:
         """All that the consumer got in this case, as soon as there are ``number`` or more.
 
-        May wait for ever when there are fewer: the cases look at the time.
+        It may wait for ever when there are fewer: the cases have their own timeout.
         """
 
     async def listen(self) -> None:  # noqa: B027  # where nothing needs preparing
         """Prepare the destination and start its consumer; called once, before all else."""
 
     def make_gate(self) -> Gate | None:
-        """A door before the broker, not open yet; called after :meth:`listen`.
+        """A gate before the broker, not open yet; called after :meth:`listen`.
 
-        The transports of :meth:`make_transport` connect to ``self.gate.port`` then, while the
-        consumer goes to the broker itself. The cases freeze, cut and shut it.
+        The transports of :meth:`make_transport` then connect to ``self.gate.port``, while the
+        consumer connects to the broker itself. The cases freeze, cut and shut the gate.
         """
         return None
 
     async def break_connection(self) -> None:
         """Take the broker away: nobody answers any more, and connections are cut.
 
-        By default the gate is shut; nothing else is to be written where there is one.
+        By default the gate is shut: with a gate you need not write this.
         """
         await self._door().shut()
 

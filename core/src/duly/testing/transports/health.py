@@ -13,7 +13,7 @@ from duly.transport import SupportsHealth
 
 
 class HealthCases(TransportHarness):
-    """``check`` where all is well, and where the transport is closed."""
+    """``check`` when all is well, and when the transport is closed."""
 
     async def test_a_check_finds_nothing_wrong(self, desk: Bench) -> None:
         health = checking(desk)
@@ -36,7 +36,7 @@ class HealthOutageCases(TransportHarness, needs="duly_outages"):
         await desk.publish(desk.envelope())
         await desk.take_away()
         for _ in range(2):
-            assert await checked(desk, health.check()), "finds nothing wrong, the broker is away"
+            assert await checked(desk, health.check()), "the broker is away: check must say so"
         await desk.bring_back()
         await desk.goes_on()
         while await checked(desk, health.check()):
@@ -59,20 +59,20 @@ class HealthSilenceCases(TransportHarness, needs="duly_gate"):
 
 
 def checking(desk: Bench) -> SupportsHealth:
-    """The transport, where it can say how it is."""
+    """The transport, if it is a ``SupportsHealth``; otherwise the case is skipped."""
     if not isinstance(desk.transport, SupportsHealth):
         pytest.skip("this transport is no SupportsHealth")
     return desk.transport
 
 
 async def checked(desk: Bench, check: Awaitable[Any]) -> Sequence[str]:
-    """What a check says, which are reasons in words and no secrets."""
+    """The reasons that a check gives: texts without secrets."""
     try:
         reasons = await desk.soon(check)
     except Exception as error:
-        raise AssertionError(f"check gives its reasons, it does not raise: {error!r}") from error
-    assert isinstance(reasons, Sequence), f"{type(reasons).__name__} is no sequence"
-    assert not isinstance(reasons, str), "check gives a sequence of reasons, not one text"
+        raise AssertionError(f"check must return its reasons, not raise: {error!r}") from error
+    assert isinstance(reasons, Sequence), f"check returned {type(reasons).__name__}, no sequence"
+    assert not isinstance(reasons, str), "check must return a sequence of reasons, not one text"
     assert all(isinstance(reason, str) and reason for reason in reasons)
     check_discretion(" ".join(reasons), desk.harness.secrets)
     return reasons

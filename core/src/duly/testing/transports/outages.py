@@ -19,8 +19,8 @@ class OutageCases(TransportHarness, needs="duly_outages"):
     """The broker is taken away and brought back. ``no_outages`` says why it cannot be."""
 
     keeps: ClassVar[bool] = True
-    """Whether what was accepted is there after the broker was away; not so where nothing is
-    acknowledged."""
+    """Whether the broker still has what it accepted after it was away. Set it to False for one
+    that acknowledges nothing."""
 
     async def test_opening_while_it_is_away(self, desk: Bench) -> None:
         transport = await desk.make()
@@ -86,7 +86,7 @@ class OutageCases(TransportHarness, needs="duly_outages"):
             await self._all_came(desk, envelopes)
 
     async def test_away_and_back_in_mid_run(self, desk: Bench) -> None:
-        """What is refused is sent again, as a scheduler does it, and so nothing is lost."""
+        """What is refused is sent again, as a scheduler does, and so nothing is lost."""
         envelopes = desk.envelopes(self.many(300))
         waiting, accepted = deque(envelopes), asyncio.Semaphore(0)
 
@@ -125,7 +125,7 @@ class OutageCases(TransportHarness, needs="duly_outages"):
         await desk.bring_back()
         await desk.goes_on()
         await desk.publish(last := desk.envelope())
-        assert (await desk.comes(last)).count(envelope.payload) <= 1  # the attempt it was
+        assert (await desk.comes(last)).count(envelope.payload) <= 1  # there was one attempt
 
     async def test_opening_cancelled_while_it_is_away(self, desk: Bench) -> None:
         transport = await desk.make()
@@ -161,7 +161,9 @@ class OutageCases(TransportHarness, needs="duly_outages"):
         self._check(desk, told.value)
 
     def _check(self, desk: Bench, error: BaseException) -> None:
-        assert isinstance(error, TransportUnavailable), f"an outage is no {error!r}"
+        assert isinstance(error, TransportUnavailable), (
+            f"in an outage raise TransportUnavailable, not {error!r}"
+        )
         desk.check_error(error)
 
 
@@ -204,7 +206,7 @@ class BatchOutageCases(BatchCases, OutageCases, needs="duly_outages"):
 
 
 class DeduplicationOutageCases(DeduplicationCases, OutageCases, needs="duly_outages"):
-    """For brokers that drop what they had before, also when they were away meanwhile."""
+    """For brokers that drop repeats even when they were away meanwhile."""
 
     async def test_a_repeat_after_the_broker_was_away_arrives_once(self, desk: Bench) -> None:
         delivery = {"message_id": "a", "delivery_id": "a:1:0"}

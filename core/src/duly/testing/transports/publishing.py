@@ -1,4 +1,4 @@
-"""One message after the other: all that a message may be arrives as it was."""
+"""One message after the other: whatever a message may hold arrives unchanged."""
 
 import os
 from datetime import UTC, datetime
@@ -80,7 +80,7 @@ class PublishCases(TransportHarness):
         await desk.arrived(*envelopes)
 
     async def test_metadata_does_no_harm(self, desk: Bench) -> None:
-        """What a transport does not hand on may still not get into its way."""
+        """Metadata that a transport does not hand on does not make it fail."""
         metadata = {"": "", "tenant": "7", "größe": "\U0001f4e6", "long": "x" * 4000, "id": "id"}
         envelope = desk.envelope(metadata=metadata, trace_context={"traceparent": "00-ab-cd-01"})
         await desk.publish(envelope)
@@ -88,7 +88,7 @@ class PublishCases(TransportHarness):
 
 
 class RepeatCases(TransportHarness):
-    """What is new is never taken for a repeat, and a repeat never for an error."""
+    """A new message is never taken for a repeat, and a repeat is never an error."""
 
     async def test_attempts_of_one_delivery(self, desk: Bench) -> None:
         first = desk.envelope(message_id="a", delivery_id="a:1:0")

@@ -23,9 +23,9 @@ _FIELDS: Final = (
 
 
 class ReadingCases(TransportHarness):
-    """For transports that come with a function for consumers: it undoes what they write.
+    """For transports that come with a function by which consumers read messages back.
 
-    Give what it makes of each message as ``envelope`` of :class:`Received`.
+    Give its result for each message as ``envelope`` of :class:`Received`.
     """
 
     async def test_what_is_read_is_what_was_sent(self, desk: Bench) -> None:
@@ -38,7 +38,7 @@ class ReadingCases(TransportHarness):
         )
 
     async def test_any_metadata_is_read(self, desk: Bench) -> None:
-        """Names that have a meaning and values of odd characters, drawn by chance."""
+        """Names that have a meaning and values of odd characters, drawn at random."""
         chance = random.Random(17)  # noqa: S311  # no secret, and the same at each run
         await self._round_trip(desk, *(self._any(desk, chance) for _ in range(self.many(60))))
 

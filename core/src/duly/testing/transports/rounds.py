@@ -1,4 +1,4 @@
-"""Losses, cancels and silences, again and again: nothing may grow by them."""
+"""Losses, cancels and silences, again and again: no resource may grow with them."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from duly.testing.transports.bench import Bench
 from duly.testing.transports.harness import TransportHarness
 
-_FIRST: Final = 3  # rounds after which all is there that is made once
+_FIRST: Final = 3  # rounds after which all is there that is made only once
 _MOMENT: Final = 0.005  # seconds
 
 
@@ -16,7 +16,7 @@ class RoundCases(TransportHarness, needs="duly_gate"):
     """What a connection took is given back with it, however it ended."""
 
     rounds: ClassVar[int] = 12
-    """How often all of it happens. More of them find what grows now and then only."""
+    """How often all of it happens. More rounds find what grows only now and then."""
 
     async def test_nothing_grows_by_losses_cancels_and_silence(self, desk: Bench) -> None:
         for number in range(_FIRST):

@@ -56,7 +56,7 @@ class SilenceCases(TransportHarness, needs="duly_gate"):
                 await desk.comes(envelope)
 
     async def test_cancelled_while_nobody_answers_nothing_is_accepted(self, desk: Bench) -> None:
-        """As a scheduler does it when the time of a publish is over."""
+        """As a scheduler does when a publish takes too long."""
         if self.no_confirmations:
             pytest.skip(f"no confirmations: {self.no_confirmations}")
         await desk.publish(desk.envelope())
@@ -68,11 +68,11 @@ class SilenceCases(TransportHarness, needs="duly_gate"):
         early = [each for each in done if not each.cancelled() and each.exception() is None]
         desk.gate.thaw()
         await desk.soon(asyncio.gather(publish, return_exceptions=True))
-        assert not early, "publish swallowed its cancellation, and returned as if accepted"
+        assert not early, "publish swallowed its cancellation and returned as if accepted"
         await desk.goes_on()
 
     async def test_what_failed_is_not_sent_later(self, desk: Bench) -> None:
-        """What was on its way is lost with the connection, and the scheduler sends it again."""
+        """What was in flight is lost with the connection: the scheduler sends it again."""
         await desk.publish(desk.envelope())
         desk.gate.freeze()
         envelopes = desk.envelopes(3)
@@ -83,7 +83,7 @@ class SilenceCases(TransportHarness, needs="duly_gate"):
         accepted = [desk.told(outcome) for outcome in outcomes]
         for outcome in outcomes:
             assert isinstance(outcome, str | None | TransportUnavailable), (
-                f"a broker that goes is no {outcome!r}"
+                f"the broker went away: raise TransportUnavailable, not {outcome!r}"
             )
         await desk.gate.open()
         await desk.goes_on()

@@ -19,8 +19,8 @@ _LINES: Final = 6  # of the stack
 class Watchdog:
     """A thread that asks the event loop for a sign of life again and again.
 
-    Where none comes for ``bound`` seconds, it notes what the loop is at, and cuts the gate, so
-    that what blocks by waiting for an answer comes to an end.
+    If none comes for ``bound`` seconds, it notes what the loop is doing and cuts the gate, so that
+    a call that blocks while it waits for an answer comes to an end.
     """
 
     def __init__(self, bound: float) -> None:
@@ -50,7 +50,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Look away from what the test itself does."""
+        """Ignore what the test itself does."""
         self._pauses += 1
         try:
             yield

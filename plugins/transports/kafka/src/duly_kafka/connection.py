@@ -1,4 +1,4 @@
-"""The producer that is in use: another one is started in place of one that is given up."""
+"""The producer in use: when one is given up, a new one is started in its place."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _CLOSING: Final = 2.0  # seconds for what is on its way; a scheduler waits for 5
 
 
 class Line:
-    """A way to the cluster that lasts; ``timeout`` in seconds, ``settings`` are aiokafka's."""
+    """A lasting way to the cluster; ``timeout`` in seconds, ``settings`` are aiokafka's."""
 
     def __init__(self, cluster: Cluster, timeout: float, settings: Mapping[str, Any]) -> None:
         self._cluster = cluster
@@ -34,25 +34,25 @@ class Line:
 
         Raises:
             TransportUnavailable: no broker answers.
-            TransportError: they do not let us in.
+            TransportError: they refuse us.
         """
         self._is_open = True
         if self._producer is None:
             await self._replaced()
 
     async def close(self) -> None:
-        """Wait a moment for what is on its way, and hang up."""
+        """Wait a moment for what is in flight, and disconnect."""
         self._is_open = False
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting], timeout=_CLOSING)
         if self._producer is not None:
             self._end(self._producer, _CLOSING)
-        if self._ending:  # one that hangs ends by itself, when its requests are over
+        if self._ending:  # one that hangs ends by itself, when its requests time out
             await asyncio.wait(self._ending, timeout=_CLOSING + 0.5)
 
     async def producer(self) -> Producer:
-        """The one that is to be used now.
+        """The producer to use now.
 
         Raises:
             TransportUnavailable: there is none, and none can be started.
@@ -65,7 +65,7 @@ class Line:
             return await self._replaced()
         except TransportUnavailable:
             raise
-        except TransportError as error:  # it let us in before: it is gone for all messages alike
+        except TransportError as error:  # it accepted us before, so it is gone for all messages
             raise TransportUnavailable(str(error)) from error
 
     async def _replaced(self) -> Producer:
@@ -78,7 +78,7 @@ class Line:
         if starting.cancelled():
             raise TransportUnavailable(f"{self}: the transport was closed")
         if isinstance(error := starting.exception(), TransportError):
-            raise type(error)(str(error)) from error  # to each its own
+            raise type(error)(str(error)) from error  # each caller gets its own
         return starting.result()
 
     async def _start(self) -> Producer:
@@ -86,14 +86,14 @@ class Line:
             producer = Producer(
                 self._cluster, self._timeout, self._settings, self._end, self._known
             )
-        except InvalidArgument as error:  # of a file of TLS that could be used before
+        except InvalidArgument as error:  # a file for TLS that could be used before
             raise TransportUnavailable(str(error)) from error
         await producer.start()
         self._producer = producer
         return producer
 
     def _end(self, producer: Producer, patience: float | None = None) -> None:
-        """Give it so many seconds for what is on its way."""
+        """End a producer, with so many seconds for what is in flight."""
         self._producer, self._known = None, producer.brokers()
         ending = producer.end(self._timeout if patience is None else patience)
         task = asyncio.create_task(ending)
@@ -102,6 +102,6 @@ class Line:
 
 
 def _seen(task: asyncio.Task[Producer]) -> None:
-    """Take note of its error also where nobody waits for it any more."""
+    """Read the error of a task even if nobody waits for it any more."""
     if not task.cancelled():
         task.exception()

@@ -8,7 +8,7 @@ from duly_kafka.topics import Topics
 __all__ = ["EVENT_NAME", "Record", "record_of"]
 
 EVENT_NAME: Final = "duly-event-name"
-"""The header with the event name, which a topic may not tell, or not to the letter."""
+"""The header with the event name, which the topic may lack or have in another spelling."""
 
 
 class Record(NamedTuple):
@@ -24,7 +24,7 @@ def record_of(envelope: Envelope, topics: Topics, key_from: str | None) -> Recor
     """The record of a message; its key is that of its metadata, the delivery id without one.
 
     Raises:
-        Rejected: there can be no topic of its event name.
+        Rejected: no topic can be made of its event name.
     """
     key = envelope.metadata.get(key_from) if key_from is not None else None
     headers = [

@@ -1,4 +1,4 @@
-"""What aiokafka raises and what brokers answer, in duly's words: here and nowhere else."""
+"""Translates errors of aiokafka and answers of brokers into duly's errors; the only place."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 FAILURES: Final = (errors.KafkaError, errors.IllegalOperation, OSError, AssertionError)
-"""All that a call of aiokafka raises when a broker is not as it should be."""
+"""All that a call of aiokafka raises when something is wrong with a broker."""
 
 _TOO_LARGE: Final = (
     errors.MessageSizeTooLargeError,
@@ -51,12 +51,12 @@ _BROKER: Final = (
 
 
 def concerns_batch(error: Exception) -> bool:
-    """Whether it may be another record of the same batch that the broker does not take."""
+    """Whether the broker may have refused another record of the same batch."""
     return isinstance(error, _BATCH)
 
 
 def concerns_producer(error: Exception) -> bool:
-    """Whether a new producer is all that it takes; the record was not written."""
+    """Whether a new producer is all that is needed; the record was not written."""
     return isinstance(error, _PRODUCER)
 
 
@@ -66,7 +66,7 @@ def concerns_broker(error: Exception) -> bool:
 
 
 def translated(error: Exception, place: str) -> TransportError:
-    """What it means for one record on its way to that place, while there are brokers."""
+    """The error for one record on its way to that place, while there are brokers."""
     text = f"{place}: {_text(error)}"
     if isinstance(error, _TOO_LARGE):
         return Rejected(text)
@@ -74,7 +74,7 @@ def translated(error: Exception, place: str) -> TransportError:
 
 
 def translated_at_start(error: Exception, place: str) -> TransportError:
-    """What it means that no producer could be started: a refusal is no outage."""
+    """The error when no producer could be started: a refusal is not an outage."""
     text = f"{place}: {_text(error)}"
     if isinstance(error, _BROKER) or getattr(error, "retriable", False):
         return TransportUnavailable(text)

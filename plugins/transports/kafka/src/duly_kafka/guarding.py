@@ -1,4 +1,4 @@
-"""What is lost is lost: aiokafka would send it when the brokers are back."""
+"""Stops a lost client: aiokafka would still send what has failed when the brokers are back."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ __all__ = ["guard"]
 
 
 def guard(client: Any, lost: Callable[[], bool]) -> None:
-    """Let a client send nothing once it is lost, also what still waits for its connection.
+    """Let a client send nothing once it is lost, not even what still waits for its connection.
 
     aiokafka asks whether a node is ready and sends at once if it is.
     """

@@ -24,7 +24,7 @@ def transport_from_url(text: str) -> KafkaTransport:
     """The transport to ``kafka://user:password@host:port,host:port/?topic=events.{event_name}``.
 
     Raises:
-        InvalidArgument: an unknown option or a value that cannot be.
+        InvalidArgument: an unknown option or a value that is not valid.
     """
     url = parse(text)
     options: dict[str, Any] = url.take_options(

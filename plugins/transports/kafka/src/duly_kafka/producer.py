@@ -1,8 +1,8 @@
 """One producer of aiokafka, from its start until it is given up.
 
-An idempotent producer of aiokafka tries for ever, so that it can neither tell an outage nor be
-stopped during one, and is of no use any more once a broker has refused a batch: all later ones of
-that partition come out of sequence. So what waits is watched here, and a producer that is lost or
+An idempotent producer of aiokafka tries for ever, so that it can neither report an outage nor be
+stopped during one. Once a broker has refused a batch it is useless: all later batches of that
+partition are out of sequence. So records that wait are watched here, and a producer that is lost or
 spoiled is given up for a new one.
 """
 
@@ -26,18 +26,18 @@ from duly_kafka.unconfirmed import Waiting
 
 __all__ = ["Producer"]
 
-_TICK: Final = 0.1  # seconds from look to look while something waits; longer when it goes on
+_TICK: Final = 0.1  # seconds between checks while something waits; longer when that goes on
 _LONGEST_TICK: Final = 1.0
-_SILENCE: Final = 0.3  # seconds without an answer until it is asked whether anybody answers
-_PAUSE: Final = 0.05  # seconds between looks for a topic that was created
+_SILENCE: Final = 0.3  # seconds without an answer until brokers are asked whether any answers
+_PAUSE: Final = 0.05  # seconds between checks for a topic that was created
 _LEAVING: Final = 0.5  # seconds until a start that nobody waits for any more is cancelled
 
 
 class Producer:
     """Hands records over; ``timeout``, in seconds, is how long each may wait to be confirmed.
 
-    ``given_up`` is called once when it is of no use any more; then it is to be ended. ``known`` are
-    addresses of brokers that one before it knew: those of the cluster may be gone by now.
+    ``given_up`` is called once when it is useless; then it must be ended. ``known`` are addresses
+    of brokers that the producer before it knew: those given for the cluster may be gone by now.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Producer:
         self._driver = AIOKafkaProducer(
             bootstrap_servers=[*servers, *known], **{**defaults, **settings, **arguments}
         )
-        self._lost = False  # all that waited has failed, and is not to be sent any more
+        self._lost = False  # whether all that waited has failed, and must not be sent any more
         guard(self._driver.client, lambda: self._lost)
         self._waiting = Waiting()
         self._watching: asyncio.Task[None] | None = None
@@ -75,7 +75,7 @@ class Producer:
 
         Raises:
             TransportUnavailable: no broker answers.
-            TransportError: they do not let us in.
+            TransportError: they refuse us.
         """
         starting = asyncio.ensure_future(self._driver.start())
         try:
@@ -93,9 +93,9 @@ class Producer:
     async def hand_over(
         self, record: Record, new: NewTopics | None = None, *, alone: bool = False
     ) -> asyncio.Future[RecordMetadata]:
-        """What is done when the brokers have confirmed the record; ``alone``: in its own batch.
+        """A future that is done when brokers confirm the record; ``alone``: in its own batch.
 
-        It has to be given to :meth:`outcomes`, or to :meth:`let_go`.
+        Give it to :meth:`outcomes`, or to :meth:`let_go`.
 
         Raises:
             Rejected: it is larger than a request may be.
@@ -108,7 +108,7 @@ class Producer:
         if not self._knows(record.topic):
             await self._find(record.topic, new)
         future = await (send_alone if alone else send)(self._driver, record)
-        if self._ended.done():  # while it waited for room in the buffer, which nobody empties now
+        if self._ended.done():  # it ended while this waited for room in the buffer
             future.cancel()
             raise ProducerClosed
         self._waiting.add(future)
@@ -127,10 +127,10 @@ class Producer:
         self._waiting.let_go(futures)
 
     async def answers(self) -> bool:
-        """Whether any broker does; when none does it is lost."""
+        """Whether any broker answers; if none does, this producer is lost."""
         answer = False
         if not self._ended.done():
-            update = self._driver.client.force_metadata_update()  # with all that ask meanwhile
+            update = self._driver.client.force_metadata_update()  # shared by all that ask meanwhile
             await asyncio.wait(
                 [update, self._ended], timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
             )
@@ -145,19 +145,19 @@ class Producer:
         return [address(each.host, each.port) for each in self._driver.client.cluster.brokers()]
 
     def spoil(self, error: Exception) -> None:
-        """Use it no more, if a batch that failed like that is missing in its sequence."""
+        """Stop using it if a batch that failed with this error is missing in its sequence."""
         if self._idempotent and not isinstance(error, KafkaTimeoutError | OSError):
             self._give_up()
 
     async def end(self, patience: float) -> None:
-        """Give it up: what is not confirmed within so many seconds has failed."""
+        """Give it up: records not confirmed within so many seconds have failed."""
         self.usable = False
         lines = [*self._driver.client._conns.values()]  # noqa: SLF001  # there is no other way
         writers = [each._writer for each in lines if each._writer]  # noqa: SLF001  # as above
         await self._waiting.pass_by(patience)
         self._lose("the producer was closed")
         if any(each.transport.get_write_buffer_size() for each in writers):
-            # aiokafka would wait for ever until the host has taken all that is written.
+            # aiokafka would wait without limit until the host has taken all that is written.
             for each in writers:
                 each.transport.abort()
         if not self._ended.done():  # it may be given up while it is being closed
@@ -165,9 +165,9 @@ class Producer:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        # aiokafka would wait for ever for what it cannot send, of which nobody waits any more.
+        # aiokafka would wait without limit for records that it cannot send and nobody waits for.
         sender = self._driver._sender  # noqa: SLF001  # as above
-        with contextlib.suppress(Exception):  # whatever it fails of now
+        with contextlib.suppress(Exception):  # whatever goes wrong with it now
             await sender.close()
         buffer = self._driver._message_accumulator  # noqa: SLF001  # as above
         buffer._batches.clear()  # noqa: SLF001  # as above
@@ -175,7 +175,7 @@ class Producer:
         await self._stop()
 
     async def _leave(self, starting: asyncio.Future[None]) -> None:
-        """Stop what may be on its way: cancelled at once, aiokafka forgets a connection."""
+        """Stop a start: if it were cancelled at once, aiokafka would leave a connection behind."""
         if not starting.done():
             await asyncio.wait([starting], timeout=_LEAVING)
             starting.cancel()
@@ -183,7 +183,7 @@ class Producer:
         await self._stop()
 
     async def _stop(self) -> None:
-        """Close its connections; one to a host that takes nothing any more cannot be flushed."""
+        """Close its connections; not for ever, since a host may take nothing any more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await self._driver.stop()
@@ -192,12 +192,12 @@ class Producer:
         return self._driver.client.cluster.partitions_for_topic(topic) is not None
 
     async def _find(self, topic: str, new: NewTopics | None) -> None:
-        """Look for a topic; aiokafka asks for all that there are, and so makes none by asking."""
+        """Look for a topic; aiokafka asks for all topics, so that asking creates none."""
         await self._update()
         if self._knows(topic):
             return
         if new is None:
-            raise TransportError(f"{topic}: there is no such topic, or none that may be seen")
+            raise TransportError(f"{topic}: there is no such topic, or this user may not see it")
         async with self._creating:
             if self._knows(topic):
                 return
@@ -217,7 +217,7 @@ class Producer:
             raise ProducerClosed if self._ended.done() else self._gone("no broker answers")
 
     async def _watch(self) -> None:
-        """While something waits, see that somebody answers and that nothing waits too long."""
+        """While something waits, check that brokers answer and that nothing waits too long."""
         tick = _TICK
         await asyncio.sleep(tick)
         while self._waiting:
@@ -228,7 +228,7 @@ class Producer:
             else:
                 return
             if self._waiting.longest() > self._timeout:
-                self._give_up()  # or it would be sent when nobody waits for it any more
+                self._give_up()  # or records would be sent when nobody waits for them any more
                 self._waiting.fail(self._overdue, after=self._timeout)
             await asyncio.sleep(tick)
 

@@ -12,7 +12,7 @@ __all__ = ["Incoming", "read"]
 
 
 class Incoming(Protocol):
-    """What is looked at of a record: those of aiokafka and kafka-python have it."""
+    """The parts of a record that are read: those of aiokafka and kafka-python have them."""
 
     @property
     def value(self) -> bytes | None: ...
@@ -29,6 +29,6 @@ def read(record: Incoming) -> Envelope:
     try:
         headers = {name: value.decode() for name, value in record.headers}
     except UnicodeDecodeError as error:
-        raise InvalidMessage(f"a header is no UTF-8: was it sent by duly? ({error})") from error
+        raise InvalidMessage(f"a header is not UTF-8: was it sent by duly? ({error})") from error
     event_name = headers.pop(EVENT_NAME, None)
     return envelope_from(headers, event_name=event_name, payload=record.value or b"")

@@ -16,7 +16,7 @@ _partition_of: Final = DefaultPartitioner()
 
 
 async def send(driver: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
-    """What is done when it is confirmed; sent in a batch with others.
+    """A future that is done when the record is confirmed; sent in a batch with others.
 
     Raises:
         Rejected: it is larger than a request may be.
@@ -30,7 +30,7 @@ async def send(driver: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
 
 
 async def send_alone(driver: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
-    """What is done when it is confirmed; sent in a batch of its own to the same partition."""
+    """The same, sent in a batch of its own to the same partition."""
     topic, key, value, headers = record
     known = driver.client.cluster
     partition = _partition_of(

@@ -1,4 +1,4 @@
-"""Which brokers there are, and how to be let in."""
+"""Which brokers there are, and how a client logs in."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from duly.url import Host, as_hosts
 __all__ = ["MECHANISMS", "Cluster", "address"]
 
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-"""Those of SASL that need a user name and a password and nothing else."""
+"""The SASL mechanisms that need a user name and a password and nothing else."""
 
 _PORT: Final = 9092
 _OF_CONNECTIONS: Final = ("client_id", "sasl_", "security_protocol", "ssl_context")
@@ -24,7 +24,7 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 def _some(hosts: str | Iterable[str | Host]) -> tuple[Host, ...]:
     found = as_hosts(hosts)
     if not found:
-        raise InvalidArgument("name a broker at least, for example kafka://localhost:9092")
+        raise InvalidArgument("name at least one broker, for example kafka://localhost:9092")
     return found
 
 
@@ -40,15 +40,15 @@ def address(host: str, port: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class Cluster:
-    """Where the cluster is asked for its brokers, by whom, and whether that is encrypted.
+    """The brokers to ask for the cluster, the user, and whether the connection is encrypted.
 
-    ``hosts`` are some of its brokers, a port that is None being 9092. With a ``username`` and a
-    ``password`` SASL is used. ``more`` are arguments that all clients of aiokafka take, and win
-    over what is told here: a provider of OAuth tokens, say.
+    ``hosts`` are some of its brokers; a port that is None is 9092. With a ``username`` and a
+    ``password`` SASL is used. ``more`` are arguments that all clients of aiokafka take; they
+    override the others: a provider of OAuth tokens, say.
 
     Raises:
-        InvalidArgument: no host, a mechanism of SASL that needs more than a password, or one of
-            user name and password without the other.
+        InvalidArgument: no host, a mechanism of SASL that needs more than a password, or a user
+            name or a password without the other.
     """
 
     hosts: tuple[Host, ...] = attrs.field(converter=_some)
@@ -66,7 +66,7 @@ class Cluster:
         return f"kafka://{','.join(self._servers())}"
 
     def arguments(self) -> dict[str, Any]:
-        """What clients of aiokafka take to connect.
+        """The arguments that clients of aiokafka take to connect.
 
         Raises:
             InvalidArgument: a file of TLS that is missing or holds something else.
@@ -74,10 +74,10 @@ class Cluster:
         return {"bootstrap_servers": self._servers(), **self._security(), **self.more}
 
     async def why_out_of_reach(self, patience: float) -> Exception | None:
-        """What keeps a client from each of the hosts, as the one says it that tells most.
+        """Why no host can be connected to, by the most telling of their errors.
 
-        aiokafka itself only says that it could not connect. None where one of them lets us in by
-        now; ``patience`` in seconds for each request.
+        aiokafka itself only says that it could not connect. None if one of them accepts us by now;
+        ``patience`` in seconds for each request.
         """
         reason: Exception | None = None
         more = {name: self.more[name] for name in self.more if name.startswith(_OF_CONNECTIONS)}
@@ -89,7 +89,7 @@ class Cluster:
         for host, port in self.hosts:
             try:
                 connection = await create_conn(host, port or _PORT, **security)
-            except Exception as error:  # noqa: BLE001  # it is what was asked for
+            except Exception as error:  # noqa: BLE001  # that error is what we look for
                 if reason is None or isinstance(reason, OSError):  # another may say more
                     reason = error
             else:

@@ -1,4 +1,4 @@
-"""Event names as topics (``?topic=events.{event_name}``), and topics made where that is asked."""
+"""Event names as topics (``?topic=events.{event_name}``), and topics created if asked for."""
 
 import re
 from functools import lru_cache
@@ -31,7 +31,7 @@ class Topics:
     """The topic of each event name.
 
     Raises:
-        InvalidArgument: a template of which no topic can be made.
+        InvalidArgument: a template from which no topic can be made.
     """
 
     def __init__(self, text: str) -> None:
@@ -39,11 +39,11 @@ class Topics:
         example = self._template.fill("x")
         if not _LEGAL.fullmatch(example):
             raise InvalidArgument(
-                f"topic: {text!r} holds what a topic cannot: letters of ASCII, digits, full stops, "
-                "underscores and hyphens it may have"
+                f"topic: {text!r} has other characters than a topic may have: ASCII letters, "
+                "digits, full stops, underscores and hyphens"
             )
         if self._never(example):
-            raise InvalidArgument(f"topic: {text!r} is no name of a topic, or longer than one")
+            raise InvalidArgument(f"topic: {text!r} cannot be the name of a topic, or is too long")
 
     def __call__(self, event_name: str) -> str:
         """The topic of messages of that name.
@@ -66,7 +66,7 @@ class Topics:
 
 @attrs.frozen
 class NewTopics:
-    """That topics which are missing are created, each with so many partitions and replicas.
+    """Creates missing topics, each with so many partitions and replicas.
 
     Raises:
         InvalidArgument: fewer than one of either.
@@ -80,17 +80,17 @@ class NewTopics:
             raise InvalidArgument("partitions and replication have to be above 0")
 
     async def create(self, topic: str, cluster: Cluster, patience: float) -> None:
-        """Create it, unless another was faster; ``patience`` in seconds for each request.
+        """Create a topic, unless another was faster; ``patience`` in seconds for each request.
 
         Raises:
-            KafkaError: it cannot be.
+            KafkaError: it cannot be created.
         """
         defaults = {"request_timeout_ms": max(1, round(patience * 1000))}
         admin = AIOKafkaAdminClient(**{**defaults, **cluster.arguments()})
         try:
             await admin.start()
             answer = await admin.create_topics([NewTopic(topic, self.partitions, self.replication)])
-        except AttributeError as error:  # aiokafka takes it for granted that there is one
+        except AttributeError as error:  # aiokafka assumes that there is a controller
             raise KafkaError("the cluster has no controller") from error
         finally:
             await admin.close()

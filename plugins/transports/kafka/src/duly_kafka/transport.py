@@ -1,4 +1,4 @@
-"""The transport: one record for each message, and a new producer where the old one is of no use."""
+"""The transport: one record for each message, and a new producer when the old one is useless."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ __all__ = ["KafkaTransport"]
 
 _BATCH: Final = 512 * 1024  # bytes of a batch, which is half of what a broker takes by default
 _LARGEST: Final = 16 * 2**20  # bytes
-_TRIES: Final = 5  # producers that may be spoiled by others
+_TRIES: Final = 5  # producers that other records may spoil
 _COMPRESSIONS: Final = {
     "gzip": codec.has_gzip,
     "lz4": codec.has_lz4,
@@ -40,16 +40,16 @@ _COMPRESSIONS: Final = {
 class KafkaTransport:
     """Sends each message as a record; accepted is what all replicas in sync have confirmed.
 
-    The receipt is topic, partition and offset, ``orders-0@17``. ``topic`` is where records go, in
-    which ``{event_name}`` may stand. Their key is the delivery id, or the metadata of the name
-    ``key_from`` where a message has it. Topics that are missing are created with ``new_topics``
-    only. The producer is idempotent: what it sends again by itself is written once; without
-    ``idempotence`` it may be written twice. ``compression`` is gzip, lz4, snappy or zstd. Records
-    above ``max_request_size``, in bytes, are refused before they leave. ``timeout`` is how long
-    brokers may take to confirm.
+    The receipt is topic, partition and offset, ``orders-0@17``. ``topic`` may hold
+    ``{event_name}``. The key of a record is the delivery id, or the metadata named ``key_from`` if
+    the message has it. Missing topics are created only with ``new_topics``. The producer is
+    idempotent: what it sends again by itself is written once; without ``idempotence`` it may be
+    written twice. ``compression`` is gzip, lz4, snappy or zstd. Records above
+    ``max_request_size``, in bytes, are refused before they leave. ``timeout`` is how long brokers
+    may take to confirm.
 
     Raises:
-        InvalidArgument: a topic that cannot be, an unknown compression or one whose library is
+        InvalidArgument: a topic that is not valid, an unknown compression or one whose library is
             missing, an empty ``key_from``, or a number below 1.
     """
 
@@ -69,12 +69,12 @@ class KafkaTransport:
         if max_request_size < 1 or timeout <= timedelta(0):
             raise InvalidArgument("max_request_size and timeout have to be above 0")
         if key_from == "":
-            raise InvalidArgument("key_from: it is the name of metadata; leave it out for none")
+            raise InvalidArgument("key_from: give the name of a metadata key, or leave it out")
         if compression is not None and compression not in _COMPRESSIONS:
             raise InvalidArgument(f"compression: it is {', '.join(_COMPRESSIONS)}")
         if compression is not None and not _COMPRESSIONS[compression]():
             raise InvalidArgument(f"compression: for {compression} install aiokafka[all]")
-        cluster.arguments()  # told now what is wrong with them
+        cluster.arguments()  # raises now if they are wrong
         self._cluster = cluster
         self._topics = Topics(topic)
         self._key_from = key_from
@@ -135,7 +135,7 @@ class KafkaTransport:
     async def _deliver(
         self, record: Record, producer: Producer | None = None, error: Exception | None = None
     ) -> str | None:
-        """Its receipt; ``error`` is what became of it so far with that producer."""
+        """The receipt of a record; ``error`` is its outcome so far with that producer."""
         alone = False
         for _ in range(_TRIES):
             if producer is not None and error is not None:
@@ -152,18 +152,18 @@ class KafkaTransport:
             if not isinstance(outcome, FAILURES):
                 raise outcome
             error = outcome
-        raise TransportError(f"{record.topic}: others spoil one producer after the other")
+        raise TransportError(f"{record.topic}: other records spoil one producer after the other")
 
     async def _alone_next(
         self, record: Record, producer: Producer, error: Exception, *, alone: bool
     ) -> bool:
-        """Whether to send it in a batch of its own, where it is to be sent once more.
+        """Whether to send it again in a batch of its own, if it is to be sent again.
 
         Raises:
-            TransportError: what became of it.
+            TransportError: it is not to be sent again.
         """
         if concerns_broker(error):
-            if not producer.usable:  # given up for others' sake, before it took this one
+            if not producer.usable:  # given up because of others, before it took this one
                 return alone
             if not await producer.answers():
                 raise TransportUnavailable(f"{self._cluster}: no broker answers") from error
@@ -176,7 +176,7 @@ class KafkaTransport:
 
 
 def receipt_of(metadata: RecordMetadata) -> str | None:
-    """Topic, partition and offset; None where the broker had it already and forgot where."""
+    """Topic, partition and offset; None if the broker already had it and forgot the offset."""
     if metadata.offset < 0:
         return None
     return f"{metadata.topic}-{metadata.partition}@{metadata.offset}"

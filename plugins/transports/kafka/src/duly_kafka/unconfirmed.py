@@ -1,4 +1,4 @@
-"""What brokers have not confirmed yet."""
+"""Records that brokers have not confirmed yet."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ __all__ = ["Waiting"]
 
 
 class Waiting:
-    """Records on their way, the oldest first, and since when."""
+    """Records in flight, the oldest first, and since when."""
 
     def __init__(self) -> None:
         self._since: dict[asyncio.Future[RecordMetadata], float] = {}
@@ -40,18 +40,18 @@ class Waiting:
         return found
 
     def let_go(self, futures: Collection[asyncio.Future[RecordMetadata]]) -> None:
-        """Nobody waits for these any more, whether they are done or not."""
+        """Take note that nobody waits for these any more, whether they are done or not."""
         for future in futures:
             self._since.pop(future, None)
             if not future.cancel() and not future.cancelled():
-                future.exception()  # or it would be logged as one that nobody saw
+                future.exception()  # or asyncio would log it as never retrieved
 
     def longest(self) -> float:
-        """How many seconds the oldest has waited; 0 where none waits."""
+        """How many seconds the oldest has waited; 0 if none waits."""
         return time.monotonic() - next(iter(self._since.values()), time.monotonic())
 
     def fail(self, make: Callable[[], TransportError], *, after: float = 0.0) -> None:
-        """Fail all that have waited so many seconds, each with an error of its own."""
+        """Fail all that have waited this many seconds, each with an error of its own."""
         latest = time.monotonic() - after
         for future, since in list(self._since.items()):
             if since <= latest and not future.done():

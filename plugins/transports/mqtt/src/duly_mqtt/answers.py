@@ -9,12 +9,12 @@ from duly_mqtt.properties import MalformedPacketError, Property, unpacked
 
 __all__ = ["Answer", "Kind", "Splitter", "Welcome", "answer_of", "goodbye_of", "welcome_of"]
 
-_LARGEST: Final = 2**20  # bytes; who subscribes to nothing gets nothing large
+_LARGEST: Final = 2**20  # bytes; a client without subscriptions gets nothing large
 _SHORTEST: Final = 2  # bytes of a CONNACK, and of an acknowledgement
 
 
 class Kind(IntEnum):
-    """The kinds of packets that a broker sends to who subscribes to nothing."""
+    """The kinds of packets that a broker sends to a client without subscriptions."""
 
     CONNACK = 2
     PUBACK = 4
@@ -24,19 +24,19 @@ class Kind(IntEnum):
     DISCONNECT = 14
 
 
-# By the first byte, in which nothing but the kind is told.
+# By the first byte, which tells only the kind.
 _KINDS: Final = {kind << 4: kind for kind in Kind}
 
 
 class Answer(NamedTuple):
-    """What a broker says: a reason code of MQTT 5, 0 where it says none, and a text of its own."""
+    """A broker's answer: a reason code of MQTT 5, 0 if it gives none, and a text of its own."""
 
     code: int
     text: str = ""
 
 
 class Welcome(NamedTuple):
-    """CONNACK: the answer to CONNECT. Limits are 3.1.1's where the broker tells none."""
+    """CONNACK: the answer to CONNECT. Limits are those of 3.1.1 if the broker tells none."""
 
     answer: Answer
     session_present: bool = False
@@ -48,16 +48,16 @@ class Welcome(NamedTuple):
 
 
 class Splitter:
-    """Makes packets of bytes as they come in."""
+    """Splits the bytes that come in into packets."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
-        """The packets that are whole by now: kind and content.
+        """The packets that are now complete: kind and content.
 
         Raises:
-            MalformedPacketError: no packet, or none that a publisher gets.
+            MalformedPacketError: not a packet, or one that a publisher never gets.
         """
         self._data += data
         while self._data:
@@ -72,7 +72,7 @@ class Splitter:
             yield kind, content
 
     def _lengths(self) -> tuple[int, int]:
-        """The length of the head, 0 while it is not whole, and of the content."""
+        """The length of the head, 0 while it is not complete, and of the content."""
         size = 0
         for place, digit in enumerate(self._data[1:5]):
             size |= (digit & 127) << (7 * place)
@@ -90,15 +90,15 @@ def welcome_of(content: bytes, version: Version) -> Welcome:
     """A CONNACK.
 
     Raises:
-        MalformedPacketError: it is none.
+        MalformedPacketError: it is malformed.
     """
     if len(content) < _SHORTEST:
         raise MalformedPacketError("a CONNACK that ends too early")
     present, code = bool(content[0] & 1), content[1]
     if len(content) == _SHORTEST:  # that of 3.1.1
-        if version == "5" and not code:  # a broker that has not noticed what it was asked for
+        if version == "5" and not code:  # a broker that has ignored the version
             code = _REFUSED_VERSION
-        # Some say it with a code of MQTT 5, but without the properties that belong to it.
+        # Some answer with a code of MQTT 5, but without the properties that belong to it.
         return Welcome(Answer(code if code >= 0x80 else _OLD_CODES.get(code, 0x80)), present)
     if version != "5":
         raise MalformedPacketError("a CONNACK of MQTT 5, which nobody asked for")
@@ -120,7 +120,7 @@ def answer_of(content: bytes) -> tuple[int, Answer]:
     """A PUBACK, PUBREC or PUBCOMP: the number of the packet that it answers, and what it says.
 
     Raises:
-        MalformedPacketError: it is none.
+        MalformedPacketError: it is malformed.
     """
     if len(content) < _SHORTEST:
         raise MalformedPacketError("an acknowledgement that ends too early")
@@ -131,7 +131,7 @@ def goodbye_of(content: bytes) -> Answer:
     """A DISCONNECT, which only brokers of MQTT 5 send.
 
     Raises:
-        MalformedPacketError: it is none.
+        MalformedPacketError: it is malformed.
     """
     return _answer(content)
 

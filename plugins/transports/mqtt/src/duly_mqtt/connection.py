@@ -27,7 +27,7 @@ _SUCCESS: Final = Answer(0)
 
 
 class Connection(asyncio.Protocol):
-    """Sends packets, gives the broker's answers to who waits for them, and keeps it alive.
+    """Sends packets, hands the broker's answers to those who wait, and keeps the connection alive.
 
     ``clean``: the broker forgets what it kept of an earlier connection.
     """
@@ -65,16 +65,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether the broker welcomed it and it has not ended since."""
+        """Whether the broker has accepted it and it has not ended since."""
         return self._stands and not (self._transport is None or self._transport.is_closing())
 
     async def send(
         self, envelope: Envelope, topic: str, properties: bytes, *, retain: bool
     ) -> Outcome:
-        """Send a PUBLISH as soon as the broker takes one more; what it says to it comes later.
+        """Send a PUBLISH as soon as the broker takes one more; its answer comes later.
 
         Raises:
-            Rejected: larger than the broker, or MQTT itself, takes.
+            Rejected: it is larger than the broker, or MQTT itself, takes.
             TransportUnavailable: the connection was lost before it was sent.
         """
         with waiting() if self._free.locked() else nullcontext():
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         return outcome
 
     async def _passable(self) -> None:
-        """Wait until what was written before has left, or the connection is lost."""
+        """Wait until all that was written has left, or the connection is lost."""
         await self._writable.wait()
         if not self.alive:
             raise self.lost()
@@ -120,11 +120,11 @@ class Connection(asyncio.Protocol):
             raise Rejected(f"{topic[:255]}: {error}") from error
 
     def lost(self) -> TransportUnavailable:
-        """The error of those whose messages were on their way when it was lost."""
+        """The error for messages that were in flight when it was lost."""
         return TransportUnavailable(f"{self._place}: {self._why or 'the connection was lost'}")
 
     async def close(self) -> None:
-        """Say goodbye when all is sent, or hang up if that takes long."""
+        """Send DISCONNECT when all is sent; cut the connection if that takes long."""
         if self._transport is None:
             return
         if self.alive:
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self, why: str = "") -> None:
-        """Hang up at once."""
+        """Cut the connection at once."""
         self._over(why)
         if self._transport is not None and not self._ended.is_set():
             self._transport.abort()
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
             self.abort(f"the broker ended the connection: {told(goodbye_of(content))}")
 
     def _welcomed(self, welcome: Welcome) -> None:
-        """The connection stands, or the broker refuses it, which is then for others to judge."""
+        """The broker has accepted the connection or refused it; others judge a refusal."""
         self._limits = welcome
         if welcome.answer.code == _SUCCESS.code:
             if welcome.session_present and self._clean:
@@ -203,20 +203,20 @@ class Connection(asyncio.Protocol):
             if not welcome.session_present:
                 self._flights.forget()
             most = self._broker.inflight
-            if self._qos:  # the broker's limit is one of acknowledgements
+            if self._qos:  # the broker's limit counts unacknowledged messages
                 most = min(most, welcome.receive_maximum)
             self._again = self._flights.resume()
             for packet in islice(self._again, most):
                 self._write(packet)
             self._free = asyncio.Semaphore(max(0, most - len(self._flights)))
             self.limits, self._stands = Limits(in_all=max(1, most)), True
-            theirs = welcome.keepalive  # which is what counts
+            theirs = welcome.keepalive  # the broker's value has precedence
             ours = self._broker.keepalive.total_seconds()
             self._keepalive.start(ours if theirs is None else theirs)
         self.welcome.set_result(welcome)
 
     def _proceed(self) -> None:
-        """One is answered: the next goes on, first of all what the connection before left."""
+        """A message is answered: send the next, first those left by the connection before."""
         if (packet := next(self._again, None)) is not None:
             self._write(packet)
         else:
@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
         return Upload.of(self._transport, self._written)
 
     def _over(self, why: str) -> None:
-        """It has ended, which those who wait are told at once and once."""
+        """The connection has ended; those who wait are told at once, and only once."""
         if self._is_over:
             return
         self._is_over = True
@@ -241,10 +241,10 @@ class Connection(asyncio.Protocol):
         self._keepalive.stop()
         if not self.welcome.done():
             self.welcome.set_exception(ConnectionResetError(self._why))
-            self.welcome.exception()  # nobody may be left who would look
+            self.welcome.exception()  # perhaps nobody waits for it any more
         if self._stands:
-            # Once closed for good, what was on its way is left to whoever publishes it again.
+            # When it is closed for good, messages in flight must be published again.
             keep = self._session and not self._closing
             self._flights.lose(str(self.lost()), keep=keep)
         self._writable.set()
-        self._free.release()  # whoever waits wakes, sees that it is over, and wakes the next
+        self._free.release()  # a waiting publish wakes, sees that it is over, and wakes the next

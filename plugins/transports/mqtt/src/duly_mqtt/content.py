@@ -1,4 +1,4 @@
-"""A message as a topic and as properties of MQTT 5, of whatever text it is."""
+"""A message as a topic and as properties of MQTT 5, whatever text it holds."""
 
 import re
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ __all__ = ["CONTENT_TYPE", "EVENT_NAME", "PREFIX", "properties_of", "topic_templ
 EVENT_NAME: Final = "event_name"
 PREFIX: Final = "metadata-"
 CONTENT_TYPE: Final = "content-type"
-# What MQTT gives others leave to break the connection for (section 1.5.4): control characters, and
-# code points that stand for no character; and the byte order mark, for which paho breaks it. And
-# the percent sign, that these are written with.
+# Characters for which MQTT allows others to break the connection (section 1.5.4): control
+# characters and code points that stand for no character; the byte order mark, for which paho breaks
+# it; and the percent sign, with which these are encoded.
 _NO_CHARACTERS: Final = "\ufeff\ufdd0-\ufdef" + "".join(
     chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
 )
 _UNFIT: Final = re.compile(f"[\x00-\x1f\x7f-\x9f{_NO_CHARACTERS}]")
 _ENCODED: Final = re.compile(f"[%\x00-\x1f\x7f-\x9f{_NO_CHARACTERS}]")
-# In a topic also what has a meaning there: wildcards, and the mark of the broker's own topics.
+# In a topic also characters with a meaning there: wildcards, and the mark of the broker's topics.
 _ENCODED_IN_TOPICS: Final = re.compile(rf"^\$|[%+#\x00-\x1f\x7f-\x9f{_NO_CHARACTERS}]")
 
 
@@ -32,7 +32,7 @@ def topic_template(text: str) -> Template:
     """The topic of the messages of each event name; what is special in a name is encoded.
 
     Raises:
-        InvalidArgument: a template that can be no topic.
+        InvalidArgument: a template that cannot become a topic.
     """
     if (wrong := re.search("[+#\ud800-\udfff]", text) or _UNFIT.search(text)) is not None:
         raise InvalidArgument(f"topic: {text!r} holds {wrong[0]!r}, which no topic may")
@@ -42,13 +42,13 @@ def topic_template(text: str) -> Template:
 
 
 def properties_of(envelope: Envelope, *, name: bool, expiry: timedelta | None) -> bytes:
-    """The properties of MQTT 5: a content type, and each header as a user's.
+    """The properties of MQTT 5: a content type, and each header as a user property.
 
     ``name``: the event name is among them, because the topic does not tell it. ``expiry`` is how
-    long the broker keeps the message for who is not there.
+    long the broker keeps the message for subscribers that are away.
 
     Raises:
-        MalformedPacketError: a header that is too long, or no text that can be encoded.
+        MalformedPacketError: a header that is too long, or that cannot be encoded.
     """
     numbers = {} if expiry is None else {Property.MESSAGE_EXPIRY: int(expiry.total_seconds())}
     kind = next((each for each in envelope.metadata if each.lower() == CONTENT_TYPE), None)
@@ -68,7 +68,7 @@ def _headers(envelope: Envelope, *, without: str | None, name: bool) -> Iterator
         shown = header
         if name and (header == EVENT_NAME or header.startswith(PREFIX)):
             shown = PREFIX + header
-        # A value of the trace has an encoding of its own, which stays as it is.
+        # A trace value has an encoding of its own, and stays as it is.
         plain = header in trace and not _UNFIT.search(value)
         yield _encoded(shown), value if plain else _encoded(value)
 

@@ -1,4 +1,4 @@
-"""How a connection comes about: the hosts in turn, MQTT 5 first."""
+"""How a connection is made: the hosts in turn, MQTT 5 first."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ _LOST_WITH_OLD: Final = (
 
 
 class Dialer:
-    """Connects to a broker, also again: one client with one id, whatever becomes of connections.
+    """Connects to a broker, again and again: one client with one id for all its connections.
 
     Raises:
         InvalidArgument: a file of TLS that is missing, or holds something else.
@@ -36,21 +36,21 @@ class Dialer:
     def __init__(self, broker: Broker, *, qos: QoS, retain: bool) -> None:
         self._broker = broker
         if broker.tls is not None:
-            broker.tls.context()  # so that a file that cannot be used is told of here
+            broker.tls.context()  # so that a file that cannot be used is an error here
         self._qos = qos
         self._retain = retain
-        # Of a length and of letters that every broker of 3.1.1 has to take.
+        # It has a length and letters that every broker of 3.1.1 must accept.
         self._client_id = broker.client_id or f"duly{secrets.token_hex(8)}"
         self._flights = Flights(qos)
         self._clean = True
         self._told = False
 
     async def connect(self) -> Connection:
-        """A connection that the broker has welcomed.
+        """A connection that the broker has accepted.
 
         Raises:
             TransportUnavailable: none of the hosts can be reached, or is able to serve.
-            TransportError: a broker refuses us, or what we ask for.
+            TransportError: a broker refuses us, or a setting that we ask for.
         """
         errors: list[TransportError] = []
         for host, port in self._broker.places:
@@ -65,11 +65,11 @@ class Dialer:
         raise (TransportError if refused else TransportUnavailable)(text) from errors[-1]
 
     def resumed(self, envelope: Envelope) -> Outcome | None:
-        """What becomes of a message that was on its way when the connection before was lost."""
+        """The outcome of a message that was in flight when the connection before was lost."""
         return self._flights.resumed(envelope.delivery_id) if self._broker.session else None
 
     def forget(self) -> None:
-        """Closed for good: the next connection starts from nothing."""
+        """The transport was closed for good: the next connection starts from nothing."""
         self._flights = Flights(self._qos)
         self._clean = True
 
@@ -83,7 +83,7 @@ class Dialer:
             welcome = connection.welcome.result()
             if not welcome.answer.code and not self._told:
                 self._told = True
-                with suppress(Exception):  # a handler that raises must not leave it half made
+                with suppress(Exception):  # a log handler that raises must not leave it half made
                     log.warning(_LOST_WITH_OLD, place)
         try:
             self._judge(welcome, place)
@@ -102,7 +102,7 @@ class Dialer:
             raise TransportError(f"{place} retains no messages")
 
     def _context(self) -> SSLContext | None:
-        """Of files that are read anew, for certificates are renewed."""
+        """The TLS context, from files that are read anew, since certificates are renewed."""
         try:
             return None if self._broker.tls is None else self._broker.tls.context()
         except InvalidArgument as error:  # they could be used before

@@ -1,4 +1,4 @@
-"""What brokers answer, in duly's words: here and nowhere else.
+"""Translates answers of brokers into duly's errors; the only place that does.
 
 https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html, section 2.4
 """
@@ -20,7 +20,7 @@ _FORMAT_INVALID: Final = 0x99
 _FAILURES: Final = 0x80  # and all above
 
 _NEVER: Final = {_NOT_AUTHORIZED, _TOPIC_INVALID, _TOO_LARGE, _FORMAT_INVALID}
-# Answers to CONNECT that are about the broker's condition, not about what it was asked for.
+# Answers to CONNECT that are about the broker's state, not about our request.
 _LATER: Final = {0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9F}
 _WORDS: Final = {
     0x10: "nobody subscribes to it",
@@ -76,12 +76,12 @@ def verdict(answer: Answer, topic: str, *, must_match: bool) -> TransportError |
 
 
 def refusal(answer: Answer, place: str) -> TransportError:
-    """What it means that a broker refuses a connection."""
+    """The error when a broker refuses a connection."""
     text = f"{place} refuses the connection: {told(answer)}"
     return TransportUnavailable(text) if answer.code in _LATER else TransportError(text)
 
 
 def away(error: BaseException, place: str) -> TransportUnavailable:
-    """What it means that no connection came about."""
+    """The error when no connection could be made."""
     reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
     return TransportUnavailable(f"{place}: {mask(reason) or type(error).__name__}")

@@ -8,14 +8,14 @@ from duly_mqtt.upload import Upload
 
 __all__ = ["KeepAlive"]
 
-_LOOKS: Final = 3  # at a silent broker, half a keep-alive apart
+_LOOKS: Final = 3  # checks of a silent broker, half a keep-alive apart
 
 
 class KeepAlive:
-    """Asks after half of so many seconds of silence, gives up after three halves; 0 is never.
+    """Pings after half of so many seconds of silence, gives up after three halves; 0 is never.
 
-    A broker that is taking in a large message over a slow link has nothing to say, and a question
-    that is queued behind it has not been asked yet: as long as the upload goes on it is there.
+    A broker that receives a large message over a slow link sends nothing, and a ping queued behind
+    that message has not been sent yet: as long as the upload goes on, the broker is there.
     """
 
     def __init__(
@@ -30,24 +30,24 @@ class KeepAlive:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, seconds: float) -> None:
-        """Begin to listen."""
+        """Begin to watch the connection."""
         self._period = seconds / 2
         if self._period:
             self.look()
 
     def stop(self) -> None:
-        """Whether it is there is of no interest any more."""
+        """Stop watching the connection."""
         if self._timer is not None:
             self._timer.cancel()
 
     def heard(self) -> None:
-        """The broker has said something."""
+        """The broker has sent something."""
         self._silence = 0
 
     def look(self) -> None:
-        """See whether it was silent since the last look.
+        """Check whether it was silent since the last check.
 
-        Counted in looks, not in seconds: what came while this process was busy is read first.
+        Checks are counted, not seconds: what came while this process was busy is read first.
         """
         last, self._last = self._last, self._upload()
         if self._last.since(last):

@@ -26,7 +26,7 @@ def connect(
 ) -> bytes:
     """CONNECT; ``keepalive`` and ``session`` in seconds, ``clean`` forgets an earlier session."""
     if password is not None and username is None:
-        username = ""  # 3.1.1 knows no password without one
+        username = ""  # 3.1.1 has no password without a user name
     flags = clean << 1 | (password is not None) << 6 | (username is not None) << 7
     properties = b""
     if version == "5":
@@ -39,7 +39,7 @@ def connect(
 def publish(
     topic: str, payload: bytes, *, id: int, qos: QoS, retain: bool, properties: bytes
 ) -> bytes:
-    """PUBLISH; ``id`` is the packet's number from 1 to 65,535, of no use with QoS 0.
+    """PUBLISH; ``id`` is the packet's number from 1 to 65,535, not used with QoS 0.
 
     ``properties`` are those of MQTT 5, and empty with 3.1.1.
 
@@ -56,12 +56,12 @@ def repeated(packet: bytes) -> bytes:
 
 
 def pubrel(id: int) -> bytes:
-    """PUBREL, which makes the broker take as sent what it got with QoS 2."""
+    """PUBREL, which completes a message of QoS 2 that the broker has got."""
     return _framed(0x62, id.to_bytes(2, "big"))
 
 
 def disconnect(version: Version, *, session: bool) -> bytes:
-    """DISCONNECT, also of the session where there is one."""
+    """DISCONNECT, which also ends the session if there is one."""
     if version == "5" and session:
         return _framed(0xE0, b"\x00", packed({Property.SESSION_EXPIRY: 0}))
     return b"\xe0\x00"

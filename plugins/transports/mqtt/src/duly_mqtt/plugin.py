@@ -27,7 +27,7 @@ def transport_from_url(text: str) -> MqttTransport:
     There may be several hosts, with commas between them.
 
     Raises:
-        InvalidArgument: a path, an unknown option or a value that cannot be.
+        InvalidArgument: a path, an unknown option or a value that is not valid.
     """
     url = parse(text)
     options: dict[str, Any] = url.take_options(

@@ -1,4 +1,4 @@
-"""Properties of MQTT 5: what a packet carries beside its fixed parts, each with a number.
+"""Properties of MQTT 5: what a packet carries besides its fixed parts, each with a number.
 
 https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html, section 2.2.2
 """
@@ -32,7 +32,7 @@ class Property(IntEnum):
     MAXIMUM_PACKET_SIZE = 0x27
 
 
-# All that there are, by what follows the number; one that is unknown cannot even be passed over.
+# All properties, by what follows the number; an unknown one cannot even be skipped.
 _NUMBERS: Final = {
     **dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
     **dict.fromkeys((0x13, 0x21, 0x22, 0x23), 2),
@@ -60,7 +60,7 @@ def variable(number: int) -> bytes:
 
 
 def string(text: str) -> bytes:
-    """Text as packets hold it, behind its length.
+    """Text as packets hold it: its length, then its bytes.
 
     Raises:
         MalformedPacketError: more than 65,535 bytes, or half of a surrogate pair.
@@ -78,7 +78,7 @@ def packed(
     numbers: Mapping[Property, int], texts: Iterable[tuple[Property, str]] = (),
     user: Iterable[tuple[str, str]] = (),
 ) -> bytes:  # fmt: skip
-    """Properties behind their length; ``user`` are names and values.
+    """Properties after their length; ``user`` are names and values.
 
     Raises:
         MalformedPacketError: a text that is too long.
@@ -96,7 +96,7 @@ def unpacked(data: bytes) -> Mapping[int, Any]:
     """The properties at the end of a packet, by number; those of users are left out.
 
     Raises:
-        MalformedPacketError: no properties.
+        MalformedPacketError: they are malformed.
     """
     found: dict[int, Any] = {}
     length, place = _variable(data, 0)
@@ -127,7 +127,7 @@ def unpacked(data: bytes) -> Mapping[int, Any]:
 
 
 def _variable(data: Sequence[int], place: int) -> tuple[int, int]:
-    """A number of one to four bytes, and the place behind it."""
+    """A number of one to four bytes, and the position after it."""
     number = 0
     for position in range(4):
         if place >= len(data):

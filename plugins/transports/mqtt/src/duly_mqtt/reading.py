@@ -13,7 +13,7 @@ __all__ = ["Incoming", "read"]
 
 
 class Incoming(Protocol):
-    """What is looked at of a message: those of aiomqtt and paho-mqtt have it."""
+    """The parts of a message that are read: those of aiomqtt and paho-mqtt have them."""
 
     @property
     def topic(self) -> object: ...
@@ -30,8 +30,8 @@ def read(message: Incoming, *, topic: str = "{event_name}") -> Envelope:
 
     Raises:
         InvalidArgument: a ``topic`` that is no template.
-        InvalidMessage: it was not published by duly, to another topic, or with MQTT 3.1.1, in
-            which nothing is told beside the payload.
+        InvalidMessage: it was not published by duly, or to another topic, or with MQTT 3.1.1, which
+            carries nothing besides the payload.
     """
     if not isinstance(message.payload, bytes | bytearray):
         raise InvalidMessage("the payload is not bytes: was it published by duly?")

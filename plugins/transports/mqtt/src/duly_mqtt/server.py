@@ -1,4 +1,4 @@
-"""Where a broker is, and how it is to be talked to."""
+"""Where a broker is, and how to talk to it."""
 
 from datetime import timedelta
 from typing import Final
@@ -19,19 +19,19 @@ _VERSIONS: Final[tuple[Version | None, ...]] = (None, "5", "3.1.1")
 
 @attrs.frozen(kw_only=True)
 class Broker:
-    """A broker, or several hosts that stand for one, of which the first that answers is taken.
+    """A broker, or several hosts of one, of which the first that answers is taken.
 
     ``version`` None is MQTT 5, and 3.1.1 with a broker that refuses 5. ``client_id`` None is a
     random one; each client of a broker needs its own. A broker that was silent for half of
     ``keepalive`` is asked whether it is there, after three halves the connection is given up; 0 is
     never.
-    ``session`` is how long the broker keeps what is on its way when the connection is lost, with
+    ``session`` is how long the broker keeps messages in flight when the connection is lost, with
     MQTT 5: 0 is not at all. ``inflight`` is how many messages may wait for their acknowledgement
-    at the same time, fewer where the broker says so. ``timeout`` is how long a connection may
-    take until it stands. Ports that are None are 1883, and 8883 with TLS.
+    at the same time, fewer if the broker says so. ``timeout`` is how long a connection may
+    take to be made. Ports that are None are 1883, and 8883 with TLS.
 
     Raises:
-        InvalidArgument: no host, or a value that MQTT does not have.
+        InvalidArgument: no host, or a value that MQTT does not allow.
     """
 
     hosts: tuple[Host, ...] = attrs.field(default=(("localhost", None),), converter=as_hosts)
@@ -75,12 +75,12 @@ class Broker:
 
 
 def shown(host: str, port: int) -> str:
-    """A host and a port as one word."""
+    """A host and a port as one text."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def check_seconds(name: str, value: timedelta, *, bits: int) -> None:
-    """See whether a time can be told in whole seconds and so many bits.
+    """Check that a time can be told in whole seconds and so many bits.
 
     Raises:
         InvalidArgument: it cannot.
@@ -92,7 +92,7 @@ def check_seconds(name: str, value: timedelta, *, bits: int) -> None:
 def _check_text(name: str, text: str | None) -> None:
     try:
         wrong = text is not None and ("\0" in text or len(text.encode()) >= 2**16)
-    except UnicodeEncodeError:  # it would quote a password
+    except UnicodeEncodeError:  # its text would quote a password
         wrong = True
     if wrong:
         raise InvalidArgument(f"{name}: at most 65535 bytes of UTF-8, and no NUL")

@@ -37,13 +37,13 @@ class MqttTransport:
     That is PUBACK with ``qos`` 1 and PUBCOMP with 2; with 0 nothing acknowledges a message, which
     counts as accepted when it was handed to the connection. MQTT has no receipts.
 
-    In ``topic`` ``{event_name}`` may stand. With ``retain`` the broker keeps the last message of
+    ``topic`` may hold ``{event_name}``. With ``retain`` the broker keeps the last message of
     a topic for later subscribers. ``expiry`` is how long it keeps a message for subscribers that
-    are away, in whole seconds; None is as long as it likes. ``unmatched`` is what becomes of a
+    are away, in whole seconds; with None the broker decides. ``unmatched`` is what becomes of a
     message that nobody subscribes to: ``"fail"`` is a failed attempt, unless it is retained.
 
     Raises:
-        InvalidArgument: a topic that can be none, or a value that MQTT does not have.
+        InvalidArgument: a topic that is not valid, or a value that MQTT does not allow.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class MqttTransport:
     async def open(self) -> None:
         await self._connected()
         if not self._is_open and not self._qos:
-            with suppress(Exception):  # a handler that raises is no reason to stay closed
+            with suppress(Exception):  # a log handler that raises is no reason to stay closed
                 log.warning(_NOTHING_ACKNOWLEDGES, self._broker)
         self._is_open = True
 
@@ -103,7 +103,7 @@ class MqttTransport:
         return []
 
     def limits(self) -> Limits:
-        """As many as the broker takes without acknowledging one, known when it was connected to."""
+        """As many as the broker takes unacknowledged, which it tells when we connect."""
         return _UNKNOWN if self._connection is None else self._connection.limits
 
     async def publish(self, envelope: Envelope) -> None:
@@ -117,7 +117,7 @@ class MqttTransport:
             try:
                 sent.append(gone or await self._send(envelope))
             except TransportUnavailable as error:
-                gone = error  # the rest need not find out again
+                gone = error  # the rest need not try
                 sent.append(error)
             except TransportError as error:
                 sent.append(error)
@@ -138,7 +138,7 @@ class MqttTransport:
         """Send it; its outcome comes later."""
         topic = self._topic.fill(envelope.event_name)
         connection = await self._ready()
-        if not connection.alive:  # what it resumed would wait for the connection after it
+        if not connection.alive:  # a resumed message would wait for the next connection
             raise connection.lost()
         if (outcome := self._dialer.resumed(envelope)) is not None:
             return outcome, topic
@@ -161,7 +161,7 @@ class MqttTransport:
             raise error
 
     async def _ready(self) -> Connection:
-        """The connection, made anew where it was lost. Whoever refuses us is away."""
+        """The connection, made anew if it was lost. A broker that refuses us counts as away."""
         if not self._is_open:
             raise TransportUnavailable(f"{self._broker}: the transport is not open")
         try:
@@ -172,7 +172,7 @@ class MqttTransport:
             raise TransportUnavailable(str(error)) from error
 
     async def _connected(self) -> Connection:
-        """The connection that stands, or the one attempt to make one that all wait for."""
+        """The present connection, or the one attempt to make one that all wait for."""
         if self._connection is not None and self._connection.alive:
             return self._connection
         if self._attempt is None:
@@ -181,7 +181,7 @@ class MqttTransport:
         attempt = self._attempt
         try:
             return await asyncio.shield(attempt)
-        except TransportError as error:  # each waiter raises one of its own
+        except TransportError as error:  # each waiter raises an error of its own
             raise type(error)(str(error)) from error
         except asyncio.CancelledError:
             if attempt.cancelled() and not _cancelled():
@@ -196,10 +196,10 @@ class MqttTransport:
         if self._attempt is attempt:
             self._attempt = None
         if not attempt.cancelled():
-            attempt.exception()  # nobody may be left who waits for it
+            attempt.exception()  # perhaps nobody waits for it any more
 
 
 def _cancelled() -> bool:
-    """Whether the present task is asked to end, and not only what it waited for."""
+    """Whether the current task itself was cancelled, and not only what it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

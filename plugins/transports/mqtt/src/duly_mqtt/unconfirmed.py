@@ -1,7 +1,7 @@
-"""What was published and is not acknowledged yet, by the number of its packet.
+"""Messages published and not acknowledged yet, by the number of their packets.
 
-With a session it outlives the connection: broker and client go on where they were, so that QoS 2
-is exactly once. A message that is to be published again meanwhile joins its own flight.
+With a session they outlive the connection: broker and client go on where they were, so that QoS 2
+is exactly once. If such a message is published again meanwhile, it joins the flight under way.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from duly_mqtt.properties import MalformedPacketError
 __all__ = ["Flights", "Outcome"]
 
 Outcome: TypeAlias = asyncio.Future[Answer | str]
-"""What the broker says to one message; a text says why it can say nothing any more."""
+"""The broker's answer to one message; a text says why there will be none."""
 
 _IDS: Final = 65535
 _TWICE_ANSWERED: Final = 2  # the QoS whose answers are PUBREC and PUBCOMP, where 1 has PUBACK
@@ -30,11 +30,11 @@ class _Flight:
     key: str
     outcome: Outcome
     received: Answer | None = None
-    """What PUBREC said: from then on the broker has the message, and PUBREL is what is sent."""
+    """The answer in PUBREC: from then on the broker has the message, and PUBREL is sent instead."""
 
 
 class Flights:
-    """All that is on its way; ``key`` names a message, the same each time it is published."""
+    """All that is in flight; ``key`` names a message, the same each time it is published."""
 
     def __init__(self, qos: QoS) -> None:
         self._qos = qos
@@ -57,7 +57,7 @@ class Flights:
         return packet, flight.outcome
 
     def received(self, id: int, answer: Answer) -> bool:
-        """PUBREC came; whether PUBREL is to follow, which it is not when it is a refusal.
+        """PUBREC came; whether PUBREL is to follow, which it is not after a refusal.
 
         Raises:
             MalformedPacketError: what it answers was sent with QoS 1.
@@ -74,7 +74,7 @@ class Flights:
         return True
 
     def acknowledged(self, id: int, answer: Answer) -> bool:
-        """PUBACK came; whether anything was on its way under that number.
+        """PUBACK came; whether a message was in flight under that number.
 
         Raises:
             MalformedPacketError: what it answers was sent with QoS 2.
@@ -84,7 +84,7 @@ class Flights:
         return self._land(id, answer)
 
     def completed(self, id: int, answer: Answer) -> bool:
-        """PUBCOMP came; whether anything was on its way under that number.
+        """PUBCOMP came; whether a message was in flight under that number.
 
         Raises:
             MalformedPacketError: there was no PUBREC before it.
@@ -98,12 +98,12 @@ class Flights:
         flight = self._flights.pop(id, None)
         if flight is None:
             return False
-        # To PUBREL a broker may say that it knows no such packet: it had been there before.
+        # A broker may answer PUBREL that it knows no such packet: then it has already handled it.
         _settle(flight.outcome, answer if flight.received is None else flight.received)
         return True
 
     def lose(self, why: str, *, keep: bool) -> None:
-        """The connection is gone; ``keep``: what was on its way may go on later."""
+        """The connection is gone; ``keep``: what was in flight may go on later."""
         for flight in self._flights.values():
             _settle(flight.outcome, why)
             if keep:
@@ -115,16 +115,16 @@ class Flights:
             self._flights.clear()
 
     def resume(self) -> Iterator[bytes]:
-        """What is to be sent once more because the broker has kept the session.
+        """The packets to send once more because the broker has kept the session.
 
-        To be taken as the broker has room for it; what landed meanwhile is left out.
+        Take each when the broker has room for it; what is settled meanwhile is left out.
         """
         for id, flight in list(self._flights.items()):
             if id in self._flights:
                 yield repeated(flight.packet) if flight.received is None else pubrel(id)
 
     def forget(self) -> None:
-        """The broker has kept nothing: whoever is to be published again is published anew."""
+        """The broker has kept nothing: what is published again starts anew."""
         for flight in self._flights.values():
             self._resumed.pop(flight.key, None)
         self._flights.clear()

@@ -1,4 +1,4 @@
-"""How far what was written has come, where a link is slow and a broker therefore silent."""
+"""How much of the written data has left, for slow links on which the broker is silent."""
 
 import asyncio
 import contextlib
@@ -9,17 +9,17 @@ from typing import Final, NamedTuple
 
 __all__ = ["Upload"]
 
-# Where in Linux' struct tcp_info (linux/tcp.h) stand: how many segments are not acknowledged, how
-# many bytes were, and how many bytes were not even sent.
+# Offsets in Linux' struct tcp_info (linux/tcp.h) of: segments not acknowledged, bytes acknowledged,
+# and bytes not even sent.
 _INFO: Final = struct.Struct("=24xI92xQ16xI")
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", 0) if sys.platform == "linux" else 0
 
 
 class Upload(NamedTuple):
-    """What waits to be sent, and how much has been since the beginning.
+    """How much waits to be sent, and how much has been sent since the beginning.
 
-    Both by TCP's own account where it gives one, else by what asyncio holds back, which under TLS
-    is little.
+    Both are TCP's own numbers if available, otherwise what asyncio holds back, which is little
+    under TLS.
     """
 
     waits: bool
@@ -27,7 +27,7 @@ class Upload(NamedTuple):
 
     @classmethod
     def of(cls, transport: asyncio.Transport, written: int) -> "Upload":
-        """Of a connection to which so many bytes were written."""
+        """The upload of a connection to which so many bytes were written."""
         held = transport.get_write_buffer_size()
         told = _account(transport) if _TCP_INFO else b""
         if len(told) < _INFO.size:
@@ -38,14 +38,14 @@ class Upload(NamedTuple):
     def since(self, before: "Upload") -> bool:
         """Whether the other side took in some of what waited then: a sign of life.
 
-        What had nothing to wait for is none: it lies with the broker's host, which takes in a
-        little for a broker that does nothing any more.
+        Without anything that waited it is no sign: the broker's host takes in a little even for a
+        broker that does nothing any more.
         """
         return before.waits and self.gone > before.gone
 
 
 def _account(transport: asyncio.Transport) -> bytes:
-    """What TCP says of a connection, which an older kernel makes short."""
+    """TCP's facts about a connection; older kernels give fewer."""
     told = b""
     with contextlib.suppress(OSError):  # it is closed by now
         told = transport.get_extra_info("socket").getsockopt(

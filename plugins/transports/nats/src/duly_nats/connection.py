@@ -1,4 +1,4 @@
-"""One connection to one server: once it is lost it stays lost, and all that wait are told."""
+"""One connection to one server: once it is lost it stays lost, and all who wait are told."""
 
 import asyncio
 import re
@@ -18,12 +18,12 @@ from duly_nats.unconfirmed import Answer, Waiting
 __all__ = ["Connection"]
 
 _CONNECTING: Final = 5.0  # seconds, handshakes included
-_PINGS: Final = 20  # seconds between two looks at a connection that rests
+_PINGS: Final = 20  # seconds between two checks of an idle connection
 _REFUSED: Final = re.compile(r'permissions violation for publish to "(.*)"', re.DOTALL)
 
 
 class Connection:
-    """A client of nats-py that does not reconnect, for that would send late what has failed.
+    """A client of nats-py that does not reconnect, which would send late what has failed.
 
     ``place`` is ``host:port``; ``timeout`` is how many seconds an answer may take. A subclass
     knows how the server says that it has a message.
@@ -47,16 +47,16 @@ class Connection:
         return self._broken
 
     async def connect(self, login: Login, tls: TLS | None) -> None:
-        """Connect, and see that it is encrypted where it must be, before anything secret is said.
+        """Connect, and check that it is encrypted if it must be, before anything secret is sent.
 
         Raises:
-            TransportUnavailable: nobody answers there, or cannot be trusted.
+            TransportUnavailable: nobody answers there, or the server cannot be trusted.
             TransportError: the login is refused.
             InvalidArgument: a file of the login cannot be used.
         """
 
         def check() -> None:
-            # The server alone says whether to encrypt, and who is in between could say no.
+            # Only the server says whether to encrypt, and somebody in between could say no.
             info = self.client._server_info  # noqa: SLF001  # nats-py tells it nowhere else
             if tls is not None and not info.get("tls_required"):
                 raise nats.errors.SecureConnWantedError
@@ -79,7 +79,7 @@ class Connection:
             raise at_connecting((vague and self._heard) or error, self.place) from error
 
     async def close(self) -> None:
-        """Close it; whoever waits is told. Who is cancelled meanwhile leaves it to the others."""
+        """Close it; those who wait are told. A cancelled caller leaves closing to the others."""
         self._broken = self._broken or f"{self.place}: the connection was closed"
         self.waiting.fail(self._broken)
         if self._ending is None:
@@ -89,7 +89,7 @@ class Connection:
     async def send(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send a message; what is returned will hold its receipt, or why there is none.
+        """Send a message; the future returned will hold its receipt, or why there is none.
 
         Raises:
             Rejected: the server would break the connection over it.
@@ -98,15 +98,15 @@ class Connection:
         raise NotImplementedError
 
     async def alive(self) -> bool:
-        """Whether the server answers in time; a connection where it does not is given up."""
+        """Whether the server answers in time; if not, the connection is given up."""
         return self.lost() is None and await self._once("alive", self._ping)
 
     async def flaws(self) -> Sequence[str]:
-        """What a subclass finds wrong with where messages go, although the server answers."""
+        """What a subclass finds wrong with the destination, although the server answers."""
         return []
 
     async def explain(self, error: TransportError, subject: str) -> TransportError:
-        """What the failure of a message to that subject says of the whole server."""
+        """The error for a message to that subject, and what it says of the whole server."""
         if not isinstance(error, NoAnswerError):
             return error
         if await self.alive():
@@ -114,25 +114,25 @@ class Connection:
         return TransportUnavailable(self.lost() or str(error))
 
     def others(self) -> Sequence[str]:
-        """The servers, ``host:port``, that the server told of; they belong to its cluster."""
+        """The servers, ``host:port``, that the server has named; they belong to its cluster."""
         return [found.netloc for found in self.client.discovered_servers]
 
     def _tasks(self) -> Collection[asyncio.Task[Any]]:
-        """All that works for it, and ends with it."""
+        """All tasks that work for it and end with it."""
         return set(self._asked.values())
 
     async def _once(self, what: str, ask: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
-        """The answer to a question that many may have at the same time; no once it is closed."""
+        """The answer to a question that many may ask at the same time; False once it is closed."""
         if self._ending is not None:
             return False
         asked = self._asked.get(what)
         if asked is None or asked.done():
             asked = self._asked[what] = asyncio.ensure_future(ask())
-        await asyncio.wait([asked])  # whoever is cancelled meanwhile leaves it to the others
+        await asyncio.wait([asked])  # a caller that is cancelled leaves it running for the others
         return not asked.cancelled() and asked.result()
 
     def _why(self) -> str:
-        """What was heard last, in brackets."""
+        """The last error reported, in brackets."""
         told = str(self._heard or self.client.last_error or "").removeprefix("nats: ")
         return f" ({told})" if told else ""
 
@@ -151,7 +151,7 @@ class Connection:
         try:
             await self.client.rtt(self._timeout)  # type: ignore[arg-type]  # fractions are fine
         except (nats.errors.Error, OSError, RuntimeError):
-            # The library cannot do with an answer that comes after all: so there will be none.
+            # The library cannot handle an answer that comes later: so the connection is given up.
             self._give_up("the server does not answer")
             return False
         return self.lost() is None
@@ -162,7 +162,7 @@ class Connection:
         self.waiting.fail(self._broken)
 
     async def _hear(self, error: Exception) -> None:
-        """What the library tells beside everything else."""
+        """Called by the library with errors that belong to no call."""
         text = str(error).removeprefix("nats: ")
         if (refused := _REFUSED.search(text)) is not None:
             self.waiting.refuse(refused[1], f"{self.place}: {text}")

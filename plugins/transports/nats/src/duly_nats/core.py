@@ -19,8 +19,8 @@ log = logging.getLogger("duly.nats")
 class CoreConnection(Connection):
     """A message counts as sent once the server has answered a PING that came after it.
 
-    One PING serves all that were sent before. It also brings to light, in time, what the server
-    refuses, and that it is gone.
+    One PING serves all that were sent before. It also shows, in time, what the server refuses and
+    when it is gone.
     """
 
     def __init__(self, place: str, **options: Any) -> None:
@@ -61,8 +61,8 @@ class CoreConnection(Connection):
 class NatsTransport(ServersTransport):
     """Publishes to core NATS, WHICH ACKNOWLEDGES NOTHING: messages can be lost.
 
-    A publish returns when the server has read the message. Whoever does not listen at that moment
-    never gets it, and nobody is told; there is no receipt, and a repeat is not dropped. Take
+    A publish returns when the server has read the message. A consumer that does not listen at that
+    moment never gets it, and nobody is told; there is no receipt, and a repeat is not dropped. Take
     :class:`~duly_nats.JetStreamTransport` for what must arrive. The arguments are those of
     :class:`~duly_nats.transport.ServersTransport`.
     """
@@ -72,7 +72,7 @@ class NatsTransport(ServersTransport):
     async def open(self) -> None:
         if not self._warned:
             self._warned = True
-            with suppress(Exception):  # a handler that raises is no reason to stay closed
+            with suppress(Exception):  # a log handler that raises is no reason to stay closed
                 log.warning(
                     "nats:// acknowledges nothing: a message that nobody listens to is lost; "
                     "jetstream:// keeps it"

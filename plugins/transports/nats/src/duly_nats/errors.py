@@ -1,4 +1,4 @@
-"""What nats-py raises and what servers answer, in duly's words: here and nowhere else."""
+"""Translates errors of nats-py and answers of servers into duly's errors; the only place."""
 
 import asyncio
 import json
@@ -33,26 +33,26 @@ class NoAnswerError(TransportError):
 
 
 class NoStreamError(TransportError):
-    """Nobody listens on the subject, a stream or anything else."""
+    """Nobody listens on the subject, neither a stream nor anybody else."""
 
 
 class StrangerError(TransportError):
-    """What answered is no stream; that of the stream may still come."""
+    """The answer is not from a stream; that of the stream may still come."""
 
 
 def at_connecting(error: Exception, place: str) -> TransportError:
-    """What it means that no connection could be made.
+    """The error when no connection could be made.
 
-    A login that is refused is no outage: somebody has to mend it.
+    A refused login is not an outage: somebody has to correct it.
     """
     text = f"{place}: {_text(error)}"
     if isinstance(error, nats.errors.Error) and any(each in text.lower() for each in _LOGIN):
-        return TransportError(f"{text}; look after the user, token or key file")
+        return TransportError(f"{text}; check the user, token or key file")
     return TransportUnavailable(text)
 
 
 def at_sending(error: Exception, place: str) -> TransportError:
-    """What it means that the client library did not take a message."""
+    """The error when the client library did not take a message."""
     if isinstance(error, nats.errors.MaxPayloadError):
         return Rejected(f"{place}: {_text(error)}")
     if isinstance(error, nats.errors.BadSubjectError | nats.errors.BadHeaderError):
@@ -65,7 +65,7 @@ def stored_by(answer: Msg) -> tuple[str, int]:
 
     Raises:
         NoStreamError: nobody listens.
-        StrangerError: it is no answer of a stream.
+        StrangerError: it is not the answer of a stream.
         Rejected: its stream never takes such a message.
         TransportError: the stream cannot take it now.
     """

@@ -1,4 +1,4 @@
-"""JetStream: a stream has stored a message when it says so, and drops what it had before."""
+"""JetStream: a stream says when it has stored a message, and drops repeats."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,9 @@ __all__ = ["JetStreamConnection", "JetStreamTransport"]
 
 _API: Final = "$JS.API."
 _QUESTION: Final = "q"  # how the names of questions begin, beside the numbers of messages
-_SUBJECTS: Final = 10_000  # that are remembered
-_SHOWN: Final = 10  # of what is wrong
-_PASSING: Final = 1.0  # seconds between two looks at streams that may cease to keep messages
+_SUBJECTS: Final = 10_000  # subjects that are remembered
+_SHOWN: Final = 10  # flaws that are shown
+_PASSING: Final = 1.0  # seconds between two checks of streams that may cease to keep messages
 _AGAIN: Final = 0.1  # seconds, so that a thousand messages do not ask one after the other
 _STREAM: Final = re.compile(r"[^\s.*>/\\]{1,255}")
 
@@ -34,8 +34,8 @@ _STREAM: Final = re.compile(r"[^\s.*>/\\]{1,255}")
 class JetStreamConnection(Connection):
     """Each message asks for an answer of its own, which its stream gives when it is stored.
 
-    ``stream`` is the only one that may take messages; ``subject`` is that of all messages, where
-    all have the same.
+    ``stream`` is the only one that may take messages; ``subject`` is that of all messages, if all
+    have the same.
     """
 
     def __init__(self, place: str, *, stream: str | None, subject: str | None, **more: Any) -> None:
@@ -45,11 +45,11 @@ class JetStreamConnection(Connection):
         self._stream = stream
         self._subject = subject
         self._sound: set[str] = set()  # streams that keep what they take
-        self._passing: set[str] = set()  # of them, those that may cease to: asked again and again
-        self._looked: set[str] = set()  # subjects whose streams do
+        self._passing: set[str] = set()  # of them, those that may cease to: checked repeatedly
+        self._looked: set[str] = set()  # subjects whose streams keep what they take
         self._flaw: dict[str, TransportError] = {}  # by subjects
         self._when: dict[str, float] = {}  # loop time of the last look, by subjects
-        self._trusting = False  # this user may not ask
+        self._trusting = False  # whether this user has no right to ask
         self._stranger = ""
         self._vetting: set[asyncio.Task[None]] = set()
 
@@ -70,7 +70,7 @@ class JetStreamConnection(Connection):
 
     async def flaws(self) -> Sequence[str]:
         found = []
-        with contextlib.suppress(TransportUnavailable):  # lost meanwhile, which others tell
+        with contextlib.suppress(TransportUnavailable):  # lost meanwhile; others report that
             for stream in sorted(self._sound):
                 if (flaw := await self._flaw_of(stream)) is not None:
                     found.append(str(flaw))
@@ -114,7 +114,7 @@ class JetStreamConnection(Connection):
         return stream in self._sound or (self._trusting and self._stream is None)
 
     async def _vet(self, name: str, subject: str, stream: str, number: int) -> None:
-        """Look again: it may be a stream that was made meanwhile."""
+        """Check again: the stream may have been made meanwhile."""
         await self._found(subject)
         if self._believes(stream):
             self.waiting.answer(name, f"{stream}:{number}")
@@ -123,17 +123,17 @@ class JetStreamConnection(Connection):
         else:
             self._stranger = (
                 f"an answer names the stream {stream[:255]!r}, which does not listen there; "
-                "one of another account has to be named: stream=..."
+                "if it belongs to another account, name it: stream=..."
             )
 
     def _tasks(self) -> Collection[asyncio.Task[Any]]:
         return {*super()._tasks(), *self._vetting}
 
     async def _look_at(self, subject: str) -> None:
-        """See whether the streams of a subject keep what they take.
+        """Check that the streams of a subject keep what they take.
 
         Raises:
-            TransportUnavailable: the only one there is does not for now.
+            TransportUnavailable: the only one there is does not at present.
             TransportError: one of them does not.
         """
         now = asyncio.get_running_loop().time()
@@ -162,7 +162,7 @@ class JetStreamConnection(Connection):
                     self._sound.discard(stream)
                     break
                 self._sound.add(stream)
-        except TransportUnavailable:  # lost meanwhile, which the message will tell
+        except TransportUnavailable:  # lost meanwhile; the publish will say so
             return False
         sound = subject not in self._flaw and (streams or self._trusting)
         if sound and self._passing.isdisjoint(streams):
@@ -210,7 +210,7 @@ class JetStreamConnection(Connection):
         except nats.errors.NoRespondersError:
             return False
         except (nats.errors.Error, OSError):
-            pass  # not every user may ask
+            pass  # not every user has the right to ask
         return True
 
 
@@ -219,8 +219,8 @@ class JetStreamTransport(ServersTransport):
 
     The delivery id is the message id by which a stream drops repeats, for as long as its
     ``duplicate_window`` says. With ``stream`` no other stream may take the messages. Streams are
-    not made: until there is one a delivery has failed and is tried again. The other arguments
-    are those of :class:`~duly_nats.transport.ServersTransport`.
+    not made: until there is one, deliveries fail and are tried again. The other arguments are
+    those of :class:`~duly_nats.transport.ServersTransport`.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class JetStreamTransport(ServersTransport):
     ) -> None:
         super().__init__(servers, **options)
         if stream is not None and not _STREAM.fullmatch(stream):
-            raise InvalidArgument(f"stream: {stream!r} is not the name of one")
+            raise InvalidArgument(f"stream: {stream!r} is not the name of a stream")
         self._stream = stream
         self._expected = {} if stream is None else {"Nats-Expected-Stream": stream}
 

@@ -1,4 +1,4 @@
-"""How a client shows who it is: user and password, a token, or files with keys."""
+"""How a client logs in: user and password, a token, or files with keys."""
 
 import re
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class Login:
                 raise InvalidArgument(f"{option}: there is no file {file}")
 
     def options(self, check: Callable[[], None]) -> dict[str, Any]:
-        """What the client library takes; ``check`` is called before a password is handed over.
+        """The client library's arguments; ``check`` is called before a password is handed over.
 
         Raises:
             InvalidArgument: a file that is gone, or that holds something else.
@@ -75,7 +75,7 @@ NOBODY: Final = Login()
 
 
 def _credentials(file: str | None) -> RawCredentials | None:
-    """What a file of credentials holds; the library would look for it without end."""
+    """The contents of a credentials file, checked: the library might search it without end."""
     if file is None:
         return None
     text = _read("creds_file", file)

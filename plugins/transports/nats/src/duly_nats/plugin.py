@@ -23,17 +23,17 @@ def duly_transports() -> Mapping[str, TransportFactory]:
 def jetstream_from_url(text: str) -> JetStreamTransport:
     """The transport to ``jetstream://user:password@host:port,host:port?option=value``.
 
-    What stands alone before the ``@`` is a token.
+    A text alone before the ``@`` is a token.
 
     Raises:
-        InvalidArgument: an unknown option, a value that cannot be, no host, or a path.
+        InvalidArgument: an unknown option, a value that is not valid, no host, or a path.
     """
     url = parse(text)
     return JetStreamTransport(_servers(url), **_options(url, stream=str))
 
 
 def nats_from_url(text: str) -> NatsTransport:
-    """The transport to ``nats://...``, written like that to JetStream, but without ``stream``.
+    """The transport to ``nats://...``; the URL is like that of JetStream, but without ``stream``.
 
     Raises:
         InvalidArgument: as for JetStream.

@@ -13,7 +13,7 @@ __all__ = ["Incoming", "read"]
 
 
 class Incoming(Protocol):
-    """What is looked at of a message: nats-py's ``Msg`` has it."""
+    """The parts of a message that are read: nats-py's ``Msg`` has them."""
 
     @property
     def subject(self) -> str: ...
@@ -27,7 +27,7 @@ def read(message: Incoming, *, subject: str = "{event_name}") -> Envelope:
     """The message that was published; ``subject`` is that option of the transport.
 
     Raises:
-        InvalidArgument: a ``subject`` that is no template.
+        InvalidArgument: a ``subject`` that is not a template.
         InvalidMessage: it was not published by duly, or to another subject.
     """
     headers = {unquote(name): value for name, value in (message.headers or {}).items()}

@@ -9,12 +9,12 @@ from nats.aio.client import Client
 
 __all__ = ["abort", "end"]
 
-_ENDING: Final = 1.0  # seconds until a peer that takes nothing more is left alone
+_ENDING: Final = 1.0  # seconds until a peer that takes nothing more is given up
 _TASKS: Final = ("_reading_task", "_flusher_task", "_ping_interval_task")
 
 
 def abort(client: Client) -> None:
-    """Cut its connection without a word to the peer, who would not listen."""
+    """Cut its connection without telling the peer, which takes nothing more."""
     writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
     if writer is not None:
         # Until Python 3.11.4 asyncio fails at this where TLS was closed before.
@@ -23,9 +23,9 @@ def abort(client: Client) -> None:
 
 
 async def end(client: Client, others: Collection[asyncio.Task[Any]]) -> None:
-    """Close it, and then all that it forgets when its connection breaks while it closes.
+    """Close it, and then all that it leaves behind if its connection breaks while it closes.
 
-    So end the ``others``, who ask it something.
+    The ``others``, tasks that wait for its answers, are ended too.
     """
     for task in others:
         task.cancel()

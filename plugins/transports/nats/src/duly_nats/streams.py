@@ -1,4 +1,4 @@
-"""What JetStream tells of its streams: which take a message, and whether they keep it."""
+"""Asks JetStream about its streams: which take a message, and whether they keep it."""
 
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -9,13 +9,13 @@ __all__ = ["Ask", "Look", "look_at", "streams_on"]
 
 
 class Ask(Protocol):
-    """Asks the server; None where it does not tell, which not every user may ask."""
+    """Asks the server; None if it does not tell, since not every user has the right to ask."""
 
     def __call__(self, question: str, /, **said: str) -> Awaitable[Mapping[str, Any] | None]: ...
 
 
 async def streams_on(ask: Ask, subject: str) -> Sequence[str] | None:
-    """The streams of this account that listen on a subject; None where nobody tells."""
+    """The streams of this account that listen on a subject; None if the server does not tell."""
     told = await ask("STREAM.NAMES", subject=subject)
     if told is None or "error" in told:
         return None
@@ -23,19 +23,19 @@ async def streams_on(ask: Ask, subject: str) -> Sequence[str] | None:
 
 
 class Look(NamedTuple):
-    """What a look at a stream brings."""
+    """The result of a check of a stream."""
 
     flaw: TransportError | None = None
     """Why it does not keep what is published to it."""
 
     passes: bool = False
-    """Whether that it keeps it may be over soon, with its last consumer."""
+    """Whether it may stop keeping messages, when it loses its last consumer."""
 
 
 async def look_at(ask: Ask, stream: str, vacant: type[TransportError]) -> Look:
-    """Whether a stream keeps what is published to it; ``vacant`` is the flaw of one for now only.
+    """Whether a stream keeps what is published to it; ``vacant``: the error without consumers.
 
-    It is taken for sound where it is not there (yet), and where nobody tells.
+    It counts as sound if it does not exist (yet), or if the server does not tell.
     """
     told = await ask(f"STREAM.INFO.{stream}")
     if told is None or "config" not in told:
@@ -49,6 +49,6 @@ async def look_at(ask: Ask, stream: str, vacant: type[TransportError]) -> Look:
     return Look(
         vacant(
             f"stream {stream} keeps only what a consumer is interested in, and has no consumer: "
-            "make one, or another retention"
+            "make one, or choose another retention"
         )
     )

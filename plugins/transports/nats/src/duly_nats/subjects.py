@@ -10,8 +10,8 @@ from duly.template import Template
 
 __all__ = ["Subjects"]
 
-# Bytes of a template. A server breaks the connection over a line of more than 4096, in which the
-# longest event name takes 3060 and an inbox of at most 200 and two numbers stand too.
+# Bytes of a template. A server breaks the connection over a line of more than 4096 bytes; the line
+# also holds the event name (up to 3060), an inbox (up to 200) and two numbers.
 _LONGEST: Final = 500
 _EMPTY_PARTS: Final = re.compile(r"^\.|\.(?=\.)|\.$")
 _SYSTEM: Final = re.compile(r"\$(SYS|JS)(\.|$)")
@@ -19,9 +19,9 @@ _SYSTEM: Final = re.compile(r"\$(SYS|JS)(\.|$)")
 
 @lru_cache(maxsize=4096)
 def _encoded(event_name: str) -> str:
-    """The name with percent signs for what may not stand in a subject, or should not.
+    """The name, percent-encoded where a subject may not or should not hold its characters.
 
-    Full stops part a subject; where nothing would be between two of them they are encoded too.
+    Full stops divide a subject; if nothing is between two of them they are encoded too.
     """
     return _EMPTY_PARTS.sub("%2E", quote(event_name, safe=""))
 
@@ -30,7 +30,7 @@ class Subjects:
     """The subject of each event name.
 
     Raises:
-        InvalidArgument: a template of which no subject can be made, or one of the server's own.
+        InvalidArgument: a template from which no subject can be made, or a subject of the server's.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What both transports share: one connection, made again when it is lost, and who goes over it."""
+"""What both transports share: one connection, made again when it is lost, and its publishes."""
 
 import asyncio
 import re
@@ -24,12 +24,12 @@ _INBOX_PREFIX: Final = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 class ServersTransport(ABC):
     """Publishes to the first of some servers, ``host:port`` each, that takes the connection.
 
-    In ``subject`` stands ``{event_name}`` where it is to vary. ``timeout`` is how long an answer
-    may take until the attempt has failed. ``inbox_prefix`` is where answers come to, for users
-    who may not listen everywhere.
+    ``subject`` may hold ``{event_name}``. ``timeout`` is how long an answer may take until the
+    attempt has failed. ``inbox_prefix`` begins the subjects of answers, for users that may not
+    listen everywhere.
 
     Raises:
-        InvalidArgument: no server, a subject that cannot be, or a time that is not above 0.
+        InvalidArgument: no server, a subject that is not valid, or a time that is not above 0.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class ServersTransport(ABC):
         if not _INBOX_PREFIX.fullmatch(inbox_prefix) or len(inbox_prefix) > 200:
             raise InvalidArgument("inbox_prefix: words with full stops between them")
         if tls is not None:
-            tls.context()  # so that a file that cannot be used is told of here
+            tls.context()  # so that a file that cannot be used is an error here
         self._servers = tuple(servers)
         self._subjects = Subjects(subject)
         self._login = login
         self._tls = tls
         self._timeout = timeout.total_seconds()
         self._inbox_prefix = inbox_prefix
-        self._others: Sequence[str] = ()  # of the same cluster, as a server told
+        self._others: Sequence[str] = ()  # servers of the same cluster, as one has named them
         self._opened = False
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
@@ -66,7 +66,7 @@ class ServersTransport(ABC):
 
     @abstractmethod
     def _make_connection(self, place: str) -> Connection:
-        """One that is not connected yet."""
+        """A connection that is not connected yet."""
 
     # --- the contract
 
@@ -108,7 +108,7 @@ class ServersTransport(ABC):
         except asyncio.CancelledError:
             for each in sent:
                 if isinstance(each, asyncio.Future):
-                    each.cancel()  # nobody will look at what it holds
+                    each.cancel()  # nobody will read its result
             raise
         return [
             each
@@ -170,7 +170,7 @@ class ServersTransport(ABC):
             return await self._connected()
         except TransportUnavailable:
             raise
-        except DulyError as error:  # a login that was good when it was opened
+        except DulyError as error:  # a login that was accepted when it was opened
             raise TransportUnavailable(str(error)) from error
 
     async def _connected(self) -> Connection:
@@ -181,7 +181,7 @@ class ServersTransport(ABC):
             self._connecting = asyncio.ensure_future(self._connect())
             self._connecting.add_done_callback(self._end_connecting)
         connecting = self._connecting
-        await asyncio.wait([connecting])  # whoever is cancelled meanwhile leaves it to the others
+        await asyncio.wait([connecting])  # a cancelled caller leaves it running for the others
         if connecting.cancelled():
             raise TransportUnavailable(f"{self!r} was closed")
         return connecting.result()
@@ -190,12 +190,12 @@ class ServersTransport(ABC):
         if self._connecting is connecting:
             self._connecting = None
         if not connecting.cancelled():
-            connecting.exception()  # whoever waited may have been cancelled
+            connecting.exception()  # those who waited may have been cancelled
 
     async def _connect(self) -> Connection:
         if (lost := self._connection) is not None:
             self._others = lost.others()
-            await lost.close()  # which whoever closes the transport meanwhile waits for
+            await lost.close()  # closing the transport meanwhile waits for this
             self._connection = None
         errors: list[TransportError] = []
         for place in dict.fromkeys((*self._servers, *self._others)):

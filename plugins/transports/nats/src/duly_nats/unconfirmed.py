@@ -9,7 +9,7 @@ from duly_nats.errors import NoAnswerError
 
 __all__ = ["Answer", "Waiting"]
 
-_LOOK: Final = 0.05  # seconds between two looks at the connection and the time
+_LOOK: Final = 0.05  # seconds between two checks of the connection and the time
 
 Answer = asyncio.Future[str | None]
 
@@ -21,10 +21,10 @@ class _Sent(NamedTuple):
 
 
 class Waiting:
-    """Every one is told: by its answer, by a refusal, when its time is over, or by the loss.
+    """Each gets an outcome: its answer, a refusal, a timeout, or the loss of the connection.
 
-    The client library tells nobody when a connection is lost, so it is looked at now and then,
-    as long as anybody waits.
+    The client library tells nobody when a connection is lost, so it is checked now and then as
+    long as anybody waits.
     """
 
     def __init__(self, timeout: float, lost: Callable[[], str | None]) -> None:
@@ -35,7 +35,7 @@ class Waiting:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, name: str, subject: str) -> Answer:
-        """What will be answered under that name."""
+        """The future for the answer under that name."""
         answer: Answer = self._loop.create_future()
         self._sent[name] = _Sent(answer, subject, self._loop.time() + self._timeout)
         if self._timer is None:
@@ -43,22 +43,22 @@ class Waiting:
         return answer
 
     def forget(self, name: str) -> None:
-        """It was not sent after all."""
+        """The message was not sent after all."""
         self._sent.pop(name, None)
 
     def subject(self, name: str) -> str | None:
-        """Where it was sent; None if nobody waits any more."""
+        """The subject it was sent to; None if nobody waits any more."""
         sent = self._sent.get(name)
         return None if sent is None else sent.subject
 
     def answer(self, name: str, receipt: str | None, error: Exception | None = None) -> None:
-        """Its answer has come."""
+        """The answer has come."""
         sent = self._sent.pop(name, None)
         if sent is not None:
             _tell(sent, receipt, error)
 
     def refuse(self, subject: str, reason: str) -> None:
-        """The server takes nothing for this subject, of which capitals are not known."""
+        """The server takes nothing for this subject; upper and lower case are not told apart."""
         for name in [name for name, sent in self._sent.items() if sent.subject.lower() == subject]:
             self.answer(name, None, TransportError(reason))
 
@@ -89,10 +89,10 @@ class Waiting:
 
 
 def _tell(sent: _Sent, receipt: str | None, error: Exception | None) -> None:
-    if sent.answer.done():  # whoever waited was cancelled
+    if sent.answer.done():  # its publish was cancelled
         return
     if error is None:
         sent.answer.set_result(receipt)
     else:
         sent.answer.set_exception(error)
-        sent.answer.exception()  # whoever waits may be cancelled before looking: nothing to log
+        sent.answer.exception()  # its publish may be cancelled before it looks: nothing to log

@@ -22,7 +22,7 @@ __all__ = ["Link"]
 
 _ANSWERING: Final = 5.0  # seconds
 _CLOSING: Final = 2.0
-_LOOKING: Final = 100  # the number of a channel that no other has
+_LOOKING: Final = 100  # the number of a channel reserved for checks
 
 
 class Link:
@@ -37,11 +37,11 @@ class Link:
     def __init__(self, server: Server, exchange: Exchange, largest: int | None = None) -> None:
         self.shown = str(server)
         self.limits = Limits()
-        """What the broker that was connected to last has room for."""
+        """The limits of the broker last connected to."""
         self._server = server
         self._exchange = exchange
         self._largest = largest
-        server.context()  # so that a file that cannot be used is told of here
+        server.context()  # so that a file that cannot be used is an error here
         self._open = False
         self._line: Line | None = None
         self._channel: aiormq.Channel | None = None
@@ -55,7 +55,7 @@ class Link:
         """Connect, unless it is connected; see :meth:`channel`.
 
         Raises:
-            TransportError: also when the broker lets us not in and never has.
+            TransportError: also when the broker refuses us and has never accepted us.
         """
         anew, self._open = not self._open, True
         if anew:
@@ -65,13 +65,13 @@ class Link:
         except TransportError as error:
             refused = isinstance(error, RefusedError)
             if anew and (refused or not isinstance(error, TransportUnavailable)):
-                await self.close()  # it is not merely away, so nobody may call again
+                await self.close()  # it is not merely away, so perhaps nobody calls again
                 if refused:
                     raise TransportError(str(error)) from error
             raise
 
     async def close(self) -> None:
-        """Hang up; those who wait for the broker learn that it is gone."""
+        """Disconnect; those who wait for the broker learn that it is gone."""
         self._open = False
         await self._connect.cancel()
         await self._ask.cancel()
@@ -80,12 +80,12 @@ class Link:
             await asyncio.wait(self._leaving, timeout=_CLOSING)
 
     async def channel(self) -> aiormq.Channel:
-        """A channel that takes a message now, but no longer when the caller has waited since.
+        """A channel that can take a message now; ask again after any further wait.
 
-        Where the broker has closed it another one is opened, with the connection if need be.
+        If the broker has closed it, another one is opened, with the connection if need be.
 
         Raises:
-            TransportUnavailable: the broker is away, lets us not in, or takes no messages for now.
+            TransportUnavailable: the broker is away, refuses us, or takes no messages for now.
             TransportError: the exchange cannot be declared.
         """
         while True:
@@ -96,10 +96,10 @@ class Link:
                 with translating(self.shown):
                     await self._connect()
                 continue
-            # What the driver has no room for it would write later, and to a channel that the
-            # broker may have closed meanwhile: the broker closes the connection for that.
+            # If the driver has no room, it would write the message later, to a channel that the
+            # broker may have closed meanwhile: for that the broker closes the connection.
             async with self._turn:
-                # The driver tells nobody when it has written.
+                # The driver has no signal for having written.
                 while is_busy(channel):  # noqa: ASYNC110  # there is no event to wait for
                     await asyncio.sleep(0)
             if channel is self._channel and takes(channel):
@@ -107,7 +107,7 @@ class Link:
                 return channel
 
     async def ask(self) -> None:
-        """See whether the broker answers and has the exchange; a silent one is hung up on.
+        """Check that the broker answers and has the exchange; disconnect from a silent one.
 
         Raises:
             TransportUnavailable: it does not answer.
@@ -117,10 +117,10 @@ class Link:
             await self._ask()
 
     def retire(self, channel: aiormq.Channel) -> None:
-        """Publish no more on a channel; it is closed when what is on its way has its answer.
+        """Publish no more on a channel; it is closed when the messages in flight have answers.
 
         For a publish that was given up: the broker may still return its message, and the driver
-        knows what is returned by its message id alone, which a repeat shares.
+        recognises returned messages only by their message id, which a repeat shares.
         """
         if channel is self._channel:
             self._channel = None
@@ -132,7 +132,7 @@ class Link:
             self.limits = attrs.evolve(self.limits, payload=largest)
 
     def check_blocked(self) -> None:
-        """Return unless the broker has asked for silence.
+        """Check that the broker has not blocked the connection.
 
         Raises:
             TransportUnavailable: it has.
@@ -151,27 +151,27 @@ class Link:
         else:
             self.check_blocked()  # it would not answer
         async with self._answering():
-            # Of the driver beneath: that of aio-pika waits for the socket after each message, and
-            # leaves something behind with the connection when it is closed.
+            # A channel of the driver beneath: aio-pika's waits for the socket after each message,
+            # and leaves something behind in the connection when it is closed.
             number = self._next_number(line.driver)
             channel = await line.driver.channel(number, on_return_raises=True)
             await self._exchange.declare(cast(aiormq.Channel, channel))
             self._channel = cast(aiormq.Channel, channel)
 
     def _next_number(self, driver: aiormq.abc.AbstractConnection) -> int | None:
-        """Of a channel: not that of the last, whose end may not have been answered yet."""
+        """The number for a channel: not the last one, whose closing may not be confirmed yet."""
         most = min(_LOOKING - 1, driver.connection_tune.channel_max or _LOOKING)
         for _ in range(most):
             self._number = self._number % most + 1
             if self._number not in driver.channels:
                 return self._number
-        return None  # so many are being retired: the driver finds one
+        return None  # many are being retired: let the driver choose
 
     async def _look(self) -> None:
         line = self._line
         if line is None or not line.driver.is_opened:
             raise ConnectionError("the connection is lost")
-        # On a channel of its own, which the broker closes where there is no exchange.
+        # On a channel of its own, which the broker closes if there is no such exchange.
         async with self._answering():
             own = await line.driver.channel(_LOOKING, publisher_confirms=False)
             try:
@@ -181,7 +181,7 @@ class Link:
 
     @contextlib.asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
-        """Hang up on a broker that does not answer in time."""
+        """Disconnect from a broker that does not answer in time."""
         try:
             async with asyncio.timeout(_ANSWERING):
                 yield
@@ -207,11 +207,11 @@ class Link:
     def _left(self, leaving: asyncio.Task[None]) -> None:
         self._leaving.discard(leaving)
         if not leaving.cancelled():
-            leaving.exception()  # it is gone, however it went
+            leaving.exception()  # it is closed, whatever happened
 
 
 async def _close_when_done(channel: aiormq.Channel) -> None:
-    async with channel.lock:  # it is fair: whoever came before has been written by now
+    async with channel.lock:  # it is fair: all that came before has been written by now
         under_way = [each for each in channel.confirmations.values() if not each.done()]
     if under_way:
         await asyncio.wait(under_way)

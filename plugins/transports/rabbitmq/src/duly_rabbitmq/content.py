@@ -1,4 +1,4 @@
-"""A due message as one of AMQP: its properties, its headers and the limits of both."""
+"""A due message as a message of AMQP: its properties, its headers and the limits of both."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from duly_rabbitmq.names import EVENT_NAME, header_name
 __all__ = ["SHORT", "fits", "header_bytes_at_most", "message_of"]
 
 SHORT: Final = 255
-"""Bytes of UTF-8 that names and properties may have."""
+"""How many bytes of UTF-8 names and properties may have."""
 
 _HEADER_NAME: Final = 128  # bytes: what AMQP allows, and the driver would cut off
 _CONTENT_TYPE: Final = "content-type"
 _BYTES_OF_A_LETTER: Final = 4  # at most, in UTF-8
-_BYTES_OF_A_HEADER: Final = 6  # beyond its name and value: their lengths, and its type
+_BYTES_OF_A_HEADER: Final = 6  # besides its name and value: their lengths, and its type
 _BYTES_OF_PROPERTIES: Final = 2048  # at most, without the headers
 
 
@@ -44,7 +44,7 @@ def message_of(envelope: Envelope, *, persistent: bool) -> Message:
 
 
 def header_bytes_at_most(message: Message) -> int:
-    """A bound for the bytes of all that is not the payload, cheap to know."""
+    """An upper bound, cheap to compute, for the bytes of all but the payload."""
     letters = sum(len(name) + len(str(value)) for name, value in message.headers.items())
     return (
         _BYTES_OF_A_LETTER * letters
@@ -68,7 +68,7 @@ def _headers(envelope: Envelope) -> HeadersType:
 
 
 def _short(delivery_id: str) -> str:
-    """The delivery id, or what stands for one that is too long; the header has all of it."""
+    """The delivery id, or a short form of one that is too long; the header has all of it."""
     if fits(delivery_id):
         return delivery_id
     return f"sha256:{hashlib.sha256(delivery_id.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""A connection to the first node that lets us in, and what the driver beneath it knows."""
+"""A connection to the first node that accepts us, and what the driver beneath it knows."""
 
 import asyncio
 import ssl
@@ -21,7 +21,7 @@ _WRITING: Final = 8  # messages for the driver to write; it has room for ten, an
 
 
 class Wire(TransportFactory):
-    """Connects as the driver does by itself, and can let go at once, which the driver cannot."""
+    """Connects as the driver does, and can drop the connection at once, which the driver cannot."""
 
     def __init__(self, *, encrypted: bool) -> None:
         self._beneath = TLSTransportFactory() if encrypted else TCPTransportFactory()
@@ -34,13 +34,13 @@ class Wire(TransportFactory):
         return reader, self._writer
 
     def drop(self) -> None:
-        """End the connection without a word, so that nobody waits for an answer."""
+        """Drop the connection without telling the broker, so that nothing waits for an answer."""
         if self._writer is not None:
             self._writer.transport.abort()
 
 
 class Line(NamedTuple):
-    """A connection, the driver's own beneath it, which knows more, and the bare one."""
+    """A connection of aio-pika, the driver's beneath it, which knows more, and the bare one."""
 
     connection: Connection
     driver: aiormq.abc.AbstractConnection
@@ -48,9 +48,9 @@ class Line(NamedTuple):
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the broker has asked for silence."""
-        # The driver tells it by a coroutine that waits while the broker blocks us, and that ends
-        # at its first step where it does not.
+        """Whether the broker has blocked the connection."""
+        # The driver shows it by a coroutine that waits while the broker blocks us, and that ends
+        # at its first step otherwise.
         first_step = self.driver.ready().__await__()
         try:
             next(first_step)
@@ -62,23 +62,23 @@ class Line(NamedTuple):
 
     async def hang_up(self) -> None:
         """Close both; it takes as long as the broker is silent, or until the wire is dropped."""
-        # Left to itself the connection would wait for a call back that does not come when the
-        # event loop ends meanwhile, and with it the program would not.
+        # By itself the connection would wait for a callback; if the event loop ends meanwhile, that
+        # never comes, and the program would not end.
         self.connection.transport = None
         await self.connection.close()
         await self.driver.close()
 
 
 async def reach(server: Server) -> Line:
-    """Connect to the nodes of a broker in turn, until one lets us in.
+    """Connect to the nodes of a broker in turn, until one accepts us.
 
     Raises:
         TransportUnavailable: a file for TLS is missing by now, or holds something else.
-        Exception: what the driver says of the one that refused us, or of the last.
+        Exception: the driver's error from the node that refused us, or from the last.
     """
     errors: list[Exception] = []
     try:
-        tls = server.context()  # read anew, for certificates are renewed
+        tls = server.context()  # read anew, since certificates are renewed
     except InvalidArgument as error:  # they could be used before
         raise TransportUnavailable(str(error)) from error
     for url in server.urls():
@@ -92,7 +92,7 @@ async def reach(server: Server) -> Line:
 def takes(channel: aiormq.Channel) -> bool:
     """Whether the broker has closed neither the channel nor the connection.
 
-    The driver strikes a channel off before it answers the broker; closed it is a little later.
+    The driver removes a channel before it answers the broker, and marks it as closed only later.
     """
     connection = channel.connection
     known = connection.channels.get(channel.number) is channel
@@ -112,7 +112,7 @@ async def _connect_to(url: URL, tls: ssl.SSLContext | None) -> Line:
         async with asyncio.timeout(_CONNECTING):
             await asyncio.shield(connecting)
     except BaseException:
-        # In this order: a driver that is cancelled says good-bye, and waits until it is heard.
+        # In this order: a cancelled driver says goodbye to the broker, and waits for the answer.
         wire.drop()
         connecting.cancel()
         await asyncio.wait({connecting})

@@ -1,4 +1,4 @@
-"""What aio-pika raises, in duly's words: here and nowhere else."""
+"""Translates aio-pika's errors into duly's; the only place that does."""
 
 import asyncio
 import re
@@ -24,23 +24,23 @@ from duly.url import mask
 __all__ = ["RefusedError", "is_refusal", "limit_told_by", "translating"]
 
 _NO_HOST: Final = "the virtual host, the path of the URL, is not there or not for this user"
-_LOGIN: Final = "look after the user and the password, or the certificate"
+_LOGIN: Final = "check the user and the password, or the certificate"
 _NOT_ALLOWED: Final = 530  # the code for a virtual host that does not exist, and for a limit
 _LIMIT: Final = "is reached"
 _TOO_LARGE: Final = re.compile(r"message size \d+ is larger than configured max size (\d+)")
 
 
 class RefusedError(TransportUnavailable):
-    """The broker is there, but lets us not in: an outage for who had been let in before."""
+    """The broker is there, but refuses us: an outage if it has accepted us before."""
 
 
 @contextmanager
 def translating(
     place: str, *, unknown: type[TransportError] = TransportUnavailable
 ) -> Iterator[None]:
-    """Raise what it means in place of what the driver raises; ``place`` is named in the text.
+    """Raise an error of duly's in place of the driver's; ``place`` is named in the text.
 
-    ``unknown`` stands for errors that are not of the driver's own kinds: in connecting they mean
+    ``unknown`` is raised for errors that are not of the driver's own kinds: in connecting they mean
     that nobody is there, in publishing the message may be at fault.
 
     Raises:
@@ -52,24 +52,24 @@ def translating(
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        # Nobody cancelled us: that is how the driver ends what waits on a lost connection.
+        # Nobody cancelled us: in this way the driver ends what waits on a lost connection.
         raise TransportUnavailable(f"{place}: the connection is lost") from error
     except DulyError:
         raise
     except CONNECTION_EXCEPTIONS as error:
         raise _translated(error, place) from error
     except Exception as error:
-        # With a bare one the driver ends all that waits when a connection ends behind a frame.
+        # With a bare one the driver ends all that waits when a connection ends after a frame.
         kind = TransportUnavailable if type(error) is Exception else unknown
         raise kind(f"{place}: {_text(error)}") from error
 
 
 def _translated(error: Exception, place: str) -> TransportError:
-    """What an error of the driver means.
+    """The error of duly's for an error of the driver.
 
     Rejected: no queue takes the message. TransportError: the broker is there, but did not take it
-    or has closed the channel. RefusedError: it lets us not in. TransportUnavailable: anything
-    else, for the connection is lost.
+    or has closed the channel. RefusedError: it refuses us. TransportUnavailable: anything else,
+    since the connection is lost.
     """
     match error:
         case PublishError():
@@ -79,7 +79,7 @@ def _translated(error: Exception, place: str) -> TransportError:
         case AMQPChannelError():
             return TransportError(f"{place}: the broker closed the channel: {_text(error)}")
         case AuthenticationError() | ProbableAuthenticationError():
-            return RefusedError(f"{place} lets us not in: {_text(error)}; {_LOGIN}")
+            return RefusedError(f"{place} refuses the connection: {_text(error)}; {_LOGIN}")
         case TimeoutError():
             return TransportUnavailable(f"{place} does not answer in time")
     return _ended(error, place)
@@ -95,7 +95,7 @@ def _ended(error: Exception, place: str) -> TransportUnavailable:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether a broker let us not in, which waiting does not mend."""
+    """Whether a broker refused us, which waiting does not cure."""
     if isinstance(error, AuthenticationError | ProbableAuthenticationError):
         return True
     farewell = _farewell(error)
@@ -103,10 +103,10 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def _farewell(error: BaseException) -> tuple[int, str] | None:
-    """The code and the text with which a broker ended a connection before it stood.
+    """The code and the text with which a broker ended a connection while it was being made.
 
-    The driver keeps them to itself: its error says that it got another frame than it expected,
-    which is only to be found where it raised.
+    The driver does not show them: its error only says that it got an unexpected frame, which can
+    be found only in the traceback.
     """
     if not isinstance(error, InvalidFrameError):
         return None
@@ -118,7 +118,7 @@ def _farewell(error: BaseException) -> tuple[int, str] | None:
 
 
 def limit_told_by(error: ChannelClosed) -> int | None:
-    """The largest payload, in bytes, that the broker told when it refused a larger one."""
+    """The largest payload, in bytes, as the broker told it when it refused a larger one."""
     found = _TOO_LARGE.search(str(error))
     return None if found is None else int(found[1])
 

@@ -1,4 +1,4 @@
-"""The exchange that messages are published to, declared only where that was asked for."""
+"""The exchange that messages are published to, declared only if that was asked for."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ class Exchange:
     """An exchange by its name; the empty one is the broker's own, which knows queues by name.
 
     With ``kind``, one of direct, fanout, headers and topic or that of a plugin (``x-...``), it is
-    declared, durable, each time the broker is connected to. Without, others have made it.
+    declared, durable, with each connection to the broker. Without ``kind`` it must exist.
 
     Raises:
         InvalidArgument: an unknown kind, a name over 255 bytes, or one that only the broker may
@@ -39,11 +39,11 @@ class Exchange:
             raise InvalidArgument(f"declare: the exchange {self.name!r} is the broker's own")
 
     async def declare(self, channel: aiormq.Channel) -> None:
-        """Make it where there is none, if that was asked for."""
+        """Make it if it is missing and that was asked for."""
         if self.kind is not None:
             await channel.exchange_declare(self.name, exchange_type=self.kind, durable=True)
 
     async def look(self, channel: aiormq.Channel) -> None:
-        """See whether it is there; the broker closes the channel where it is not."""
+        """Check that it exists; if not, the broker closes the channel."""
         if self.name:
             await channel.exchange_declare(self.name, passive=True)

@@ -1,4 +1,4 @@
-"""Headers and properties of the operator's own, filled in for each message: for task queues."""
+"""Headers and properties that the user chooses, filled in for each message: for task queues."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ class Filling:
 
     Raises:
         InvalidArgument: an unknown property, a header that is duly's or the broker's, or a text
-            that is no template.
+            that is not a template.
     """
 
     def __init__(self, headers: Mapping[str, str], properties: Mapping[str, str]) -> None:
@@ -40,7 +40,7 @@ class Filling:
         self._properties = _templates("properties", properties)
 
     def into(self, message: Message, envelope: Envelope) -> None:
-        """Fill them into a message; they win over metadata.
+        """Fill them into a message; they override metadata.
 
         Raises:
             Rejected: a property that is too long.
@@ -48,7 +48,7 @@ class Filling:
         known = {"delivery_id": envelope.delivery_id, "message_id": envelope.message_id}
         for name, template in self._headers.items():
             message.headers[name] = template.fill(envelope.event_name, **known)
-        # Where it stands as a property, a delivery id has the short form that message_id has.
+        # As a property, a delivery id has the same short form as message_id.
         known["delivery_id"] = str(message.message_id)
         for name, template in self._properties.items():
             text = template.fill(envelope.event_name, **known)
@@ -65,7 +65,7 @@ def _templates(option: str, texts: Mapping[str, str]) -> Mapping[str, Template]:
 
 
 def pairs_of(text: str) -> Mapping[str, str]:
-    """What an option of a URL says: ``name=template,name=template``.
+    """The templates in an option of a URL: ``name=template,name=template``.
 
     Raises:
         InvalidArgument: a part without an equals sign.

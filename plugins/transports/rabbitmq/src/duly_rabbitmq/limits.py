@@ -1,4 +1,4 @@
-"""What a broker has room for, so that nothing is sent over which it would hang up."""
+"""The limits of a broker, so that nothing is sent for which it would end the connection."""
 
 from typing import Final
 
@@ -12,23 +12,23 @@ from duly_rabbitmq.content import header_bytes_at_most
 __all__ = ["Limits", "limits_of"]
 
 _MIB: Final = 2**20
-# By the first version that has it by default.
+# By the first version that has this default.
 _LARGEST: Final = (((4,), 16 * _MIB), ((3, 8), 128 * _MIB))
 _AROUND_PROPERTIES: Final = 20  # bytes: the frame, the class of the content and its size
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """Bytes that a payload may have, and a frame, in which all headers must find room."""
+    """How many bytes a payload may have, and a frame, which must hold all headers."""
 
     payload: int | None = None
     frame: int | None = None
 
     def check(self, message: Message) -> None:
-        """Return where there is room for it.
+        """Check that a message fits.
 
         Raises:
-            Rejected: there is not.
+            Rejected: it does not.
         """
         if self.payload is not None and message.body_size > self.payload:
             raise Rejected(
@@ -43,7 +43,7 @@ class Limits:
 
 
 def limits_of(connection: aiormq.abc.AbstractConnection, payload: int | None) -> Limits:
-    """What the broker said of frames; without a limit for payloads the default of its version."""
+    """The broker's limit of frames, and ``largest`` or the default limit of its version."""
     properties = connection.server_properties
     if payload is None and properties.get("product") == "RabbitMQ":
         version = _version(str(properties.get("version", "")))

@@ -1,4 +1,4 @@
-"""Names of headers: what the broker would take for itself gets a prefix."""
+"""Names of headers: those that the broker would act on get a prefix."""
 
 from typing import Final
 
@@ -8,12 +8,12 @@ EVENT_NAME: Final = "duly-event-name"
 """The header with an event name that is too long for the property ``type``."""
 
 _PREFIX: Final = "metadata-"
-# The broker would send copies to where these say.
+# The broker would send copies to the queues that these name.
 _MEANT_FOR_THE_BROKER: Final = {"CC", "BCC"}
 
 
 def header_name(name: str) -> str:
-    """The header of a name of metadata; a prefix goes also to what has it already."""
+    """The header of a name of metadata; a name that already has the prefix gets it again."""
     if not name.endswith("CC"):  # the usual case
         return name
     return _PREFIX + name if _bare(name) in _MEANT_FOR_THE_BROKER else name

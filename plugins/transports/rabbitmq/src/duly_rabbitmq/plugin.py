@@ -26,7 +26,7 @@ def transport_from_url(text: str) -> RabbitMQTransport:
     Without a virtual host, or with ``/`` alone, it is the broker's default one, which is ``/``.
 
     Raises:
-        InvalidArgument: an unknown option or a value that cannot be.
+        InvalidArgument: an unknown option or a value that is not valid.
     """
     url = parse(text)
     options: dict[str, Any] = url.take_options(

@@ -11,7 +11,7 @@ __all__ = ["Incoming", "read"]
 
 
 class Incoming(Protocol):
-    """What is looked at of a message: aio-pika's have it."""
+    """The parts of a message that are read: aio-pika's have them."""
 
     @property
     def body(self) -> bytes: ...
@@ -24,8 +24,8 @@ class Incoming(Protocol):
 def read(message: Incoming) -> Envelope:
     """The message that was published, from one that a queue delivered.
 
-    What the broker adds by itself, such as the table ``x-death`` of a dead letter, is left out:
-    only headers that are text are metadata.
+    Headers that the broker adds, such as the table ``x-death`` of a dead letter, are left out: only
+    headers that are text are metadata.
 
     Raises:
         InvalidMessage: it was not published by duly.

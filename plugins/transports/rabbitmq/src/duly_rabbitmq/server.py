@@ -1,4 +1,4 @@
-"""Where the broker is and who asks: what a connection is made with."""
+"""The broker's address and the login: what a connection needs."""
 
 import ssl
 from collections.abc import Sequence
@@ -22,16 +22,17 @@ _LONGEST_HEARTBEAT: Final = timedelta(seconds=65534)  # what the protocol has ro
 
 @attrs.frozen(kw_only=True)
 class Server:
-    """The nodes of one broker, tried in turn, and how to introduce oneself.
+    """The nodes of one broker, tried in turn, and how to log in.
 
     A port that is None is 5672, or 5671 with TLS. ``auth`` is ``"plain"`` (user and password, by
-    default guest and guest, whom RabbitMQ lets in from its own host only) or ``"external"`` (the
-    certificate in ``tls`` says who it is). ``heartbeat`` is how often both sides say that they
-    are there, in whole seconds; a broker that is silent for three is given up. 0 turns it off.
+    default guest and guest, which RabbitMQ accepts from its own host only) or ``"external"`` (the
+    certificate in ``tls`` identifies the user). ``heartbeat`` is how often both sides send a sign
+    of life, in whole seconds; a broker that is silent for three of them is given up. 0 turns it
+    off.
 
     Raises:
         InvalidArgument: no host, a user without a password or the other way round, external
-            without a certificate, or a heartbeat that cannot be.
+            without a certificate, or a heartbeat out of range.
     """
 
     hosts: Sequence[Host] = attrs.field(default=(("localhost", None),), converter=as_hosts)
@@ -44,7 +45,7 @@ class Server:
 
     def __attrs_post_init__(self) -> None:
         if not self.hosts or not all(host for host, _ in self.hosts):
-            raise InvalidArgument("a broker has a host")
+            raise InvalidArgument("a broker needs a host")
         if self.auth not in ("plain", "external"):
             raise InvalidArgument(f"auth: it is plain or external, not {self.auth!r}")
         if (self.username is None) != (self.password is None):
@@ -58,7 +59,7 @@ class Server:
             raise InvalidArgument("heartbeat: whole seconds from 0 to 65534")
 
     def __str__(self) -> str:
-        """The broker as people know it, without a password."""
+        """The broker's URL for people, without a password."""
         scheme, standard = self._scheme
         hosts = ",".join(f"{_bracketed(host)}:{port or standard}" for host, port in self.hosts)
         return f"{scheme}://{hosts}/{'' if self.virtual_host == '/' else self.virtual_host}"
@@ -84,7 +85,7 @@ class Server:
         ]
 
     def context(self) -> ssl.SSLContext | None:
-        """What to encrypt with; None without TLS.
+        """The TLS context; None without TLS.
 
         Raises:
             InvalidArgument: a file that is missing, or that holds something else.

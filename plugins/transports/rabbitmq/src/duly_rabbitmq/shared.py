@@ -1,4 +1,4 @@
-"""One call for all who make it at the same time: of a thousand publishes one has to connect."""
+"""One run for all who call at the same time: of a thousand publishes only one connects."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """A coroutine function that runs once at a time; who calls meanwhile waits for that run.
+    """A coroutine function that runs once at a time; calls meanwhile wait for that run.
 
     A caller that is cancelled leaves it running for the others, and for :meth:`cancel`.
     """

@@ -27,12 +27,12 @@ class RabbitMQTransport:
 
     A message that no queue takes is Rejected. ``exchange`` is a name, by default the broker's
     own exchange, which hands a message to the queue that its routing key names; with ``declare``,
-    a kind of exchange such as ``"topic"``, it is declared, durable. ``routing_key`` is a template,
-    in which ``{event_name}`` may stand. Messages are ``persistent`` unless it is False. ``timeout``
-    is how long a confirmation may take until the attempt has failed. ``max_message_size``, in
-    bytes, is for a broker whose own limit is not the default of its version. ``headers`` and
-    ``properties`` are templates by name, in which ``{event_name}``, ``{delivery_id}`` and
-    ``{message_id}`` may stand, for consumers that want more than duly tells.
+    a kind of exchange such as ``"topic"``, it is declared, durable. ``routing_key`` is a template
+    that may hold ``{event_name}``. Messages are ``persistent`` unless it is False. ``timeout`` is
+    how long a confirmation may take until the attempt has failed. ``max_message_size``, in bytes,
+    is for a broker whose own limit is not the default of its version. ``headers`` and
+    ``properties`` are templates by name that may hold ``{event_name}``, ``{delivery_id}`` and
+    ``{message_id}``, for consumers that need more than duly sends.
 
     Raises:
         InvalidArgument: a template that can never be right, an exchange that cannot be declared,
@@ -80,7 +80,7 @@ class RabbitMQTransport:
         routing_key = self._routing_key.fill(envelope.event_name)
         if not fits(routing_key):
             raise Rejected(f"its routing key is longer than {SHORT} bytes")
-        # What is returned the driver knows by its message id alone, so one after the other.
+        # The driver recognises returned messages only by message id, so one after the other.
         id = str(message.message_id)
         while (earlier := self._under_way.get(id)) is not None:
             await asyncio.wait({earlier})
@@ -119,7 +119,7 @@ class RabbitMQTransport:
                 wait=False,
             )
         except ChannelClosed as error:
-            # If the broker told of a limit, it happens once: the next one is not sent.
+            # If the broker named a limit, this happens only once: the next such one is not sent.
             self._link.learn_from(error)
             self._link.limits.check(message)
             raise

@@ -1,4 +1,4 @@
-"""What a cluster needs beyond a single server: who gets what, and who still answers."""
+"""What a cluster needs beyond a single server: which node gets what, and which still answer."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ _LOOKING: Final = 2.0  # seconds
 
 
 async def by_node(client: RedisCluster, keys: Sequence[bytes | None]) -> list[list[int]]:
-    """The places of the keys, those together that one node serves; None is for any node."""
+    """The positions of the keys, grouped by the node that serves them; None is for any node."""
     _ = await client.initialize()
     shares: defaultdict[str | None, list[int]] = defaultdict(list)
     for place, key in enumerate(keys):
@@ -28,18 +28,18 @@ async def by_node(client: RedisCluster, keys: Sequence[bytes | None]) -> list[li
 
 
 async def look_again(client: RedisCluster, key: bytes | None, error: Exception) -> None:
-    """See to it that the client learns what has changed when a node did not answer."""
+    """Make the client learn what has changed when a node did not answer."""
     with contextlib.suppress(*FAILURES):
         if isinstance(error, exceptions.SlotNotCoveredError):
             await client.nodes_manager.initialize()
         elif (node := _node(client, key)) is not None:
-            # A pipeline leaves its node's other connections and the table of slots as they are,
-            # however it fails; a command does not.
+            # A failed pipeline leaves its node's other connections and the table of slots as they
+            # are; a failed command does not.
             await client.execute_command("PING", target_nodes=[node])
 
 
 async def alive(client: RedisCluster) -> bool:
-    """Whether any node finds that the cluster works."""
+    """Whether any node says that the cluster works."""
     try:
         _ = await client.initialize()
     except FAILURES:

@@ -1,4 +1,4 @@
-"""What the connections of a client need that redis-py does not offer."""
+"""What redis-py does not offer for the connections of a client."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ __all__ = ["hang_up", "read_files_anew"]
 
 async def hang_up(client: Redis | RedisCluster) -> None:
     """Close all connections of a client at once; what is in flight fails."""
-    # Asked politely, each would wait until the server has taken what is written, and stay behind
-    # where it does not. What was accepted has been answered.
+    # Closed in order, each would wait until the server has taken what is written, and would be left
+    # behind if it does not. What was accepted has been answered.
     for connection in _connections(client):
         if (writer := connection._writer) is not None:  # noqa: SLF001  # there is no other way
             writer.transport.abort()

@@ -27,7 +27,7 @@ def entry_of(envelope: Envelope) -> list[bytes]:
 def text_of(envelope: Envelope) -> bytes:
     """JSON with ``event_name``, ``headers`` and ``payload``.
 
-    A payload that is no UTF-8 is in ``payload_base64`` instead.
+    A payload that is not UTF-8 is in ``payload_base64`` instead.
     """
     content: dict[str, object] = {
         EVENT_NAME: envelope.event_name,
@@ -43,8 +43,8 @@ def text_of(envelope: Envelope) -> bytes:
 def _field(name: str, value: str) -> tuple[str, str]:
     """A header as a field.
 
-    One named like a field of ours comes as ``metadata-`` and its name. Fields carry any text, but
-    what reads them may hand them on to where a line end is the end of a header: such a value is
+    A header named like a field of ours gets the prefix ``metadata-``. Fields carry any text, but a
+    consumer may pass them on to a place where a line end ends a header: a value with line ends is
     percent-encoded, and its name ends in ``*``.
     """
     if name in _OWN or name.startswith(PREFIX):

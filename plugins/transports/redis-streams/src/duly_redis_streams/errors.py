@@ -1,4 +1,4 @@
-"""What redis-py raises and what servers answer, in duly's words: here and nowhere else."""
+"""Translates errors of redis-py and answers of servers into duly's errors; the only place."""
 
 import re
 from typing import Final
@@ -10,15 +10,15 @@ from duly.url import mask
 
 __all__ = ["FAILURES", "out_of_reach", "told_by_server", "translated", "translated_at_open"]
 
-# An AttributeError is what asyncio of Python 3.12 and 3.13 raises, and redis-py lets pass, when
-# something is written to a connection that is lost.
+# asyncio of Python 3.12 and 3.13 raises an AttributeError when something is written to a connection
+# that is lost, and redis-py lets it pass.
 FAILURES: Final = (
     exceptions.RedisError,
     exceptions.RedisClusterException,
     OSError,
     AttributeError,
 )
-"""All that a call of redis-py raises when a server is not as it should be."""
+"""All that a call of redis-py raises when something is wrong with a server."""
 
 _GONE: Final = (
     AttributeError,
@@ -31,9 +31,9 @@ _GONE: Final = (
     exceptions.TryAgainError,  # a slot is on its way to another node
     OSError,
 )
-# How an answer begins that has nothing to do with the message, but with all of the server.
+# The beginnings of answers that concern the whole server and not the message.
 _GONE_WORDS: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ", "Protocol error: unauthenticated ")
-# Out of a script Redis 6.2 puts the place in front, and the driver does not know it any more.
+# In errors of scripts Redis 6.2 puts the place in front, and the driver does not recognise them.
 _GONE_IN_SCRIPT: Final = re.compile(
     r"@user_script: ?\d+: -(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY|"
     r"TRYAGAIN) "
@@ -49,7 +49,7 @@ _NO_CLUSTER: Final = "Cluster mode is not enabled"
 
 
 def translated(error: Exception, place: str) -> TransportError:
-    """What an error means for a message on its way to that place."""
+    """The error of duly's for a message on its way to that place."""
     text = f"{place}: {_text(error)}"
     if isinstance(error, _GONE) or str(error).startswith(_GONE_WORDS):
         return TransportUnavailable(text)
@@ -61,7 +61,7 @@ def translated(error: Exception, place: str) -> TransportError:
 
 
 def translated_at_open(error: Exception, place: str) -> TransportError:
-    """What an error means while nothing has ever worked: a refusal is no outage then."""
+    """The error of duly's while nothing has worked yet: then a refusal is not an outage."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, exceptions.AuthenticationError) or _NO_CLUSTER in str(cause):
@@ -71,7 +71,7 @@ def translated_at_open(error: Exception, place: str) -> TransportError:
 
 
 def out_of_reach(error: object) -> bool:
-    """Whether a cluster's client knows of no node that answers, and will not learn of any."""
+    """Whether a cluster's client knows no node that answers, and cannot learn of any."""
     return isinstance(error, exceptions.RedisClusterException) and not isinstance(
         error, exceptions.SlotNotCoveredError
     )
@@ -87,5 +87,5 @@ def told_by_server(outcome: object) -> bool:
 def _text(error: BaseException) -> str:
     if isinstance(error, AttributeError):
         return "the connection is lost"
-    # What a server says of a command that it does not know quotes the message.
+    # A server's answer to an unknown command quotes the message.
     return mask(str(error).partition(_QUOTED)[0]) or type(error).__name__

@@ -62,7 +62,7 @@ def pubsub_from_url(text: str) -> PubSubTransport:
 
 
 def _take_server(url: URL, options: dict[str, Any]) -> Server:
-    """Take what says where to connect out of the options."""
+    """Take the options out that say where to connect."""
     tls = take_tls(options, always=url.scheme.startswith("rediss"))
     given = {name: options.pop(name) for name in _SERVER_OPTIONS if name in options}
     database = url.path.strip("/")

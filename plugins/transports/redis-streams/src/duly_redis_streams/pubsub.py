@@ -1,4 +1,4 @@
-"""Pub/Sub: each message goes to those who listen to its channel just then, and to nobody else."""
+"""Pub/Sub: a message goes to those who listen to its channel at that moment, and to nobody else."""
 
 from typing import Any, Final, Literal, TypeAlias
 
@@ -20,16 +20,16 @@ FORMATS: Final[tuple[Format, ...]] = ("json", "payload")
 class PubSubTransport(RedisTransport):
     """Publishes each message to a channel, WITHOUT ANY ACKNOWLEDGEMENT by those who listen.
 
-    Accepted is what the server has passed on, be it to nobody; the receipt is the number of
+    Accepted is what the server has passed on, even to nobody; the receipt is the number of
     subscribers. ``server`` is a client of yours, of redis-py's asyncio, which is left open.
     ``channel`` may hold ``{event_name}``. ``format`` is ``"json"``, an object with the headers, or
     ``"payload"``, the payload and nothing else. With ``require_subscriber`` a message that nobody
-    listens to is a failed attempt. ``connections`` is how many pipelines are on their way at the
-    same time.
+    listens to is a failed attempt. ``connections`` is how many pipelines are in flight at the same
+    time.
 
     Raises:
-        InvalidArgument: a template or a format that cannot be, a number below 1, or
-            ``require_subscriber`` in a cluster, whose nodes know of their own subscribers alone.
+        InvalidArgument: a template or a format that is not valid, a number below 1, or
+            ``require_subscriber`` in a cluster, whose nodes know only their own subscribers.
     """
 
     def __init__(

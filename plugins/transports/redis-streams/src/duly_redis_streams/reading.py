@@ -14,10 +14,10 @@ __all__ = ["read", "read_json"]
 
 
 def read(fields: Mapping[bytes, bytes] | Mapping[str, str]) -> Envelope:
-    """The message of a stream's entry, from its fields as XREAD and the like give them.
+    """The message of a stream's entry, from its fields as XREAD and similar commands give them.
 
-    Also as text, from a client that decodes answers; which such a client cannot do with a payload
-    that is no UTF-8.
+    Fields may be text, from a client that decodes answers, but such a client fails at a payload
+    that is not UTF-8.
 
     Raises:
         InvalidMessage: the entry was not added by duly.
@@ -67,7 +67,7 @@ def _text(value: bytes | str) -> str:
         return value.decode()
     except UnicodeDecodeError as error:
         raise InvalidMessage(
-            f"a field is no UTF-8: was the entry added by duly? ({error})"
+            f"a field is not UTF-8: was the entry added by duly? ({error})"
         ) from error
 
 

@@ -6,9 +6,9 @@ __all__ = ["ADD"]
 
 ADD: Final = """\
 -- Adds an entry unless its delivery was added before, and returns the entry's id.
--- KEYS: the stream, the mark of the delivery. Repeats are not looked for without the second.
--- ARGV: how long a mark lasts and how old entries may become, in milliseconds; the place of the
--- threshold of MINID, by this server's clock, or 0; then all arguments of XADD behind the stream.
+-- KEYS: the stream, the mark of the delivery. Without the second, repeats are not looked for.
+-- ARGV: how long a mark lasts and how old entries may become, in milliseconds; the position of the
+-- threshold of MINID, by this server's clock, or 0; then all arguments of XADD after the stream.
 local known = KEYS[2] and redis.call('GET', KEYS[2])
 if known then
   return known

@@ -1,4 +1,4 @@
-"""Commands on their way to the server and its answers on their way back."""
+"""Sends commands to the server and reads its answers."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ _BROKEN: Final = (
 
 @attrs.frozen
 class Command:
-    """A command that sends a message to a place, which is a stream or a channel.
+    """A command that sends a message to a ``place``, which is a stream or a channel.
 
     ``key`` decides which node of a cluster gets it; None: any. ``size`` is the length of its
     largest argument, in bytes.
@@ -39,7 +39,7 @@ class Command:
 
 
 async def send(client: Client, commands: Sequence[Command]) -> Sequence[Any]:
-    """The answers to commands, in order; what went wrong stands in its place."""
+    """The answers to commands, in order; the error in the place of an answer that is missing."""
     answers: list[Any] = [None] * len(commands)
     shares: Sequence[Sequence[int]] = [range(len(commands))]
     if isinstance(client, RedisCluster):
@@ -70,7 +70,7 @@ async def _send_share(
 
 
 async def _answers(client: Client, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
-    if len(commands) == 1:  # for which a pipeline is a detour
+    if len(commands) == 1:  # a pipeline would only cost time
         return [await client.execute_command(*commands[0])]
     pipeline = client.pipeline(transaction=False)
     for arguments in commands:

@@ -1,4 +1,4 @@
-"""Where the server is, and how it is reached: one, a cluster, or one that sentinels appoint."""
+"""Where the server is: a single one, a cluster, or the primary that sentinels name."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -33,19 +33,19 @@ class Link:
     owned: Sequence[Client] = ()
 
     async def close(self) -> None:
-        """Hang up; what is in flight fails."""
+        """Disconnect; what is in flight fails."""
         for each in self.owned:
             await hang_up(each)
 
     def read_files_anew(self) -> None:
-        """To be called after a loss: certificates may have been renewed."""
+        """Call this after a loss: certificates may have been renewed."""
         for each in self.owned:
             read_files_anew(each)
 
 
 @attrs.frozen(kw_only=True)
 class Server:
-    """What a URL says of the server; the hosts are those of the sentinels where there are any.
+    """What a URL says about the server; with sentinels, the hosts are theirs.
 
     Raises:
         InvalidArgument: an unknown topology, or arguments that do not belong to it.
@@ -83,22 +83,22 @@ class Server:
         if self.timeout <= timedelta(0):
             raise InvalidArgument("timeout has to be above 0")
         if self.tls is not None:
-            self.tls.context()  # so that a wrong file is found out at once
+            self.tls.context()  # so that a wrong file is an error at once
 
     def __str__(self) -> str:
         shown = ",".join(f"{host}:{port}" for host, port in self._addresses())
         return f"{self.master} of {shown}" if self.master else shown
 
     def connect(self) -> Link:
-        """A client of one's own; it connects at its first command, and never tries twice."""
+        """A new client; it connects at its first command, and never tries twice."""
         settings = self._settings()
         login: dict[str, Any] = {"username": self.username, "password": self.password}
         addresses = self._addresses()
         if self.topology == "cluster":
             cluster = RedisCluster(
                 startup_nodes=[ClusterNode(host, port) for host, port in addresses],
-                require_full_coverage=False,  # that is for the servers to say
-                max_connections=2**31,  # the transport sees to that
+                require_full_coverage=False,  # the servers decide about that
+                max_connections=2**31,  # the transport limits them
                 **login,
                 **settings,
             )
@@ -128,8 +128,8 @@ class Server:
     def _settings(self) -> dict[str, Any]:
         timeout = self.timeout.total_seconds()
         settings: dict[str, Any] = {
-            "protocol": 2,  # which every server speaks, and nothing here needs more
-            "retry": Retry(NoBackoff(), 0),  # trying again is for duly to decide
+            "protocol": 2,  # every server has it, and nothing here needs more
+            "retry": Retry(NoBackoff(), 0),  # duly decides about tries
             "socket_timeout": timeout,
             "socket_connect_timeout": min(timeout, _CONNECTING),
         }

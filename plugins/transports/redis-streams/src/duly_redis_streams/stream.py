@@ -21,14 +21,15 @@ class StreamTransport(RedisTransport):
     """Adds each message to a stream; accepted is what has an entry id, which is the receipt.
 
     ``server`` is a client of yours, of redis-py's asyncio, which is left open. ``stream`` is the
-    key of the stream, in which ``{event_name}`` may stand. Streams keep at most ``maxlen`` entries,
-    or those younger than ``max_age``; a few more for speed, unless ``exact``. Without ``create`` a
+    key of the stream, and may hold ``{event_name}``. Streams keep at most ``maxlen`` entries, or
+    those younger than ``max_age``; a few more for speed, unless ``exact``. Without ``create`` a
     stream that does not exist yet is a failed attempt. With ``deduplicate`` the server remembers
-    deliveries for so long, and adds none a second time. ``connections`` is how many pipelines are
-    on their way at the same time.
+    deliveries for that long, and adds none a second time. ``connections`` is how many pipelines are
+    in flight at the same time.
 
     Raises:
-        InvalidArgument: a template that cannot be, a number below 1, ``maxlen`` and ``max_age``.
+        InvalidArgument: a template that is not valid, a number below 1, or both ``maxlen`` and
+            ``max_age``.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class StreamTransport(RedisTransport):
         self._age = _milliseconds(max_age, "max_age")
         self._memory = _milliseconds(deduplicate, "deduplicate")
         self._options: list[str] = [] if create else ["NOMKSTREAM"]
-        self._threshold = 0  # its place among the arguments of the script
+        self._threshold = 0  # its position among the arguments of the script
         operator = "=" if exact else "~"
         if maxlen is not None:
             self._options += ["MAXLEN", operator, str(maxlen)]
@@ -81,11 +82,11 @@ class StreamTransport(RedisTransport):
         return answer.decode() if isinstance(answer, bytes) else str(answer)
 
     def _mark(self, stream: str, delivery_id: str) -> str:
-        """Where a delivery is remembered: the length tells where the name of the stream ends."""
+        """The key that remembers a delivery: the length tells where the name of the stream ends."""
         return f"duly:delivery:{{{self._tag(stream)}}}:{len(stream)}:{stream}:{delivery_id}"
 
     def _tag(self, stream: str) -> str:
-        """What a cluster places a stream by, so that another key may be beside it."""
+        """The hash tag of a stream, so that a cluster puts another key into the same slot."""
         tag, end, _ = stream.partition("{")[2].partition("}")
         if tag and end:
             return tag

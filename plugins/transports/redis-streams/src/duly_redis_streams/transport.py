@@ -31,10 +31,10 @@ _ENDING: Final = 1.0  # seconds
 
 
 class RedisTransport(ABC):
-    """Sends each message as one command; a subclass says which, and what its answer comes to.
+    """Sends each message as one command; a subclass says which, and what its answer means.
 
-    ``place`` is the stream or channel. ``connections`` is how many pipelines are on their way at
-    the same time.
+    ``place`` is the stream or channel. ``connections`` is how many pipelines are in flight at the
+    same time.
     """
 
     def __init__(self, server: Server | Client, place: Template, connections: int) -> None:
@@ -63,11 +63,11 @@ class RedisTransport(ABC):
 
     @abstractmethod
     def _command(self, envelope: Envelope, place: str) -> Command:
-        """The command that sends a message there; Rejected if there can be none."""
+        """The command that sends a message there; raises Rejected if that is not possible."""
 
     @abstractmethod
     def _receipt(self, answer: Any, place: str) -> str:
-        """What an answer comes to; TransportError if the message was not taken."""
+        """The receipt in an answer; raises TransportError if the message was not taken."""
 
     async def open(self) -> None:
         if self._is_open():
@@ -91,9 +91,9 @@ class RedisTransport(ABC):
         link, self._link = self._link, None
         if link is not None:
             await link.close()
-            if self._exchanges:  # they have nothing to wait for any more
+            if self._exchanges:  # they have nothing left to wait for
                 await asyncio.wait(self._exchanges, timeout=_ENDING)
-                await link.close()  # one that was between two pipelines connects once more
+                await link.close()  # one that was between two pipelines has connected again
 
     async def publish(self, envelope: Envelope) -> str:
         (outcome,) = await self.publish_many([envelope])
@@ -127,7 +127,7 @@ class RedisTransport(ABC):
         finally:
             if found is None:
                 await link.close()
-        # A server that answers, and takes nothing, is none whose connection a message has broken.
+        # If a server answers but takes nothing, no message has broken its connection.
         return [self._trouble] if self._trouble else []
 
     def _is_open(self) -> bool:
@@ -150,7 +150,7 @@ class RedisTransport(ABC):
         losses, turns = self._losses, self._turns
         with waiting() if turns.locked() else contextlib.nullcontext():
             await turns.acquire()
-        # A command that is cancelled half-way costs its connection, which others may need.
+        # Cancelling a command half-way costs its connection, which others may need.
         exchange = asyncio.create_task(self._exchanged(commands, losses, turns))
         self._exchanges.add(exchange)
         exchange.add_done_callback(self._exchanges.discard)
@@ -163,7 +163,7 @@ class RedisTransport(ABC):
         try:
             if self._link is None:
                 return [TransportUnavailable(f"{self!r} is not open")] * len(commands)
-            if self._losses != losses:  # each of many would find out for itself, in turn
+            if self._losses != losses:  # or each of many would find that out by itself
                 gone = TransportUnavailable(f"{self._shown} was lost while others waited")
                 return [gone] * len(commands)
             link = self._link
@@ -188,7 +188,7 @@ class RedisTransport(ABC):
     async def _after_loss(
         self, link: Link, answers: Sequence[Any], outcomes: Sequence[str | Exception]
     ) -> Sequence[str | Exception]:
-        """Tell a node from all of a cluster, where there are messages for the other nodes."""
+        """The outcomes, told as the loss of one node if other nodes work and get messages too."""
         if self._link is not link:  # closed meanwhile
             return outcomes
         client = link.client
@@ -204,11 +204,11 @@ class RedisTransport(ABC):
 
 
 async def _limit(client: Client) -> int:
-    """How long an argument may be, in bytes; where a server does not tell, the usual."""
+    """How long an argument may be, in bytes; the default if the server does not tell."""
     try:
         found = await client.config_get("proto-max-bulk-len")
         return int(found.get("proto-max-bulk-len") or _LARGEST)
-    except exceptions.ResponseError:  # to ask is not everybody's right
+    except exceptions.ResponseError:  # not every user has the right to ask
         await _ping(client)
         return _LARGEST
 

@@ -1,7 +1,7 @@
 """Which addresses a webhook may go to: public ones, unless others are allowed.
 
-Looked at when a socket is made for an address, after all names are resolved, so that no way of
-writing an address and no change of a name's meaning gets around it.
+They are checked when a socket is made for an address, after all names are resolved, so that no
+other spelling of an address and no change of a DNS entry gets around the check.
 """
 
 import socket
@@ -19,14 +19,14 @@ IS_PRIVATE: Final = "is a private address"
 IS_METADATA: Final = "is an address of a cloud's metadata service"
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-# Not routed either, though not every Python knows.
+# Not routed either, but not every version of Python knows that.
 _NOT_ROUTED: Final = tuple(
     map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16", "fec0::/10"))
 )
 
 
 class AddressError(OSError):
-    """An address of the own host or network, of nobody, or of a cloud's metadata service."""
+    """An address of this host or network, of no host, or of a cloud's metadata service."""
 
 
 def is_public(text: str) -> bool:
@@ -45,7 +45,7 @@ def is_public(text: str) -> bool:
 
 
 def _understood(text: str) -> IPv4Address | IPv6Address | None:
-    """The address that is meant; None for what is no proper one, and may be understood as any."""
+    """The address that is meant; None for a malformed one, which may be understood as any."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -54,7 +54,7 @@ def _understood(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    """The address of the older kind that one of the newer kind stands for."""
+    """The IPv4 address that an IPv6 address stands for."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     if address.teredo:
@@ -63,13 +63,13 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
 
 
 class Addresses:
-    """What sockets are made for; metadata services are refused also where ``allow_private``."""
+    """Allows or refuses addresses; metadata services are refused even with ``allow_private``."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
 
     def refusal(self, text: str) -> str | None:
-        """What is wrong with an address; None where it may be called."""
+        """What is wrong with an address; None if it may be called."""
         address = _understood(text)
         if address is not None and is_metadata_service(address):
             return f"{text} {IS_METADATA}"
@@ -90,7 +90,7 @@ class Addresses:
 class Resolver(ThreadedResolver):
     """Leaves out the refused addresses of a name that has others as well.
 
-    Otherwise the last address alone would tell what it means that none could be reached.
+    Otherwise only the last address would decide the error when none could be reached.
     """
 
     def __init__(self, addresses: Addresses) -> None:
@@ -100,6 +100,6 @@ class Resolver(ThreadedResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a name that may be called; all of them where none may."""
+        """The addresses of a name that may be called; all of them if none may."""
         found = await super().resolve(host, port, family)
         return [each for each in found if self._addresses.refusal(each["host"]) is None] or found

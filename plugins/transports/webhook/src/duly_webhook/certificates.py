@@ -13,7 +13,7 @@ Signature = tuple[int, int, int]
 
 
 class Certificates:
-    """What requests are encrypted with: made of the files as they are at the moment.
+    """The TLS context of requests, made from the files as they are at the moment.
 
     Raises:
         InvalidArgument: a file that is missing, or that holds something else.
@@ -27,7 +27,7 @@ class Certificates:
         self._context: ssl.SSLContext | bool = True if tls is None else tls.context()
 
     def now(self) -> ssl.SSLContext | bool:
-        """For the next request: connections with other files than these serve no longer.
+        """The context for the next request: connections made with older files are not used again.
 
         Raises:
             TransportUnavailable: the files cannot be used just now, as in the midst of a renewal.
@@ -45,7 +45,7 @@ class Certificates:
 
 
 def _signature(file: Path) -> Signature | None:
-    """What changes when a file does; None when it is not there."""
+    """A value that changes when a file does; None if the file is not there."""
     try:
         found = file.stat()
     except OSError:

@@ -18,7 +18,7 @@ MODES: Final[tuple[Mode, ...]] = ("binary", "structured")
 STRUCTURED: Final = "application/cloudevents+json"
 """The content type of a body in JSON."""
 DATA: Final = b', "data": '
-"""Behind it, in such a body, stands the payload to its last but one byte."""
+"""In such a body the payload follows it, up to the last byte but one."""
 
 
 def content_of(
@@ -29,7 +29,7 @@ def content_of(
     ``allowed`` are the headers for proxies that metadata may set.
 
     binary: the body is the payload, the attributes are headers. structured: the body is JSON that
-    holds the attributes, and the payload as ``data`` where its content type is JSON, else as
+    holds the attributes, and the payload as ``data`` if its content type is JSON, else as
     ``data_base64``.
     """
     attributes = {
@@ -54,7 +54,7 @@ def content_of(
 def _data(payload: bytes, kind: str) -> bytes:
     """The last member of the JSON."""
     if _is_json(payload, kind):
-        return DATA + payload  # as it stands, to the last digit
+        return DATA + payload  # unchanged, to the last digit
     return b', "data_base64": "' + base64.b64encode(payload) + b'"'
 
 
@@ -70,4 +70,4 @@ def _is_json(payload: bytes, kind: str) -> bool:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""What aiohttp raises and what receivers answer, in duly's words: here and nowhere else."""
+"""Translates errors of aiohttp and answers of receivers into duly's errors; the only place."""
 
 import time
 from datetime import datetime, timedelta
@@ -15,15 +15,15 @@ from duly_webhook.listening import UnreadableAnswerError
 __all__ = ["check_answer", "translated"]
 
 _AGAIN: Final = {408, 425, 429}  # Request Timeout, Too Early, Too Many Requests
-_LONGEST_PAUSE: Final = timedelta(days=1)  # who asks for more is believed for so long
+_LONGEST_PAUSE: Final = timedelta(days=1)  # a receiver that asks for more gets this
 
 
 def check_answer(answer: aiohttp.ClientResponse | UnreadableAnswerError, place: str) -> str:
-    """The receipt of an answer that accepts: its status, whatever else stands in it.
+    """The receipt of an answer that accepts: its status, whatever else it holds.
 
     Raises:
-        Rejected: 4xx, but for those that mean "later".
-        TransportError: anything else, a redirect among it; with the pause that was asked for.
+        Rejected: 4xx, except those that mean "later".
+        TransportError: anything else, redirects included; with the pause that was asked for.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -33,18 +33,18 @@ def check_answer(answer: aiohttp.ClientResponse | UnreadableAnswerError, place: 
         reason, pause = answer.reason or "", answer.headers.get("Retry-After")
     text = f"{mask(place)} answered {status} {reason}".rstrip()
     if 300 <= status < 400:
-        raise TransportError(f"{text}: redirects are not followed; give the place itself")
+        raise TransportError(f"{text}: redirects are not followed; give the final URL")
     if 400 <= status < 500 and status not in _AGAIN:
         raise Rejected(text)
     raise TransportError(text, retry_after=_pause(pause))
 
 
 def translated(error: Exception, place: str, *, alone: bool) -> TransportError:
-    """What a failed request means; ``alone``: this place is all that the transport has."""
+    """The error for a failed request; ``alone``: this place is all that the transport has."""
     place = mask(place)
     if (refusal := _refusal(error)) is not None:
         text = f"{place}: {refusal}"
-        # The meaning of a name may be mended; one of many places is refused for good.
+        # A DNS entry may be corrected; one of many places is refused for good.
         return TransportError(text) if alone else Rejected(text)
     text = f"{place}: {mask(str(error)) or type(error).__name__}"
     if isinstance(error, aiohttp.SocketTimeoutError):
@@ -55,7 +55,7 @@ def translated(error: Exception, place: str, *, alone: bool) -> TransportError:
 
 
 def _refusal(error: Exception) -> str | None:
-    """What is said of an address that is refused; of several all are told in one text."""
+    """The text about a refused address; if there are several, all are in one text."""
     said = str(getattr(error, "os_error", error))
     if IS_METADATA in said:
         return said

@@ -1,4 +1,4 @@
-"""Headers of a request, of whatever text: nothing of it can end a line or pose as another's."""
+"""Headers of a request, whatever text: none can end a line or pose as somebody else's header."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -20,11 +20,11 @@ __all__ = [
 
 CONTENT_TYPE: Final = "content-type"
 ANY_BYTES: Final = "application/octet-stream"
-"""The content type where metadata gives none."""
+"""The content type if metadata gives none."""
 PREFIX: Final = "metadata-"
-"""In front of names that metadata may not set."""
+"""The prefix for names that metadata may not set."""
 
-# What HTTP, CloudEvents, Standard Webhooks or duly give a meaning is not for metadata to set.
+# Metadata cannot set headers that have a meaning to HTTP, CloudEvents, Standard Webhooks or duly.
 _RESERVED: Final = frozenset(
     {
         "accept-encoding", "authorization", "connection", "content-encoding", "content-length",
@@ -32,7 +32,7 @@ _RESERVED: Final = frozenset(
         "trailer", "transfer-encoding", "upgrade", "user-agent", "via",
     }
 )  # fmt: skip
-# By these, proxies and frameworks take a request for another's, or for one to another place.
+# Because of these, proxies and frameworks may think that a request has another sender or target.
 _FOR_PROXIES: Final = frozenset(
     {
         "cf-connecting-ip", "client-ip", "fastly-client-ip", "forwarded", "true-client-ip",
@@ -47,14 +47,14 @@ _OWN: Final = tuple(
     f"duly-{name}"
     for name in ("message-id", "scheduled-at", "occurrence", "attempt", "delivery-id")
 )
-# Beside letters and digits, what a name and what a value may hold; % says that a byte follows.
+# What names and values may hold besides letters and digits; % says that an encoded byte follows.
 _IN_NAMES: Final = "!#$&'*+-.^_`|~"
 _IN_VALUES: Final = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _IN_ATTRIBUTES: Final = _IN_VALUES.replace(" ", "").replace('"', "")
 
 
 def names_allowed(names: Iterable[str]) -> frozenset[str]:
-    """Headers that proxies obey and metadata may set all the same, in small letters.
+    """Headers that proxies obey and that metadata may set nevertheless, in lower case.
 
     Raises:
         InvalidArgument: another name, which metadata may set anyway or never.
@@ -62,7 +62,7 @@ def names_allowed(names: Iterable[str]) -> frozenset[str]:
     allowed = frozenset(name.strip().lower() for name in names)
     for name in allowed:
         if not _for_proxies(name):
-            what = "is never for metadata to set" if _reserved(name) else "needs no allowance"
+            what = "can never be set by metadata" if _reserved(name) else "needs no allowance"
             raise InvalidArgument(
                 f"allow_headers: {name!r} {what}; write names that proxies obey, such as "
                 "x-forwarded-for"
@@ -71,10 +71,10 @@ def names_allowed(names: Iterable[str]) -> frozenset[str]:
 
 
 def passed_on(envelope: Envelope, allowed: frozenset[str]) -> dict[str, str]:
-    """The metadata, the trace context and what duly tells, percent-encoded where it needs to be.
+    """The metadata, the trace context and duly's own headers, percent-encoded where needed.
 
-    A name that metadata may not set (of those for proxies what is not ``allowed``), or that
-    differs from another by capitals alone, comes as ``metadata-`` and that name, its capitals
+    A name that metadata may not set (also one for proxies that is not ``allowed``), or that differs
+    from another only in upper and lower case, gets the prefix ``metadata-``, and its capitals are
     encoded too.
     """
     headers: dict[str, str] = {}
@@ -89,15 +89,15 @@ def passed_on(envelope: Envelope, allowed: frozenset[str]) -> dict[str, str]:
             taken.add(lower)
             headers[quote(name, safe=_IN_NAMES)] = _value(value)
     for name, value in envelope.trace_context.items():
-        # Such a value has an encoding of its own, which stays as it is.
+        # Such a value has an encoding of its own, and stays as it is.
         plain = value.isascii() and value.isprintable()
         headers[quote(name, safe=_IN_NAMES)] = value if plain else _value(value)
     return headers | {name: _value(envelope.headers[name]) for name in _OWN}
 
 
 def for_metadata(lower: str) -> bool:
-    """Whether a header, in small letters, is one that metadata may set without being allowed to."""
-    known_as = lower.replace("_", "-")  # to receivers that keep headers as variables
+    """Whether metadata may set a header, given in lower case, without an allowance."""
+    known_as = lower.replace("_", "-")  # as receivers see it that keep headers as variables
     return not _reserved(known_as) and not _for_proxies(known_as)
 
 
@@ -110,7 +110,7 @@ def _for_proxies(lower: str) -> bool:
 
 
 def content_type(metadata: Mapping[str, str]) -> str:
-    """What the metadata says of the payload; that of any bytes where it says nothing."""
+    """The content type in the metadata; without one, that of arbitrary bytes."""
     for name, value in metadata.items():
         if name.lower() == CONTENT_TYPE and value.strip():
             return _value(value.strip())
@@ -120,13 +120,13 @@ def content_type(metadata: Mapping[str, str]) -> str:
 def attribute(text: str) -> str:
     """A value as the HTTP binding of CloudEvents 1.0 encodes it (section 3.1.3.2).
 
-    Blanks, double quotes, percent signs and all but printable ASCII, byte by byte in UTF-8.
+    Encoded are blanks, double quotes, percent signs and all but printable ASCII, as UTF-8 bytes.
     """
     return quote(text, safe=_IN_ATTRIBUTES)
 
 
 def _value(text: str) -> str:
-    """Text that survives; blanks at its ends would be taken off."""
+    """Text that arrives unchanged; blanks at its ends are encoded, since they would be stripped."""
     inner = text.strip(" ")
     if not inner:
         return "%20" * len(text)

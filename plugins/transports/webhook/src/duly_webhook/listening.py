@@ -1,8 +1,8 @@
-"""What is heard on a connection: answers to what was asked, and nothing else.
+"""Accepts from a connection only answers to its requests.
 
-HTTP tells answers apart by their order alone. So one that comes unasked, as from a receiver that
-answers a request twice, would be taken for the answer to the next request, and a message that
-nobody got would count as delivered.
+HTTP matches answers to requests only by their order. So an answer that comes unasked, as from a
+receiver that answers a request twice, would be taken for the answer to the next request, and a
+message that nobody got would count as delivered.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ from aiohttp.connector import Connection
 __all__ = ["Answer", "NotSentError", "Request", "UnreadableAnswerError"]
 
 _KEPT: Final = 16384  # bytes of an answer in which its status is looked for
-# After the heads that announce an answer (1xx), but for the one that is itself the last.
+# After the heads that announce an answer (1xx), except 101, which is itself the last.
 _STATUS: Final = re.compile(
     rb"(?:HTTP/1\.[01] 1(?!01)\d\d[ \r\n].*?\n\r?\n)*HTTP/1\.[01] (\d{3})[ \r\n]", re.DOTALL
 )
-_TURNS: Final = 5  # of the loop, within which it has read what lies in a socket
+_TURNS: Final = 5  # of the event loop, within which it has read what waits in a socket
 
 
 class NotSentError(aiohttp.ClientConnectionError):
-    """A connection from the pool turned out to be of no use before anything was sent."""
+    """A connection from the pool turned out to be unusable before anything was sent."""
 
 
 class UnreadableAnswerError(aiohttp.ClientPayloadError):
-    """An answer of which its status alone could be understood."""
+    """An answer of which only the status could be parsed."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"an answer {status} that does not follow HTTP")
@@ -37,7 +37,7 @@ class UnreadableAnswerError(aiohttp.ClientPayloadError):
 
 
 class Listener(asyncio.Protocol):
-    """Stands between a connection and aiohttp's reader for as long as the connection lives."""
+    """Sits between a connection and aiohttp's reader as long as the connection lives."""
 
     def __init__(self, reader: ResponseHandler, transport: asyncio.Transport) -> None:
         self._reader = reader
@@ -50,11 +50,11 @@ class Listener(asyncio.Protocol):
 
     @classmethod
     async def at(cls, connection: Connection) -> Self:
-        """The one of a connection on which nothing has been heard unasked.
+        """The listener of a connection on which nothing has come unasked.
 
         Raises:
-            NotSentError: something has been, or the receiver has hung up, since it was used.
-            ServerDisconnectedError: the same of a connection that is new.
+            NotSentError: something has come, or the receiver has closed it, since it was used.
+            ServerDisconnectedError: the same for a new connection.
         """
         reader, transport = connection.protocol, connection.transport
         if reader is None or transport is None:
@@ -64,7 +64,7 @@ class Listener(asyncio.Protocol):
         if not isinstance(listener, cls):
             listener = cls(reader, transport)
             transport.set_protocol(listener)
-            useless = aiohttp.ServerDisconnectedError  # so would be the next one
+            useless = aiohttp.ServerDisconnectedError  # the next one would be no better
         for _ in range(_TURNS):
             if transport.is_closing():
                 raise useless
@@ -79,7 +79,7 @@ class Listener(asyncio.Protocol):
         connection.add_callback(self._answered)
 
     def status(self) -> int | None:
-        """The status of the answer, as far as one was heard."""
+        """The status of the answer, if one has come."""
         found = _STATUS.match(self._heard)
         return None if found is None else int(found[1])
 
@@ -99,7 +99,7 @@ class Listener(asyncio.Protocol):
         self._reader.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The receiver takes no more for now; it has as long as it may be silent."""
+        """The receiver takes no more for now; it may do so as long as it may be silent."""
         if patience := self._reader.read_timeout:
             loop = asyncio.get_running_loop()
             self._stuck = loop.call_later(patience, self._give_up)
@@ -125,7 +125,7 @@ class Listener(asyncio.Protocol):
 
 
 class Request(aiohttp.ClientRequest):
-    """One that is sent only where its answer can be told from others."""
+    """A request that is sent only if its answer can be told from others."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         (await Listener.at(conn)).ask(conn)
@@ -133,7 +133,7 @@ class Request(aiohttp.ClientRequest):
 
 
 class Answer(aiohttp.ClientResponse):
-    """One whose status counts, however broken the rest is."""
+    """An answer whose status counts, however broken the rest is."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         listener = connection.transport and connection.transport.get_protocol()

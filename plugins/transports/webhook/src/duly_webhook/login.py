@@ -1,4 +1,4 @@
-"""A user and a password in a URL, as the header that they become."""
+"""Turns a user and a password in a URL into a header."""
 
 import base64
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -10,12 +10,12 @@ __all__ = ["login_taken"]
 
 
 def login_taken(place: str) -> tuple[str, str | None]:
-    """The URL without them, and Basic authorization (RFC 7617) with the bytes that they stand for.
+    """The URL without them, and Basic authorization (RFC 7617) with their bytes.
 
-    That is UTF-8, which servers expect today, unless the URL itself has other bytes encoded.
+    The bytes are UTF-8, which servers expect today, unless the URL itself has other bytes encoded.
 
     Raises:
-        InvalidArgument: a user with a colon, for which Basic has no room.
+        InvalidArgument: a user with a colon, which Basic cannot express.
     """
     if "@" not in place:
         return place, None

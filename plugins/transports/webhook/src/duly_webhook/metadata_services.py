@@ -1,8 +1,8 @@
-"""Where clouds hand out the secrets of a machine to whoever asks from it: never a receiver's place.
+"""Addresses at which clouds give a machine's secrets to any process on it: never a receiver's.
 
-Whoever may name a URL could otherwise have such a service called, some of which change what they
-are sent to. Azure's address is a public one, the others are those of private networks, which
-``allow_private`` does not mean.
+Otherwise anybody who may name a URL could have such a service called, and some of these act on what
+they are sent. Azure's address is public; the others are private, but ``allow_private`` does not
+include them.
 """
 
 from collections.abc import Mapping, Sequence

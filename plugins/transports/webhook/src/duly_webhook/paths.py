@@ -1,4 +1,4 @@
-"""Event names in a path: what servers and proxies on the way take for ``.`` or ``..`` leads out."""
+"""Event names in a path: what a server or proxy takes for ``.`` or ``..`` leads to other paths."""
 
 import re
 import unicodedata
@@ -15,11 +15,10 @@ _OVERLONG_DOT: Final = re.compile("%c0%ae|%e0%80%ae", re.IGNORECASE)
 
 @lru_cache(maxsize=1024)
 def leaves_its_path(url: str) -> bool:
-    """Whether a segment of the path means ``.`` or ``..`` to anybody.
+    """Whether any server might take a segment of the path for ``.`` or ``..``.
 
-    However often its percent signs are decoded, after backslashes and letters that stand for
-    others were made plain, and without what follows a semicolon or the like, blanks and control
-    characters.
+    Percent signs are decoded as often as possible, backslashes and look-alike characters are
+    replaced, and blanks, control characters and what follows a semicolon or the like are left out.
     """
     path = urlsplit(url).path
     while True:
@@ -28,7 +27,7 @@ def leaves_its_path(url: str) -> bool:
             return True
         if (decoded := unquote(_OVERLONG_DOT.sub(".", path))) == path:
             return False
-        path = decoded  # which is shorter, so that this ends
+        path = decoded  # it is shorter each time, so this ends
 
 
 def _is_dots(segment: str) -> bool:

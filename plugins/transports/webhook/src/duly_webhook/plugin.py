@@ -22,12 +22,11 @@ def duly_transports() -> Mapping[str, TransportFactory]:
 def transport_from_url(text: str) -> WebhookTransport:
     """The transport to ``https://user:password@host/path/{event_name}?option=value``.
 
-    All arguments of the URL are options of the transport; those that the receiver is to get stand
-    in the option ``query``, encoded with percent signs. ``secret`` may hold several, with commas
-    between them.
+    All arguments of the URL are options of the transport; those for the receiver go into the option
+    ``query``, percent-encoded. ``secret`` may hold several, with commas between them.
 
     Raises:
-        InvalidArgument: an unknown option or a value that cannot be; TLS options with ``http``.
+        InvalidArgument: an unknown option or a value that is not valid; TLS options with ``http``.
     """
     url = parse(text)
     options: dict[str, Any] = url.take_options(
@@ -36,7 +35,7 @@ def transport_from_url(text: str) -> WebhookTransport:
     )  # fmt: skip
     tls = take_tls(options, always=url.scheme == "https")
     if tls is not None and url.scheme == "http":
-        raise InvalidArgument(f"{url}: TLS is what https:// means")
+        raise InvalidArgument(f"{url}: leave tls out: https:// means TLS")
     if len(url.hosts) != 1:
         raise InvalidArgument(f"{url}: a webhook goes to one host")
     parts = urlsplit(text)
@@ -52,5 +51,5 @@ def _names(text: str) -> list[str]:
 
 
 def _secrets(text: str) -> list[str]:
-    # A plus sign that was not encoded has become a blank, of which there are none in a secret.
+    # A plus sign that was not encoded has become a blank; secrets hold no blanks.
     return text.replace(" ", "+").split(",")

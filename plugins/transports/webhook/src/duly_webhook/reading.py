@@ -20,9 +20,9 @@ _EVENT: Final = "ce-type"
 def read(headers: Mapping[str, str], body: bytes) -> Envelope:
     """The message of a request, in either mode, from its headers and its body as they came.
 
-    Check its signature first, if you have a secret. Metadata are all headers that metadata may
-    set, so that those which others on the way have added are among them; their names have the
-    letters that your framework gives them, often small ones.
+    Check its signature first, if you have a secret. All headers that metadata may set become
+    metadata, also those that proxies on the way have added; their names have the case that your
+    framework gives them, often lower case.
 
     Raises:
         InvalidMessage: it was not sent by duly.
@@ -45,7 +45,7 @@ def read(headers: Mapping[str, str], body: bytes) -> Envelope:
     if kind.partition(";")[0].strip().lower() == STRUCTURED:
         event_name, kind, payload = _of_json(body)
     metadata = {} if kind in ("", ANY_BYTES) else {CONTENT_TYPE: kind}
-    # What metadata could not set does not take the place of what it would have posed as.
+    # A header that metadata could not set does not replace the real one of that name.
     return envelope_from({**prefixed, **metadata, **plain}, event_name=event_name, payload=payload)
 
 
@@ -64,7 +64,7 @@ def _of_json(body: bytes) -> tuple[str, str, bytes]:
 
 
 def _as_it_stands(body: bytes, data: Any) -> bytes:
-    """The payload to the last digit, unless somebody on the way has written the JSON anew."""
+    """The payload unchanged, to the last digit, unless a proxy has rewritten the JSON."""
     _, found, rest = body.partition(DATA)  # no text of the members before can hold it unescaped
     payload = rest.rstrip()[:-1]
     try:

@@ -24,12 +24,12 @@ _REACHING: Final = 10.0  # seconds
 
 
 def place_is_url(text: str) -> bool:
-    """Whether it is a URL of http or https with a host, in whose text nothing is left to encode."""
+    """Whether it is a URL of http or https with a host, and fully percent-encoded."""
     try:
         parts = urlsplit(text)
         port = parts.port
         if (parts.hostname or "").replace(".", "").isdigit():
-            IPv4Address(parts.hostname)  # as everybody understands it
+            IPv4Address(parts.hostname)  # only in the form that everybody reads alike
     except ValueError:
         return False
     plain = text.isascii() and text.isprintable() and " " not in text
@@ -42,8 +42,8 @@ class Place:
     def __init__(self, text: str, addresses: Addresses) -> None:
         if not place_is_url(text):
             raise InvalidArgument(
-                f"{mask(text)!r} is not a URL of http or https with a host; encode what is special "
-                "in it with percent signs"
+                f"{mask(text)!r} is not a URL of http or https with a host; percent-encode special "
+                "characters"
             )
         parts = urlsplit(text)
         if "{" in parts.netloc:
@@ -62,17 +62,17 @@ class Place:
         place = self._template.fill(envelope.event_name)
         if self._template.varies and leaves_its_path(place):
             raise Rejected(
-                f"{mask(place)!r}: the event name stands for . or .. in a path, by which another "
-                "place would be called; name it otherwise, or put it into the query"
+                f"{mask(place)!r}: the event name means . or .. in the path, which would call "
+                "another place; rename it, or put it into the query"
             )
         return place
 
     async def reach(self) -> None:
-        """See whether anybody accepts connections there.
+        """Check that somebody accepts connections there.
 
         Raises:
             TransportUnavailable: nobody does.
-            InvalidArgument: its name stands for addresses only that are not allowed.
+            InvalidArgument: its name has only addresses that are not allowed.
         """
         try:
             async with asyncio.timeout(_REACHING):
@@ -98,7 +98,7 @@ class Place:
 
 
 async def _connect(addresses: list[tuple[str, int]]) -> None:
-    """Connect to the first that answers, and hang up."""
+    """Connect to the first that answers, and disconnect."""
     for number, (host, port) in enumerate(addresses, 1):
         try:
             _, writer = await asyncio.open_connection(host, port)

@@ -1,4 +1,4 @@
-"""Signatures after Standard Webhooks 1.0: who holds the secret can tell that a request is ours.
+"""Signatures as in Standard Webhooks 1.0: with the secret one can check that a request is ours.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -23,7 +23,7 @@ def keys_of(secrets: Sequence[str]) -> Sequence[bytes]:
     """The keys in secrets as they are usually written, ``whsec_`` and base64.
 
     Raises:
-        InvalidArgument: no base64, or not 24 to 64 bytes; the secret is not told.
+        InvalidArgument: not base64, or not 24 to 64 bytes; the text does not show the secret.
     """
     keys = []
     for secret in secrets:
@@ -34,7 +34,7 @@ def keys_of(secrets: Sequence[str]) -> Sequence[bytes]:
         if not _SHORTEST <= len(key) <= _LONGEST:
             raise InvalidArgument(
                 f"secret: it is {_PREFIX} and {_SHORTEST} to {_LONGEST} random bytes in base64; in "
-                "a URL encode its special characters with percent signs"
+                "a URL percent-encode its special characters"
             )
         keys.append(key)
     return keys
@@ -43,9 +43,9 @@ def keys_of(secrets: Sequence[str]) -> Sequence[bytes]:
 def signature_headers(
     keys: Sequence[bytes], delivery_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """What is sent beside a body; ``timestamp`` in seconds since 1970, one signature for each key.
+    """The headers of a signature; ``timestamp`` in seconds since 1970, one signature for each key.
 
-    The id is encoded, full stops too, because they part what is signed.
+    The id is encoded, full stops too, because they separate the parts that are signed.
     """
     id = attribute(delivery_id).replace(".", "%2E")
     signed = f"{id}.{timestamp}.".encode() + body

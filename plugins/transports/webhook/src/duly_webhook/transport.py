@@ -29,7 +29,7 @@ from duly_webhook.turns import telling_of_turns
 __all__ = ["WebhookTransport"]
 
 _CONNECTING: Final = 10.0  # seconds
-_READ: Final = 65536  # bytes of an answer that are read, so that its connection serves again
+_READ: Final = 65536  # bytes of an answer that are read, so that its connection can be used again
 _SENT_AT_ONCE: Final = 2**20  # bytes
 _ALL_CONNECTIONS: Final = 1000
 _USER_AGENT: Final = "duly-webhook"
@@ -39,23 +39,23 @@ _ONE_AUTHORIZATION: Final = "give either a user and a password or another author
 class WebhookTransport:
     """Sends each message by POST as a CloudEvent 1.0; accepted is what is answered with 2xx.
 
-    Its receipt is the status. ``target`` is a URL, in whose path and query ``{event_name}`` may
-    stand, or a function that names the URL for each envelope. With a function there are many
-    receivers, none of which is the whole transport: one that is gone is a failed attempt then,
-    not an outage.
+    Its receipt is the status. ``target`` is a URL, whose path and query may hold ``{event_name}``,
+    or a function that names the URL for each envelope. With a function there are many receivers,
+    none of which is the whole transport: if one is gone, that is a failed attempt and not an
+    outage.
 
     ``mode`` is ``"binary"`` (the body is the payload) or ``"structured"`` (the body is JSON).
     ``source`` is the URI reference in the events' attribute of that name. With ``secrets``
-    requests are signed as Standard Webhooks says, once by each, so that a receiver may change
+    requests are signed as Standard Webhooks says, once with each, so that a receiver may change
     from one secret to another. ``authorization`` is sent as that header. Addresses that are not
     public are refused unless ``allow_private``, those of clouds' metadata services always.
-    ``allow_headers`` names headers that proxies obey and metadata may set all the same.
+    ``allow_headers`` names headers that proxies obey and that metadata may set nevertheless.
     ``timeout`` is how long a receiver may neither read nor answer until the attempt has failed.
     ``connections`` is the most for one host.
 
     Raises:
-        InvalidArgument: a URL of another scheme or without a host, an unknown mode, a secret that
-            is none, a header that is not for proxies, or a number below 1.
+        InvalidArgument: a URL of another scheme or without a host, an unknown mode, a malformed
+            secret, a header that is not for proxies, or a number below 1.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class WebhookTransport:
     async def publish(self, envelope: Envelope) -> str:
         place = self._place_of(envelope)
         if not place_is_url(place):
-            raise Rejected(f"{mask(place)!r} is not a URL of http or https, encoded as it is to be")
+            raise Rejected(f"{mask(place)!r} is not a URL of http or https, percent-encoded")
         headers, body = content_of(envelope, self._mode, self._source, self._allowed)
         if self._keys:
             headers |= signature_headers(self._keys, envelope.delivery_id, int(time.time()), body)
@@ -129,7 +129,7 @@ class WebhookTransport:
             raise TransportUnavailable("the webhook transport is not open")
         try:
             while True:
-                with contextlib.suppress(NotSentError):  # the next connection is another
+                with contextlib.suppress(NotSentError):  # try the next connection
                     return await self._post(self._session, url, headers, body)
         except UnreadableAnswerError as answer:
             return check_answer(answer, place)
@@ -145,14 +145,14 @@ class WebhookTransport:
         return []
 
     def limits(self) -> Limits:
-        """As many as there are connections: to the one receiver, or to all of several."""
+        """As many as there are connections: to the one receiver, or to all if there are several."""
         return self._limits
 
     def _login(self, place: str) -> tuple[str, str | None]:
         """The URL without a user and a password, and the header that says who asks."""
         try:
             url, login = login_taken(place)
-        except InvalidArgument as error:  # of a place that a function named
+        except InvalidArgument as error:  # in a URL that a function returned
             raise Rejected(str(error)) from error
         if login is None:
             return url, self._authorization
@@ -184,8 +184,8 @@ class WebhookTransport:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"user-agent": _USER_AGENT, "accept-encoding": "identity"},
-            skip_auto_headers=["accept"],  # as if it were metadata
-            auto_decompress=False,  # nothing but the status is understood
+            skip_auto_headers=["accept"],  # only metadata sets it
+            auto_decompress=False,  # nothing but the status is read
             request_class=Request,
             response_class=Answer,
             trace_configs=[] if self._place else [telling_of_turns()],

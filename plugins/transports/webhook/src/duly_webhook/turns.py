@@ -1,4 +1,4 @@
-"""Waiting for a connection is not publishing: where all to one of several receivers are in use."""
+"""Waiting for a connection to one of several receivers does not count as publishing."""
 
 from contextlib import ExitStack
 from types import SimpleNamespace
