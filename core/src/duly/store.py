@@ -47,17 +47,8 @@ from duly._values.abilities import (
     SupportsWakeups,
 )
 from duly._values.opening_limit import unhurried
-from duly._values.plans import (
-    PutPlan,
-    SettlePlan,
-    Stored,
-    as_stored,
-    buried_keys,
-    duplicate,
-    plan_put,
-    plan_settle,
-    put_back,
-)
+from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
+from duly._values.settle_plans import SettlePlan, buried_keys, plan_settle, put_back
 from duly._values.store import (
     NEWER_PAUSE,
     SUSPECT_LAPSES,
