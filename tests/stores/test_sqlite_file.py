@@ -27,7 +27,7 @@ from duly import (
     StoreUnavailable,
 )
 from duly.record import Record, to_record
-from duly.store import Group
+from duly.store import Bury, Counters, Group, Reschedule, Settle
 from duly_sqlite import SQLiteStore
 from duly_sqlite.plugin import store_from_url
 from duly_sqlite.schema import STEPS
@@ -44,16 +44,22 @@ async def ids(store: SQLiteStore) -> list[str]:
     return [message.id for message in await store.list(Filter())]
 
 
-def made_by_old(path: Path, *ids: str) -> None:
-    """Messages as a duly of the first schema version stores them, which makes the file if need be.
+_LATER = {1: ("given_at",), 2: ("postpone_count", "put_back", "died_at", "error_class")}
+"""What each version of the schema has not yet."""
+
+
+def made_by_old(path: Path, *ids: str, version: int = 1) -> None:
+    """Messages as a duly of an older schema version stores them, which makes the file if need be.
 
     They are due at ``START``.
     """
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchall():
-            for statement in STEPS[0]:
-                connection.execute(statement)
-        names = [name for name in Record._fields if name != "given_at"]
+            for step in STEPS[:version]:
+                for statement in step:
+                    connection.execute(statement)
+        later = [name for since, names in _LATER.items() if since >= version for name in names]
+        names = [name for name in Record._fields if name not in later]
         for id in ids:
             record = to_record(Message("event", id=id, scheduled_at=START))
             key = connection.execute(
@@ -186,21 +192,62 @@ class TestOpening:
         await store.close()
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE duly_schema SET version = 8, usable_from = 7")
-        await self._refused(path, "usable from version 7 on, this duly-sqlite has version 2")
+        await self._refused(path, "usable from version 7 on, this duly-sqlite has version 3")
 
     async def test_a_newer_schema_that_is_still_usable(self, path: Path) -> None:
         await (store := SQLiteStore(path)).open()
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE duly_schema SET version = 3")
+            connection.execute("UPDATE duly_schema SET version = 4")
             connection.execute("ALTER TABLE duly_messages ADD COLUMN news TEXT")
         await store.close()
         await store.open()
         assert await store.put([group("a")]) == [None]
         await store.close()
 
+    async def test_the_version_before_goes_on_with_what_we_made(self, path: Path) -> None:
+        """It inserts, reads and settles by the columns it knows; newer records it leaves alone."""
+        await (store := SQLiteStore(path, clock=lambda: START)).open()
+        later = Every(MINUTE, jitter=MINUTE)
+        jittered = Message("event", id="j", scheduled_at=START + MINUTE, recurrence=later)
+        await store.put([group("plain"), Group([jittered])])
+        made_by_old(path, "old", version=2)
+        names = [name for name in Record._fields[:16]]
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            rows = connection.execute(f"SELECT {', '.join(names)} FROM duly_messages").fetchall()
+        assert {row[1]: row[0] for row in rows} == {"plain": 1, "old": 1, "j": 2}
+        batch = await store.claim(limit=9, lease=MINUTE, owner="x")
+        assert [claim.message.id for claim in batch.claims] == ["plain", "old"]
+        counters = Counters(START, postpone_count=1)
+        key = batch.claims[1].key
+        assert batch.token is not None
+        bury = Bury("x", error_class="Rejected")
+        settle = Settle(batch.token, {key: Reschedule(START, counters), batch.claims[0].key: bury})
+        assert await store.settle([settle]) == [True]
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            rows = connection.execute("SELECT id, format, last_error FROM duly_messages").fetchall()
+        assert {*rows} == {("plain", 1, "x"), ("old", 2, None), ("j", 2, None)}
+        await store.close()
+
+    @pytest.mark.parametrize("version", [1, 2])
+    async def test_what_an_older_version_made_is_buried_and_postponed(
+        self, path: Path, version: int
+    ) -> None:
+        made_by_old(path, "a", "b", version=version)
+        await (store := SQLiteStore(path, clock=lambda: START)).open()
+        batch = await store.claim(limit=9, lease=MINUTE, owner="x")
+        a, b = (claim.key for claim in batch.claims)
+        assert batch.token is not None
+        back = Reschedule(START, Counters(START, postpone_count=2))
+        settle = Settle(batch.token, {a: Bury("x", error_class="Rejected"), b: back})
+        assert await store.settle([settle]) == [True]
+        dead, waiting = await store.list(Filter())
+        assert (dead.id, dead.died_at, dead.error_class) == ("a", START, "Rejected")
+        assert (waiting.id, waiting.postpone_count) == ("b", 2)
+        await store.close()
+
     async def test_an_older_schema(self, path: Path) -> None:
         made_by_old(path, "a", "b")
-        assert await SQLiteStore(path).migrate(dry_run=True) == list(STEPS[1])
+        assert await SQLiteStore(path).migrate(dry_run=True) == [*STEPS[1], *STEPS[2]]
         await (store := SQLiteStore(path, clock=lambda: START)).open()
         assert not await store.migrate()
         made_by_old(path, "c")  # which goes on beside

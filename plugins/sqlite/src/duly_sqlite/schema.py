@@ -71,7 +71,16 @@ _SECOND: Final = (
     "INSERT INTO duly_schema (version, usable_from) VALUES (2, 1)",
 )
 
-STEPS: Final = (_FIRST, _SECOND)
+_THIRD: Final = (
+    # Empty where there is nothing to tell, so that those of version 2 can go on inserting.
+    "ALTER TABLE duly_messages ADD COLUMN postpone_count INTEGER",
+    "ALTER TABLE duly_messages ADD COLUMN put_back INTEGER",
+    "ALTER TABLE duly_messages ADD COLUMN died_at INTEGER",
+    "ALTER TABLE duly_messages ADD COLUMN error_class TEXT",
+    "INSERT INTO duly_schema (version, usable_from) VALUES (3, 1)",
+)
+
+STEPS: Final = (_FIRST, _SECOND, _THIRD)
 """The statements that bring a schema from version 0, which is nothing, to 1, and so on."""
 
 VERSION: Final = len(STEPS)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from duly import Message, State
-from duly.moment import to_microseconds
+from duly.moment import from_microseconds, to_microseconds
 from duly.record import UnreadableRecord, from_record, to_record, with_next_id
 from duly.store import Key, Reschedule, Settle, buried_keys, plan_settle
 from duly_sqlite import sql
@@ -32,12 +32,13 @@ def _settle(db: sqlite3.Cursor, now: int, settle: Settle) -> bool:
         if not settle.exceptions:
             db.execute(sql.REMOVE_ALL, (held,))
             return True
-    _settle_some(db, settle, dict.fromkeys(json.loads(held)))
+    _settle_some(db, now, settle, dict.fromkeys(json.loads(held)))
     return True
 
 
-def _settle_some(db: sqlite3.Cursor, settle: Settle, held: dict[Key, None]) -> None:
-    plan = plan_settle(settle, held, _messages(db, buried_keys(settle, held)))
+def _settle_some(db: sqlite3.Cursor, now: int, settle: Settle, held: dict[Key, None]) -> None:
+    messages = _messages(db, buried_keys(settle, held))
+    plan = plan_settle(settle, held, messages, now=from_microseconds(now))
     if plan.left and not plan.ends:
         kept = held.keys() - plan.left
         db.execute(sql.KEEP_IN_LEASE, (str([*kept]), settle.token))
@@ -47,7 +48,8 @@ def _settle_some(db: sqlite3.Cursor, settle: Settle, held: dict[Key, None]) -> N
     due = [(to_microseconds(at), key) for key, at in plan.released.items()]
     db.executemany(sql.RELEASE, [(due_at, key, due_at) for due_at, key in due])
     db.executemany(sql.RESCHEDULE, [_values(*each) for each in plan.rescheduled.items()])
-    db.executemany(sql.BURY, [(reason, key) for key, reason in plan.buried.items()])
+    buried = plan.buried.items()
+    db.executemany(sql.BURY, [(each.reason, each.error_class, now, key) for key, each in buried])
     put_in_line(db, str([*plan.released, *plan.rescheduled]))
 
 
@@ -71,6 +73,9 @@ def _values(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
         counters.retry_count,
         counters.occurrence_count,
         counters.last_error,
+        counters.postpone_count or None,
+        1 if counters.put_back else None,
+        counters.format,
         key,
     )
 

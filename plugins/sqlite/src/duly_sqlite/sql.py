@@ -43,7 +43,7 @@ REMOVE_NEW: Final = "DELETE FROM duly_messages WHERE key > ?"
 
 LINE_UP_NEW: Final = """\
 INSERT INTO duly_due (suspect, due_at, key)
-SELECT 0, due_at, key FROM duly_messages WHERE key > ?"""
+SELECT 0, due_at, key FROM duly_messages WHERE key > ? AND dead = 0"""
 
 LINE_UP_ONE: Final = "INSERT INTO duly_due (suspect, due_at, key) VALUES (0, ?, ?)"
 
@@ -145,10 +145,11 @@ RELEASE: Final = "UPDATE duly_messages SET due_at = ? WHERE key = ? AND due_at <
 RESCHEDULE: Final = """\
 UPDATE duly_messages
 SET due_at = ?, next_attempt_at = ?, scheduled_at = ?, retry_count = ?, occurrence_count = ?,
-    last_error = ?, lapses = 0
+    last_error = ?, postpone_count = ?, put_back = ?, format = max(format, ?), lapses = 0
 WHERE key = ?"""
 
-BURY: Final = "UPDATE duly_messages SET dead = 1, last_error = ? WHERE key = ?"
+BURY: Final = """\
+UPDATE duly_messages SET dead = 1, last_error = ?, error_class = ?, died_at = ? WHERE key = ?"""
 
 LOAD: Final = f"""\
 SELECT key, {COLUMNS} FROM duly_messages WHERE key IN (SELECT value FROM json_each(?))"""
@@ -190,7 +191,7 @@ WHERE name IN ('duly_schema', 'duly_messages', 'duly_due', 'duly_leases') ORDER 
 
 VERSIONS: Final = "SELECT max(version), max(usable_from) FROM duly_schema"
 
-_NEW_COLUMNS: Final = ("given_at",)
+_NEW_COLUMNS: Final = ("given_at", "postpone_count", "put_back", "died_at", "error_class")
 
 OLD_PROBES: Final = tuple(
     f"SELECT {columns} FROM {table} LIMIT 0"

@@ -35,22 +35,23 @@ class Found(NamedTuple):
 
 def row(message: Message) -> tuple[Any, ...]:
     """The values to insert for a message."""
-    record = to_record(as_stored(message))
+    record = to_record(message)
     return (record.next_attempt_at, *record)
 
 
 def put(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exception | None]:
     """Store groups; one outcome for each."""
-    alone = len(groups) == 1 and len(groups[0].messages) == 1 and not groups[0].replace
-    if alone and _put_one(db, groups[0].messages[0]):
+    special = any(group.replace or group.as_is for group in groups)
+    alone = len(groups) == 1 and len(groups[0].messages) == 1 and not special
+    if alone and _put_one(db, as_stored(groups[0].messages[0])):
         return [None]
     (last_key,) = db.execute(sql.LAST_KEY).fetchone()
     outcomes: Sequence[Exception | None] = [None] * len(groups)
     try:
-        if any(group.replace for group in groups):
+        if special:
             outcomes = _put_with_care(db, groups)
         else:
-            _insert(db, (message for group in groups for message in group.messages))
+            _insert(db, (as_stored(message) for group in groups for message in group.messages))
     except sqlite3.IntegrityError:  # an id is taken, which is rare
         db.execute(sql.REMOVE_NEW, (last_key,))
         outcomes = _put_with_care(db, groups)
@@ -74,7 +75,9 @@ def _put_with_care(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exce
     plan = plan_put(groups, {id: found for id, found in looked_up if found is not None})
     for found in plan.replaced.values():
         _remove(db, found)
-    _insert(db, plan.inserts)
+    _insert(db, (each for each in plan.inserts if each.state is not State.DEAD))
+    dead = (each for each in plan.inserts if each.state is State.DEAD)
+    db.executemany(sql.INSERT_DEAD, map(row, dead))
     return plan.outcomes
 
 
