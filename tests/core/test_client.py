@@ -402,8 +402,11 @@ async def test_purge_removes_dead_letters_and_nothing_else(
     await store.settle([Settle(batch.token, {each.key: Bury("x") for each in batch.claims})])
     assert (await client.stats()).dead == 3
     assert await client.purge(Filter(before=at(-1))) == 1
-    assert await client.purge(Filter(state=State.DEAD)) == 2
-    assert await client.purge() == 0
+    for nothing_said in ({}, {"filter": Filter()}, {"filter": Filter(state=State.DEAD)}):
+        with pytest.raises(InvalidArgument, match="everything=True"):
+            await client.purge(**nothing_said)
+    assert await client.purge(everything=True) == 2
+    assert await client.purge(everything=True) == 0
     assert (await client.stats()).scheduled == 2
 
 
@@ -611,7 +614,7 @@ async def test_a_store_that_can_leave_payloads_is_asked_to() -> None:
         with pytest.raises(InvalidMessage):
             _ = found[0].payload
         assert await client.cancel_many(Filter(event_name="event")) == 3
-        assert await client.purge() == 0
+        assert await client.purge(everything=True) == 0
         assert set(store.asked[1:]) == {False}
 
 

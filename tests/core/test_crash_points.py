@@ -102,7 +102,7 @@ class DeletesWhatLapsed(MemoryStore):
 @pytest.mark.parametrize(
     ("make_store", "rule"),
     [
-        (Early, "R2: 0:00:00.000001 early"),
+        (Early, "R2: claimed 0:00:00.000001 early"),
         (lambda clock: DeletesAtClaim(clock=clock), "R1: lost"),
         (lambda clock: NeverRecovers(clock=clock), "R1: not delivered"),
         (lambda clock: CancelsNothing(clock=clock), "R4: an id is not free"),

@@ -334,7 +334,7 @@ async def test_dead_letters_are_listed_replayed_and_purged() -> None:
             await running.get("event-0")
         with pytest.raises(WrongState):
             await running.replay("event-1")
-        assert await running.purge() == 3
+        assert await running.purge(everything=True) == 3
         await emptied(store)
         assert await running.list() == []
     assert [(time, each.message_id) for time, each in transport.ended[1:]] == [(30, "event-1")]

@@ -53,8 +53,25 @@ class Listener:
         self.note("delivered", deliveries)
 
     @duly.hookimpl
-    def duly_failed(self, failures):
+    def duly_failed(self, failures, verdicts):
         self.note("failed", failures)
+        self.note("verdicts", verdicts)
+
+    @duly.hookimpl
+    def duly_buried(self, burials):
+        self.note("buried", burials)
+
+    @duly.hookimpl
+    def duly_rescheduled(self, message_ids, scheduled_at):
+        self.note("rescheduled", [(id, scheduled_at) for id in message_ids])
+
+    @duly.hookimpl
+    def duly_replayed(self, message_ids):
+        self.note("replayed", message_ids)
+
+    @duly.hookimpl
+    def duly_purged(self, message_ids):
+        self.note("purged", message_ids)
 
     @duly.hookimpl
     def duly_closed(self, client):
@@ -78,6 +95,8 @@ class Deaf:
         "duly_started": "scheduler", "duly_stopped": "scheduler", "duly_scheduled": "messages",
         "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
         "duly_failed": "failures", "duly_missed": "missed", "duly_closed": "client",
+        "duly_buried": "burials", "duly_rescheduled": "message_ids", "duly_purged": "message_ids",
+        "duly_replayed": "message_ids",
     }.items():  # fmt: skip
         exec(f"@duly.hookimpl\ndef {hook}(self, {argument}): self.fail()")
 
@@ -331,7 +350,69 @@ async def test_duly_failed():
         ("a", 1, "broken"),
         ("a", 2, "broken"),
     ]
+    first, second = listener.of("verdicts")
+    assert isinstance(first, duly.Retry)
+    assert second == duly.Bury("ValueError: broken")
     assert "delivered" not in listener.heard
+
+
+async def test_duly_buried():
+    listener = Listener()
+    policy = duly.Backoff(max_retries=0)
+    async with scheduler(fail, listener, recovery=policy) as running, running.running():
+        series = duly.Every(timedelta(hours=1))
+        await running.schedule_many([message(id="a"), message(id="s", recurrence=series)])
+        await until(lambda: len(listener.of("buried")) == 2)
+        burials = {each.message.id: each for each in listener.of("buried")}
+        for burial in burials.values():
+            dead = await running.get(burial.message_id)
+            assert dead.state is duly.State.DEAD
+            assert (dead.last_error, dead.error_class) == (burial.reason, burial.error_class)
+            assert (burial.reason, burial.error_class) == ("ValueError: broken", "ValueError")
+    assert burials["a"].message_id == "a"
+    assert burials["s"].message_id == burials["s"].message.delivery_id
+
+
+async def test_duly_rescheduled():
+    listener = Listener()
+    async with duly.Client("memory://", plugins=[listener], load_plugins=False) as client:
+        await client.schedule(message(id="a"))
+        at = duly.after(hours=1)
+        await client.reschedule("a", at)
+        assert await client.reschedule("b", at, missing_ok=True) is False
+        with pytest.raises(duly.MessageNotFound):
+            await client.reschedule("b", at)
+    assert listener.of("rescheduled") == [("a", at)]
+
+
+async def test_duly_replayed():
+    listener = Listener()
+    async with dead_letters(listener, "a", "b", "c") as running:
+        await running.replay("a")
+        assert await running.replay_many(duly.Filter(ids=["b"])) == 1
+        with pytest.raises(duly.WrongState):
+            await running.replay("a")
+    assert listener.of("replayed") == ["a", "b"]
+
+
+async def test_duly_purged():
+    listener = Listener()
+    async with dead_letters(listener, "a", "b") as running:
+        await running.schedule(message(id="c"))
+        assert await running.purge(duly.Filter(id_prefix="b")) == 1
+        assert await running.purge(everything=True) == 1
+        await running.cancel("c")
+    assert listener.of("purged") == ["b", "a"]
+
+
+@asynccontextmanager
+async def dead_letters(listener: Listener, *ids: str) -> AsyncIterator[duly.Scheduler]:
+    """A scheduler that does not run any more, with dead letters of these ids."""
+    async with scheduler(fail, listener, recovery=duly.Backoff(max_retries=0)) as made:
+        await made.schedule_many([message(id=id) for id in ids])
+        async with made.running():
+            await until(lambda: len(listener.of("buried")) == len(ids))
+        yield made
 
 
 class Decider:
@@ -464,6 +545,7 @@ async def test_observers_that_raise_stop_nothing(caplog, error):
     assert {each.message.id for each in listener.of("delivered")} == {"a", "c"}
     assert {*listener.heard} == {
         "started", "stopped", "scheduled", "cancelled", "claimed", "delivered", "failed",
-        "missed", "closed",
+        "verdicts", "buried", "missed", "closed",
     }  # fmt: skip
-    assert caplog.text.count("observer_failed") == 2 * sum(map(len, listener.heard.values()))
+    told = {name: each for name, each in listener.heard.items() if name != "verdicts"}
+    assert caplog.text.count("observer_failed") == 2 * sum(map(len, told.values()))

@@ -139,7 +139,7 @@ MISTAKES: list[tuple[str, Change, Callable[[Client], Any], str]] = [
     ("cancel", giving(None), lambda c: c.cancel("a"), "cancel() returned NoneType"),
     ("cancel", giving([]), lambda c: c.cancel("a"), "cancel() returned 0 outcomes for 1"),
     ("cancel", giving(["claimed"]), lambda c: c.cancel("a"), "cancel() returned str, not a State"),
-    ("cancel", giving([]), lambda c: c.purge(), "cancel() returned 0 outcomes for 1"),
+    ("cancel", giving([]), lambda c: c.purge(everything=True), "cancel() returned 0 outcomes for 1"),
     ("reschedule", giving(True), lambda c: c.reschedule("b", NOON), "reschedule() returned bool"),
     ("get", giving({"id": "a"}), lambda c: c.get("a"), "get() returned dict, not a message"),
     ("list", giving(None), lambda c: c.list(), "list() returned NoneType, not a sequence"),

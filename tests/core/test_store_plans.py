@@ -216,7 +216,7 @@ class TestSettle:
         assert plan.deleted == ["a"]
         assert plan.released == {"b": START}
         assert plan.rescheduled == {"c": AGAIN}
-        assert plan.buried == {"d": "why"}
+        assert plan.buried == {"d": Bury("why")}
         assert plan.occurrences == {}
         assert plan.left == [*"abcd"]
         assert plan.ends
@@ -260,7 +260,7 @@ class TestSettle:
 
     def test_what_cannot_be_read_is_buried_as_it_is(self):
         plan = plan_settle(settle(a=Bury("why", NEXT)), {"a"}, {"a": None})
-        assert plan.buried == {"a": "why"}
+        assert plan.buried == {"a": Bury("why", NEXT)}
         assert not plan.rescheduled
 
     def test_of_what_is_gone_the_key_leaves_the_lease(self):

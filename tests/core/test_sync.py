@@ -131,7 +131,8 @@ class TestVerbs:
     def test_cancel_and_reschedule(self, client):
         assert client.schedule_many(later(id) for id in "abc") == [*"abc"]
         at = duly.after(hours=2)
-        assert client.reschedule("a", at) is None
+        assert client.reschedule("a", at) is True
+        assert client.reschedule("unknown", at, missing_ok=True) is False
         assert client.get("a").scheduled_at == at
         assert client.cancel("a") is duly.Cancellation.CANCELLED
         assert client.cancel("a", missing_ok=True) is duly.Cancellation.UNKNOWN
@@ -147,7 +148,7 @@ class TestVerbs:
                 wait_until(lambda: scheduler.stats().dead == 2)
             scheduler.replay("a", at=duly.after(hours=1))
             assert scheduler.get("a").state is State.SCHEDULED
-            assert scheduler.purge() == 1
+            assert scheduler.purge(everything=True) == 1
 
     def test_stats_health_and_migrate(self, client):
         client.schedule(later())

@@ -119,7 +119,7 @@ class TestCounters:
         assert told.counts("duly.messages.cancelled") == {None: 1, "a": 3}
 
     @run_virtually
-    async def test_moving_replaying_and_purging_are_not_counted(self) -> None:
+    async def test_moving_replaying_and_purging_have_counters_of_their_own(self) -> None:
         told, store = Told(), WakingStore()
 
         async def refuse(envelope: Envelope) -> None:
@@ -130,12 +130,17 @@ class TestCounters:
             await running.reschedule("1", at(0))
             await until(lambda: told.counts("duly.messages.buried") == {"a": 1})
         caller = client(store, told)
-        await caller.replay("1", at=at(3600))
-        await caller.cancel("1")
-        assert await caller.purge() == 0
+        await caller.replay("1", at=at(0))
+        async with delivering(store, Probed(refuse), **told.options):
+            await until(lambda: told.counts("duly.messages.buried") == {"a": 2})
+        assert await caller.purge(everything=True) == 1
+        for verb in ("moved", "replayed", "purged"):
+            assert told.counts(f"duly.messages.{verb}") == {"a": 1}
+        await caller.schedule(message("a", 60, id="2"))
+        await caller.cancel("2")
         assert not told.points("duly.messages.rescheduled")
         assert told.counts("duly.messages.cancelled") == {None: 1}
-        assert told.counts("duly.messages.scheduled") == {"a": 1}
+        assert told.counts("duly.messages.scheduled") == {"a": 2}
 
     @run_virtually
     async def test_too_late_is_not_cancelled(self) -> None:
@@ -409,6 +414,10 @@ UNITS = {
     "duly.messages.cancelled": "{message}",
     "duly.messages.recovered": "{message}",
     "duly.messages.missed": "{message}",
+    "duly.messages.moved": "{message}",
+    "duly.messages.postponed": "{message}",
+    "duly.messages.purged": "{message}",
+    "duly.messages.replayed": "{message}",
     "duly.messages.buried": "{message}",
     "duly.messages.rescheduled": "{message}",
     "duly.messages.released": "{message}",

@@ -19,6 +19,7 @@ from duly.testing.stores import (
     StoreSuite,
     TransactionCases,
     WakeupCases,
+    WhereCases,
 )
 from duly_sqlite import SQLiteStore, connection
 
@@ -38,6 +39,7 @@ class TestSQLiteStore(
     PeekingCases,
     ListingWithoutPayloadsCases,
     WakeupCases,
+    WhereCases,
     RecordCases,
     StoreSuite,
 ):

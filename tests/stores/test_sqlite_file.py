@@ -211,7 +211,7 @@ class TestOpening:
         jittered = Message("event", id="j", scheduled_at=START + MINUTE, recurrence=later)
         await store.put([group("plain"), Group([jittered])])
         made_by_old(path, "old", version=2)
-        names = [name for name in Record._fields[:16]]
+        names = list(Record._fields[:16])
         with contextlib.closing(sqlite3.connect(path)) as connection:
             rows = connection.execute(f"SELECT {', '.join(names)} FROM duly_messages").fetchall()
         assert {row[1]: row[0] for row in rows} == {"plain": 1, "old": 1, "j": 2}

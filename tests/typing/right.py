@@ -78,7 +78,7 @@ async def verbs(client: duly.Client) -> None:
     )
     async for message in client.iterate(duly.Filter(after=AT)):
         assert_type(message, duly.Message)
-    assert_type(await client.purge(), int)
+    assert_type(await client.purge(everything=True), int)
     assert_type(await client.stats(), duly.Stats)
     assert_type(await client.health(), duly.Health)
     assert_type(await client.migrate(dry_run=True), Sequence[str])
@@ -96,7 +96,7 @@ def blocking_verbs(client: duly.sync.Client) -> None:
     assert_type(client.list(payload=False), Sequence[duly.Message])
     for message in client.iterate():
         assert_type(message, duly.Message)
-    assert_type(client.purge(), int)
+    assert_type(client.purge(everything=True), int)
     assert_type(client.stats(), duly.Stats)
     assert_type(client.health(timeout=timedelta(seconds=1)), duly.Health)
     assert_type(client.migrate(), Sequence[str])

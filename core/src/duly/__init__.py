@@ -1,6 +1,8 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
 from duly import sync as sync
+from duly._caller.overview import Count, CountKind, Found
+from duly._caller.upcoming import Upcoming
 from duly.client import Cancellation, Client
 from duly.errors import (
     DulyError,
@@ -27,12 +29,12 @@ from duly.health import Health, Status
 from duly.hookspecs import Burial, Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
-from duly.message import Filter, Message, State
+from duly.message import Filter, Message, Phase, State
 from duly.moment import after
 from duly.recovery import Backoff, Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Cron, Every
 from duly.scheduler import Scheduler
-from duly.store import Stats
+from duly.store import Stats, Whereabouts
 from duly.transport import Envelope
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "Bury",
     "Cancellation",
     "Client",
+    "Count",
+    "CountKind",
     "Cron",
     "Delivery",
     "Discard",
@@ -51,6 +55,7 @@ __all__ = [
     "Expired",
     "Failure",
     "Filter",
+    "Found",
     "Health",
     "InvalidArgument",
     "InvalidMessage",
@@ -60,6 +65,7 @@ __all__ = [
     "MessageNotFound",
     "MissedFires",
     "PartlyScheduled",
+    "Phase",
     "PluginError",
     "Postpone",
     "Rejected",
@@ -76,7 +82,9 @@ __all__ = [
     "TransportUnavailable",
     "UnknownScheme",
     "Unsupported",
+    "Upcoming",
     "Verdict",
+    "Whereabouts",
     "WrongState",
     "after",
     "hookimpl",

@@ -11,11 +11,12 @@ registered with :func:`duly.local.on` is shared by all schedulers on the URL ``l
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from duly._local.calling import THREADS, Caller, Checked, Handler, checked, name_of
 from duly._values.limits import NO_LIMITS
+from duly._values.patterns import best_match, is_prefix
 from duly._values.plain import shown, text_of
 from duly.errors import InvalidArgument, TransportError
 from duly.hookspecs import TransportFactory, hookimpl
@@ -28,15 +29,20 @@ H = TypeVar("H", bound=Handler)
 
 _OF_ONE_NAME: Final = THREADS // 4
 _NAMES: Final = 1000  # that may have limits of their own
+_PREFIXES: Final = 50  # among them
+_ANY: Final = 10**6  # publishes at a time: no limit
 
 
 class LocalTransport(Caller):
     """Delivers to functions of this process, by event name.
 
     A message whose event name has no function is a failed attempt, to be tried again: during a
-    rolling deploy another process may know it already. At most 32 plain functions run at a time,
-    at most 8 of them for one event name, so that one that hangs leaves room for others; a message
-    that waits for one of them is not being published yet.
+    rolling deploy another process may know it already. A function may also be registered for a
+    prefix that ends in ``.*``, or for ``*``, which means all names: it gets the messages of names
+    that have no function of their own and none under a longer prefix.
+
+    At most 32 plain functions run at a time, at most 8 of them for one event name, so that one that
+    hangs leaves room for others; a message that waits for one of them is not being published yet.
 
     A plain function that outlives ``publish_timeout`` cannot be stopped: it gives its slot back and
     keeps its thread and its claim, is not started again meanwhile, and counts as a delivery if it
@@ -50,7 +56,7 @@ class LocalTransport(Caller):
         self._limits = NO_LIMITS
 
     def on(self, event_name: str) -> Callable[[H], H]:
-        """Decorates the function that gets the messages of an event name.
+        """Decorates the function that gets the messages of an event name, or of a prefix.
 
         A function may be registered under several names.
 
@@ -69,8 +75,7 @@ class LocalTransport(Caller):
             if name in self._handlers:
                 raise InvalidArgument(f"{name!r} has a handler already in {self!r}")
             self._handlers[name] = checked(function)
-            plain = [other for other, each in self._handlers.items() if not each.is_async]
-            self._limits = _limits_of_threads(plain)
+            self._limits = _limits_of_threads(self._handlers)
             return function
 
         return register
@@ -85,7 +90,7 @@ class LocalTransport(Caller):
         Raises:
             TransportError: no function is registered under that name.
         """
-        handler = self._handlers.get(envelope.event_name)
+        handler = best_match(self._handlers, envelope.event_name)
         if handler is None:
             near = difflib.get_close_matches(envelope.event_name, self._handlers, n=1)
             hint = "".join(f"; there is one for {name!r}" for name in near)
@@ -122,13 +127,17 @@ class FunctionTransport(Caller):
         return f"<FunctionTransport {name_of(self._handler.function)}>"
 
 
-def _limits_of_threads(names: Sequence[str]) -> Limits:
-    if not names:
+def _limits_of_threads(handlers: Mapping[str, Checked]) -> Limits:
+    plain = [name for name, each in handlers.items() if not each.is_async]
+    if not plain:
         return NO_LIMITS
-    own = [name for name in names if not name.endswith("*")]  # which would stand for others, too
-    each = [([name], _OF_ONE_NAME) for name in names if name.endswith("*")]
-    by_name = dict.fromkeys(own[:_NAMES], _OF_ONE_NAME)
-    return Limits(by_name=by_name, together=[(names, THREADS), *each])
+    prefixes = [name for name in plain if is_prefix(name)][:_PREFIXES]
+    own = [name for name in plain if not is_prefix(name)][: _NAMES - len(prefixes)]
+    by_name = dict.fromkeys([*own, *prefixes], _OF_ONE_NAME)
+    if prefixes:  # which do not stand for what has an async function
+        others = [name for name in handlers if name not in by_name and not is_prefix(name)]
+        by_name |= dict.fromkeys(others[: _NAMES - len(by_name)], _ANY)
+    return Limits(by_name=by_name, together=[(plain, THREADS)])
 
 
 _shared: Final = LocalTransport()

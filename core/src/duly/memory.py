@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from duly._memory.ledger import Ledger, earliest, moment_of, place_after
+from duly._memory.ledger import Ledger, earliest, moment_of, place_after, whereabouts
 from duly._memory.wakeups import Wakeups
 from duly.errors import InvalidArgument, Unsupported
 from duly.hookspecs import StoreFactory, hookimpl
 from duly.message import Filter, Message, State
-from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats, Token
+from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats, Token, Whereabouts
 from duly.url import parse
 
 __all__ = ["MemoryStore", "duly_stores"]
@@ -86,6 +86,12 @@ class MemoryStore:
         with self._lock:
             entry = self._ledger.shelf.entries.get(id)
             return None if entry is None else entry.message
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """In whose hands a message is, and until when; None when there is none."""
+        with self._lock:
+            entry = self._ledger.shelf.entries.get(id)
+            return None if entry is None else whereabouts(entry)
 
     async def list(
         self, filter: Filter, *, from_key: tuple[datetime, str] | None = None

@@ -1,6 +1,5 @@
 """The message: payload bytes, an event name, metadata and the moment it is due."""
 
-import enum
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -9,25 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from duly._values.copying import Copyable
+from duly._values.filters import Filter
 from duly._values.message import (
     UNREADABLE,
-    as_after,
-    as_before,
     as_created_at,
     as_event_name,
     as_expires_at,
     as_id,
-    as_limit,
-    as_name_bound,
-    as_offset,
     as_payload,
     as_recurrence,
     as_scheduled_at,
     new_id,
 )
-from duly._values.plain import shown
+from duly._values.states import Phase, State
 from duly._values.texts import METADATA_LIMIT, as_metadata
-from duly.errors import InvalidArgument, InvalidMessage
+from duly.errors import InvalidMessage
 from duly.moment import from_microseconds, to_microseconds
 from duly.recurrence import Recurrence
 
@@ -38,6 +33,7 @@ __all__ = [
     "UNTOUCHED",
     "Filter",
     "Message",
+    "Phase",
     "State",
     "first_due",
     "new_id",
@@ -57,14 +53,6 @@ _SELDOM: Final[Mapping[str, Any]] = MappingProxyType(
     {"postpone_count": 0, "died_at": None, "error_class": None, "_put_back": False}
 )
 _set = object.__setattr__
-
-
-class State(enum.Enum):
-    """Where a message is in its life; a delivered one is gone and has none."""
-
-    SCHEDULED = "scheduled"
-    CLAIMED = "claimed"
-    DEAD = "dead"
 
 
 UNTOUCHED: Final[Mapping[str, Any]] = MappingProxyType(
@@ -217,27 +205,3 @@ def without_payload(message: Message) -> Message:
     fields = message.__dict__.copy()
     fields.pop("payload", None)
     return restore(fields)
-
-
-def _state(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if value is not None and not isinstance(value, State):
-        raise InvalidArgument(f"state must be a duly.State, as State.DEAD, not {shown(value)}")
-
-
-@attrs.frozen(kw_only=True)
-class Filter:
-    """Which messages to list: all that match every bound given, by ``(scheduled_at, id)``.
-
-    ``before`` and ``after`` bound ``scheduled_at`` and are inclusive. ``limit`` None means all;
-    ``offset`` starts at 0.
-
-    Raises:
-        InvalidArgument: a naive datetime, a limit below 1, an offset below 0, a wrong type.
-    """
-
-    event_name: str | None = attrs.field(default=None, converter=as_name_bound)
-    before: datetime | None = attrs.field(default=None, converter=as_before)
-    after: datetime | None = attrs.field(default=None, converter=as_after)
-    state: State | None = attrs.field(default=None, validator=_state)
-    limit: int | None = attrs.field(default=None, converter=as_limit)
-    offset: int = attrs.field(default=0, converter=as_offset)

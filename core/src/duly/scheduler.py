@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from duly._caller.arguments import as_transport
 from duly._caller.inquiry import Questions, Replies
 from duly._caller.options import for_client, takes
+from duly._caller.store_and_transport import as_transport
 from duly._engine.engine import Engine
 from duly._engine.options import SchedulerOptions
 from duly._engine.programs import on_its_loop

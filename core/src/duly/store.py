@@ -45,6 +45,7 @@ from duly._values.abilities import (
     SupportsTimeLimit,
     SupportsTransactions,
     SupportsWakeups,
+    SupportsWhere,
 )
 from duly._values.opening_limit import unhurried
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
@@ -67,6 +68,7 @@ from duly._values.store import (
     Settlement,
     Stats,
     Token,
+    Whereabouts,
 )
 from duly.message import Filter, Message, State
 
@@ -76,8 +78,8 @@ __all__ = [
     "Reschedule", "Settle", "SettlePlan", "Settlement", "Stats", "Store", "Stored",
     "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsHealth", "SupportsListingWithoutPayloads",
     "SupportsMigration", "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions",
-    "SupportsWakeups", "Token", "as_stored", "buried_keys", "duplicate", "plan_put",
-    "plan_settle", "put_back", "unhurried",
+    "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys",
+    "duplicate", "plan_put", "plan_settle", "put_back", "unhurried",
 ]  # fmt: skip
 
 

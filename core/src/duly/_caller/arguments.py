@@ -3,17 +3,11 @@
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 
-from duly._caller.required_methods import STORE, TRANSPORT, Verbs, lacking_of, plain_of
-from duly._plugins.registry import Plugins
 from duly._values.plain import encodable, shown, text_of, whole
-from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage, PluginError
-from duly.local import FunctionTransport
+from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
 from duly.message import Filter, Message, State, with_changes
-from duly.store import Store
-from duly.transport import Transport
-from duly.url import mask
 
 __all__ = [
     "all_or_none",
@@ -21,13 +15,13 @@ __all__ = [
     "as_filter",
     "as_flag",
     "as_id",
+    "as_ids",
     "as_iterable",
     "as_message",
     "as_number",
     "as_policy",
-    "as_store",
-    "as_transport",
     "chunks",
+    "named",
 ]
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -48,6 +42,13 @@ def as_id(value: object) -> str:
     if not encodable(id):
         raise InvalidArgument(f"message id {shown(id)} cannot be encoded as UTF-8")
     return id
+
+
+def as_ids(values: object) -> Sequence[str]:
+    """Message ids as given to a verb for many, each once."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"ids must be a collection of ids, not {type(values).__name__}")
+    return list(dict.fromkeys(map(as_id, values)))
 
 
 def as_number(value: object, name: str, *, at_least: int, at_most: int) -> int:
@@ -171,41 +172,6 @@ def as_iterable(values: object) -> Iterable[object]:
     return values
 
 
-def as_store(value: object, plugins: Plugins) -> Store:
-    """A store, made from its URL or given as it is."""
-    store = plugins.store(value) if isinstance(value, str) else value
-    lacking = lacking_of(store, STORE)
-    if not lacking:
-        _see_async(store, STORE, value)
-        return cast(Store, store)
-    if isinstance(value, str):
-        raise PluginError(f"the plugin for {mask(value)} made a {_named(store)}, not a store")
-    if len(lacking) < len(STORE.needed):
-        raise InvalidArgument(f"{_named(store)} is no store: it lacks {', '.join(lacking)}")
-    raise InvalidArgument(f"store must be a URL or a store object, not {_named(store)}")
-
-
-def as_transport(value: object, plugins: Plugins) -> Transport:
-    """A transport: made from its URL, given as it is, or a function that takes an envelope."""
-    transport = plugins.transport(value) if isinstance(value, str) else value
-    lacking = lacking_of(transport, TRANSPORT)
-    if not lacking:
-        _see_async(transport, TRANSPORT, value)
-        return cast(Transport, transport)
-    if isinstance(value, str):
-        raise PluginError(
-            f"the plugin for {mask(value)} made a {_named(transport)}, not a transport"
-        )
-    if callable(value) and not isinstance(value, type):
-        return FunctionTransport(value)
-    if "publish" not in lacking:
-        raise InvalidArgument(f"{_named(value)} is no transport: it lacks {', '.join(lacking)}")
-    raise InvalidArgument(
-        "transport must be a URL, a transport object or a function that takes an envelope, "
-        f"not {_named(value)}"
-    )
-
-
 def as_policy(value: object, name: str) -> object:
     """A recovery policy, which can be called and answers at once, or None."""
     return _asked(value, name, "a Failure, or an object such as duly.Backoff()", "the Failure")
@@ -220,7 +186,7 @@ def _asked(value: object, name: str, what: str, argument: str) -> object:
     if value is None:
         return None
     if not callable(value) or isinstance(value, type):
-        raise InvalidArgument(f"{name} must be a function of {what}, not {_named(value)}")
+        raise InvalidArgument(f"{name} must be a function of {what}, not {named(value)}")
     if inspect.iscoroutinefunction(value):
         raise InvalidArgument(
             f"{name} must be a plain function, not async: it is called, not awaited"
@@ -234,17 +200,6 @@ def _asked(value: object, name: str, what: str, argument: str) -> object:
     return value
 
 
-def _see_async(value: object, verbs: Verbs, given: object) -> None:
-    plain = plain_of(value, verbs)
-    if plain:
-        text = (
-            f"{_named(value)} cannot be used: its {', '.join(plain)} must be async: write "
-            "async def, or annotate what it returns as Awaitable"
-        )
-        if isinstance(given, str):
-            raise PluginError(f"the plugin for {mask(given)} made a {_named(value)}: {text}")
-        raise InvalidArgument(text)
-
-
-def _named(value: object) -> str:
+def named(value: object) -> str:
+    """What an object is called in an error."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -1,20 +1,25 @@
-"""What a caller may do to messages that are stored: cancel, move, replay, purge."""
+"""What a caller may do to messages that are stored: cancel, move, purge."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
-from duly._caller.arguments import as_filter, as_flag, as_id
-from duly._caller.lookup import ALL, Lookup, not_found
+from duly._caller.arguments import as_filter, as_flag, as_id, as_ids
+from duly._caller.lookup import ALL, not_found
+from duly._caller.overview import Overview
 from duly._telemetry.telemetry import Telemetry
 from duly.errors import InvalidArgument, WrongState
-from duly.message import UNREADABLE, Filter, Message, State
+from duly.message import Filter, Message, Phase, State
 from duly.moment import as_moment
 
-__all__ = ["Cancellation", "Changes"]
+__all__ = ["Cancellation", "Changes", "check_move"]
+
+_PAGE: Final = 500  # messages
+_ALL_DEAD: Final = Filter(state=State.DEAD)
+_REMOVED: Final = frozenset({State.SCHEDULED, State.DEAD})  # those that are not published any more
 
 
 class Cancellation(enum.Enum):
@@ -32,7 +37,7 @@ class Cancellation(enum.Enum):
         return self is Cancellation.CANCELLED
 
 
-class Changes(Lookup):
+class Changes(Overview):
     """The verbs of a client for messages that are stored."""
 
     _telemetry: Telemetry
@@ -58,102 +63,140 @@ class Changes(Lookup):
         self._plugins.tell("duly_cancelled", message_ids=[message_id])
         return Cancellation.CANCELLED
 
-    async def cancel_many(self, filter: Filter) -> int:
-        """Cancel all messages that match; how many were CANCELLED.
+    async def cancel_many(
+        self, filter: Filter | None = None, *, ids: Iterable[str] | None = None
+    ) -> int:
+        """Cancel all messages that match, or those of these ids; how many were CANCELLED.
+
+        Ids that are unknown count for nothing.
 
         Raises:
-            InvalidArgument: an empty filter, or one with a limit or an offset.
+            InvalidArgument: an empty filter, or one with a limit or an offset; a filter and ids.
         """
+        if (filter is None) == (ids is None):
+            raise InvalidArgument("cancel_many takes a filter, or ids=[...]: one of them")
+        if ids is not None:
+            return await self._cancel_each(as_ids(ids))
         if as_filter(filter) == ALL:
             raise InvalidArgument(
                 "cancel_many with an empty filter would cancel everything: if that is meant, give "
                 "Filter(state=State.SCHEDULED)"
             )
-        removed = await self._remove(filter, "cancel_many")
+        return self._cancelled(await self._remove(as_filter(filter), "cancel_many"))
+
+    async def _cancel_each(self, ids: Sequence[str]) -> int:
+        cancelled: list[tuple[str, str | None]] = []
+        for start in range(0, len(ids), _PAGE):
+            some = ids[start : start + _PAGE]
+            states = await self._calls.cancel(some)
+            both = zip(some, states, strict=True)
+            cancelled += [(id, None) for id, state in both if state in _REMOVED]
+        return self._cancelled(cancelled)
+
+    def _cancelled(self, removed: Sequence[tuple[str, str | None]]) -> int:
         if removed:
             self._telemetry.count("cancelled", [name for _, name in removed])
             self._plugins.tell("duly_cancelled", message_ids=[id for id, _ in removed])
         return len(removed)
 
-    async def purge(self, filter: Filter = ALL) -> int:
+    async def purge(self, filter: Filter = ALL, *, everything: bool = False) -> int:
         """Remove the dead letters that match, for good; how many there were.
 
         Raises:
-            InvalidArgument: a filter for another state, or with a limit or an offset.
+            InvalidArgument: an empty filter, unless ``everything`` says that this is meant; a
+                filter for another state, or with a limit or an offset.
         """
-        if as_filter(filter).state not in (None, State.DEAD):
+        state = as_filter(filter).state
+        if state not in (None, State.DEAD) or filter.phase not in (None, Phase.DEAD):
             raise InvalidArgument(
                 "purge removes dead letters only: leave the state out, or use cancel_many"
             )
-        return len(await self._remove(attrs.evolve(filter, state=State.DEAD), "purge"))
+        filter = attrs.evolve(filter, state=State.DEAD)
+        if not as_flag(everything, "everything") and filter == _ALL_DEAD:
+            raise InvalidArgument(
+                "purge with an empty filter removes all dead letters: give everything=True if that "
+                "is meant"
+            )
+        removed = await self._remove(filter, "purge")
+        if removed:
+            self._telemetry.count("purged", [name for _, name in removed])
+            self._plugins.tell("duly_purged", message_ids=[id for id, _ in removed])
+        return len(removed)
 
     async def _remove(self, filter: Filter, verb: str) -> Sequence[tuple[str, str]]:
         """The ids and event names of those removed."""
-        if filter.limit is not None or filter.offset:
-            raise InvalidArgument(f"{verb} takes no limit and no offset: it removes all that match")
+        if filter.limit is not None or filter.offset or filter.order is not None:
+            raise InvalidArgument(
+                f"{verb} takes no limit, offset or order: it removes all that match"
+            )
+        state = filter.state if filter.phase is None else filter.phase.state
         removed: list[tuple[str, str]] = []
-        async for page in self._pages(filter, payload=False):
+        async for page in self._walk(filter, payload=False).pages():
+            if not page:
+                continue
             ids = [message.id for message in page]
-            states = await self._calls.cancel(ids, of_state=filter.state)
-            wanted = ({State.SCHEDULED, State.DEAD} if filter.state is None else {filter.state}) - {
-                State.CLAIMED
-            }
+            states = await self._calls.cancel(ids, of_state=state)
+            wanted = _REMOVED if state is None else _REMOVED & {state}
             removed += [
                 (message.id, message.event_name)
-                for message, state in zip(page, states, strict=True)
-                if state in wanted
+                for message, found in zip(page, states, strict=True)
+                if found in wanted
             ]
         return removed
 
     async def reschedule(
-        self, message_id: str, scheduled_at: datetime, *, within: Any = None
-    ) -> None:
+        self,
+        message_id: str,
+        scheduled_at: datetime,
+        *,
+        missing_ok: bool = False,
+        within: Any = None,
+    ) -> bool:
         """Move a waiting message; of a series it moves the next fire, and ``Every`` counts on.
 
         The fires of a series then have delivery ids that are new; any other message keeps its own.
-        A repeat of the call that scheduled it does not move it back.
+        A repeat of the call that scheduled it does not move it back. True when it was moved; False
+        only where there is none and ``missing_ok``.
 
         Raises:
-            MessageNotFound: the id is unknown.
+            MessageNotFound: the id is unknown, and not ``missing_ok``.
             WrongState: it is claimed or dead.
             InvalidArgument: not before ``expires_at`` of the message, or after ``until`` of its
                 recurrence.
         """
         message_id, at = as_id(message_id), as_moment(scheduled_at, "scheduled_at")
+        as_flag(missing_ok, "missing_ok")
         within = self._within(within)
         message = await self._calls.get(message_id, within)
         if message is not None:
-            _check_move(message, at)
-        await self._move(message_id, at, State.SCHEDULED, within)
+            check_move(message, at)
+        moved = await self._move(message_id, at, State.SCHEDULED, within, missing_ok=missing_ok)
+        if moved:
+            self._telemetry.count("moved", [None if message is None else message.event_name])
+            self._plugins.tell("duly_rescheduled", message_ids=[message_id], scheduled_at=at)
+        return moved
 
-    async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
-        """Schedule a dead letter again, counters at 0: due ``at``, or at once.
-
-        Raises:
-            MessageNotFound: the id is unknown.
-            WrongState: it is no dead letter, or a record that cannot be read.
-            InvalidArgument: ``at``, or now, is not before ``expires_at`` of the message: schedule a
-                new one in its place.
-        """
-        message_id = as_id(message_id)
-        moment = None if at is None else as_moment(at, "at")
-        message = await self.get(message_id)
-        if message.event_name == UNREADABLE:
-            raise WrongState(f"message {message_id!r} cannot be read: it can only be purged")
-        if message.state is State.DEAD:
-            now = self._now()
-            _check_move(message, now if moment is None else max(moment, now))
-        await self._move(message_id, moment, State.DEAD, None)
-
-    async def _move(self, id: str, at: datetime | None, of_state: State, within: Any) -> None:
+    async def _move(
+        self,
+        id: str,
+        at: datetime | None,
+        of_state: State,
+        within: Any = None,
+        *,
+        missing_ok: bool = False,
+    ) -> bool:
         found = await self._calls.reschedule(id, at, of_state=of_state, within=within)
         if found is None:
+            if missing_ok:
+                return False
             raise not_found(id)
         if found is not of_state:
             raise WrongState(f"message {id!r} is {found.value}, not {of_state.value}")
+        return True
 
 
-def _check_move(message: Message, at: datetime) -> None:
+def check_move(message: Message, at: datetime) -> None:
+    """Refuse to move a message to where it cannot be delivered."""
     recurrence, expires_at = message.recurrence, message.expires_at
     if recurrence is not None and recurrence.until is not None and at > recurrence.until:
         raise InvalidArgument(

@@ -10,6 +10,7 @@ import attrs
 from duly._caller.arguments import as_filter, as_flag, as_id
 from duly._caller.calls import StoreCalls
 from duly._caller.inquiry import Inquiry, Questions, Replies
+from duly._caller.walking import Walk, is_simple
 from duly._plugins.registry import Plugins
 from duly.errors import InvalidArgument, MessageNotFound, Unsupported
 from duly.health import Health, Report
@@ -28,9 +29,6 @@ __all__ = ["ALL", "Lookup", "not_found"]
 
 ALL: Final = Filter()
 
-_PAGE: Final = 500  # messages
-_FIRST_PAGE: Final = 32  # messages, while nobody knows how large they are
-_PAGE_BYTES: Final = 32 * 1024 * 1024
 _LATE: Final = timedelta(seconds=60)
 _IN_TIME: Final = timedelta(seconds=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -73,7 +71,11 @@ class Lookup:
         nor scheduled; :meth:`get` brings the whole one. ``within`` as for :meth:`get`.
         """
         filter, payload = as_filter(filter), as_flag(payload, "payload")
-        return await self._calls.list(filter, payload=payload, within=self._within(within))
+        within = self._within(within)
+        if is_simple(filter):
+            return await self._calls.list(filter, payload=payload, within=within)
+        walk = self._walk(filter, payload=payload, within=within)
+        return [message async for page in walk.pages() for message in page]
 
     async def iterate(
         self, filter: Filter = ALL, *, payload: bool = True, within: Any = None
@@ -83,28 +85,13 @@ class Lookup:
         ``payload`` and ``within`` as for :meth:`list`; the transaction is used page by page.
         """
         filter, payload = as_filter(filter), as_flag(payload, "payload")
-        async for page in self._pages(filter, payload=payload, within=self._within(within)):
+        walk = self._walk(filter, payload=payload, within=self._within(within))
+        async for page in walk.pages():
             for message in page:
                 yield message
 
-    async def _pages(
-        self, filter: Filter, *, payload: bool, within: Any = None
-    ) -> AsyncIterator[Sequence[Message]]:
-        left, offset, from_key = filter.limit, filter.offset, None
-        most, largest = (_FIRST_PAGE if payload else _PAGE), 1  # bytes; the largest payload so far
-        while left is None or left > 0:
-            size = most if left is None else min(most, left)
-            wanted = attrs.evolve(filter, limit=size, offset=offset)
-            page = await self._calls.list(wanted, from_key=from_key, payload=payload, within=within)
-            if page:
-                yield page
-            if len(page) < size:
-                return
-            left = None if left is None else left - size
-            offset, from_key = 0, (page[-1].scheduled_at, page[-1].id)
-            if payload:
-                largest = max(largest, *(len(message.payload) for message in page))
-                most = min(_PAGE, 2 * most, max(1, _PAGE_BYTES // largest))
+    def _walk(self, filter: Filter, *, payload: bool, within: Any = None, **more: Any) -> Walk:
+        return Walk(self._calls, filter, self._now(), payload=payload, within=within, **more)
 
     async def stats(self) -> Stats:
         """How many messages the store holds, and when the first of them is due."""

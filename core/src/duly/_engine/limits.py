@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from duly._telemetry.logging import get_logger
-from duly._values.limits import NO_LIMITS, Limits, SupportsLimits, is_prefix
+from duly._values.limits import NO_LIMITS, Limits, SupportsLimits
+from duly._values.patterns import is_prefix
 from duly._values.wording import worded
 from duly.errors import InvalidArgument
 

@@ -18,13 +18,14 @@ from duly.store import (
     Group,
     Reschedule,
     Settle,
+    Whereabouts,
     buried_keys,
     plan_put,
     plan_settle,
     put_back,
 )
 
-__all__ = ["Ledger", "earliest", "moment_of", "place_after"]
+__all__ = ["Ledger", "earliest", "moment_of", "place_after", "whereabouts"]
 
 _NUMBER_BITS: Final = 64
 
@@ -46,6 +47,18 @@ def moment_of(place: int) -> datetime:
 def earliest(*places: int | None) -> int | None:
     """The first of those places that there are."""
     return min((place for place in places if place is not None), default=None)
+
+
+def whereabouts(entry: Entry) -> Whereabouts:
+    """Where a message is."""
+    state, lease = entry.message.state, entry.lease
+    return Whereabouts(
+        state=state,
+        due_at=moment_of(entry.place) if state is State.SCHEDULED else None,
+        lapses=entry.lapses,
+        owner=None if lease is None else lease.owner,
+        lease_ends_at=None if lease is None else moment_of(lease.place),
+    )
 
 
 class Ledger:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
-from duly._values.store import Batch, Settle
+from duly._values.store import Batch, Settle, Whereabouts
 from duly.message import Filter, Message
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SupportsTimeLimit",
     "SupportsTransactions",
     "SupportsWakeups",
+    "SupportsWhere",
 ]
 
 
@@ -123,6 +124,14 @@ class SupportsTransactions(Protocol):
         within: Any = None,
     ) -> Sequence[Message]:
         """As :meth:`Store.list`, in the caller's own transaction."""
+
+
+@runtime_checkable
+class SupportsWhere(Protocol):
+    """A store that can tell in whose hands a message is."""
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """Where the message of that id is; None when there is none."""
 
 
 @runtime_checkable

@@ -11,19 +11,15 @@ from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
+from duly._values.patterns import is_prefix
 from duly._values.plain import shown
 from duly.errors import InvalidArgument
 
-__all__ = ["NO_LIMITS", "Limits", "SupportsLimits", "is_prefix", "waiting", "works"]
+__all__ = ["NO_LIMITS", "Limits", "SupportsLimits", "waiting", "works"]
 
 _NAMES: Final = 1000  # keys of by_name
 _PREFIXES: Final = 50  # of them
 _MOST: Final = 1_000_000
-
-
-def is_prefix(key: str) -> bool:
-    """Whether a key of ``by_name`` is for all names with that beginning."""
-    return key == "*" or key.endswith(".*")
 
 
 def _number(value: object, what: str, *, at_least: int) -> int:

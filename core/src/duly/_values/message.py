@@ -6,23 +6,18 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from duly._values.plain import text_of, whole
+from duly._values.patterns import is_prefix
 from duly._values.texts import as_name
-from duly.errors import InvalidArgument, InvalidMessage
+from duly.errors import InvalidMessage
 from duly.moment import as_moment
 from duly.recurrence import Cron, Every, Recurrence
 
 __all__ = [
     "UNREADABLE",
-    "as_after",
-    "as_before",
     "as_created_at",
     "as_event_name",
     "as_expires_at",
     "as_id",
-    "as_limit",
-    "as_name_bound",
-    "as_offset",
     "as_payload",
     "as_recurrence",
     "as_scheduled_at",
@@ -50,6 +45,11 @@ def as_event_name(value: str) -> str:
     text = as_name(value, "event_name")
     if text == UNREADABLE:
         raise InvalidMessage(f"the event name {UNREADABLE!r} is reserved by duly")
+    if is_prefix(text):
+        raise InvalidMessage(
+            f"the event name {text!r} stands for many names, in filters and for handlers: give a "
+            "message the name of one event, as 'orders.paid'"
+        )
     return text
 
 
@@ -108,39 +108,3 @@ def _creation() -> datetime:
         shown = now
     _creations[:] = shown, now
     return now
-
-
-def as_limit(value: int | None) -> int | None:
-    """How many messages a filter finds at most, from 1; None for all."""
-    limit = whole(value)
-    if limit == 0:
-        raise InvalidArgument("limit is 0: give a number from 1, or None for all")
-    if value is not None and (limit is None or not 0 < limit < 2**63):
-        raise InvalidArgument("limit must be a whole number from 1 to 2**63 - 1, or None for all")
-    return limit
-
-
-def as_offset(value: int) -> int:
-    """How many messages a filter skips, from 0."""
-    offset = whole(value)
-    if offset is None or not 0 <= offset < 2**63:
-        raise InvalidArgument("offset must be a whole number from 0 to 2**63 - 1")
-    return offset
-
-
-def as_before(value: datetime | None) -> datetime | None:
-    """The last moment of a filter."""
-    return None if value is None else as_moment(value, "before")
-
-
-def as_after(value: datetime | None) -> datetime | None:
-    """The first moment of a filter."""
-    return None if value is None else as_moment(value, "after")
-
-
-def as_name_bound(value: str | None) -> str | None:
-    """The event name of a filter, any text."""
-    text = text_of(value)
-    if value is not None and text is None:
-        raise InvalidArgument(f"event_name must be text, not {type(value).__name__}")
-    return text

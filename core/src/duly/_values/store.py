@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from duly.errors import StoreUnavailable
-from duly.message import Message
+from duly.message import Message, State
 
 __all__ = [
     "NEWER_PAUSE",
@@ -28,6 +28,7 @@ __all__ = [
     "Settlement",
     "Stats",
     "Token",
+    "Whereabouts",
 ]
 
 Clock = Callable[[], datetime]
@@ -57,6 +58,23 @@ class Group:
     messages: Sequence[Message]
     replace: bool = False
     as_is: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Whereabouts:
+    """Where a message is.
+
+    One that waits has its place in line, ``due_at``; ``lapses`` counts from 0. One that is CLAIMED
+    has the ``owner`` of the lease and its end, ``lease_ends_at``, which may be past: it lapses with
+    the next claim of anybody. Both are None where a lease is over and its outcome is still to be
+    carried out.
+    """
+
+    state: State
+    due_at: datetime | None = None
+    lapses: int = 0
+    owner: str | None = None
+    lease_ends_at: datetime | None = None
 
 
 class HeldUp(StoreUnavailable):

@@ -9,11 +9,12 @@ from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
 from duly.record import encodable
+from duly.store import Whereabouts
 from duly_sqlite import sql
 from duly_sqlite.records import fetch, show
 from duly_sqlite.storing import STATES
 
-__all__ = ["get", "list_", "stats"]
+__all__ = ["get", "list_", "stats", "where"]
 
 
 def get(db: sqlite3.Cursor, id: str) -> Message | None:
@@ -22,6 +23,25 @@ def get(db: sqlite3.Cursor, id: str) -> Message | None:
         return None
     rows = fetch(db, sql.GET, (id,))
     return _shown(rows[0]) if rows else None
+
+
+def where(db: sqlite3.Cursor, id: str) -> Whereabouts | None:
+    """In whose hands a message is; None when there is none."""
+    found = db.execute(sql.WHERE, (id,)).fetchone() if encodable(id) else None
+    if found is None:
+        return None
+    key, number, due_at, lapses = found
+    state = STATES[number]
+    owner, end = None, None
+    if state is State.CLAIMED:
+        owner, end = db.execute(sql.LEASE_OF, (key,)).fetchone() or (None, None)
+    return Whereabouts(
+        state=state,
+        due_at=from_microseconds(due_at) if state is State.SCHEDULED else None,
+        lapses=lapses,
+        owner=owner,
+        lease_ends_at=None if end is None else from_microseconds(end),
+    )
 
 
 def list_(

@@ -165,6 +165,12 @@ SHOWN_WITHOUT_PAYLOAD: Final = SHOWN.replace(
 
 GET: Final = f"SELECT {SHOWN} FROM duly_messages WHERE id = ?"
 
+WHERE: Final = f"SELECT key, {STATE}, due_at, lapses FROM duly_messages WHERE id = ?"
+
+# Leases are few: one for each batch in hand.
+LEASE_OF: Final = """\
+SELECT owner, expires_at FROM duly_leases, json_each(keys) WHERE value = ? LIMIT 1"""
+
 # Indexes are named, so that no plan sorts a million messages for the first ten of them.
 LIST_BY_TIME: Final = "FROM duly_messages INDEXED BY duly_messages_by_time"
 LIST_BY_NAME: Final = "FROM duly_messages INDEXED BY duly_messages_by_name"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
 from duly.moment import to_microseconds
-from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly.store import Batch, Clock, Group, Key, Settle, Token, Whereabouts
 from duly_sqlite import claiming, file, listing, storing
 from duly_sqlite.connection import ConnectionThread
 from duly_sqlite.errors import translated
@@ -148,6 +148,10 @@ class SQLiteStore:
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
         return await self._writer.write(lambda db: settle_all(db, self._now(), settles))
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """In whose hands a message is, and until when; None when there is none."""
+        return await self._look(lambda db: listing.where(db, id))
 
     async def stats(self) -> Stats:
         """How much there is, from the narrow tables."""

@@ -27,9 +27,10 @@ If a store lacks something, such as a server that can be away, say so in ``no_ou
 What not every store can do is in classes of its own. Add them as further bases in front of
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
-:class:`MigrationCases`, :class:`HealthCases` and :class:`AnyLoopCases`. While you write a store,
-start from single themes, such as :class:`FirstStepCases` and :class:`ClaimingCases`; the simplest
-cases come first. Sizes are multiplied by ``scale``, for slow servers.
+:class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases` and :class:`AnyLoopCases`.
+While you write a store, start from single themes, such as :class:`FirstStepCases` and
+:class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
+servers.
 """
 
 from duly.testing.stores.abilities import PeekingCases, WakeupCases
@@ -70,6 +71,7 @@ from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
 from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases
 from duly.testing.stores.upkeep import HealthCases, MigrationCases
+from duly.testing.stores.where import WhereCases
 from duly.testing.stores.within import WithinCases
 from duly.testing.stores.within_held import WithinHeldCases
 from duly.testing.stores.within_looking import WithinLookCases
@@ -98,6 +100,7 @@ __all__ = [
     "StoreSuite",
     "TransactionCases",
     "WakeupCases",
+    "WhereCases",
 ]
 
 

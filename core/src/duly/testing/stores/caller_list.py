@@ -136,7 +136,7 @@ class ListCases(StoreHarness):
         assert found == with_changes(message, state=State.DEAD, last_error="no such house")
 
     async def test_names_are_compared_exactly(self, desk: Bench) -> None:
-        names = ["event", "Event", "event ", "event.a", "e\u0301", "\u00e9", "%", "*", "event%"]
+        names = ["event", "Event", "event ", "event.a", "e\u0301", "\u00e9", "%", "e*nt", "event%"]
         for number, name in enumerate(names):
             await desk.put(desk.message(f"m{number}", HOUR, event_name=name))
         for number, name in enumerate(names):

@@ -1,0 +1,167 @@
+"""What a caller may have delivered again, or now: replay dead letters, fire what waits."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import attrs
+
+from duly._caller.arguments import as_filter, as_id
+from duly._caller.changes import check_move
+from duly._caller.scheduling import Scheduling
+from duly._values.plain import real, shown
+from duly.errors import DulyError, InvalidArgument, StoreError, WrongState
+from duly.message import UNREADABLE, Filter, Message, State
+from duly.moment import as_moment
+
+__all__ = ["Again"]
+
+_AT_ONCE: Final = 50  # dead letters that are scheduled side by side
+_MOST_RATE: Final = 1_000_000.0  # messages a second
+_CENTURY: Final = 36525 * 86400.0  # seconds
+
+
+class Again(Scheduling):
+    """The verbs of a client that have something delivered again, or at once."""
+
+    async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
+        """Schedule a dead letter again, counters at 0: due ``at``, or at once.
+
+        Raises:
+            MessageNotFound: the id is unknown.
+            WrongState: it is no dead letter, or a record that cannot be read.
+            InvalidArgument: ``at``, or now, is not before ``expires_at`` of the message: schedule a
+                new one in its place.
+        """
+        message_id = as_id(message_id)
+        moment = None if at is None else as_moment(at, "at")
+        message = await self.get(message_id)
+        await self._replay(message, moment)
+        self._replayed([message])
+
+    async def replay_many(
+        self,
+        filter: Filter,
+        *,
+        at: datetime | None = None,
+        rate: float | None = None,
+        as_of: datetime | None = None,
+    ) -> int:
+        """Schedule all dead letters that match again, counters at 0; how many there were.
+
+        They are due ``at``, or at once; with a ``rate`` one after the other, so many a second: the
+        due times are spread when they are stored, and nothing has to keep running for it. With
+        ``as_of`` only what died at or before that moment is taken, by the store's clock; each is
+        taken once in any case, so that what fails again meanwhile is not replayed for ever. Left
+        out is what has expired by the time it would be due, and what cannot be read.
+
+        Raises:
+            InvalidArgument: a filter for another state, or with a limit or an offset; a rate that
+                is no positive number.
+            StoreUnavailable: some may be replayed and others not: call again, with the same
+                ``as_of``.
+        """
+        if as_filter(filter).state not in (None, State.DEAD):
+            raise InvalidArgument("replay_many takes dead letters only: leave the state out")
+        if filter.limit is not None or filter.offset:
+            raise InvalidArgument(
+                "replay_many takes no limit and no offset: it takes all that match"
+            )
+        last = None if as_of is None else as_moment(as_of, "as_of")
+        start = self._now() if at is None else as_moment(at, "at")
+        apart = _apart(rate)
+        moving = at is not None or rate is not None
+        wanted = attrs.evolve(filter, state=State.DEAD)
+        number, taken = 0, set[str]()  # those that may come again, further on in the list
+        async for page in self._walk(wanted, payload=False).pages():
+            died = [each for each in page if each.id not in taken and _died_by(each, last)]
+            for begin in range(0, len(died), _AT_ONCE):
+                some = died[begin : begin + _AT_ONCE]
+                moments = [_later(start, apart * (number + n)) for n in range(len(some))]
+                done = await self._replay_each(some, moments if moving else None)
+                self._replayed(done)
+                number += len(done)
+                if moving:
+                    taken.update(each.id for each in done)
+        return number
+
+    async def fire(self, message_id: str) -> str:
+        """Have a message delivered now; the id under which it goes.
+
+        A message that waits is moved to now and keeps its id. Of a series one occurrence more is
+        scheduled beside it, as a message of its own with a delivery id of its own; the series goes
+        on as before.
+
+        Raises:
+            MessageNotFound: the id is unknown.
+            WrongState: it is claimed and no series, or dead: replay it instead.
+        """
+        message = await self.get(as_id(message_id))
+        if message.state is State.DEAD:
+            raise WrongState(f"message {message_id!r} is dead: replay() schedules it again")
+        if message.recurrence is None:
+            await self.reschedule(message.id, self._now())
+            return message.id
+        one = Message(
+            message.event_name,
+            message.payload,
+            metadata=message.metadata,
+            scheduled_at=self._now(),
+        )
+        return await self.schedule(one)
+
+    async def _replay_each(
+        self, messages: Sequence[Message], moments: Sequence[datetime] | None
+    ) -> Sequence[Message]:
+        answers = await asyncio.gather(
+            *(
+                self._replay(message, None if moments is None else moments[number])
+                for number, message in enumerate(messages)
+            ),
+            return_exceptions=True,
+        )
+        done = list[Message]()
+        for message, answer in zip(messages, answers, strict=True):
+            if answer is None:
+                done.append(message)
+            elif isinstance(answer, StoreError) or not isinstance(answer, DulyError):
+                self._replayed(done)
+                raise answer
+        return done
+
+    async def _replay(self, message: Message, at: datetime | None) -> None:
+        if message.event_name == UNREADABLE:
+            raise WrongState(f"message {message.id!r} cannot be read: it can only be purged")
+        if message.state is State.DEAD:
+            now = self._now()
+            check_move(message, now if at is None else max(at, now))
+        await self._move(message.id, at, State.DEAD)
+
+    def _replayed(self, messages: Sequence[Message]) -> None:
+        if messages:
+            self._telemetry.count("replayed", [each.event_name for each in messages])
+            self._plugins.tell("duly_replayed", message_ids=[each.id for each in messages])
+
+
+def _died_by(message: Message, last: datetime | None) -> bool:
+    return last is None or message.died_at is None or message.died_at <= last
+
+
+def _apart(rate: Any) -> float:
+    """Seconds between two."""
+    if rate is None:
+        return 0.0
+    number = real(rate)
+    if number is None or not 0 < number <= _MOST_RATE:
+        raise InvalidArgument(f"rate must be a number of messages a second, not {shown(rate)}")
+    return 1 / number
+
+
+def _later(moment: datetime, seconds: float) -> datetime:
+    try:
+        return moment + timedelta(seconds=min(seconds, _CENTURY))
+    except OverflowError:
+        raise InvalidArgument(
+            "at this rate the last ones would be due after the year 9999"
+        ) from None

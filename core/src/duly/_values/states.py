@@ -1,0 +1,36 @@
+"""Where a message is in its life, as stores and as people see it."""
+
+import enum
+
+__all__ = ["Phase", "State"]
+
+
+class State(enum.Enum):
+    """Where a message is in its life; a delivered one is gone and has none."""
+
+    SCHEDULED = "scheduled"
+    CLAIMED = "claimed"
+    DEAD = "dead"
+
+
+class Phase(enum.Enum):
+    """What a person wants to know of a message: its state, and what it waits for.
+
+    SCHEDULED is not due yet and has not failed, DUE may be claimed at once, RETRYING waits for
+    another attempt that is not due yet, ASIDE is due but kept back by the limits of its event name,
+    CLAIMED is in the hands of a scheduler, DEAD is a dead letter.
+    """
+
+    SCHEDULED = "scheduled"
+    DUE = "due"
+    RETRYING = "retrying"
+    ASIDE = "aside"
+    CLAIMED = "claimed"
+    DEAD = "dead"
+
+    @property
+    def state(self) -> State:
+        """The state that a message of this phase is in."""
+        if self in (Phase.CLAIMED, Phase.DEAD):
+            return State(self.value)
+        return State.SCHEDULED

@@ -1,0 +1,270 @@
+"""Looking at many messages: bounded searches, counts, what will fire, and in whose hands one is."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.core.engine_kit import WatchedStore, at, message
+from tests.core.test_filters import fill, letter, retrying
+
+import duly
+from duly import (
+    Client,
+    Count,
+    CountKind,
+    Cron,
+    Every,
+    Filter,
+    InvalidArgument,
+    Message,
+    MessageNotFound,
+    State,
+    Unsupported,
+)
+from duly.memory import MemoryStore
+from duly.message import with_changes
+from duly.testing.clock import HandClock
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(clock=HandClock())
+
+
+@pytest.fixture
+async def client(store: MemoryStore) -> AsyncIterator[Client]:
+    async with Client(store, load_plugins=False) as client:
+        client._now = lambda: at(0)  # type: ignore[method-assign]  # the store's
+        yield client
+
+
+class TestSearch:
+    async def test_it_looks_at_so_many_and_goes_on_where_it_ended(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        odd = [f"{n:03}" for n in range(1, 100, 2)]
+        await fill(
+            store, *(message(id=f"{n:03}", metadata={"odd": str(n % 2)}) for n in range(100))
+        )
+        wanted, found, key = Filter(metadata={"odd": "1"}), list[str](), None
+        for looked_at in (40, 40, 20):
+            some = await client.search(wanted, look_at=40, from_key=key)
+            assert some.looked_at == looked_at
+            found += [each.id for each in some.messages]
+            key = some.from_key
+        assert some.complete
+        assert found == odd
+
+    async def test_a_limit_ends_it_and_the_next_begins_behind(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(
+            store, *(message(id=f"{n:03}", metadata={"odd": str(n % 2)}) for n in range(100))
+        )
+        first = await client.search(Filter(metadata={"odd": "1"}, limit=3))
+        assert [each.id for each in first.messages] == ["001", "003", "005"]
+        assert not first.complete
+        wanted = Filter(metadata={"odd": "1"}, limit=3)
+        second = await client.search(wanted, from_key=first.from_key, payload=False)
+        assert [each.id for each in second.messages] == ["007", "009", "011"]
+
+    async def test_nothing_there(self, client: Client) -> None:
+        found = await client.search()
+        assert (found.messages, found.looked_at, found.complete) == ([], 0, True)
+
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            ({"look_at": 0}, "look_at must be from 1"),
+            ({"look_at": "5"}, "look_at must be a whole number"),
+            ({"filter": "a"}, "a filter is a duly.Filter"),
+            ({"filter": Filter(order="died_at"), "from_key": (at(0), "a")}, "leave the order out"),
+            ({"payload": 1}, "payload must be True or False"),
+        ],
+        ids=str,
+    )
+    async def test_refused(self, client: Client, asked: dict[str, Any], told: str) -> None:
+        with pytest.raises(InvalidArgument, match=told):
+            await client.search(**asked)
+
+
+class TestCount:
+    async def test_states_are_counted_by_the_store(self) -> None:
+        store = WatchedStore()
+        async with Client(store, load_plugins=False) as client:
+            await fill(store.inner, *(message(id=f"{n}") for n in range(5)), letter(id="dead"))  # type: ignore[arg-type]
+            assert await client.count() == Count(6, CountKind.EXACT)
+            assert await client.count(Filter(state=State.DEAD)) == Count(1, CountKind.EXACT)
+            assert await client.count(Filter(state=State.SCHEDULED)) == Count(5, CountKind.EXACT)
+            assert await client.count(Filter(state=State.CLAIMED)) == Count(0, CountKind.EXACT)
+            assert not store.count("list")
+
+    async def test_others_are_looked_at(self, client: Client, store: MemoryStore) -> None:
+        await fill(store, *(message("a", id=f"{n}") for n in range(700)), message("b", id="b"))
+        assert await client.count(Filter(event_name="a")) == Count(700, CountKind.EXACT)
+        assert await client.count(Filter(id_prefix="69")) == Count(11, CountKind.EXACT)
+        assert await client.count(Filter(event_name="a", limit=7)) == Count(7, CountKind.EXACT)
+        assert await client.count(Filter(ids=["1", "x"])) == Count(1, CountKind.EXACT)
+        assert await client.count(Filter(event_name="a", order="died_at")) == Count(
+            700, CountKind.EXACT
+        )
+
+    async def test_of_very_many_it_is_a_lower_bound(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, *(message("a", id=f"{n}") for n in range(10_001)))
+        assert await client.count(Filter(event_name="a")) == Count(10_000, CountKind.AT_LEAST)
+        found = await client.count(Filter(event_name="b.*"))
+        assert found == Count(0, CountKind.AT_LEAST)
+
+
+class TestWhere:
+    async def test_it_is_asked_of_the_store(self, client: Client, store: MemoryStore) -> None:
+        await client.schedule(message(id="a"))
+        await store.claim(limit=1, lease=HOUR, owner="host:1:x")
+        found = await client.where("a")
+        assert (found.state, found.owner) == (State.CLAIMED, "host:1:x")
+        with pytest.raises(MessageNotFound, match="'b'"):
+            await client.where("b")
+        with pytest.raises(InvalidArgument):
+            await client.where(5)  # type: ignore[arg-type]
+
+    async def test_a_store_that_cannot_tell(self) -> None:
+        async with Client(WatchedStore(), load_plugins=False) as client:
+            with pytest.raises(Unsupported, match="cannot tell where"):
+                await client.where("a")
+
+
+class TestUpcoming:
+    async def told(self, client: Client, until: float, **more: Any) -> list[tuple[str, float]]:
+        found = await client.upcoming(at(until), **more)
+        return [(each.message.id, (each.at - at(0)).total_seconds()) for each in found]
+
+    async def test_what_waits_and_each_fire_of_the_series(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(
+            store,
+            message(id="a", due=90),
+            message(id="late", due=-5),
+            retrying("r", -60, 150),
+            message(id="s", due=30, recurrence=Every(MINUTE)),
+            letter(id="dead", due=20),
+        )
+        assert await self.told(client, 150) == [
+            ("late", 0), ("s", 30), ("a", 90), ("s", 90), ("r", 150), ("s", 150)
+        ]  # fmt: skip
+        assert await self.told(client, 150, since=at(90), limit=3) == [
+            ("a", 90), ("s", 90), ("r", 150)
+        ]  # fmt: skip
+        assert await self.told(client, 150, filter=Filter(id_prefix="a")) == [("a", 90)]
+        assert await self.told(client, -9) == []
+
+    async def test_a_series_ends_where_it_ends(self, client: Client, store: MemoryStore) -> None:
+        await fill(
+            store,
+            message(id="n", due=10, recurrence=Every(MINUTE, max_occurrences=2)),
+            message(id="u", due=10, recurrence=Every(MINUTE, until=at(70))),
+            message(id="c", due=0, recurrence=Cron("* * * * *", until=at(60))),
+        )
+        assert await self.told(client, 9999) == [
+            ("c", 0), ("n", 10), ("u", 10), ("c", 60), ("n", 70), ("u", 70)
+        ]  # fmt: skip
+
+    async def test_of_what_is_claimed_only_what_follows(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, message(id="a"), message(id="s", recurrence=Every(MINUTE)))
+        await store.claim(limit=9, lease=HOUR, owner="x")
+        assert await self.told(client, 120) == [("s", 60), ("s", 120)]
+
+    async def test_what_is_missed_is_not_made_up_for_unless_all_is(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(
+            store,
+            message(id="once", due=-150, recurrence=Every(MINUTE)),
+            message(id="all", due=-150, recurrence=Every(MINUTE, missed="all")),
+        )
+        assert await self.told(client, 30) == [
+            ("all", 0), ("all", 0), ("all", 0), ("once", 0), ("all", 30), ("once", 30)
+        ]  # fmt: skip
+
+    async def test_jitter_is_in_it(self, client: Client, store: MemoryStore) -> None:
+        series = message(id="s", due=60, recurrence=Every(MINUTE, jitter=MINUTE))
+        await fill(store, series)
+        recurrence = series.recurrence
+        assert recurrence is not None
+        fires = [recurrence.due("s", at(60 * n)) for n in range(1, 9)]
+        found = await client.upcoming(at(540))
+        assert [each.at for each in found] == fires
+        late = await client.upcoming(at(540), since=fires[4])
+        assert [each.at for each in late] == fires[4:]
+
+    async def test_a_window_far_away_is_not_walked_to(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, message(id="s", recurrence=Every(timedelta(milliseconds=1))))
+        far = at(0) + timedelta(days=3650)
+        found = await client.upcoming(far + timedelta(milliseconds=2), since=far)
+        assert [each.at - far for each in found] == [timedelta(milliseconds=n) for n in range(3)]
+
+    async def test_no_more_than_asked_for_and_no_payloads(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, *(message(id=f"{n:04}", due=n + 1) for n in range(600)))
+        await fill(store, message(id="s", due=0.5, recurrence=Every(timedelta(seconds=1))))
+        found = await client.upcoming(at(9999), limit=5)
+        assert [each.message.id for each in found] == ["s", "0000", "s", "0001", "s"]
+        with pytest.raises(duly.InvalidMessage, match="without its payload"):
+            found[0].message.payload  # noqa: B018  # it is enough to ask
+
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            ({"until": 5}, "until must be a datetime"),
+            ({"until": datetime(2030, 1, 1)}, "until is naive"),
+            ({"until": at(1), "since": "x"}, "since must be a datetime"),
+            ({"until": at(1), "limit": 0}, "limit must be from 1"),
+            ({"until": at(1), "filter": Filter(limit=5)}, "its own limit"),
+            ({"until": at(1), "filter": Filter(order="died_at")}, "its own limit"),
+        ],
+        ids=str,
+    )
+    async def test_refused(self, client: Client, asked: dict[str, Any], told: str) -> None:
+        with pytest.raises(InvalidArgument, match=told):
+            await client.upcoming(**asked)
+
+
+async def test_blocking_code_has_all_of_it(tmp_path: Any) -> None:
+    import asyncio
+
+    def blocking() -> tuple[Sequence[Message], Count, int, str]:
+        with duly.sync.Client("memory://", load_plugins=False) as client:
+            client.schedule_many(
+                [Message("a", id=id, scheduled_at=duly.after(hours=1)) for id in "ab"]
+            )
+            client.schedule(Message("t", id="s", recurrence=Every(MINUTE)))
+            found = client.search(Filter(id_prefix="a")).messages
+            assert client.where("a").state is State.SCHEDULED
+            fired = client.fire("s")
+            fires = len(client.upcoming(duly.after(minutes=5), filter=Filter(ids=["s"])))
+            return found, client.count(), fires, fired
+
+    found, count, fires, fired = await asyncio.to_thread(blocking)
+    assert [each.id for each in found] == ["a"]
+    assert count == Count(4, CountKind.EXACT)
+    assert fires in (4, 5)
+    assert fired != "s"
+
+
+async def test_an_unreadable_one_is_found_by_what_it_is_listed_as(
+    client: Client, store: MemoryStore
+) -> None:
+    odd = with_changes(message(id="odd"), event_name=duly.message.UNREADABLE, state=State.DEAD)
+    await fill(store, odd)
+    assert [each.id for each in await client.list(Filter(event_name="duly.*"))] == ["odd"]
