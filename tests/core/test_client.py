@@ -402,9 +402,11 @@ async def test_purge_removes_dead_letters_and_nothing_else(
     await store.settle([Settle(batch.token, {each.key: Bury("x") for each in batch.claims})])
     assert (await client.stats()).dead == 3
     assert await client.purge(Filter(before=at(-1))) == 1
-    for nothing_said in ({}, {"filter": Filter()}, {"filter": Filter(state=State.DEAD)}):
+    for empty in (Filter(), Filter(state=State.DEAD)):
         with pytest.raises(InvalidArgument, match="everything=True"):
-            await client.purge(**nothing_said)
+            await client.purge(empty)
+    with pytest.raises(InvalidArgument, match="everything=True"):
+        await client.purge()
     assert await client.purge(everything=True) == 2
     assert await client.purge(everything=True) == 0
     assert (await client.stats()).scheduled == 2

@@ -8,7 +8,12 @@ import pytest
 from tests.servers.postgres import postgres_url
 
 from duly.store import Clock, Store
-from duly.testing.stores import ListingWithoutPayloadsCases, StoreHarness, StoreSuite
+from duly.testing.stores import (
+    ListingWithoutPayloadsCases,
+    StoreHarness,
+    StoreSuite,
+    WhereCases,
+)
 from duly.testing.stores.model import Model
 from duly.testing.stores.plain import PlainStore
 
@@ -18,7 +23,7 @@ Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]
 
 
-class PlantedSuite(ListingWithoutPayloadsCases, StoreSuite):
+class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, StoreSuite):
     """The cases, over whatever store is planted."""
 
     scale = 0.2

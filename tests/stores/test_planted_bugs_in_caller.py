@@ -56,8 +56,8 @@ class MovedOnesKeepLapses(Model):
 
 
 class StoresHalfAGroup(Model):
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
-        return all(Model.put(self, [each], replace=replace) for each in messages)
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
+        return all(Model.put(self, [each], replace=replace, as_is=as_is) for each in messages)
 
 
 class FailsNeighbours(PlainStore):
@@ -67,24 +67,24 @@ class FailsNeighbours(PlainStore):
 
 
 class ReplacesUnasked(Model):
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
-        return super().put(messages, replace=True)
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
+        return super().put(messages, replace=True, as_is=as_is)
 
 
 class RepeatsAreDuplicates(Model):
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
         taken = any(each.id in self.entries for each in messages)
-        return (replace or not taken) and super().put(messages, replace=replace)
+        return (replace or not taken) and super().put(messages, replace=replace, as_is=as_is)
 
 
 class ARepeatExcusesItsGroup(Model):
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
         stored = [self.entries.get(each.id) for each in messages]
         repeated = [
             old is not None and old.message.created_at == new.created_at
             for old, new in zip(stored, messages, strict=True)
         ]
-        return any(repeated) or super().put(messages, replace=replace)
+        return any(repeated) or super().put(messages, replace=replace, as_is=as_is)
 
 
 class ReplacesUnderTheSameDeliveryId(Model):
@@ -95,9 +95,9 @@ class ReplacesUnderTheSameDeliveryId(Model):
 class ReplacesWithoutWithdrawing(Model):
     """The old holder's settle then ends the new message."""
 
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
         held = {each.id: self.entries.get(each.id) for each in messages}
-        stored = super().put(messages, replace=replace)
+        stored = super().put(messages, replace=replace, as_is=as_is)
         for lease in self.leases:
             for entry in [each for each in lease.withdrawn if each in held.values()]:
                 lease.withdrawn.remove(entry)

@@ -56,10 +56,10 @@ class LapsesCountTwice(Model):
 
 
 class LapsesAreForgotten(Model):
-    def claim(self, taken: Sequence[Entry], duration: timedelta) -> Lease | None:
+    def claim(self, taken: Sequence[Entry], duration: timedelta, owner: str = "") -> Lease | None:
         for entry in taken:
             entry.lapses = min(entry.lapses, 1)
-        return super().claim(taken, duration)
+        return super().claim(taken, duration, owner)
 
 
 class OneLapsedLeaseAtATime(Model):

@@ -49,22 +49,22 @@ class KnowsRepeatsByTheirTime(Model):
 
 
 class RepeatsGoBackToWhereTheyWere(Model):
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
         for message in messages:
             old = self.entries.get(message.id)
             if old is not None and self._is_repeat(message, old.message, replace=replace):
                 self.reschedule(message.id, message.scheduled_at, State.SCHEDULED)
-        return super().put(messages, replace=replace)
+        return super().put(messages, replace=replace, as_is=as_is)
 
 
 class ARepeatKeepsItsGroupOut(Model):
-    def put(self, messages: Sequence[Message], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Message], *, replace: bool, as_is: bool = False) -> bool:
         stored = [self.entries.get(each.id) for each in messages]
         repeated = [
             old is not None and self._is_repeat(new, old.message, replace=replace)
             for old, new in zip(stored, messages, strict=True)
         ]
-        return (replace and any(repeated)) or super().put(messages, replace=replace)
+        return (replace and any(repeated)) or super().put(messages, replace=replace, as_is=as_is)
 
 
 class RemembersAllThatItReplaced(Model):

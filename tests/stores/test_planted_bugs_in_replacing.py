@@ -50,9 +50,9 @@ class ReplacesInTwoSteps(PlainStore):
 
 
 class SettlesWhatReplacedIt(Model):
-    def put(self, messages: Sequence[Any], *, replace: bool) -> bool:
+    def put(self, messages: Sequence[Any], *, replace: bool, as_is: bool = False) -> bool:
         held = {each.id: self.entries.get(each.id) for each in messages}
-        stored = super().put(messages, replace=replace)
+        stored = super().put(messages, replace=replace, as_is=as_is)
         for lease in self.leases:
             for entry in [each for each in lease.withdrawn if each in held.values()]:
                 lease.withdrawn.remove(entry)

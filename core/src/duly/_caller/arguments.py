@@ -7,7 +7,7 @@ from typing import Final
 
 from duly._values.plain import encodable, shown, text_of, whole
 from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
-from duly.message import Filter, Message, State, with_changes
+from duly.message import UNTOUCHED, Filter, Message, State, first_due, with_changes
 
 __all__ = [
     "all_or_none",
@@ -90,26 +90,20 @@ def as_message(value: object, max_payload: int) -> Message:
 
 
 def _fresh(message: Message) -> Message:
-    """The message as it is scheduled: what duly manages is as new, whatever it was before."""
+    due = first_due(message)
     if (
         message.state is State.SCHEDULED
         and not message.retry_count
         and not message.occurrence_count
+        and not message.postpone_count
         and message.last_error is None
         and message._delivery_id is None  # noqa: SLF001  # what duly manages is forgotten here
         and not message.trace_context
-        and message.next_attempt_at == message.scheduled_at
+        and message.next_attempt_at == due
     ):
         return message
     return with_changes(
-        message,
-        state=State.SCHEDULED,
-        retry_count=0,
-        occurrence_count=0,
-        last_error=None,
-        next_attempt_at=message.scheduled_at,
-        trace_context=_NOTHING,
-        _delivery_id=None,
+        message, **UNTOUCHED, next_attempt_at=due, trace_context=_NOTHING, _delivery_id=None
     )
 
 

@@ -112,13 +112,13 @@ class Model:
             return due[:1]
         return [entry for entry in due if not entry.suspect][:limit]
 
-    def claim(self, taken: Sequence[Entry], duration: timedelta) -> Lease | None:
+    def claim(self, taken: Sequence[Entry], duration: timedelta, owner: str = "") -> Lease | None:
         """The lease of what was taken; None if nothing was."""
         if not taken:
             return None
         for entry in taken:
             entry.message = with_changes(entry.message, state=State.CLAIMED)
-        lease = Lease(self.now + duration, taken, list(taken))
+        lease = Lease(self.now + duration, taken, list(taken), owner)
         self.leases.append(lease)
         return lease
 

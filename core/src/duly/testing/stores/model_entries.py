@@ -47,6 +47,7 @@ class Lease:
     end: datetime
     claimed: Sequence[Entry]
     held: list[Entry]
+    owner: str = ""
     withdrawn: list[Entry] = attrs.field(factory=list)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from duly.errors import DuplicateMessage, Unsupported
 from duly.message import Filter, Message, State, with_changes
-from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats
+from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats, Whereabouts
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
 
@@ -46,7 +46,9 @@ class PlainStore:
         self, groups: Sequence[Group], *, within: Any = None
     ) -> Sequence[Exception | None]:
         _refuse(within)
-        stored = [self.model.put(each.messages, replace=each.replace) for each in groups]
+        stored = [
+            self.model.put(each.messages, replace=each.replace, as_is=each.as_is) for each in groups
+        ]
         return [None if each else DuplicateMessage("an id is taken") for each in stored]
 
     async def cancel(
@@ -64,6 +66,21 @@ class PlainStore:
     async def get(self, id: str) -> Message | None:
         entry = self.model.entries.get(id)
         return None if entry is None else entry.message
+
+    async def where(self, id: str) -> Whereabouts | None:
+        model = self.model
+        entry = model.entries.get(id)
+        if entry is None:
+            return None
+        leases = (each for each in model.leases if entry in each.held)
+        lease, state = next(leases, None), entry.message.state
+        return Whereabouts(
+            state=state,
+            due_at=entry.due if state is State.SCHEDULED else None,
+            lapses=entry.lapses,
+            owner=None if lease is None else lease.owner,
+            lease_ends_at=None if lease is None else lease.end,
+        )
 
     async def list(
         self,
@@ -87,7 +104,7 @@ class PlainStore:
         settled = await self.settle(settle)
         model = self.model
         model.recover()
-        claimed = model.claim(model.take(limit, suspects=suspects), lease)
+        claimed = model.claim(model.take(limit, suspects=suspects), lease, owner)
         if claimed is not None:
             self._leases.append(claimed)
         return Batch(
