@@ -102,7 +102,7 @@ class TestReplayMany:
 
     async def test_the_store_goes_away_in_the_middle(self) -> None:
         store = WatchedStore()
-        await fill(store.inner, *(letter(id=f"{n:03}") for n in range(120)))  # type: ignore[arg-type]
+        await fill(store.inner, *(letter(id=f"{n:03}") for n in range(120)))  # type: ignore[arg-type]  # a memory store
         async with Client(store, load_plugins=False) as client:
             store.faults.append(down("reschedule"))
             with pytest.raises(StoreUnavailable):
@@ -183,4 +183,4 @@ async def test_a_move_may_find_nothing(client: Client) -> None:
     with pytest.raises(MessageNotFound, match="'b'"):
         await client.reschedule("b", at(5))
     with pytest.raises(InvalidArgument, match="missing_ok must be True or False"):
-        await client.reschedule("a", at(5), missing_ok=1)  # type: ignore[arg-type]
+        await client.reschedule("a", at(5), missing_ok=1)  # type: ignore[arg-type]  # what is refused

@@ -82,7 +82,7 @@ class TestDue:
             lambda: Cron("@daily", jitter=timedelta(days=1, microseconds=1)),
             "jitter must be at most",
         ),
-        (lambda: Cron("@daily", jitter=5), "jitter must be a timedelta"),  # type: ignore[arg-type]
+        (lambda: Cron("@daily", jitter=5), "jitter must be a timedelta"),  # type: ignore[arg-type]  # what is refused
     ],
 )
 def test_refused(rule: Any, told: str) -> None:

@@ -96,7 +96,7 @@ class TestCount:
     async def test_states_are_counted_by_the_store(self) -> None:
         store = WatchedStore()
         async with Client(store, load_plugins=False) as client:
-            await fill(store.inner, *(message(id=f"{n}") for n in range(5)), letter(id="dead"))  # type: ignore[arg-type]
+            await fill(store.inner, *(message(id=f"{n}") for n in range(5)), letter(id="dead"))  # type: ignore[arg-type]  # a memory store
             assert await client.count() == Count(6, CountKind.EXACT)
             assert await client.count(Filter(state=State.DEAD)) == Count(1, CountKind.EXACT)
             assert await client.count(Filter(state=State.SCHEDULED)) == Count(5, CountKind.EXACT)
@@ -131,7 +131,7 @@ class TestWhere:
         with pytest.raises(MessageNotFound, match="'b'"):
             await client.where("b")
         with pytest.raises(InvalidArgument):
-            await client.where(5)  # type: ignore[arg-type]
+            await client.where(5)  # type: ignore[arg-type]  # what is refused
 
     async def test_a_store_that_cannot_tell(self) -> None:
         async with Client(WatchedStore(), load_plugins=False) as client:
