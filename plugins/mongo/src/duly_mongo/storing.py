@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from duly import InvalidMessage, Message, State, Unsupported
-from duly.store import Group, PutPlan, as_stored, plan_put
+from duly import InvalidMessage, State, Unsupported
+from duly.store import Group, PutPlan, plan_put
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import new_keys
 from duly_mongo.records import LARGEST, document_of
@@ -45,10 +45,10 @@ async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequen
         if outcomes[number] is None and group.messages:
             ways[_way(group, session)].append(number)
     if ways["insert"]:
-        found = await _insert(space, [groups[n].messages[0] for n in ways["insert"]], keys)
+        found = await _insert(space, [groups[number] for number in ways["insert"]], keys)
         outcomes = _filled(outcomes, ways["insert"], found)
     if ways["replace"]:
-        await _replace(space, [groups[n].messages[0] for n in ways["replace"]], keys)
+        await _replace(space, [groups[number] for number in ways["replace"]], keys)
     if numbers := ways["transact"]:
         some = [groups[number] for number in numbers]
         if session is not None:
@@ -85,41 +85,45 @@ def _too_large(group: Group) -> Outcome:
     return None
 
 
-async def _insert(space: Namespace, messages: Sequence[Message], keys: Keys) -> Sequence[Outcome]:
+async def _insert(space: Namespace, groups: Sequence[Group], keys: Keys) -> Sequence[Outcome]:
     """Store single messages, all that can be; one outcome for each."""
     outcomes: dict[str, Outcome] = {}
-    wanted: Sequence[Message] = [as_stored(message) for message in messages]
+    wanted, found = _by_id(groups), dict[str, Found]()
     while wanted:
+        plan = plan_put([*wanted.values()], found)
+        outcomes.update(zip(wanted, plan.outcomes, strict=True))
+        if not plan.inserts:
+            break
         try:
             await space.messages.insert_many(
-                [document_of(message, keys[message.id]) for message in wanted], ordered=False
+                [document_of(message, keys[message.id]) for message in plan.inserts], ordered=False
             )
         except BulkWriteError as error:
-            refused = [wanted[number] for number in taken(error)]
+            wanted = {(id := plan.inserts[number].id): wanted[id] for number in taken(error)}
+            found = await _find(space, [*wanted])  # what was in the way may be gone by now
         else:
             break
-        ids = [message.id for message in refused]
-        plan = plan_put([Group([message]) for message in refused], await _find(space, ids))
-        outcomes.update(zip(ids, plan.outcomes, strict=True))
-        wanted = plan.inserts  # what was in their way is gone by now
-    return [outcomes.get(message.id) for message in messages]
+    return [outcomes[group.messages[0].id] for group in groups]
 
 
-async def _replace(space: Namespace, messages: Sequence[Message], keys: Keys) -> None:
+async def _replace(space: Namespace, groups: Sequence[Group], keys: Keys) -> None:
     """Store single messages in place of those with their ids, even if these change meanwhile."""
-    wanted = {message.id: message for message in messages}
+    wanted = _by_id(groups)
     while wanted:
-        group = Group([*wanted.values()], replace=True)
-        plan = plan_put([group], await _find(space, [*wanted]))
+        plan = plan_put([*wanted.values()], await _find(space, [*wanted]))
         if not plan.inserts:
             break
         try:
             await space.messages.bulk_write(_writes(plan, keys), ordered=False)
         except BulkWriteError as error:
-            ids = [plan.inserts[number].id for number in taken(error)]
-            wanted = {id: wanted[id] for id in ids}
+            wanted = {(id := plan.inserts[number].id): wanted[id] for number in taken(error)}
         else:
             break
+
+
+def _by_id(groups: Sequence[Group]) -> dict[str, Group]:
+    """Groups of one message each by the ids of these."""
+    return {group.messages[0].id: group for group in groups}
 
 
 async def _put_all(
