@@ -32,7 +32,7 @@ _OURS: Final = frozenset({
 """The fields that belong to the store itself, besides the record."""
 
 _SELDOM: Final = slice(Record._fields.index("postpone_count"), None)  # what is kept as its fate
-_NOTHING: Final = (None,) * len(Record._fields[_SELDOM])
+_NOTHING: Final[Any] = (None,) * len(Record._fields[_SELDOM])
 
 
 def document_of(message: Message, key: str) -> dict[str, Any]:
