@@ -76,7 +76,7 @@ async def test_the_fields_of_a_fate(shop: Shop) -> None:
     assert {*await shop.messages.find_one()} == plain
 
 
-DAMAGE = {
+DAMAGE: dict[str, Any] = {
     "a text": "sealed",
     "a list": [],
     "nothing": None,
