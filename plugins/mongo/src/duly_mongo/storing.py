@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from duly import InvalidMessage, State, Unsupported
-from duly.store import Group, PutPlan, plan_put
+from duly import InvalidMessage, Message, State, Unsupported
+from duly.store import Group, PutPlan, as_stored, plan_put
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import new_keys
 from duly_mongo.records import LARGEST, document_of
@@ -88,27 +88,32 @@ def _too_large(group: Group) -> Outcome:
 async def _insert(space: Namespace, groups: Sequence[Group], keys: Keys) -> Sequence[Outcome]:
     """Store single messages, all that can be; one outcome for each."""
     outcomes: dict[str, Outcome] = {}
-    wanted, found = _by_id(groups), dict[str, Found]()
+    wanted: Sequence[Message] = [_as_stored(group) for group in groups]
     while wanted:
-        plan = plan_put([*wanted.values()], found)
-        outcomes.update(zip(wanted, plan.outcomes, strict=True))
-        if not plan.inserts:
-            break
         try:
             await space.messages.insert_many(
-                [document_of(message, keys[message.id]) for message in plan.inserts], ordered=False
+                [document_of(message, keys[message.id]) for message in wanted], ordered=False
             )
         except BulkWriteError as error:
-            wanted = {(id := plan.inserts[number].id): wanted[id] for number in taken(error)}
-            found = await _find(space, [*wanted])  # what was in the way may be gone by now
+            refused = [wanted[number] for number in taken(error)]
         else:
             break
-    return [outcomes[group.messages[0].id] for group in groups]
+        ids = [message.id for message in refused]
+        again = [Group([message], as_is=True) for message in refused]  # they are as stored already
+        plan = plan_put(again, await _find(space, ids))
+        outcomes.update(zip(ids, plan.outcomes, strict=True))
+        wanted = plan.inserts  # what was in their way is gone by now
+    return [outcomes.get(group.messages[0].id) for group in groups]
+
+
+def _as_stored(group: Group) -> Message:
+    """The message of a group of one, as it is stored where its id is free."""
+    return plan_put([group], {}).inserts[0] if group.as_is else as_stored(group.messages[0])
 
 
 async def _replace(space: Namespace, groups: Sequence[Group], keys: Keys) -> None:
     """Store single messages in place of those with their ids, even if these change meanwhile."""
-    wanted = _by_id(groups)
+    wanted = {group.messages[0].id: group for group in groups}
     while wanted:
         plan = plan_put([*wanted.values()], await _find(space, [*wanted]))
         if not plan.inserts:
@@ -119,11 +124,6 @@ async def _replace(space: Namespace, groups: Sequence[Group], keys: Keys) -> Non
             wanted = {(id := plan.inserts[number].id): wanted[id] for number in taken(error)}
         else:
             break
-
-
-def _by_id(groups: Sequence[Group]) -> dict[str, Group]:
-    """Groups of one message each by the ids of these."""
-    return {group.messages[0].id: group for group in groups}
 
 
 async def _put_all(
