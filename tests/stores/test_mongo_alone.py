@@ -25,7 +25,9 @@ class OneByOne(MongoStore):
     async def put(
         self, groups: Sequence[Group], *, within: Any = None
     ) -> Sequence[Exception | None]:
-        single = [Group([each], group.replace) for group in groups for each in group.messages]
+        single = [
+            Group([each], group.replace, group.as_is) for group in groups for each in group.messages
+        ]
         outcomes = iter(await super().put(single, within=within))
         return [
             next((each for each in [next(outcomes) for _ in group.messages] if each), None)

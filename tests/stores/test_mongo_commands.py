@@ -100,7 +100,8 @@ async def test_burials_cost_the_same_however_many(shop: Shop, count: int) -> Non
     shop.asked.take()
     assert [*await shop.store.settle([Settle(batch.token or "", outcomes)])] == [True]
     assert shop.asked.take() == [
-        "update", "find", "find", "insert", "update", "delete", "delete", "commitTransaction",
+        "findAndModify", "find", "find", "insert", "update", "delete", "delete",
+        "commitTransaction",
     ]  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from duly.store import Key
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import KEY_LENGTH, new_keys
 from duly_mongo.records import document_of
-from duly_mongo.statuses import DEAD
 
 __all__ = ["bury_occurrences"]
 
@@ -52,5 +51,4 @@ async def bury_occurrences(
 
 
 def _document(letter: Message, origin: str, key: str) -> dict[str, Any]:
-    document = document_of(letter, key)
-    return {**document, "status": DEAD, "dead": document["place"], "origin": origin}
+    return {**document_of(letter, key), "origin": origin}

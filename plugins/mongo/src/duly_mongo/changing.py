@@ -12,8 +12,8 @@ from duly.moment import FIRST, LAST, to_microseconds
 from duly.record import encodable
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import moment_of, new_keys, place
-from duly_mongo.records import moments
 from duly_mongo.statuses import CLAIMED, SCHEDULED, in_state, state_of
+from duly_mongo.values import moments
 
 __all__ = ["cancel", "reschedule"]
 
@@ -137,5 +137,5 @@ def _move(id: str, due: int, names: Mapping[str, int]) -> dict[str, Any]:
             "last_error": None,
             **moments(scheduled_at=due, next_attempt_at=due, **names),
         },
-        "$unset": {"dead": "", "origin": "", "unreadable": ""},
+        "$unset": {"dead": "", "fate": "", "origin": "", "unreadable": ""},
     }

@@ -1,15 +1,9 @@
-"""Message to document and back.
-
-Each moment is in a document twice: as a date for people, in whole milliseconds, and exactly, in
-microseconds since 1970 UTC, in a field whose name ends with ``_us``.
-"""
+"""Message to document and back."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import bson
-from bson.datetime_ms import DatetimeMS
-from bson.int64 import Int64
 
 from duly import Message, State
 from duly.message import UNREADABLE, with_changes
@@ -22,10 +16,12 @@ from duly.record import (
     to_record,
     unreadable,
 )
+from duly_mongo.fates import fate_of, fields_of
 from duly_mongo.places import as_moment, place
-from duly_mongo.statuses import SCHEDULED, state_of
+from duly_mongo.statuses import DEAD, SCHEDULED, state_of
+from duly_mongo.values import maybe_whole, moments, whole
 
-__all__ = ["LARGEST", "document_of", "id_of", "moments", "read", "show"]
+__all__ = ["LARGEST", "document_of", "id_of", "read", "show"]
 
 LARGEST: Final = 16_000_000
 """Bytes that a message may hold, of the 16 MiB of a document; the rest is for other fields."""
@@ -35,9 +31,12 @@ _OURS: Final = frozenset({
 })  # fmt: skip
 """The fields that belong to the store itself, besides the record."""
 
+_SELDOM: Final = slice(Record._fields.index("postpone_count"), None)  # what is kept as its fate
+_NOTHING: Final[Any] = (None,) * len(Record._fields[_SELDOM])
+
 
 def document_of(message: Message, key: str) -> dict[str, Any]:
-    """What is stored of a message, which waits from now on."""
+    """What is stored of a message: it waits from now on, unless it is a dead letter."""
     record = to_record(message)
     document = {
         "_id": record.id,
@@ -69,16 +68,13 @@ def document_of(message: Message, key: str) -> dict[str, Any]:
         document["delivery_id"] = record.delivery_id
     if record.given_at is not None:
         document |= moments(given_at=record.given_at)
+    if record[_SELDOM] != _NOTHING:
+        document["fate"] = fate_of(record, key)
+    if message.state is State.DEAD:
+        document |= {"status": DEAD, "dead": document["place"]}
+        if message.event_name == UNREADABLE:  # once, in the store that it comes from
+            document["unreadable"] = True
     return document
-
-
-def moments(**microseconds: int) -> dict[str, Any]:
-    """The two fields of each moment."""
-    fields: dict[str, Any] = {}
-    for name, value in microseconds.items():
-        fields[name] = DatetimeMS(value // 1000)
-        fields[f"{name}_us"] = Int64(value)
-    return fields
 
 
 def read(document: Mapping[str, Any], state: State) -> Message:
@@ -97,18 +93,20 @@ def read(document: Mapping[str, Any], state: State) -> Message:
             document["event_name"],
             document["payload"],
             document["metadata"].encode(),
-            _whole(document["scheduled_at_us"]),
-            _whole(document["created_at_us"]),
-            _maybe_whole(get("expires_at_us")),
+            whole(document["scheduled_at_us"]),
+            whole(document["created_at_us"]),
+            maybe_whole(get("expires_at_us")),
             get("recurrence"),
-            _whole(document["next_attempt_at_us"]),
-            _whole(document["retry_count"]),
-            _whole(document["occurrence_count"]),
+            whole(document["next_attempt_at_us"]),
+            whole(document["retry_count"]),
+            whole(document["occurrence_count"]),
             get("last_error"),
             get("delivery_id"),
             get("trace_context", "").encode(),
-            _maybe_whole(get("given_at_us")),
+            maybe_whole(get("given_at_us")),
         )
+        if "fate" in document:
+            record = record._replace(**fields_of(document["fate"], document["key"]))
         record.event_name.encode()  # invalid UTF-8 has become lone surrogates
         if type(document["key"]) is not str:
             raise TypeError("its key is not text")  # noqa: TRY301  # as for all that is odd in it
@@ -146,13 +144,3 @@ def _unreadable(document: Mapping[str, Any], reason: str, state: State) -> Messa
         scheduled_at=moment,
         next_attempt_at=moment,
     )
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r:.50} is not a whole number")
-    return int(value)
-
-
-def _maybe_whole(value: object) -> int | None:
-    return None if value is None else _whole(value)

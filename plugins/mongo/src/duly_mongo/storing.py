@@ -45,10 +45,10 @@ async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequen
         if outcomes[number] is None and group.messages:
             ways[_way(group, session)].append(number)
     if ways["insert"]:
-        found = await _insert(space, [groups[n].messages[0] for n in ways["insert"]], keys)
+        found = await _insert(space, [groups[number] for number in ways["insert"]], keys)
         outcomes = _filled(outcomes, ways["insert"], found)
     if ways["replace"]:
-        await _replace(space, [groups[n].messages[0] for n in ways["replace"]], keys)
+        await _replace(space, [groups[number] for number in ways["replace"]], keys)
     if numbers := ways["transact"]:
         some = [groups[number] for number in numbers]
         if session is not None:
@@ -85,10 +85,10 @@ def _too_large(group: Group) -> Outcome:
     return None
 
 
-async def _insert(space: Namespace, messages: Sequence[Message], keys: Keys) -> Sequence[Outcome]:
+async def _insert(space: Namespace, groups: Sequence[Group], keys: Keys) -> Sequence[Outcome]:
     """Store single messages, all that can be; one outcome for each."""
     outcomes: dict[str, Outcome] = {}
-    wanted: Sequence[Message] = [as_stored(message) for message in messages]
+    wanted: Sequence[Message] = [_as_stored(group) for group in groups]
     while wanted:
         try:
             await space.messages.insert_many(
@@ -99,25 +99,29 @@ async def _insert(space: Namespace, messages: Sequence[Message], keys: Keys) -> 
         else:
             break
         ids = [message.id for message in refused]
-        plan = plan_put([Group([message]) for message in refused], await _find(space, ids))
+        again = [Group([message], as_is=True) for message in refused]  # they are as stored already
+        plan = plan_put(again, await _find(space, ids))
         outcomes.update(zip(ids, plan.outcomes, strict=True))
         wanted = plan.inserts  # what was in their way is gone by now
-    return [outcomes.get(message.id) for message in messages]
+    return [outcomes.get(group.messages[0].id) for group in groups]
 
 
-async def _replace(space: Namespace, messages: Sequence[Message], keys: Keys) -> None:
+def _as_stored(group: Group) -> Message:
+    """The message of a group of one, as it is stored where its id is free."""
+    return plan_put([group], {}).inserts[0] if group.as_is else as_stored(group.messages[0])
+
+
+async def _replace(space: Namespace, groups: Sequence[Group], keys: Keys) -> None:
     """Store single messages in place of those with their ids, even if these change meanwhile."""
-    wanted = {message.id: message for message in messages}
+    wanted = {group.messages[0].id: group for group in groups}
     while wanted:
-        group = Group([*wanted.values()], replace=True)
-        plan = plan_put([group], await _find(space, [*wanted]))
+        plan = plan_put([*wanted.values()], await _find(space, [*wanted]))
         if not plan.inserts:
             break
         try:
             await space.messages.bulk_write(_writes(plan, keys), ordered=False)
         except BulkWriteError as error:
-            ids = [plan.inserts[number].id for number in taken(error)]
-            wanted = {id: wanted[id] for id in ids}
+            wanted = {(id := plan.inserts[number].id): wanted[id] for number in taken(error)}
         else:
             break
 
