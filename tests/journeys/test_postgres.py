@@ -23,7 +23,9 @@ async def journey(tmp_path: Path, postgres_url: str) -> AsyncIterator[Journey]:
     async with Journey(tmp_path, f"{postgres_url}?table={table}") as journey:
         yield journey
     tables = ", ".join(f"{table}{end}" for end in ("", "_due", LEASES, "_version"))
-    await execute(postgres_url, f"DROP TABLE {tables}", f"DROP FUNCTION {table}_schedule")
+    await execute(
+        postgres_url, f"DROP TABLE {tables}", f"DROP FUNCTION {table}_schedule, {table}_moved"
+    )
 
 
 @pytest.fixture

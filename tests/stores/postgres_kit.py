@@ -71,7 +71,7 @@ class Place:
         """Remove all of it."""
         await self.execute(
             f"DROP TABLE IF EXISTS {', '.join(self.tables)}",
-            f"DROP FUNCTION IF EXISTS {self.table}_schedule",
+            f"DROP FUNCTION IF EXISTS {self.table}_schedule, {self.table}_moved",
         )
 
 

@@ -13,7 +13,7 @@ from tests.stores.postgres_kit import Place, place
 
 from duly import Filter, State
 from duly.message import UNREADABLE
-from duly_postgres import sql_claiming, sql_settling, sql_storing
+from duly_postgres import sql_claiming, sql_passing, sql_putting, sql_settling, sql_storing
 from duly_postgres.connector import SETTINGS
 from duly_postgres.listing import statement_for
 from duly_postgres.names import Names
@@ -23,9 +23,10 @@ __all__ = ["place"]
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
 STATEMENTS = {
     name: getattr(module, name)
-    for module in (sql_claiming, sql_settling, sql_storing)
+    for module in (sql_claiming, sql_passing, sql_putting, sql_settling, sql_storing)
     for name in module.__all__
-    if name not in ("GIVEN_COLUMNS", "IN_LEASES", "STATE") and not name.startswith("LISTED")
+    if name not in ("GIVEN_COLUMNS", "KEPT_COLUMNS", "IN_LEASES", "STATE")
+    and not name.startswith("LISTED")
 }
 FILTERS = [
     Filter(event_name=name, state=state, before=before, after=since, limit=10)

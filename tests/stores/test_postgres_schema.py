@@ -199,4 +199,5 @@ class TestPlaces:
             await store.put([Group([Message("event", scheduled_at=after())])])
             assert (await store.stats()).scheduled == 1
         quoted = ", ".join(f'"{place.table}{end}"' for end in ENDS)
-        await place.execute(f"DROP TABLE {quoted}", f'DROP FUNCTION "{place.table}_schedule"')
+        functions = ", ".join(f'"{place.table}_{end}"' for end in ("schedule", "moved"))
+        await place.execute(f"DROP TABLE {quoted}", f"DROP FUNCTION {functions}")

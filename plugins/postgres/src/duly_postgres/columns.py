@@ -12,10 +12,12 @@ one index that serves it, and never by joins, for which the planner might read a
 
 from typing import Final
 
-from duly.record import Record
+from duly.record import FORMAT, Record
 from duly.store import SUSPECT_LAPSES
 
-__all__ = ["COLUMNS", "IN_LINE", "IN_YEARS", "NEVER", "NOW", "SOON", "SORTED_ID", "SUSPECT"]
+__all__ = [
+    "COLUMNS", "IN_LINE", "IN_YEARS", "NEVER", "NOW", "SOON", "SORTED_ID", "SUSPECT", "TEXT_NOW",
+]  # fmt: skip
 
 COLUMNS: Final = ", ".join(f"m.{name}" for name in Record._fields)
 """A record is a row: its fields, in their order, are columns."""
@@ -26,8 +28,15 @@ IN_YEARS: Final = "({0} >= '0001-01-01 00:00:00+00' AND {0} < '10000-01-01 00:00
 NOW: Final = "coalesce($1::timestamptz, statement_timestamp())"
 """The time of the clock given, or the server's; its argument is always the first."""
 
-NEVER: Final = "timestamptz '9999-12-31 23:59:59+00'"
-"""The end of leases that nobody holds and that only keep a noted outcome."""
+TEXT_NOW: Final = "coalesce($1::text::timestamptz, statement_timestamp())"
+"""The same where the clock's time is given as text."""
+
+NEVER: Final = f"timestamptz '9999-12-31 23:59:{60 - FORMAT}+00'"
+"""From here on end the leases that nobody holds and that only keep a noted outcome.
+
+Each ends as many seconds before the year 10000 as the format that its outcome needs: whoever cannot
+read that format takes it for the lease of somebody else.
+"""
 
 SOON: Final = "interval '5 seconds'"
 """The longest nap of a scheduler: what is due later than that needs no wake-up."""

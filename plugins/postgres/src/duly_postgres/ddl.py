@@ -4,7 +4,6 @@
 from typing import Final
 
 from duly.message import METADATA_LIMIT, UNREADABLE
-from duly.record import FORMAT
 from duly_postgres.columns import IN_YEARS, SOON, SORTED_ID
 
 __all__ = ["CHECKED_FROM", "CHECKED_LATER", "INDEXES", "STEPS", "VERSION", "constraint"]
@@ -97,7 +96,7 @@ BEGIN
         due_at, format, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
         next_attempt_at
     ) VALUES (
-        scheduled_at, {FORMAT}, new_id, event_name, payload,
+        scheduled_at, 1, new_id, event_name, payload,
         CASE WHEN metadata = '{{{{}}}}' THEN '' ELSE convert_to(metadata::text, 'UTF8') END,
         scheduled_at, clock_timestamp(), expires_at, scheduled_at
     ) RETURNING key INTO new_key;
@@ -179,7 +178,35 @@ _FOURTH: Final = (
     "UPDATE {version} SET version = 4",
 )
 
-STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+# What few messages have; null where there is nothing to tell, as for all that is there already.
+_SELDOM: Final = {
+    "postpone_count": "bigint",
+    "put_back": "smallint",  # 1: a fire of a series with jitter that was claimed before
+    "died_at": "timestamptz",
+    "error_class": "text",
+}
+
+# To move or replay a message is to begin anew. It alone gives a message another key, and those who
+# do it may be of the version before and leave these columns as they are.
+_MOVED: Final = f"""\
+CREATE OR REPLACE FUNCTION {{moved}} () RETURNS trigger LANGUAGE plpgsql AS $duly$
+BEGIN
+    {" ".join(f"NEW.{name} := NULL;" for name in _SELDOM)}
+    RETURN NEW;
+END
+$duly$"""
+
+_FIFTH: Final = (
+    "ALTER TABLE {messages} "
+    + ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in _SELDOM.items()),
+    _MOVED,
+    """\
+CREATE TRIGGER duly_moved BEFORE UPDATE OF key ON {messages}
+FOR EACH ROW EXECUTE FUNCTION {moved} ()""",
+    "UPDATE {version} SET version = 5",
+)
+
+STEPS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """The statements that bring a schema from version 0, which is nothing, to 1, and so on."""
 
 VERSION: Final = len(STEPS)

@@ -10,6 +10,7 @@ from duly.moment import from_microseconds, to_microseconds
 from duly_postgres.columns import SORTED_ID
 from duly_postgres.connection import Connection, Executor, Row
 from duly_postgres.foreign import native
+from duly_postgres.giving import storable
 from duly_postgres.names import Names
 from duly_postgres.records import show
 from duly_postgres.sql_storing import (
@@ -21,7 +22,7 @@ from duly_postgres.sql_storing import (
     STATE,
     STATS,
 )
-from duly_postgres.storing import STATES, storable
+from duly_postgres.storing import STATES
 
 __all__ = ["get", "list_", "statement_for", "stats"]
 

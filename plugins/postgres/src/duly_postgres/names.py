@@ -34,6 +34,7 @@ class Names:
             "leases": f'{place}"{table}_leases"',
             "version": f'{place}"{table}_version"',
             "schedule": f'{place}"{table}_schedule"',
+            "moved": f'{place}"{table}_moved"',
             "table": table,
             "channel": self.channel,
         }

@@ -6,7 +6,7 @@ from typing import Any
 from duly.moment import from_microseconds, to_microseconds
 from duly.store import Bury, Counters, Release, Reschedule, Settlement
 
-__all__ = ["Lapse", "Outcome", "read", "written"]
+__all__ = ["Lapse", "Outcome", "format_for", "read", "written"]
 
 
 class Lapse:
@@ -28,9 +28,25 @@ def written(outcome: Outcome) -> str:
             return json.dumps({"as": "released", "at": to_microseconds(at)})
         case Reschedule():
             return json.dumps({"as": "rescheduled", **_put_back(outcome)})
-        case Bury(reason, following):
+        case Bury(reason, following, error_class):
             how = None if following is None else _put_back(following)
-            return json.dumps({"as": "buried", "reason": reason, "next": how})
+            note = {"as": "buried", "reason": reason, "next": how, "error_class": error_class}
+            return json.dumps(note)
+
+
+def format_for(outcome: Outcome, kept: int) -> int:
+    """The record format that one must know to do this with a record of the format ``kept``.
+
+    All know how to delete and release. To put back and to bury takes reading the record.
+    """
+    match outcome:
+        case Reschedule() as how:
+            return max(kept, how.counters.format)
+        case Bury(next=None):
+            return kept
+        case Bury(next=Reschedule() as how):
+            return max(kept, how.counters.format)
+    return 1
 
 
 def read(text: str) -> Outcome:
@@ -46,7 +62,8 @@ def read(text: str) -> Outcome:
                 return _rescheduled(note)
             case "buried":
                 how = note["next"]
-                return Bury(note["reason"], None if how is None else _rescheduled(how))
+                following = None if how is None else _rescheduled(how)
+                return Bury(note["reason"], following, note.get("error_class"))
     except (KeyError, TypeError, ValueError, OverflowError):
         pass
     return Lapse()
@@ -60,6 +77,8 @@ def _put_back(how: Reschedule) -> dict[str, Any]:
         "retry_count": counters.retry_count,
         "occurrence_count": counters.occurrence_count,
         "last_error": counters.last_error,
+        "postpone_count": counters.postpone_count,
+        "put_back": counters.put_back,
     }
 
 
@@ -69,5 +88,7 @@ def _rescheduled(how: dict[str, Any]) -> Reschedule:
         how["retry_count"],
         how["occurrence_count"],
         how["last_error"],
+        how.get("postpone_count", 0),  # the version before writes neither
+        how.get("put_back", False),
     )
     return Reschedule(from_microseconds(how["at"]), counters)

@@ -15,16 +15,15 @@ from duly.moment import from_microseconds
 from duly.store import Release, Settle, Token
 from duly_postgres.connection import Executor, Row
 from duly_postgres.names import Names
-from duly_postgres.notes import Lapse, Outcome, written
+from duly_postgres.notes import Lapse, Outcome, format_for, written
 from duly_postgres.sql_passing import LAPSED, LEASE, LOCKED, NARROW, NOTE
 
 __all__ = ["locked", "past_given_back", "past_lapsed", "past_settled"]
 
 
-async def locked(db: Executor, names: Names, keys: Collection[int]) -> Mapping[int, int]:
+async def locked(db: Executor, names: Names, keys: Collection[int]) -> Mapping[int, Row]:
     """The messages that others hold, each with its place in the line; we hold the rest."""
-    rows = await db.fetch(names(LOCKED), [*keys])
-    return {row["key"]: row["due_at"] for row in rows}
+    return {row["key"]: row for row in await db.fetch(names(LOCKED), [*keys])}
 
 
 async def past_settled(db: Executor, names: Names, now: datetime | None, settle: Settle) -> None:
@@ -33,19 +32,19 @@ async def past_settled(db: Executor, names: Names, now: datetime | None, settle:
         if lease["valid"]:
             only = None if settle.only is None else {*settle.only}
             keys = [key for key in lease["keys"] if only is None or key in only]
-            outcomes = {key: settle.exceptions.get(key) for key in await locked(db, names, keys)}
-            await _note(db, names, lease, outcomes)
+            held = await locked(db, names, keys)
+            await _note(db, names, lease, held, {key: settle.exceptions.get(key) for key in held})
 
 
 async def past_given_back(
     db: Executor, names: Names, now: datetime | None, token: Token, keys: Collection[int] | None
 ) -> Collection[int]:
     """Note that what others hold, of these keys or of all, goes back to its place."""
-    held: Mapping[int, int] = {}
+    held: Mapping[int, Row] = {}
     for lease in await db.fetch(names(LEASE), now, token):
         held = await locked(db, names, lease["keys"] if keys is None else keys)
-        outcomes = {key: Release(from_microseconds(due_at)) for key, due_at in held.items()}
-        await _note(db, names, lease, outcomes)
+        outcomes = {key: Release(from_microseconds(row["due_at"])) for key, row in held.items()}
+        await _note(db, names, lease, held, outcomes)
     return held
 
 
@@ -54,15 +53,22 @@ async def past_lapsed(db: Executor, names: Names, now: datetime | None) -> None:
     leases = await db.fetch(names(LAPSED), now)
     held = await locked(db, names, [key for lease in leases for key in lease["keys"]])
     for lease in leases:
-        await _note(db, names, lease, {key: Lapse() for key in lease["keys"] if key in held})
+        lapses = {key: Lapse() for key in lease["keys"] if key in held}
+        await _note(db, names, lease, held, lapses)
 
 
-async def _note(db: Executor, names: Names, lease: Row, outcomes: Mapping[int, Outcome]) -> None:
+async def _note(
+    db: Executor,
+    names: Names,
+    lease: Row,
+    held: Mapping[int, Row],
+    outcomes: Mapping[int, Outcome],
+) -> None:
     if not outcomes:
         return
-    alike = defaultdict[str, list[int]](list)
+    alike = defaultdict[tuple[str, int], list[int]](list)
     for key, outcome in outcomes.items():
-        alike[written(outcome)].append(key)
-    for text, keys in alike.items():
-        await db.fetch(names(NOTE), os.urandom(16).hex(), lease["owner"], keys, text)
+        alike[written(outcome), format_for(outcome, held[key]["format"])].append(key)
+    for (text, needed), keys in alike.items():
+        await db.fetch(names(NOTE), os.urandom(16).hex(), lease["owner"], keys, text, needed)
     await db.fetch(names(NARROW), lease["token"], [*outcomes])

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from duly import Message, State
-from duly.moment import to_microseconds
-from duly.record import UnreadableRecord, from_record, to_record, with_next_id
+from duly.moment import from_microseconds, to_microseconds
+from duly.record import UnreadableRecord, from_record, with_next_id
 from duly.store import Bury, Key, Reschedule, Settle, SettlePlan, buried_keys, plan_settle
 from duly_postgres.connection import Connection, Executor
+from duly_postgres.giving import recorded, storable_text
 from duly_postgres.names import Names
 from duly_postgres.passing import past_settled
 from duly_postgres.sql_settling import HOLD, INSERT_DEAD, IS_TAKEN, LOAD, SETTLE
@@ -52,8 +53,10 @@ async def _settle(db: Executor, names: Names, now: datetime | None, settle: Sett
         held = await db.fetch(names(HOLD), now, settle.token)
         if not held:
             return Settled()
-        keys = {*held[0]["keys"]}
-        plan = plan_settle(settle, keys, await _load(db, names, buried_keys(settle, keys)))
+        # All of it happens at one moment, at which the lease was valid, however long it takes.
+        keys, now = {*held[0]["keys"]}, from_microseconds(held[0]["now"])
+        messages = await _load(db, names, buried_keys(settle, keys))
+        plan = plan_settle(settle, keys, messages, now=now)
         for message in plan.occurrences.values():
             await _insert_dead(db, names, message)
         return await _carry_out(db, names, now, settle, plan)
@@ -69,8 +72,8 @@ async def _carry_out(
         None if settle.only is None else list(settle.only),
         [*(settle.exceptions.keys() - plan.deleted)],
         *_columns([(key, to_microseconds(at)) for key, at in plan.released.items()], 2),
-        *_columns([_put_back(*each) for each in plan.rescheduled.items()], 6),
-        *_columns([(key, _storable(reason)) for key, reason in plan.buried.items()], 2),
+        *_columns([_put_back(*each) for each in plan.rescheduled.items()], 9),
+        *_columns([_buried(*each) for each in plan.buried.items()], 3),
     )
     return Settled(row["valid"], row["soon"], row["noted"])
 
@@ -83,8 +86,15 @@ def _put_back(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
         to_microseconds(counters.scheduled_at),
         counters.retry_count,
         counters.occurrence_count,
-        _maybe_storable(counters.last_error),
+        storable_text(counters.last_error),
+        counters.postpone_count or None,
+        1 if counters.put_back else None,
+        counters.format,
     )
+
+
+def _buried(key: Key, bury: Bury) -> tuple[Any, ...]:
+    return key, storable_text(bury.reason), storable_text(bury.error_class)
 
 
 async def _load(db: Executor, names: Names, keys: Sequence[Key]) -> Mapping[Key, Message | None]:
@@ -101,18 +111,8 @@ async def _load(db: Executor, names: Names, keys: Sequence[Key]) -> Mapping[Key,
 async def _insert_dead(db: Executor, names: Names, message: Message) -> None:
     while await db.fetch(names(IS_TAKEN), message.id):
         message = with_next_id(message)
-    record = to_record(message)
-    record = record._replace(last_error=_maybe_storable(record.last_error))
+    record = recorded(message)
     await db.fetch(names(INSERT_DEAD), record.next_attempt_at, *record)
-
-
-def _maybe_storable(text: str | None) -> str | None:
-    return None if text is None else _storable(text)
-
-
-def _storable(text: str) -> str:
-    """The text with what PostgreSQL cannot hold replaced."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[Sequence[Any]]:

@@ -33,7 +33,7 @@ first_other AS MATERIALIZED (
                     WHERE NOT o.suspect AND (o.due_at, o.key) < (s.due_at, s.key)
                 )
             ) AS suspect_first,
-            EXISTS (SELECT FROM {leases} WHERE expires_at = {never} AND expires_at > $5) AS noted
+            EXISTS (SELECT FROM {leases} WHERE expires_at >= {never} AND expires_at > $5) AS noted
     ) AS looked
 )"""
 

@@ -13,7 +13,7 @@ WITH ours AS MATERIALIZED (
     SELECT key FROM {messages} WHERE key = ANY ($1::bigint[])
     ORDER BY key + 0 FOR UPDATE SKIP LOCKED
 )
-SELECT key, due_at FROM {messages}
+SELECT key, due_at, format FROM {messages}
 WHERE key = ANY ($1::bigint[]) AND key <> ALL (ARRAY(SELECT key FROM ours))"""
 """Which of some messages others hold; we hold the rest from now on, or it is gone."""
 
@@ -27,13 +27,17 @@ ORDER BY token FOR UPDATE SKIP LOCKED"""
 """The leases that lapsed, except those that somebody else is working on."""
 
 NOTED: Final = f"""\
-SELECT token, owner, keys, outcome FROM {{leases}} WHERE expires_at = {NEVER}
+SELECT token, owner, keys, outcome FROM {{leases}} WHERE expires_at >= {NEVER}
 ORDER BY token FOR UPDATE SKIP LOCKED"""
 """The notes, except those that somebody else is working on."""
 
-NOTE: Final = f"""\
-INSERT INTO {{leases}} (token, expires_at, owner, keys, outcome) VALUES ($1, {NEVER}, $2, $3, $4)"""
-"""Notes outcomes of messages, in a lease that never lapses and whose token nobody has."""
+NOTE: Final = """\
+INSERT INTO {leases} (token, expires_at, owner, keys, outcome)
+VALUES ($1, timestamptz '10000-01-01 00:00:00+00' - $5 * interval '1 second', $2, $3, $4)"""
+"""Notes outcomes of messages, in a lease that never lapses and whose token nobody has.
+
+$5 is the record format that they need: see NEVER.
+"""
 
 NARROW: Final = """\
 UPDATE {leases} SET keys = ARRAY(SELECT key FROM unnest(keys) AS key WHERE key <> ALL ($2))

@@ -35,17 +35,21 @@ WITH held AS MATERIALIZED (
     WHERE key = ANY (ARRAY(SELECT key FROM released)) AND due_at <> ($6)[array_position($5, key)]
 ), put_back AS (
     UPDATE {{messages}} AS m SET lapses = 0, (
-        due_at, next_attempt_at, scheduled_at, retry_count, occurrence_count, last_error
+        due_at, next_attempt_at, scheduled_at, retry_count, occurrence_count, last_error,
+        postpone_count, put_back, format
     ) = (
         SELECT ($8::timestamptz[])[p], ($8)[p], ($9::timestamptz[])[p], ($10::bigint[])[p],
-            ($11::bigint[])[p], ($12::text[])[p]
+            ($11::bigint[])[p], ($12::text[])[p],
+            ($13::bigint[])[p], ($14::smallint[])[p], greatest(m.format, ($15::smallint[])[p])
         FROM array_position($7, m.key) AS p
     )
     WHERE m.key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($7::bigint[])))
     RETURNING m.key, m.due_at
 ), buried AS (
-    UPDATE {{messages}} SET dead = 1, last_error = ($14::text[])[array_position($13, key)]
-    WHERE key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($13::bigint[])))
+    UPDATE {{messages}} AS m SET dead = 1, died_at = {NOW}, (last_error, error_class) = (
+        SELECT ($17::text[])[p], ($18::text[])[p] FROM array_position($16, m.key) AS p
+    )
+    WHERE m.key = ANY (ARRAY(SELECT key FROM settled WHERE key = ANY ($16::bigint[])))
 ), lined_up AS (
     INSERT INTO {{due}} (suspect, due_at, key)
     SELECT suspect, at, key FROM released UNION ALL SELECT false, due_at, key FROM put_back
@@ -54,14 +58,15 @@ WITH held AS MATERIALIZED (
 SELECT
     EXISTS (SELECT FROM held) AS valid,
     coalesce((SELECT min(due_at) <= {NOW} + {SOON} FROM lined_up), false) AS soon,
-    EXISTS (SELECT FROM {{leases}} WHERE expires_at = {NEVER}) AS noted"""
+    EXISTS (SELECT FROM {{leases}} WHERE expires_at >= {NEVER}) AS noted"""
 """Settles a lease $2, or just the keys $3 of it.
 
-All but $4 were delivered. $5 and $6 are released, $7 to $12 put back with new counters, $13 and
-$14 buried: parallel arrays, keys first.
+All but $4 were delivered. $5 and $6 are released, $7 to $15 put back with new counters, $16 to
+$18 buried: parallel arrays, keys first.
 """
 
-HOLD: Final = f"SELECT keys FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE"
+HOLD: Final = f"""\
+SELECT keys, {NOW} AS now FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE"""
 
 LOAD: Final = f"""\
 SELECT m.key, {COLUMNS} FROM {{messages}} AS m WHERE m.key = ANY ($1::bigint[])

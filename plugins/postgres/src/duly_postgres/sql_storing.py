@@ -1,4 +1,4 @@
-"""The statements of callers: put, cancel, reschedule, get, list, stats.
+"""The statements of callers, but for put: cancel, reschedule, get, list, stats.
 
 Those for a caller's own transaction pass moments only as text and as whole microseconds, so that
 the codecs of that connection do not matter.
@@ -7,13 +7,11 @@ the codecs of that connection do not matter.
 
 from typing import Final
 
-from duly.record import Record
-from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON
+from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON, TEXT_NOW
 from duly_postgres.foreign import FOREIGN_COLUMNS, microseconds
 
 __all__ = [
     "FIND",
-    "GIVEN_COLUMNS",
     "IN_LEASES",
     "LISTED",
     "LISTED_WITHIN",
@@ -22,100 +20,11 @@ __all__ = [
     "MOVE",
     "NOTIFY",
     "NOTIFY_WITHIN",
-    "PUT",
-    "PUT_ONE",
-    "PUT_WITHIN",
     "REMOVE",
     "STATE",
     "STATS",
     "WAITING",
 ]
-
-_COUNTERS: Final = ("retry_count", "occurrence_count", "last_error")
-
-GIVEN_COLUMNS: Final = tuple(name for name in Record._fields if name not in _COUNTERS)
-"""The columns that come from the message when it is stored; its counters start anew."""
-
-_TYPES: Final = {
-    "format": "smallint",
-    "payload": "bytea",
-    "metadata": "bytea",
-    "scheduled_at": "timestamptz",
-    "created_at": "timestamptz",
-    "expires_at": "timestamptz",
-    "given_at": "timestamptz",
-    "next_attempt_at": "timestamptz",
-    "trace_context": "bytea",
-}
-
-_TEXT_NOW: Final = "coalesce($1::text::timestamptz, statement_timestamp())"
-
-_GIVEN: Final = ", ".join(
-    f"${n + 3}::{_TYPES.get(c, 'text')}[]" for n, c in enumerate(GIVEN_COLUMNS)
-)
-
-_FROM_ARRAYS: Final = f"""\
-SELECT * FROM unnest($2::integer[], {_GIVEN})
-WITH ORDINALITY AS given (group_number, {", ".join(GIVEN_COLUMNS)}, place)"""
-
-_FROM_JSON: Final = f"""\
-SELECT group_number, {
-    ", ".join(
-        f"decode({name}, 'base64') AS {name}" if _TYPES.get(name) == "bytea" else name
-        for name in GIVEN_COLUMNS
-    )
-}, place
-FROM json_to_recordset($2::text::json) AS given (group_number integer, place integer, {
-    ", ".join(
-        f"{name} {_TYPES.get(name, 'text').replace('bytea', 'text')}" for name in GIVEN_COLUMNS
-    )
-})"""
-
-
-def _put(given: str, now: str) -> str:
-    """Store groups of messages, each whole or not at all; which were refused, and if one is due."""
-    return f"""\
-WITH given AS MATERIALIZED (
-    {given}
-), stored AS MATERIALIZED (
-    SELECT given.place, given.group_number, coalesce(m.given_at, m.created_at)
-        = coalesce(given.given_at, given.created_at) AS is_repeat
-    FROM given CROSS JOIN LATERAL (
-        SELECT created_at, given_at FROM {{messages}} WHERE id = given.id LIMIT 1
-    ) AS m
-), added AS (
-    INSERT INTO {{messages}} (due_at, {", ".join(GIVEN_COLUMNS)})
-    SELECT next_attempt_at, {", ".join(GIVEN_COLUMNS)} FROM given
-    WHERE place <> ALL (ARRAY(SELECT place FROM stored))
-        AND group_number <> ALL (ARRAY(SELECT group_number FROM stored WHERE NOT is_repeat))
-    ORDER BY place
-    RETURNING due_at, key
-), lined_up AS (
-    INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM added
-)
-SELECT
-    ARRAY(SELECT DISTINCT group_number FROM stored WHERE NOT is_repeat) AS refused,
-    coalesce((SELECT min(due_at) <= {now} + {SOON} FROM added), false) AS soon"""
-
-
-_VALUES: Final = {name: f"${n + 2}" for n, name in enumerate(GIVEN_COLUMNS)}
-
-PUT_ONE: Final = f"""\
-WITH added AS (
-    INSERT INTO {{messages}} (due_at, {", ".join(GIVEN_COLUMNS)})
-    VALUES ({_VALUES["next_attempt_at"]}, {", ".join(_VALUES.values())})
-    ON CONFLICT DO NOTHING RETURNING due_at, key
-), lined_up AS (
-    INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM added
-)
-SELECT due_at <= {NOW} + {SOON} AS soon FROM added"""
-"""Stores one message, at half the cost of PUT; no row when its id is taken."""
-
-PUT: Final = _put(_FROM_ARRAYS, NOW)
-"""Takes the columns as arrays. A unique violation: somebody else was storing the same id."""
-
-PUT_WITHIN: Final = _put(_FROM_JSON, _TEXT_NOW)
-"""Takes an array of objects as JSON, which any connection passes on."""
 
 # In a fixed order, so that two callers that lock some messages each do not wait for each other; not
 # in that of an index, which might then be read from end to end.
@@ -171,11 +80,12 @@ WITH left_line AS (
         due_at = coalesce($3::text::timestamptz, scheduled_at),
         scheduled_at = coalesce($3::text::timestamptz, scheduled_at),
         next_attempt_at = coalesce($3::text::timestamptz, scheduled_at),
-        retry_count = 0, lapses = 0, last_error = NULL, dead = 0
+        retry_count = 0, lapses = 0, last_error = NULL, dead = 0,
+        postpone_count = NULL, put_back = NULL, died_at = NULL, error_class = NULL
     WHERE key = $2::bigint RETURNING due_at, key
 )
 INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM moved
-RETURNING due_at <= {_TEXT_NOW} + {SOON} AS soon"""
+RETURNING due_at <= {TEXT_NOW} + {SOON} AS soon"""
 """Moves a message to the moment $3, or to the one it was scheduled for, under a new key."""
 
 # A note is not worth a wait for the disk.

@@ -4,43 +4,25 @@ Each runs on a connection of the store's own or in the caller's transaction. A c
 of a message first and then its place in the line; claims do not wait for a locked place.
 """
 
-import base64
 import contextlib
-import json
-import operator
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from duly import DuplicateMessage, Message, State
-from duly.moment import from_microseconds
-from duly.record import Record, encodable, to_record
+from duly import DuplicateMessage, State
 from duly.store import Group, plan_put
 from duly_postgres.connection import Executor, Row
+from duly_postgres.giving import Grouped, as_arrays, as_json, given, storable
 from duly_postgres.names import Names
-from duly_postgres.sql_storing import (
-    FIND,
-    GIVEN_COLUMNS,
-    MOVE,
-    PUT,
-    PUT_ONE,
-    PUT_WITHIN,
-    REMOVE,
-    WAITING,
-)
+from duly_postgres.sql_putting import PUT, PUT_AS_IS, PUT_AS_IS_WITHIN, PUT_ONE, PUT_WITHIN
+from duly_postgres.sql_storing import FIND, MOVE, REMOVE, WAITING
 
-__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule", "storable"]
+__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule"]
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_postgres.sql_storing.STATE` brings."""
 
-_PLACES: Final = tuple(Record._fields.index(name) for name in GIVEN_COLUMNS)
-_given_of: Final = operator.itemgetter(*_PLACES)
-
 T = TypeVar("T")
-
-Grouped = Sequence[tuple[int, Message]]
-"""Messages with the number of their group."""
 
 
 class _Overtaken(Exception):
@@ -61,17 +43,17 @@ async def put(
     db: Executor, names: Names, now: datetime | None, groups: Sequence[Group]
 ) -> tuple[Sequence[Exception | None], bool]:
     """Store groups on a connection of ours; one outcome for each, and whether one is due soon."""
-    if not any(group.replace for group in groups):  # one statement, and so one transaction
+    if not any(group.replace or group.as_is for group in groups):
+        # One statement, and so one transaction.
         if len(groups) == 1 and len(groups[0].messages) == 1:
-            added = await db.fetch(
-                names(PUT_ONE), now, *_given_of(to_record(groups[0].messages[0]))
-            )
+            added = await db.fetch(names(PUT_ONE), now, *given(groups[0].messages[0]))
             if added:
                 return [None], added[0][0]
         return await _put(db, names, now, groups, _numbered(groups))
 
     async def replace() -> tuple[Sequence[Exception | None], bool]:
-        return await _put(db, names, now, groups, await _without_old(db, names, groups))
+        messages = await _without_old(db, names, groups)
+        return await _put(db, names, now, groups, messages)
 
     return await _in_transaction(db, replace)
 
@@ -80,15 +62,12 @@ async def put_within(
     db: Executor, names: Names, now: datetime | None, groups: Sequence[Group]
 ) -> tuple[Sequence[Exception | None], bool]:
     """The same in a transaction of the caller's."""
+    as_is = _any_as_is(groups)
+    statement = names(PUT_AS_IS_WITHIN if as_is else PUT_WITHIN)
 
     async def replace() -> tuple[Sequence[Exception | None], bool]:
         messages = await _without_old(db, names, groups)
-        objects = [
-            _as_object(place, number, message) for place, (number, message) in enumerate(messages)
-        ]
-        ((refused, soon),) = await db.fetch(
-            names(PUT_WITHIN), _text(now), json.dumps(objects, ensure_ascii=False)
-        )
+        ((refused, soon),) = await db.fetch(statement, _text(now), as_json(messages, as_is=as_is))
         return _outcomes(groups, refused), soon
 
     return await _in_transaction(db, replace)
@@ -109,11 +88,14 @@ async def _put(
     groups: Sequence[Group],
     messages: Grouped,
 ) -> tuple[Sequence[Exception | None], bool]:
-    numbers = [number for number, _ in messages]
-    columns = list(zip(*[to_record(message) for _, message in messages], strict=True))
-    given = [columns[place] for place in _PLACES] if columns else [()] * len(_PLACES)
-    ((refused, soon),) = await db.fetch(names(PUT), now, numbers, *given)
+    as_is = _any_as_is(groups)
+    statement = names(PUT_AS_IS if as_is else PUT)
+    ((refused, soon),) = await db.fetch(statement, now, *as_arrays(messages, as_is=as_is))
     return _outcomes(groups, refused), soon
+
+
+def _any_as_is(groups: Sequence[Group]) -> bool:
+    return any(group.as_is for group in groups)
 
 
 def _numbered(groups: Sequence[Group]) -> Grouped:
@@ -183,11 +165,6 @@ async def reschedule(
     return of_state, soon
 
 
-def storable(text: str) -> bool:
-    """Whether PostgreSQL can hold the text, so that a message may have it."""
-    return "\0" not in text and encodable(text)
-
-
 async def _find(db: Executor, names: Names, ids: Sequence[str]) -> dict[str, Found]:
     """What is stored under these ids, locked, so that nobody can claim it any more."""
     held: list[Row] = []
@@ -213,16 +190,3 @@ def _state(dead: bool, waiting: bool) -> State:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _as_object(place: int, number: int, message: Message) -> dict[str, Any]:
-    record = to_record(message)
-    given: dict[str, Any] = {"place": place, "group_number": number}
-    for name in GIVEN_COLUMNS:
-        value = getattr(record, name)
-        if isinstance(value, bytes):
-            value = base64.b64encode(value).decode()
-        elif name.endswith("_at") and value is not None:
-            value = from_microseconds(value).isoformat()
-        given[name] = value
-    return given
