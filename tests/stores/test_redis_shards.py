@@ -17,11 +17,13 @@ from duly.store import Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import Bench, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
+from duly.testing.stores.caller_as_is import AsIsCases
 from duly.testing.stores.caller_list import ListCases, PageCases
 from duly.testing.stores.caller_repeats import RepeatCases
 from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
+from duly.testing.stores.settling_deaths import PostponeCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases
 from duly.testing.stores.situations import HOUR
 from duly_redis import RedisStore
@@ -46,7 +48,7 @@ class OneByOne(RedisStore):
                 found = await self.get(message.id)
                 if found is not None and given_at(found) != given_at(message):
                     return DuplicateMessage(message.id)
-        singles = [Group([message], group.replace) for message in group.messages]
+        singles = [Group([message], group.replace, group.as_is) for message in group.messages]
         outcomes = await super().put(singles)
         return next((outcome for outcome in outcomes if outcome is not None), None)
 
@@ -66,7 +68,7 @@ class Harness(RedisHarness):
 
 class TestShards(
     Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
-    LapsedHolderCases, OpenAndCloseCases,
+    LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
 
