@@ -121,11 +121,11 @@ def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw, int]:
     counters = reschedule.counters
     due_at = to_microseconds(reschedule.next_attempt_at)
     listed = to_microseconds(counters.scheduled_at)
-    format, last_error = counters.format, counters.last_error
-    put_back = 1 if counters.put_back else None
-    last = last_error if format == 1 else (last_error, counters.postpone_count, put_back)
+    last: str | tuple[str | None, int, int | None] | None = counters.last_error
+    if counters.format > 1:
+        last = counters.last_error, counters.postpone_count, 1 if counters.put_back else None
     packed = _encode((due_at, listed, counters.retry_count, counters.occurrence_count, last))
-    return score(due_at), score(listed), raw(packed), format
+    return score(due_at), score(listed), raw(packed), counters.format
 
 
 def death_of(letter: Message) -> str:
@@ -169,6 +169,7 @@ def load(
     value: bytes,
     changes: bytes | None = None,
     state: State = State.SCHEDULED,
+    *,
     reason: bytes | None = None,
     death: bytes | None = None,
 ) -> Message:
@@ -224,7 +225,7 @@ def show(kept: Kept) -> Message:
     """What is listed for a message, whatever is in it."""
     state = STATES[kept.state]
     try:
-        return load(kept.id, kept.value, kept.changes, state, kept.reason, kept.death)
+        return load(kept.id, kept.value, kept.changes, state, reason=kept.reason, death=kept.death)
     except NewerRecord as error:
         shown = unreadable(kept.id, kept.value, str(error), state=state)
     except UnreadableRecord as error:

@@ -28,8 +28,8 @@ Answer = Sequence[bytes]
 class Order:
     """What one shard is to store: replace and size of each group, fields of all messages.
 
-    ``letters`` has, by their places among the messages from 1, what is told of dead letters besides.
-    ``places`` tells the positions of the groups among all groups.
+    ``letters`` has the reason and the death of dead letters, by their places among the messages,
+    counted from 1. ``places`` tells the positions of the groups among all groups.
     """
 
     def __init__(self) -> None:
@@ -123,13 +123,8 @@ class Storing:
         """The answers of the shards; if there are several, each fails on its own."""
         sending = {
             number: self._calls.run(
-                _PUT,
-                self._shards[number],
-                self._clock(),
-                order.shapes,
-                order.given,
-                order.letters,
-            )  # fmt: skip
+                _PUT, self._shards[number], self._clock(), order.shapes, order.given, order.letters
+            )
             for number, order in orders.items()
         }
         if len(self._shards) == 1:
