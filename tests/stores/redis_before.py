@@ -41,7 +41,15 @@ class StoreBefore(RedisStore):
                 Script(_WITHOUT_DEATHS + text) if "KEYS[13]" in text else script, *rest
             )
 
-        self._calls.run = run_before  # type: ignore[method-assign]  # scripts are all that differs
+        self._calls.run = run_before  # type: ignore[method-assign, assignment]  # all that differs
+
+
+async def kept(client: Redis, name: str, field: str | bytes) -> bytes | None:
+    """What is kept in a hash of the store."""
+    (shard,) = shards("scheduler:", 1)
+    found: Any = await client.execute_command("HGET", shard.key(name), field)
+    assert found is None or isinstance(found, bytes)
+    return found
 
 
 async def read_before(client: Redis, id: str) -> dict[str, Any] | str:
@@ -50,12 +58,11 @@ async def read_before(client: Redis, id: str) -> dict[str, Any] | str:
     Raises:
         ValueError: it would take it for damaged, and bury it.
     """
-    (shard,) = shards("scheduler:", 1)
-    value = await client.hget(shard.key("messages"), id)
-    assert isinstance(value, bytes)
+    value = await kept(client, "messages", id)
+    assert value is not None
     line, creation, packed = value.split(b"\n", 2)
-    changes = await client.hget(shard.key("changes"), line + b"\n" + id.encode())
-    reason = await client.hget(shard.key("reasons"), id)
+    changes = await kept(client, "changes", line + b"\n" + id.encode())
+    reason = await kept(client, "reasons", id)
     record = msgspec.msgpack.decode(packed)
     try:
         (
@@ -87,11 +94,9 @@ async def read_before(client: Redis, id: str) -> dict[str, Any] | str:
 
 async def moves_before(client: Redis, id: str) -> bool:
     """Whether the version before finds what it needs of a message to move it."""
-    (shard,) = shards("scheduler:", 1)
-    value = await client.hget(shard.key("messages"), id)
-    assert isinstance(value, bytes)
-    member = value.partition(b"\n")[0] + b"\n" + id.encode()
-    changes = await client.hget(shard.key("changes"), member)
+    value = await kept(client, "messages", id)
+    assert value is not None
+    changes = await kept(client, "changes", value.partition(b"\n")[0] + b"\n" + id.encode())
     if changes is None:
         return True
     _, listed, _, occurrences, _ = msgspec.msgpack.decode(changes)

@@ -182,9 +182,8 @@ def load(
     try:
         line, creation, packed = value.split(b"\n", 2)
         created, _, more = creation.partition(b"\t")
-        delivery_id, _, given = more.partition(b"\t")
         record = _decode(packed)
-        postponed = put_back = died_at = error_class = None
+        known_as = given_at = postponed = put_back = died_at = error_class = None
         if len(record) > _FIRST_WIDTH:
             *record, postponed, put_back = record
         (
@@ -202,8 +201,10 @@ def load(
             last_error = reason.decode()
         if death is not None:
             died_at, error_class = _read_death(death)
-        known_as = delivery_id.decode() or None
-        given_at = int(given) if given else None
+        if more:
+            delivery_id, _, given = more.partition(b"\t")
+            known_as = delivery_id.decode() or None
+            given_at = int(given) if given else None
     except (ValueError, TypeError, msgspec.DecodeError) as error:
         raise _unknown(value, str(error)) from error
     return from_record(
