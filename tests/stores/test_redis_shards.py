@@ -11,9 +11,9 @@ from redis.asyncio import RedisCluster
 from tests.servers.redis_cluster import redis_cluster_url
 from tests.stores.redis_harness import RedisHarness
 
-from duly import Client, DuplicateMessage, Stats, StoreError, Unsupported
+from duly import Client, DuplicateMessage, Filter, State, Stats, StoreError, Unsupported
 from duly.record import given_at
-from duly.store import Clock, Group, Settle
+from duly.store import Bury, Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import Bench, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
@@ -138,6 +138,23 @@ class TestTogether(Harness):
         assert Counter(shares) == {0: 10, 1: 10, 2: 1}
         assert 2 in shares[:3]
         assert all(shares[at] != shares[at + 1] for at in range(18))
+
+    async def test_each_shard_keeps_its_deaths(self, desk: Bench) -> None:
+        wanted = self.ids(2, 2, 2)
+        await self.put(desk, wanted)
+        while (batch := await desk.claim(4)).claims:
+            death = Bury("broken", error_class="Rejected")
+            assert await desk.settle(batch, dict.fromkeys(ids(batch), death))
+        before = await desk.store.list(Filter(state=State.DEAD))
+        assert [each.id for each in before] == sorted(wanted)
+        assert {(each.died_at, each.error_class) for each in before} == {(desk.start, "Rejected")}
+        await desk.store.cancel(wanted)
+        assert list(await self.leftovers(desk.namespace)) == []
+        outcomes = await desk.outcomes(*(Group([each], as_is=True) for each in before))
+        assert outcomes == [None] * len(before)
+        after = await desk.store.list(Filter(state=State.DEAD))
+        assert list(after) == list(before)
+        assert {each.died_at for each in after} == {desk.start}
 
     async def test_what_a_shard_gave_is_not_kept_when_another_does_not_answer(
         self, desk: Bench, monkeypatch: pytest.MonkeyPatch
