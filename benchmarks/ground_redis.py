@@ -29,7 +29,7 @@ __all__ = ["ground"]
 _PREFIX: Final = "bench:"
 _CHANNEL: Final = wake_channel(_PREFIX)
 _KEYS: Final = shards(_PREFIX, 1)[0].keys
-_PUT, _CLAIM = script("put"), script("leases", "claim")
+_PUT, _CLAIM = script("put"), script("burying", "leases", "claim")
 _TAKE_ONE: Final = """\
 local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
 if not id then return false end
@@ -160,7 +160,7 @@ def _puts(messages: Sequence[duly.Message]) -> list[bytes]:
 def _words(messages: Sequence[duly.Message]) -> tuple[Any, ...]:
     """The command that stores some messages."""
     part = [field for message in messages for field in fields(message)]
-    return _evalsha(_PUT, [0, [False, len(messages)], part])
+    return _evalsha(_PUT, [0, [False, len(messages)], part, {}])
 
 
 def _evalsha(script: Script, arguments: Sequence[Any]) -> tuple[Any, ...]:

@@ -10,7 +10,8 @@ from tests.servers.redis import RedisServer
 from tests.stores.redis_scene import Scene
 
 from duly import Every, Filter, State, StoreError
-from duly.store import Bury, Counters, Release, Reschedule, Settle, Settlement
+from duly.message import with_changes
+from duly.store import Bury, Counters, Group, Release, Reschedule, Settle, Settlement
 
 pytest_plugins = ["duly.testing"]
 
@@ -85,6 +86,21 @@ def putting(*ids: str, name: str = "event", replace: bool = False, count: int = 
     return act
 
 
+def bringing(*ids: str, dead: bool = True, replace: bool = False) -> Any:
+    """Store messages that come from another store, one of them dead."""
+
+    async def act(scene: Scene) -> None:
+        messages = [scene.message(id, payload=b"new") for id in ids]
+        if dead:
+            messages[0] = with_changes(
+                messages[0], state=State.DEAD, last_error="x", died_at=scene.clock()
+            )
+        (outcome,) = await scene.store.put([Group(messages, replace, as_is=True)])
+        assert outcome is None
+
+    return act
+
+
 def cancelling(*ids: str) -> Any:
     return lambda scene: scene.store.cancel(ids)
 
@@ -102,8 +118,9 @@ def settling(*, part: bool = False, with_claim: bool = False) -> Any:
         told: dict[str, Settlement] = {
             "b": Release(at),
             "c": Reschedule(at, Counters(claims["c"].message.scheduled_at, 1, 0, "why")),
-            "d": Bury("broken"),
-            "s": Bury("broken", later),
+            "e": Reschedule(at, Counters(claims["e"].message.scheduled_at, postpone_count=1)),
+            "d": Bury("broken", error_class="Rejected"),
+            "s": Bury("broken", later, error_class="Rejected"),
         }
         exceptions = {claims[id].key: what for id, what in told.items()}
         only = [claims[id].key for id in ("a", *told)] if part else None
@@ -125,6 +142,13 @@ CASES = {
     "replace what is held": Case(held, putting("a", "b", replace=True), "abcdes"),
     "replace what is dead": Case(dead, putting("a", name="other", replace=True), "ab"),
     "replace a suspect": Case(suspects, putting("a", replace=True), "a"),
+    "put as is": Case(nothing, bringing("a", "b")),
+    "replace what waits by a dead letter": Case(waiting, bringing("a", "c", replace=True), "ab"),
+    "replace what is held by a dead letter": Case(
+        held, bringing("a", "f", replace=True), "abcdes"
+    ),
+    "replace a dead letter by one": Case(dead, bringing("a", "c", replace=True), "ab"),
+    "replace a dead letter as is": Case(dead, bringing("a", dead=False, replace=True), "ab"),
     "cancel what waits": Case(waiting, cancelling("a"), "b"),
     "cancel what is held": Case(held, cancelling("a", "b"), "cdes"),
     "cancel what is dead": Case(dead, cancelling("a"), "b"),
@@ -136,9 +160,9 @@ CASES = {
     "claim a suspect": Case(suspects, Scene.claim, "a"),
     "claim what lapsed": Case(lapsed, Scene.claim, "bc"),
     "claim for nobody": Case(doomed, Scene.claim, "abcdes"),
-    "settle": Case(held, settling(), "bcds"),
+    "settle": Case(held, settling(), "bcdes"),
     "settle a part": Case(held, settling(part=True), "bcdes"),
-    "settle and claim": Case(held, settling(with_claim=True), "bcds"),
+    "settle and claim": Case(held, settling(with_claim=True), "bcdes"),
     "renew": Case(held, lambda scene: scene.store.renew([scene.held[0].token or ""], HOUR), "abcdes"),
 }  # fmt: skip
 
@@ -200,5 +224,5 @@ async def test_an_index_that_somebody_overwrites(client: Redis) -> None:
             await moving("b", State.SCHEDULED)(scene)
         assert await scene.store.cancel(["c"]) == [State.SCHEDULED]
         delivered, dead = await scene.drain()
-        assert {id for id, _ in delivered} == {"b", "s"}
+        assert {id for id, _ in delivered} == {"b", "e", "s"}
         assert len(dead) == 2, "d, and an occurrence of s"

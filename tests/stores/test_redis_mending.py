@@ -23,6 +23,7 @@ DELETED: list[tuple[str, list[str], bool]] = [
     ("lapses", [], False),
     ("dead", ["dead"], True),
     ("reasons", [], False),
+    ("deaths", [], False),
     ("leases", ["held"], True),
     ("ends", ["held"], True),
     ("withdrawn", [], False),

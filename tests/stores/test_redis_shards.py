@@ -11,17 +11,19 @@ from redis.asyncio import RedisCluster
 from tests.servers.redis_cluster import redis_cluster_url
 from tests.stores.redis_harness import RedisHarness
 
-from duly import Client, DuplicateMessage, Stats, StoreError, Unsupported
+from duly import Client, DuplicateMessage, Filter, State, Stats, StoreError, Unsupported
 from duly.record import given_at
-from duly.store import Clock, Group, Settle
+from duly.store import Bury, Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import Bench, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
+from duly.testing.stores.caller_as_is import AsIsCases
 from duly.testing.stores.caller_list import ListCases, PageCases
 from duly.testing.stores.caller_repeats import RepeatCases
 from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
+from duly.testing.stores.settling_deaths import PostponeCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases
 from duly.testing.stores.situations import HOUR
 from duly_redis import RedisStore
@@ -46,7 +48,7 @@ class OneByOne(RedisStore):
                 found = await self.get(message.id)
                 if found is not None and given_at(found) != given_at(message):
                     return DuplicateMessage(message.id)
-        singles = [Group([message], group.replace) for message in group.messages]
+        singles = [Group([message], group.replace, group.as_is) for message in group.messages]
         outcomes = await super().put(singles)
         return next((outcome for outcome in outcomes if outcome is not None), None)
 
@@ -66,7 +68,7 @@ class Harness(RedisHarness):
 
 class TestShards(
     Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
-    LapsedHolderCases, OpenAndCloseCases,
+    LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
 
@@ -136,6 +138,23 @@ class TestTogether(Harness):
         assert Counter(shares) == {0: 10, 1: 10, 2: 1}
         assert 2 in shares[:3]
         assert all(shares[at] != shares[at + 1] for at in range(18))
+
+    async def test_each_shard_keeps_its_deaths(self, desk: Bench) -> None:
+        wanted = self.ids(2, 2, 2)
+        await self.put(desk, wanted)
+        while (batch := await desk.claim(4)).claims:
+            death = Bury("broken", error_class="Rejected")
+            assert await desk.settle(batch, dict.fromkeys(ids(batch), death))
+        before = await desk.store.list(Filter(state=State.DEAD))
+        assert [each.id for each in before] == sorted(wanted)
+        assert {(each.died_at, each.error_class) for each in before} == {(desk.start, "Rejected")}
+        await desk.store.cancel(wanted)
+        assert list(await self.leftovers(desk.namespace)) == []
+        outcomes = await desk.outcomes(*(Group([each], as_is=True) for each in before))
+        assert outcomes == [None] * len(before)
+        after = await desk.store.list(Filter(state=State.DEAD))
+        assert list(after) == list(before)
+        assert {each.died_at for each in after} == {desk.start}
 
     async def test_what_a_shard_gave_is_not_kept_when_another_does_not_answer(
         self, desk: Bench, monkeypatch: pytest.MonkeyPatch

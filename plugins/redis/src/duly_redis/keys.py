@@ -13,7 +13,7 @@ __all__ = ["MOST_SHARDS", "Shard", "home", "meta_key", "shards", "wake_channel"]
 
 NAMES: Final = (
     "due", "suspects", "messages", "changes", "lapses", "dead", "reasons", "leases", "ends",
-    "withdrawn", "names", "numbers",
+    "withdrawn", "names", "numbers", "deaths",
 )  # fmt: skip
 """The keys of a shard, in the order in which ``lua/shard.lua`` takes them."""
 

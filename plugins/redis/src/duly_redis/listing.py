@@ -19,7 +19,7 @@ __all__ = ["Listing"]
 _READ: Final = script("read")
 _HELD: Final = script("held")
 _STATS: Final = script("stats")
-_FIELDS: Final = 5  # that a script reads of each
+_FIELDS: Final = 6  # that a script reads of each
 
 
 class Listing:

@@ -19,7 +19,7 @@ _MEND: Final = script("holding", "mend")
 _SWEEP: Final = script("holding", "sweep")
 _AT_ONCE: Final = 200  # messages that a script looks at; it holds up the server
 _SWEPT: Final = (
-    "due", "suspects", "changes", "lapses", "dead", "reasons", "leases", "withdrawn",
+    "due", "suspects", "changes", "lapses", "dead", "reasons", "deaths", "leases", "withdrawn",
 )  # fmt: skip
 
 

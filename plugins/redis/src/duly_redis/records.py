@@ -28,6 +28,7 @@ __all__ = [
     "STATES",
     "Kept",
     "changes_of",
+    "death_of",
     "fields",
     "load",
     "moment",
@@ -41,6 +42,7 @@ STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that scripts use."""
 
 _EXACT: Final = 2**53
+_FIRST_WIDTH: Final = 11  # fields of a record of format 1
 _LINE: Final = 12  # digits of its number, in front of the kind and the event name
 _RECURS: Final = b"*"
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -56,6 +58,7 @@ class Kept(NamedTuple):
     listed: bytes | None
     changes: bytes | None
     reason: bytes | None
+    death: bytes | None = None
 
     @property
     def line(self) -> bytes:
@@ -87,7 +90,8 @@ def fields(message: Message) -> tuple[str, str, int, int, str, msgspec.Raw]:
     event_name = record.event_name
     packed = _encode(
         (record.format, record.payload, record.metadata, record.scheduled_at, record.expires_at,
-         record.recurrence, record.next_attempt_at, *record[10:13], record.trace_context)
+         record.recurrence, record.next_attempt_at, *record[10:13], record.trace_context,
+         *(record[16:18] if record.format > 1 else ()))
     )  # fmt: skip
     return (
         record.id,
@@ -108,15 +112,27 @@ def _creation(record: Record) -> str:
     return str(record.created_at)
 
 
-def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw]:
-    """The arguments of scripts for one: due time, time for the index, and what changes."""
+def changes_of(reschedule: Reschedule) -> tuple[int, int, msgspec.Raw, int]:
+    """The arguments of scripts for one: due time, time for the index, what changes, format.
+
+    What changes is an array of five, in which readers of format 1 look for the time alone: what
+    they know nothing of stands with the last error.
+    """
     counters = reschedule.counters
     due_at = to_microseconds(reschedule.next_attempt_at)
     listed = to_microseconds(counters.scheduled_at)
-    packed = _encode(
-        (due_at, listed, counters.retry_count, counters.occurrence_count, counters.last_error)
-    )
-    return score(due_at), score(listed), raw(packed)
+    last: str | tuple[str | None, int, int | None] | None = counters.last_error
+    if counters.format > 1:
+        last = counters.last_error, counters.postpone_count, 1 if counters.put_back else None
+    packed = _encode((due_at, listed, counters.retry_count, counters.occurrence_count, last))
+    return score(due_at), score(listed), raw(packed), counters.format
+
+
+def death_of(letter: Message) -> str:
+    """What is kept of the death of a dead letter: see ``lua/burying.lua``."""
+    died_at, error_class = letter.died_at, letter.error_class
+    moment = "" if died_at is None else str(to_microseconds(died_at))
+    return moment if error_class is None else f"{moment} {error_class}"
 
 
 def rescheduled(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw, str]:
@@ -153,9 +169,11 @@ def load(
     value: bytes,
     changes: bytes | None = None,
     state: State = State.SCHEDULED,
+    *,
     reason: bytes | None = None,
+    death: bytes | None = None,
 ) -> Message:
-    """The message kept under an id, with its changes, and why it is dead.
+    """The message kept under an id, with its changes, why it is dead, and what is kept of that.
 
     Raises:
         NewerRecord: its format is newer than this version reads.
@@ -164,36 +182,51 @@ def load(
     try:
         line, creation, packed = value.split(b"\n", 2)
         created, _, more = creation.partition(b"\t")
-        delivery_id, _, given = more.partition(b"\t")
+        record = _decode(packed)
+        known_as = given_at = postponed = put_back = died_at = error_class = None
+        if len(record) > _FIRST_WIDTH:
+            *record, postponed, put_back = record
         (
             version, payload, metadata, scheduled_at, expires_at, recurrence, next_attempt_at,
             retries, occurrences, last_error, trace_context,
-        ) = _decode(packed)  # fmt: skip
+        ) = record  # fmt: skip
         event_name, created_at = line[_LINE + 1 :].decode(), int(created)
         if changes is not None:
             next_attempt_at, scheduled_at, retries, counted, last_error = _decode(changes)
             occurrences = occurrences if counted is None else counted
+            postponed = put_back = None
+            if type(last_error) is list:
+                last_error, postponed, put_back = last_error
         if reason is not None:
             last_error = reason.decode()
-        known_as = delivery_id.decode() or None
-        given_at = int(given) if given else None
+        if death is not None:
+            died_at, error_class = _read_death(death)
+        if more:
+            delivery_id, _, given = more.partition(b"\t")
+            known_as = delivery_id.decode() or None
+            given_at = int(given) if given else None
     except (ValueError, TypeError, msgspec.DecodeError) as error:
         raise _unknown(value, str(error)) from error
     return from_record(
         (
             version, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
             recurrence, next_attempt_at, retries, occurrences, last_error, known_as, trace_context,
-            given_at,
+            given_at, postponed, put_back, died_at, error_class,
         ),
         state,
     )  # fmt: skip
+
+
+def _read_death(death: bytes) -> tuple[int | None, str | None]:
+    moment, space, error_class = death.decode().partition(" ")
+    return int(moment) if moment else None, error_class if space else None
 
 
 def show(kept: Kept) -> Message:
     """What is listed for a message, whatever is in it."""
     state = STATES[kept.state]
     try:
-        return load(kept.id, kept.value, kept.changes, state, kept.reason)
+        return load(kept.id, kept.value, kept.changes, state, reason=kept.reason, death=kept.death)
     except NewerRecord as error:
         shown = unreadable(kept.id, kept.value, str(error), state=state)
     except UnreadableRecord as error:

@@ -18,7 +18,7 @@ from duly_redis.records import changes_of, fields, load, raw, score
 
 __all__ = ["SETTLE", "Settling", "words"]
 
-SETTLE: Final = script("leases", "settle")
+SETTLE: Final = script("burying", "leases", "settle")
 
 _RECURS: Final = b"*"
 _KIND: Final = slice(12, 13)
@@ -115,13 +115,13 @@ def _word(key: Key, settlement: Settlement, series: dict[str, Message]) -> Seque
             return ["release", score(to_microseconds(at))]
         case Reschedule():
             return ["put back", *changes_of(settlement)]
-        case Bury(reason, further):
+        case Bury(reason, further, error_class):
             message = series.get(_id_of(key)) if _recurs(key) else None
             if message is None:
-                return ["bury", reason]
+                return ["bury", reason, error_class]
             id, _, _, listed, creation, record = fields(occurrence(message, reason))
             go_on = False if further is None else changes_of(further)
-            return ["bury occurrence", id, listed, creation, record, reason, go_on]
+            return ["bury occurrence", id, listed, creation, record, reason, go_on, error_class]
 
 
 def _packed(key: Key) -> msgspec.Raw:

@@ -11,13 +11,14 @@ from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
 from duly_redis.listing import Listing
-from duly_redis.records import STATES, fields, raw, rescheduled, score
+from duly_redis.records import STATES, death_of, fields, raw, rescheduled, score
 
 __all__ = ["Storing"]
 
 _PUT: Final = script("put")
 _CANCEL: Final = script("cancel")
 _RESCHEDULE: Final = script("reschedule")
+_AS_IS: Final = "as is"
 _CANCELS_AT_ONCE: Final = 500  # ids for one script, which holds up the server
 
 Answer = Sequence[bytes]
@@ -27,20 +28,37 @@ Answer = Sequence[bytes]
 class Order:
     """What one shard is to store: replace and size of each group, fields of all messages.
 
-    ``places`` tells their positions among all groups.
+    ``letters`` has the reason and the death of dead letters, by their places among the messages,
+    counted from 1. ``places`` tells the positions of the groups among all groups.
     """
 
     def __init__(self) -> None:
         self.shapes: list[Any] = []
         self.given: list[Any] = []
+        self.letters: dict[int, Any] = {}
         self.places: list[int] = []
 
     def add(self, place: int, group: Group) -> None:
         """One more group."""
         self.places.append(place)
+        if group.as_is:
+            self._add_as_is(group)
+            return
         self.shapes += [group.replace, len(group.messages)]
         for message in group.messages:
             self.given += fields(as_stored(message))
+
+    def _add_as_is(self, group: Group) -> None:
+        self.shapes += [_AS_IS if group.replace else False, len(group.messages)]
+        for message in group.messages:
+            told = fields(message)
+            self.given += told
+            if message.state is State.DEAD:
+                reason = message.last_error
+                self.letters[len(self.given) // len(told)] = [
+                    False if reason is None else reason,
+                    death_of(message),
+                ]
 
 
 class Storing:
@@ -105,7 +123,7 @@ class Storing:
         """The answers of the shards; if there are several, each fails on its own."""
         sending = {
             number: self._calls.run(
-                _PUT, self._shards[number], self._clock(), order.shapes, order.given
+                _PUT, self._shards[number], self._clock(), order.shapes, order.given, order.letters
             )
             for number, order in orders.items()
         }

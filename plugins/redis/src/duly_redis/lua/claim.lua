@@ -69,6 +69,7 @@ if #ids > 0 and exists(dead) then -- a step that failed may have left there what
     if at and kept[each] and member_of(ids[each], kept[each]) == members[each] then
       redis.call('ZREM', dead, ids[each])
       redis.call('HDEL', reasons, ids[each])
+      redis.call('HDEL', deaths, members[each])
     end
   end
 end

@@ -114,38 +114,34 @@ local function deliver(members)
   end
 end
 
-local function bury(event, id, reason)
-  redis.call('ZADD', dead, ask_index('ZSCORE', event, id) or 0, id)
-  redis.call('HSET', reasons, id, reason)
+-- Raises the format of a record, so that an older reader leaves alone what it would misread.
+local function raise_format(member, id, format)
+  local value = redis.call('HGET', messages, id)
+  if value and member_of(id, value) == member then
+    local at = format_place(value)
+    if at and string.byte(value, at) < format then
+      redis.call('HSET', messages, id,
+        string.sub(value, 1, at - 1) .. string.char(format) .. string.sub(value, at + 1))
+    end
+  end
 end
 
 -- In line first: until its changes are there it is the fire, or the attempt, that it was.
-local function put_back(member, event, id, at, listed, changed)
+local function put_back(member, event, id, at, listed, changed, format)
   line_up(member, at, 0)
   list_under(event, id, listed)
   redis.call('HDEL', lapses, member)
-  redis.call('HSET', changes, member, changed)
-end
-
--- Makes a dead letter of an occurrence, under an id that is free, or was taken for just this by a
--- settlement that failed.
-local function bury_occurrence(event, id, listed, creation_line, record, reason)
-  local rest = '\n' .. creation_line .. '\n' .. record
-  local value = redis.call('HGET', messages, id)
-  while value and string.sub(value, -#rest) ~= rest do
-    id = id .. '+'
-    value = redis.call('HGET', messages, id)
+  if format > 1 then
+    raise_format(member, id, format)
   end
-  list_under(event, id, listed)
-  redis.call('ZADD', dead, listed, id)
-  redis.call('HSET', reasons, id, reason)
-  redis.call('HSET', messages, id, line_of(take_numbers(1) + 1, '-' .. event) .. rest)
+  redis.call('HSET', changes, member, changed)
 end
 
 -- Clears away what is claimed and has no record: somebody deleted that, or a step has failed.
 local function drop(member, event, id)
   redis.call('HDEL', changes, member)
   redis.call('HDEL', lapses, member)
+  redis.call('HDEL', deaths, member)
   local value = redis.call('HGET', messages, id)
   if not value then
     redis.call('ZREM', dead, id)
@@ -163,12 +159,12 @@ local function carry_out(member, what)
   if kind == 'release' then
     line_up(member, what[2], tonumber(redis.call('HGET', lapses, member) or 0))
   elseif kind == 'put back' then
-    put_back(member, event, id, what[2], what[3], what[4])
+    put_back(member, event, id, what[2], what[3], what[4], what[5])
   elseif kind == 'bury' then
     if redis.call('HEXISTS', messages, id) == 0 then -- a settlement that failed had come as far as that
       return true
     end
-    bury(event, id, what[2])
+    bury(member, event, id, what[2], what[3])
     redis.call('HDEL', lapses, member)
   elseif kind == 'drop' then
     drop(member, event, id)
@@ -177,11 +173,11 @@ local function carry_out(member, what)
     if further and redis.call('HGET', changes, member) == further[3] then
       return false -- all this was done by a settlement that failed, and the series is at the next
     end
-    bury_occurrence(event, what[2], what[3], what[4], what[5], what[6])
+    bury_occurrence(event, what[2], what[3], what[4], what[5], what[6], what[8])
     if not further then
       return true
     end
-    put_back(member, event, id, further[1], further[2], further[3])
+    put_back(member, event, id, further[1], further[2], further[3], further[4])
   end
   return false
 end

@@ -16,7 +16,7 @@ for at = 1, #given, 4 do
   local id, member = given[at], given[at + 1] .. '\n' .. given[at]
   if is_kept(id, member) then
     if state_of(id, member) == CLAIMED and not held[member] then
-      if redis.call('HEXISTS', reasons, id) == 1 then
+      if redis.call('HEXISTS', reasons, id) == 1 or redis.call('HEXISTS', deaths, member) == 1 then
         redis.call('ZADD', dead, given[at + 3], id)
       else
         redis.call('ZADD', due, given[at + 2], member)

@@ -1,12 +1,15 @@
 -- Stores groups of messages, each whole or not at all. args: now, groups as replace and count in
 -- turn, messages as six in turn: id, kind and event name, due time, time for the index, the line
--- of its creation, record. For each group "" when it is stored, else the id that is taken.
+-- of its creation, record; and by their places among the messages the dead letters, each as its
+-- reason or false, and its death. For each group "" when it is stored, else the id that is taken.
+-- What replaces another "as is" keeps its creation.
 --
 -- A line of creation is the moment of it; behind a tab the delivery id, if it is another than that
 -- tells; and behind one more the moment that was given, if it is another.
 
-local groups, given = args[2], args[3]
+local groups, given, letters = args[2], args[3], args[4]
 local FIELDS = 6
+local AS_IS = 'as is'
 local LAST = 253402300799999999 -- the end of the year 9999
 
 local function created(line)
@@ -50,7 +53,20 @@ end
 local found = read('HMGET', messages, ids)
 local number = take_numbers(#ids)
 local records, line_up, by_name, replaced, outcomes = {}, {}, {}, {}, {}
+local buried, died, why = {}, {}, {}
 local done = 0
+
+-- Notes what is stored as a dead letter.
+local function bury(id, member, listed, letter)
+  buried[#buried + 1] = listed
+  buried[#buried + 1] = id
+  died[#died + 1] = member
+  died[#died + 1] = letter[2]
+  if letter[1] then
+    why[#why + 1] = id
+    why[#why + 1] = letter[1]
+  end
+end
 
 for group = 1, #groups, 2 do
   local replace, count = groups[group], groups[group + 1]
@@ -72,9 +88,11 @@ for group = 1, #groups, 2 do
       if value and replace
         and not (is_repeat(creation_line, value) and not redis.call('ZSCORE', dead, id))
       then
-        creation_line = newer(creation_line, value)
+        if replace ~= AS_IS then
+          creation_line = newer(creation_line, value)
+        end
         local member = member_of(id, value)
-        replaced[#replaced + 1] = { id, member, state_of(id, member), event }
+        replaced[#replaced + 1] = { id, member, state_of(id, member), event, letters[each] }
         stays = false
       end
       if not stays then -- else it is a repeat
@@ -82,12 +100,17 @@ for group = 1, #groups, 2 do
         local line = line_of(number, given[at + 2])
         records[#records + 1] = id
         records[#records + 1] = line .. '\n' .. creation_line .. '\n' .. given[at + 6]
-        line_up[#line_up + 1] = given[at + 3]
-        line_up[#line_up + 1] = line .. '\n' .. id
+        local letter = letters[each]
+        if letter then
+          bury(id, line .. '\n' .. id, given[at + 4], letter)
+        else
+          line_up[#line_up + 1] = given[at + 3]
+          line_up[#line_up + 1] = line .. '\n' .. id
+          stands(given[at + 3])
+        end
         local list = list_of(by_name, event)
         list[#list + 1] = given[at + 4]
         list[#list + 1] = id
-        stands(given[at + 3])
       end
     end
   end
@@ -128,13 +151,16 @@ for _, old in ipairs(replaced) do
   announce(old[2], old[3])
 end
 write('ZADD', due, line_up)
+write('HSET', deaths, died)
+write('ZADD', dead, buried)
 keep()
 for _, old in ipairs(replaced) do
   local id, member, event = old[1], old[2], parts(old[2])
-  clear(id, member, old[3])
+  clear(id, member, old[3], old[5])
   if event ~= old[4] then
     leave({ [event] = { id } })
   end
 end
+write('HSET', reasons, why) -- now, as those of what made way are gone
 wake('')
 return outcomes

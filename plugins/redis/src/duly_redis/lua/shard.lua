@@ -2,7 +2,7 @@
 --
 -- A member names one scheduling: twelve hexadecimal digits that count up, "-" or "*" (the latter
 -- for what recurs), the event name, a line feed, the id. A message is kept under its id as the
--- same line, the line of its creation, and its record, which no script looks into.
+-- same line, the line of its creation, and its record, of which scripts know the first two fields.
 --
 -- A command that fails ends a script, and what it wrote before stays. So nothing goes out of one
 -- place before it is in the next, and the record decides: a member of which another line is kept,
@@ -10,7 +10,7 @@
 
 local due, suspects, messages, changes, lapses = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, reasons, leases, ends, withdrawn = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local names, numbers = KEYS[11], KEYS[12]
+local names, numbers, deaths = KEYS[11], KEYS[12], KEYS[13]
 local base = string.sub(due, 1, -4)
 local args, channel = cmsgpack.unpack(ARGV[1]), ARGV[2]
 
@@ -129,6 +129,15 @@ local function member_of(id, value)
   return (feed and string.sub(value, 1, feed) or value .. '\n') .. id
 end
 
+-- Where the format of a record stands, a number below 128 behind the header of its array; nil when
+-- what is kept is no record.
+local function format_place(value)
+  local line = string.find(value, '\n', 14, true)
+  local creation = line and string.find(value, '\n', line + 1, true)
+  local head, format = string.byte(value, (creation or #value) + 1, (creation or #value) + 2)
+  return format and format < 128 and math.floor(head / 16) == 9 and creation + 2 or nil
+end
+
 local function state_of(id, member)
   if redis.call('ZSCORE', due, member) or redis.call('ZSCORE', suspects, member) then
     return SCHEDULED
@@ -150,14 +159,18 @@ local function announce(member, state)
   end
 end
 
--- Takes a scheduling out of its place when its record has gone, or is that of the next.
-local function clear(id, member, state)
+-- Takes a scheduling out of its place when its record has gone, or is that of the next, which may
+-- be dead as well.
+local function clear(id, member, state, next_is_dead)
   if state == SCHEDULED then
     redis.call('ZREM', due, member)
     redis.call('ZREM', suspects, member)
   elseif state == DEAD then
-    redis.call('ZREM', dead, id)
+    if not next_is_dead then
+      redis.call('ZREM', dead, id)
+    end
     redis.call('HDEL', reasons, id)
+    redis.call('HDEL', deaths, member)
   end
   redis.call('HDEL', changes, member)
   redis.call('HDEL', lapses, member)

@@ -18,6 +18,11 @@ local function is_dead(id)
   return redis.call('ZSCORE', dead, id)
 end
 
+local function is_dead_scheduling(member)
+  local _, id = parts(member)
+  return is_dead(id) and is_kept(id, member)
+end
+
 local function is_listed(id)
   local value = redis.call('HGET', messages, id)
   return value and parts(member_of(id, value)) == event
@@ -40,6 +45,7 @@ local WAYS = {
   lapses = { lapses, 'HSCAN', 'HDEL', is_scheduling },
   dead = { dead, 'ZSCAN', 'ZREM', is_message },
   reasons = { reasons, 'HSCAN', 'HDEL', is_dead },
+  deaths = { deaths, 'HSCAN', 'HDEL', is_dead_scheduling },
   leases = { leases, 'HSCAN', 'HDEL', has_end },
   withdrawn = { withdrawn, 'SSCAN', 'SREM', is_held },
   [true] = { event and index(event), 'ZSCAN', 'ZREM', is_listed },
