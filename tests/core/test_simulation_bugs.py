@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from duly import Cancellation, transport
@@ -411,6 +412,24 @@ def misses_too_much(monkeypatch):
     monkeypatch.setattr(_verdicts, "after_missed", after_missed)
 
 
+def never_misses_with_jitter(monkeypatch):
+    def begun(message: Message, recurrence: Any) -> bool:
+        return bool(message.retry_count) or message.next_attempt_at != message.scheduled_at
+
+    monkeypatch.setattr(_settlements, "_begun", begun)
+
+
+def misses_by_the_grid(monkeypatch):
+    def after_missed(message: Message, now: Any, punctual: Any) -> Any:
+        rule = message.recurrence
+        if rule is not None and rule.jitter and not _settlements._begun(message, rule):
+            plain = attrs.evolve(rule, jitter=timedelta(0))
+            message = with_changes(message, recurrence=plain, next_attempt_at=message.scheduled_at)
+        return _settlements.after_missed(message, now, punctual)
+
+    monkeypatch.setattr(_verdicts, "after_missed", after_missed)
+
+
 def buries_at_once(monkeypatch):
     def after_verdict(failure: Any, verdict: Any) -> Any:
         return Bury("sorry", _settlements.next_fire(failure.message))
@@ -484,6 +503,8 @@ def puts_back_behind_the_others(monkeypatch):
         (repeats_an_occurrence, "R3: occurrence"),
         (delivers_what_was_missed, "R9: published, but it was found missed"),
         (misses_too_much, "R3: occurrence"),
+        (never_misses_with_jitter, "R9: published, but it was found missed"),
+        (misses_by_the_grid, "R3: occurrence"),
         (buries_at_once, "R8: buried, but nobody decided so"),
         (knows_no_expiry, "R13: published .* after it had expired"),
         (expires_too_soon, "R13: taken for expired"),

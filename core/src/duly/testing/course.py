@@ -21,7 +21,13 @@ class Course:
     """
 
     def __init__(self, message: Message) -> None:
+        self._id = message.id
         self._recurrence = message.recurrence
+
+    def due(self, fire: datetime) -> datetime:
+        """When a fire is due for the first time."""
+        recurrence = self._recurrence
+        return fire if recurrence is None else recurrence.due(self._id, fire)
 
     def after(self, occurrence: int, fire: datetime) -> Place:
         """What comes after this occurrence."""
@@ -46,10 +52,10 @@ class Course:
         places = set[Place]()
         surely = False
         following: datetime | None = fire
-        while following is not None and now - following > least:
+        while following is not None and now - self.due(following) > least:
             latest, following = following, _following(recurrence, following)
             last = latest if recurrence.missed == "once" else following
-            if now - latest > most:  # this one was missed, whatever claims took
+            if now - self.due(latest) > most:  # this one was missed, whatever claims took
                 places.clear()
                 surely = latest != fire or recurrence.missed == "skip"
             if last != fire:

@@ -171,8 +171,13 @@ class Restless:
         if self._dice.random() < 0.3:
             zone = self._dice.choice(["UTC", "Asia/Kolkata"])
             step = self._dice.choice([1, 2, 3])
+            shared["jitter"] = self._jitter(step)
             return Cron(f"*/{step} * * * * *", timezone=zone, **shared)
-        return Every(timedelta(seconds=self._dice.uniform(0.2, 1.5)), **shared)
+        interval = self._dice.uniform(0.2, 1.5)
+        return Every(timedelta(seconds=interval), jitter=self._jitter(interval), **shared)
+
+    def _jitter(self, seconds: float) -> timedelta:
+        return timedelta(seconds=self._dice.choice([0, 0, self._dice.uniform(0, seconds)]))
 
     def _message(self, id: str | None = None, **more: Any) -> Message:
         number = next(self._numbers)

@@ -137,7 +137,8 @@ class Scheduling:
             yield f"R11: interrupted and put back for {entry.until}, not at its place"
         lapses = self._lapses if entry.detail == "put back" else 0
         # A fire that waits for another moment than its own has been claimed before.
-        self._wait(place, fresh=place != self._claimed and entry.until == entry.moment)
+        own = None if entry.moment is None else self._course.due(entry.moment)
+        self._wait(place, fresh=place != self._claimed and entry.until == own)
         self._lapses = lapses
 
     def _is_its_place(self, entry: Entry) -> bool:
