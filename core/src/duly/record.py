@@ -171,6 +171,7 @@ def from_record(record: Sequence[Any], state: State) -> Message:
             "occurrence_count": occurrence_count,
             "state": state,
             "last_error": last_error,
+            "postpone_count": 0,  # every envelope asks for it: looked up elsewhere it costs more
             "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
             "_delivery_id": delivery_id,
             "_given_at": None if given_at is None else from_microseconds(given_at),
