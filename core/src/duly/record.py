@@ -91,9 +91,10 @@ def to_record(message: Message) -> Record:
     scheduled_at = to_microseconds(message.scheduled_at)
     expires_at, recurrence = message.expires_at, message.recurrence
     given_at, died_at = message._given_at, message.died_at  # noqa: SLF001  # as below
-    put_back = message._put_back  # noqa: SLF001  # as below
+    postpone_count, put_back = message.postpone_count, message._put_back  # noqa: SLF001  # as below
+    jitters = recurrence is not None and recurrence.jitter
     return Record(
-        _format(message),
+        2 if postpone_count or put_back or jitters else 1,
         message.id,
         message.event_name,
         message.payload,
@@ -111,18 +112,11 @@ def to_record(message: Message) -> Record:
         message._delivery_id,  # noqa: SLF001  # a record has all that a message has
         _pack(message.trace_context),
         None if given_at is None else to_microseconds(given_at),
-        message.postpone_count or None,
+        postpone_count or None,
         1 if put_back else None,
         None if died_at is None else to_microseconds(died_at),
         message.error_class,
     )
-
-
-def _format(message: Message) -> int:
-    recurrence = message.recurrence
-    if message.postpone_count or message._put_back:  # noqa: SLF001  # a record has all of it
-        return 2
-    return 2 if recurrence is not None and recurrence.jitter else 1
 
 
 def from_record(record: Sequence[Any], state: State) -> Message:
@@ -171,6 +165,7 @@ def from_record(record: Sequence[Any], state: State) -> Message:
             "occurrence_count": occurrence_count,
             "state": state,
             "last_error": last_error,
+            "postpone_count": 0,  # every envelope asks for it: looked up elsewhere it costs more
             "trace_context": _unpack(trace_context) if trace_context else _NOTHING,
             "_delivery_id": delivery_id,
             "_given_at": None if given_at is None else from_microseconds(given_at),
