@@ -18,7 +18,7 @@ from duly_postgres.connector import SETTINGS
 from duly_postgres.names import Names
 from duly_postgres.plugin import store_from_url
 from duly_postgres.sql_claiming import TAKE
-from duly_postgres.sql_storing import GIVEN_COLUMNS, PUT
+from duly_postgres.sql_putting import GIVEN_COLUMNS, PUT
 
 __all__ = ["ground"]
 

@@ -99,6 +99,26 @@ class TestPast:
         assert (await store.stats()).dead == 1
         assert await store.get(f"{buried.id}+") is not None
 
+    async def test_a_lease_that_lapses_while_it_is_settled(
+        self, store: PostgresStore, place: Place
+    ) -> None:
+        """It was valid when that began."""
+        await store.put(
+            [Group([Message("e", id="s", recurrence=Every(MINUTE), scheduled_at=START)])]
+        )
+        batch = await store.claim(limit=9, lease=timedelta(seconds=1), owner="me")
+        (one,) = batch.claims
+        assert batch.token is not None
+        async with place.connection() as connection:
+            await connection.execute("BEGIN")
+            await store.put([group(occurrence(one.message, "x").id)], within=connection)
+            settle = Settle(batch.token, {one.key: Bury("x")})
+            settling = asyncio.create_task(store.settle([settle]))
+            await asyncio.sleep(1.1)  # it waits for the id of the dead letter
+            await connection.execute("ROLLBACK")
+        assert await settling == [True]
+        assert await store.get("s") is None
+
     @pytest.mark.parametrize("note", ["", "[]", "{}", '{"as": "newer"}', '{"as": "released"}'])
     async def test_a_note_that_nobody_can_read_is_a_lapse(self, note: str) -> None:
         assert isinstance(read(note), Lapse)

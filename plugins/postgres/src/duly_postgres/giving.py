@@ -17,6 +17,7 @@ __all__ = ["Grouped", "as_arrays", "as_json", "given", "recorded", "storable", "
 Grouped = Sequence[tuple[int, Message]]
 """Messages with the number of their group."""
 
+_FORMAT: Final = Record._fields.index("format")
 _PLACES: Final = tuple(Record._fields.index(name) for name in GIVEN_COLUMNS)
 _of_record: Final[Callable[[Record], tuple[Any, ...]]] = operator.itemgetter(*_PLACES)
 
@@ -37,9 +38,15 @@ def _kept(message: Message) -> tuple[Any, ...]:
 def as_arrays(messages: Grouped, *, as_is: bool) -> Sequence[Sequence[Any]]:
     """The numbers of the groups, then the columns."""
     numbers = [number for number, _ in messages]
-    values = _kept if as_is else given
-    columns = list(zip(*[values(message) for _, message in messages], strict=True))
-    return [numbers, *(columns or [()] * len(KEPT_COLUMNS if as_is else GIVEN_COLUMNS))]
+    if not messages:
+        return [numbers, *[()] * len(KEPT_COLUMNS if as_is else GIVEN_COLUMNS)]
+    if as_is:
+        return [numbers, *zip(*[_kept(message) for _, message in messages], strict=True)]
+    columns = list(zip(*[to_record(message) for _, message in messages], strict=True))
+    if {*columns[_FORMAT]} != {1}:  # as in given()
+        records = [to_record(as_stored(message)) for _, message in messages]
+        columns = list(zip(*records, strict=True))
+    return [numbers, *[columns[place] for place in _PLACES]]
 
 
 def as_json(messages: Grouped, *, as_is: bool) -> str:
