@@ -470,8 +470,10 @@ def mixes_payloads_up(monkeypatch):
 
 def asks_nobody_before_publishing(monkeypatch):
     def start(self: Any, now: float) -> Any:
-        outage = self._deliveries.outage
-        self.probe = outage.number if outage.active else 0  # or an outage would never end
+        outage = self._deliveries.outage  # which would never end without what follows
+        self.probe = outage.number if outage.active else 0
+        self.attended = outage.attended
+        outage.probes += bool(self.probe)
         return transport.envelope_of(self.claim.message, 1)
 
     monkeypatch.setattr(_claimed_job.ClaimedJob, "start", start)
