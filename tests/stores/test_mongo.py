@@ -10,6 +10,7 @@ from pymongo import AsyncMongoClient
 from tests.servers.mongo import mongo_url
 from tests.stores.mongo_kit import DATABASE, MongoHarness
 from tests.stores.through_a_gate import APART, AwayCases
+from tests.stores.where_beside import WhereBesideCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -24,6 +25,7 @@ from duly.testing.stores import (
     StoreSuite,
     TransactionCases,
     WakeupCases,
+    WhereCases,
 )
 from duly_mongo import MongoStore, namespace
 from duly_mongo.clients import store_from_url
@@ -33,7 +35,13 @@ __all__ = ["mongo_url"]  # fixtures are found by their names
 
 
 class WithMore(
-    MongoHarness, TransactionCases, ListingWithoutPayloadsCases, WakeupCases, RecordCases
+    MongoHarness,
+    TransactionCases,
+    ListingWithoutPayloadsCases,
+    WakeupCases,
+    WhereCases,
+    WhereBesideCases,
+    RecordCases,
 ):
     """What it can do beyond the contract."""
 

@@ -9,11 +9,12 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from tests.servers.mongo import lone_mongo_url
 from tests.stores.mongo_kit import MongoHarness, Shop, opened
+from tests.stores.where_beside import WhereBesideCases
 
 import duly
 from duly import Every, Message, Unsupported, after
 from duly.store import Clock, Group
-from duly.testing.stores import RecurringCases, SettlingCases
+from duly.testing.stores import RecurringCases, SettlingCases, WhereCases
 from duly_mongo import MongoStore
 
 __all__ = ["lone_mongo_url"]  # fixtures are found by their names
@@ -35,7 +36,7 @@ class OneByOne(MongoStore):
         ]
 
 
-class TestAlone(MongoHarness, SettlingCases, RecurringCases):
+class TestAlone(MongoHarness, SettlingCases, RecurringCases, WhereCases, WhereBesideCases):
     """What a scheduler relies on does without transactions."""
 
     scale = 0.01

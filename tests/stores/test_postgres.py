@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from tests.servers.postgres import with_database
 from tests.stores.postgres_kit import Place
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
+from tests.stores.where_beside import WhereBesideCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -26,6 +27,7 @@ from duly.testing.stores import (
     StoreHarness,
     StoreSuite,
     WakeupCases,
+    WhereCases,
 )
 from duly.testing.stores.within import WithinCases as KitsWithinCases
 from duly.testing.stores.within_held import WithinHeldCases
@@ -87,6 +89,8 @@ class TestPostgresStore(
     ClaimingAheadCases,
     ListingWithoutPayloadsCases,
     WakeupCases,
+    WhereCases,
+    WhereBesideCases,
     RecordCases,
     StoreSuite,
 ):

@@ -6,6 +6,7 @@ import pytest
 from tests.servers.redis import RedisServer, redis_url
 from tests.stores.redis_harness import RedisURLHarness, prefix_of
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
+from tests.stores.where_beside import WhereBesideCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -16,6 +17,7 @@ from duly.testing.stores import (
     RecordCases,
     StoreSuite,
     WakeupCases,
+    WhereCases,
 )
 from duly_redis import RedisStore
 from duly_redis.plugin import store_from_url
@@ -32,7 +34,14 @@ class Harness(RedisURLHarness):
 
 
 class TestRedisStore(
-    Harness, ClaimingAheadCases, ListingWithoutPayloadsCases, WakeupCases, RecordCases, StoreSuite
+    Harness,
+    ClaimingAheadCases,
+    ListingWithoutPayloadsCases,
+    WakeupCases,
+    WhereCases,
+    WhereBesideCases,
+    RecordCases,
+    StoreSuite,
 ):
     """All cases, and those for all that it can do beyond the contract."""
 

@@ -20,7 +20,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from duly import InvalidArgument
 from duly.tls import TLS
 
-__all__ = ["Given", "Made", "Source", "in_session", "is_session", "resolve"]
+__all__ = ["Given", "Made", "Source", "in_session", "is_session", "resolve", "session_of"]
 
 
 async def resolve(value: Any) -> Any:
@@ -38,6 +38,26 @@ async def in_session(client: Any) -> AsyncIterator[Any]:
 def is_session(value: object) -> bool:
     """Whether it is a session of either kind."""
     return isinstance(value, AsyncIOMotorClientSession | AsyncClientSession)
+
+
+def session_of(within: Any) -> Any:
+    """The caller's session, in which a transaction has begun; None for None.
+
+    Raises:
+        InvalidArgument: it is no session, or has no transaction.
+    """
+    if within is None:
+        return None
+    if not is_session(within):
+        raise InvalidArgument(
+            "within must be a session of the client that the store works with, not "
+            f"{type(within).__name__}"
+        )
+    if not within.in_transaction:
+        raise InvalidArgument(
+            "within is a session without a transaction: call start_transaction() first"
+        )
+    return within
 
 
 class Source(Protocol):

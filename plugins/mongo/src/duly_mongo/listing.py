@@ -1,4 +1,4 @@
-"""What callers look at: get, list, stats."""
+"""What callers look at: get, where, list, stats."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,12 +8,14 @@ from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
 from duly.record import encodable
+from duly.store import Whereabouts
+from duly_mongo.looking import end_of
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after, after_expression, moment_of, place
 from duly_mongo.records import show
-from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state
+from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state, state_of
 
-__all__ = ["get", "list_", "stats"]
+__all__ = ["get", "list_", "stats", "where"]
 
 # A value that is no payload stays as it is, so that the document still shows as unreadable.
 _NO_PAYLOAD: Final = {
@@ -31,6 +33,55 @@ async def get(space: Namespace, id: str, session: Any) -> Message | None:
         return None
     document = await space.messages.find_one({"_id": id}, session=session)
     return None if document is None else show(document)
+
+
+async def where(space: Namespace, id: str) -> Whereabouts | None:
+    """In whose hands a message is; None when there is none.
+
+    The server reads the message before its lease, and what ends a lease puts its messages in their
+    places before that is gone. So a lease that is there was there, of that owner, when the message
+    was seen. If it is not, something came between, and the message is looked at again; one that has
+    the same token then is in nobody's hands: see :func:`duly_mongo.leases.orphans`.
+    """
+    if not encodable(id):
+        return None
+    seen: object = None
+    while found := await space.aggregate(space.messages, _with_lease(space, id)):
+        (message,) = found
+        state, token, leases = state_of(message.get("status")), message.get("token"), ()
+        if state is State.CLAIMED:
+            leases = message["lease"]
+            if not leases and token != seen:
+                seen = token
+                continue
+        due_at = moment_of(message.get("due")) if state is State.SCHEDULED else None
+        lapses = message.get("lapses")
+        return Whereabouts(
+            state=state,
+            due_at=None if due_at is None else from_microseconds(due_at),
+            lapses=int(lapses) if isinstance(lapses, int) else 0,  # somebody may have changed it
+            owner=leases[0].get("owner") if leases else None,
+            lease_ends_at=from_microseconds(end_of(leases[0])) if leases else None,
+        )
+    return None
+
+
+def _with_lease(space: Namespace, id: str) -> list[dict[str, Any]]:
+    """Looks a message up, and its lease: two documents, each by the index on its id."""
+    lookup = {
+        "from": space.leases.name,
+        "localField": "token",
+        "foreignField": "_id",
+        "as": "lease",
+    }
+    of_message = dict.fromkeys(("status", "due", "lapses", "token"), 1)
+    of_lease = dict.fromkeys(("lease.owner", "lease.expires_at", "lease.held_until"), 1)
+    return [
+        {"$match": {"_id": id}},
+        {"$project": of_message},  # without its payload
+        {"$lookup": lookup},
+        {"$project": {**of_message, **of_lease}},
+    ]
 
 
 async def list_(

@@ -10,7 +10,7 @@ from duly_mongo.places import after_expression, moment_of
 from duly_mongo.schema import SETTINGS_ID, mark
 from duly_mongo.statuses import SCHEDULED, SUSPECT
 
-__all__ = ["View", "look"]
+__all__ = ["View", "end_of", "look"]
 
 _LEASES = 1000  # looked at, those that end first
 
@@ -33,11 +33,11 @@ class View:
     @property
     def lapsed(self) -> list[str]:
         """The tokens of leases that are over and that nobody is about to settle."""
-        return [lease["_id"] for lease in self.leases if _end(lease) <= self.now]
+        return [lease["_id"] for lease in self.leases if end_of(lease) <= self.now]
 
     def first_lapse(self, but: str | None = None) -> int | None:
         """When the first lease other than this one will be over, if there is one."""
-        return min((_end(each) for each in self.leases if each["_id"] != but), default=None)
+        return min((end_of(each) for each in self.leases if each["_id"] != but), default=None)
 
     def crowded(self, owner: str) -> bool:
         """Whether others than this owner hold leases."""
@@ -117,6 +117,6 @@ def _head(clock: Any, status: str, limit: int, skip: int = 0) -> list[dict[str, 
     return [*stages, {"$limit": limit}, {"$project": {"due": 1, "status": 1, "whole": whole}}]
 
 
-def _end(lease: Mapping[str, Any]) -> int:
+def end_of(lease: Mapping[str, Any]) -> int:
     """When it is over: at its end, or later while somebody settles it."""
     return max(int(lease.get("expires_at", 0)), int(lease.get("held_until", 0)))

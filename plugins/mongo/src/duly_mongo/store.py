@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
-from duly.store import Batch, Clock, Group, Key, Settle, Token
+from duly import Filter, Message, State, Stats, StoreError
+from duly.store import Batch, Clock, Group, Key, Settle, Token, Whereabouts
 from duly_mongo import changing, leases, listing, schema, storing
 from duly_mongo.claiming import Claimer
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
-from duly_mongo.handles import Given, Made, Source, is_session
+from duly_mongo.handles import Given, Made, Source, is_session, session_of
 from duly_mongo.namespace import Namespace
 from duly_mongo.opening import checked_name, opened
 from duly_mongo.usable import Usable
@@ -118,9 +118,7 @@ class MongoStore:
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all."""
         with translated(within=within is not None):
-            return await storing.put(
-                await self._opened.usable.space(), groups, self._session(within)
-            )
+            return await storing.put(await self._opened.usable.space(), groups, session_of(within))
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
@@ -128,7 +126,7 @@ class MongoStore:
         """Remove messages; the state each was found in."""
         with translated(within=within is not None):
             return await changing.cancel(
-                await self._opened.usable.space(), ids, of_state, self._session(within)
+                await self._opened.usable.space(), ids, of_state, session_of(within)
             )
 
     async def reschedule(
@@ -136,7 +134,7 @@ class MongoStore:
     ) -> State | None:
         """Move a message found in ``of_state``; the state it was found in."""
         with translated(within=within is not None):
-            session = self._session(within)
+            session = session_of(within)
             return await changing.reschedule(
                 await self._opened.usable.space(), id, at, of_state, session
             )
@@ -144,7 +142,12 @@ class MongoStore:
     async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
         with translated(within=within is not None):
-            return await listing.get(await self._opened.usable.space(), id, self._session(within))
+            return await listing.get(await self._opened.usable.space(), id, session_of(within))
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """In whose hands a message is, and until when; None when there is none."""
+        with translated():
+            return await listing.where(await self._opened.usable.space(), id)
 
     async def list(
         self,
@@ -156,7 +159,7 @@ class MongoStore:
     ) -> Sequence[Message]:
         """The messages that match, by ``(scheduled_at, id)``."""
         with translated(within=within is not None):
-            session = self._session(within)
+            session = session_of(within)
             return await listing.list_(
                 await self._opened.usable.space(), filter, from_key, session, payload=payload
             )
@@ -231,18 +234,3 @@ class MongoStore:
         if self._parts is None:
             raise StoreError("the store is not open")
         return self._parts
-
-    def _session(self, within: Any) -> Any:
-        """The caller's session, in which a transaction has begun."""
-        if within is None:
-            return None
-        if not is_session(within):
-            raise InvalidArgument(
-                "within must be a session of the client that the store works with, not "
-                f"{type(within).__name__}"
-            )
-        if not within.in_transaction:
-            raise InvalidArgument(
-                "within is a session without a transaction: call start_transaction() first"
-            )
-        return within

@@ -1,4 +1,4 @@
-"""What callers look at: get, list, stats."""
+"""What callers look at: get, where, list, stats."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any, Final
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
+from duly.store import Whereabouts
 from duly_postgres.columns import SORTED_ID
 from duly_postgres.connection import Connection, Executor, Row
 from duly_postgres.foreign import native
@@ -21,10 +22,11 @@ from duly_postgres.sql_storing import (
     LISTED_WITHOUT_PAYLOAD,
     STATE,
     STATS,
+    WHERE,
 )
 from duly_postgres.storing import STATES
 
-__all__ = ["get", "list_", "statement_for", "stats"]
+__all__ = ["get", "list_", "statement_for", "stats", "where"]
 
 _LISTED: Final = {
     (False, True): LISTED,
@@ -42,6 +44,21 @@ async def get(db: Executor, names: Names, id: str) -> Message | None:
     within = _is_callers(db)
     rows = await db.fetch(names(f"{_LISTED[within, True]} WHERE m.id = $1::text"), id)
     return _shown(rows[0], within=within) if rows else None
+
+
+async def where(db: Executor, names: Names, id: str) -> Whereabouts | None:
+    """In whose hands a message is; None when there is none."""
+    rows = await db.fetch(names(WHERE), id) if storable(id) else ()
+    for number, due_at, lapses, owner, end in rows:
+        state = STATES[number]
+        return Whereabouts(
+            state=state,
+            due_at=from_microseconds(due_at) if state is State.SCHEDULED else None,
+            lapses=lapses,
+            owner=owner,
+            lease_ends_at=None if end is None else from_microseconds(end),
+        )
+    return None
 
 
 async def list_(

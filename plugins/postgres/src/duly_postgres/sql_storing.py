@@ -1,4 +1,4 @@
-"""The statements of callers, but for put: cancel, reschedule, get, list, stats.
+"""The statements of callers, but for put: cancel, reschedule, get, where, list, stats.
 
 Those for a caller's own transaction pass moments only as text and as whole microseconds, so that
 the codecs of that connection do not matter.
@@ -24,6 +24,7 @@ __all__ = [
     "STATE",
     "STATS",
     "WAITING",
+    "WHERE",
 ]
 
 # In a fixed order, so that two callers that lock some messages each do not wait for each other; not
@@ -110,6 +111,17 @@ LISTED_WITHOUT_PAYLOAD: Final = LISTED.replace("m.payload,", "''::bytea AS paylo
 LISTED_WITHIN: Final = _listed(FOREIGN_COLUMNS)
 LISTED_WITHIN_WITHOUT_PAYLOAD: Final = LISTED_WITHIN.replace("encode(m.payload, 'base64')", "''")
 """In a caller's own transaction."""
+
+# By the id, the place in the line and then the leases: these are few, one for each batch in
+# hand, and are read only for a message that is claimed. In one statement, so that state and owner
+# are of the same moment. A lease with an outcome is a note, which nobody holds.
+WHERE: Final = f"""\
+SELECT {STATE} AS state, m.due_at, m.lapses, held.owner, held.expires_at
+FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true LEFT JOIN LATERAL (
+    SELECT owner, expires_at FROM {{leases}}
+    WHERE m.dead = 0 AND d.key IS NULL AND m.key = ANY (keys) AND outcome IS NULL LIMIT 1
+) AS held ON true
+WHERE m.id = $1::text"""
 
 IN_LEASES: Final = "m.key = ANY (ARRAY(SELECT unnest(keys) FROM {leases}))"
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
-from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
+from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token, Whereabouts
 from duly_postgres import claiming, leases, listing, schema, settling, storing
 from duly_postgres.connection import Connection, Executor
 from duly_postgres.desk import Desk
@@ -120,6 +120,10 @@ class PostgresStore:
     async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
         return await self._desk.look(lambda db: listing.get(db, self._desk.names, id), within)
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """In whose hands a message is, and until when; None when there is none."""
+        return await self._desk.look(lambda db: listing.where(db, self._desk.names, id), None)
 
     async def list(
         self,

@@ -1,4 +1,4 @@
-"""What callers read: one message, pages of them, counts."""
+"""What callers read: one message, in whose hands it is, pages of them, counts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,10 +8,11 @@ from typing import Final
 from duly import Filter, Message, State, Stats
 from duly.moment import from_microseconds
 from duly.record import encodable
+from duly.store import Whereabouts
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
-from duly_redis.records import Kept, moment, show
+from duly_redis.records import STATES, Kept, moment, show
 from duly_redis.walking import PAGE, walk
 
 __all__ = ["Listing"]
@@ -19,6 +20,7 @@ __all__ = ["Listing"]
 _READ: Final = script("read")
 _HELD: Final = script("held")
 _STATS: Final = script("stats")
+_WHERE: Final = script("where")
 _FIELDS: Final = 6  # that a script reads of each
 
 
@@ -42,6 +44,22 @@ class Listing:
                     if value is not None:
                         found[id] = Kept(id, value, *rest)
         return [found.get(id) for id in ids]
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """In whose hands a message is; None when there is none."""
+        if not encodable(id):
+            return None
+        answer = await self._calls.run(_WHERE, self._shards[home(id, len(self._shards))], 0, id)
+        if not answer:
+            return None
+        state, due_at, lapses, owner, end = answer
+        return Whereabouts(
+            state=STATES[state],
+            due_at=None if due_at is None else from_microseconds(moment(due_at)),
+            lapses=int(lapses or 0),
+            owner=None if owner is None else owner.decode(),
+            lease_ends_at=None if end is None else from_microseconds(moment(end)),
+        )
 
     async def find(
         self, filter: Filter, from_key: tuple[datetime, str] | None, *, payload: bool

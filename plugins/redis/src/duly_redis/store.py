@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
-from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token
+from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token, Whereabouts
 from duly_redis import keys
 from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
@@ -125,6 +125,10 @@ class RedisStore:
         """The message of that id, None when there is none."""
         (kept,) = await self._listing.read([id])
         return None if kept is None else show(kept)
+
+    async def where(self, id: str) -> Whereabouts | None:
+        """In whose hands a message is, and until when; None when there is none."""
+        return await self._listing.where(id)
 
     async def list(
         self,
