@@ -10,7 +10,6 @@ from pymongo import AsyncMongoClient
 from tests.servers.mongo import mongo_url
 from tests.stores.mongo_kit import DATABASE, MongoHarness
 from tests.stores.through_a_gate import APART, AwayCases
-from tests.stores.where_beside import WhereBesideCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -40,7 +39,6 @@ class WithMore(
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,
-    WhereBesideCases,
     RecordCases,
 ):
     """What it can do beyond the contract."""

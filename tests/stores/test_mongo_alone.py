@@ -9,7 +9,6 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from tests.servers.mongo import lone_mongo_url
 from tests.stores.mongo_kit import MongoHarness, Shop, opened
-from tests.stores.where_beside import WhereBesideCases
 
 import duly
 from duly import Every, Message, Unsupported, after
@@ -36,7 +35,7 @@ class OneByOne(MongoStore):
         ]
 
 
-class TestAlone(MongoHarness, SettlingCases, RecurringCases, WhereCases, WhereBesideCases):
+class TestAlone(MongoHarness, SettlingCases, RecurringCases, WhereCases):
     """What a scheduler relies on does without transactions."""
 
     scale = 0.01

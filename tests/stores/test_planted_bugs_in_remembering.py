@@ -1,5 +1,6 @@
 """Bugs in what is kept of deaths, postponements and moved messages, and the cases that catch them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -214,6 +215,22 @@ class AskingRecovers(_Telling):
         return await PlainStore.where(self, id)
 
 
+class LooksTwice(_Telling):
+    """First at the message, then at its lease."""
+
+    async def where(self, id: str) -> Whereabouts | None:
+        before = await PlainStore.where(self, id)
+        await asyncio.sleep(0)
+        after = await PlainStore.where(self, id)
+        if before is None or after is None:
+            return before
+        return attrs.evolve(before, owner=after.owner, lease_ends_at=after.lease_ends_at)
+
+    async def settle(self, settles: Any) -> Any:
+        await asyncio.sleep(0)  # others may look in between
+        return await super().settle(settles)
+
+
 CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     ForgetsWhenItDied: "test_a_dead_letter_tells_when_and_of_what_it_died",
     DiesWhenItWasDue: "test_a_dead_letter_tells_when_and_of_what_it_died",
@@ -239,6 +256,7 @@ CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     ClaimedOnesStandInLine: "test_where_one_is_claimed",
     CountsNoLapses: "test_where_a_suspect_is",
     KnowsTheFirstEnd: "test_where_tells_of_a_renewal",
+    LooksTwice: "test_where_one_is_is_told_of_one_moment",
     AskingRecovers: "test_where_one_is_whose_lease_has_lapsed",
 }
 

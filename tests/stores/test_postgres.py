@@ -14,7 +14,6 @@ from sqlalchemy.pool import NullPool
 from tests.servers.postgres import with_database
 from tests.stores.postgres_kit import Place
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
-from tests.stores.where_beside import WhereBesideCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -90,7 +89,6 @@ class TestPostgresStore(
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,
-    WhereBesideCases,
     RecordCases,
     StoreSuite,
 ):

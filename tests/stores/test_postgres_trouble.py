@@ -80,8 +80,9 @@ class TestConnections:
         with pytest.raises(StoreUnavailable, match="another operation"):
             await store._desk.callers.run(work)
 
-    async def test_cut_in_the_middle(self, store: PostgresStore, place: Place) -> None:
-        async with place.connection() as connection:
+    async def test_cut_in_the_middle(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(desk, "_BRIEF", MINUTE)  # so that it still waits when it is cut
+        async with place.opened() as store, place.connection() as connection:
             async with connection.transaction():
                 await connection.execute(f"LOCK TABLE {place.table} IN EXCLUSIVE MODE")
                 storing = asyncio.create_task(store.put([due("a")]))
@@ -89,7 +90,7 @@ class TestConnections:
                 await cut(place)
                 with pytest.raises(StoreUnavailable, match=r"connection|stopped"):
                     await storing
-        assert await store.put([due("a")]) == [None]
+            assert await store.put([due("a")]) == [None]
 
     async def test_at_most_six(self, store: PostgresStore, place: Place) -> None:
         listening = asyncio.create_task(store.wait_for_change())

@@ -6,7 +6,6 @@ import pytest
 from tests.servers.redis import RedisServer, redis_url
 from tests.stores.redis_harness import RedisURLHarness, prefix_of
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
-from tests.stores.where_beside import WhereBesideCases
 
 from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
@@ -39,7 +38,6 @@ class TestRedisStore(
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,
-    WhereBesideCases,
     RecordCases,
     StoreSuite,
 ):

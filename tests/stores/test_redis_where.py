@@ -9,7 +9,6 @@ from tests.servers.redis import RELEASES, RedisServer
 from tests.servers.redis_cluster import redis_cluster_url
 from tests.stores.redis_harness import RedisHarness, prefix_of
 from tests.stores.redis_scene import MINUTE, Scene
-from tests.stores.where_beside import WhereBesideCases
 
 from duly import State, StoreError, Whereabouts
 from duly.store import Bury, Group, Release, Settle, Settlement
@@ -30,7 +29,7 @@ def release_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield server.url
 
 
-class TestReleases(RedisHarness, WhereCases, WhereBesideCases):
+class TestReleases(RedisHarness, WhereCases):
     """The oldest, the usual and the youngest server."""
 
     scale = 0.3
@@ -40,7 +39,7 @@ class TestReleases(RedisHarness, WhereCases, WhereBesideCases):
         self.url = release_url
 
 
-class TestShards(RedisHarness, WhereBesideCases):
+class TestShards(RedisHarness):
     """Each message is looked for in the shard that it is in, and its lease there too."""
 
     scale = 0.1

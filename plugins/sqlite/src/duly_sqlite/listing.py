@@ -30,11 +30,8 @@ def where(db: sqlite3.Cursor, id: str) -> Whereabouts | None:
     found = db.execute(sql.WHERE, (id,)).fetchone() if encodable(id) else None
     if found is None:
         return None
-    key, number, due_at, lapses = found
+    number, due_at, lapses, owner, end = found
     state = STATES[number]
-    owner, end = None, None
-    if state is State.CLAIMED:
-        owner, end = db.execute(sql.LEASE_OF, (key,)).fetchone() or (None, None)
     return Whereabouts(
         state=state,
         due_at=from_microseconds(due_at) if state is State.SCHEDULED else None,

@@ -165,11 +165,14 @@ SHOWN_WITHOUT_PAYLOAD: Final = SHOWN.replace(
 
 GET: Final = f"SELECT {SHOWN} FROM duly_messages WHERE id = ?"
 
-WHERE: Final = f"SELECT key, {STATE}, due_at, lapses FROM duly_messages WHERE id = ?"
-
-# Leases are few: one for each batch in hand.
-LEASE_OF: Final = """\
-SELECT owner, expires_at FROM duly_leases, json_each(keys) WHERE value = ? LIMIT 1"""
+# One statement, so that state and lease are of one moment. Leases are few, one for each batch in
+# hand, and are looked at for what is claimed alone.
+WHERE: Final = f"""\
+SELECT state, due_at, lapses, owner, expires_at
+FROM (SELECT key, due_at, lapses, {STATE} AS state FROM duly_messages WHERE id = ?) AS found
+LEFT JOIN duly_leases ON state = 1
+    AND EXISTS (SELECT 1 FROM json_each(keys) WHERE value = found.key)
+LIMIT 1"""
 
 # Indexes are named, so that no plan sorts a million messages for the first ten of them.
 LIST_BY_TIME: Final = "FROM duly_messages INDEXED BY duly_messages_by_time"

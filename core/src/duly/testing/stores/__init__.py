@@ -71,7 +71,8 @@ from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
 from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases
 from duly.testing.stores.upkeep import HealthCases, MigrationCases
-from duly.testing.stores.where import WhereCases
+from duly.testing.stores.where import WhereAloneCases
+from duly.testing.stores.where_beside import WhereBesideCases
 from duly.testing.stores.within import WithinCases
 from duly.testing.stores.within_held import WithinHeldCases
 from duly.testing.stores.within_looking import WithinLookCases
@@ -143,6 +144,10 @@ class HostileCases(ManyClientCases, ReplaceRaceCases, RaceCases, InterleavingCas
 
 class TransactionCases(WithinHeldCases, WithinRaceCases, WithinLookCases, WithinCases):
     """For stores that are :class:`~duly.store.SupportsTransactions`."""
+
+
+class WhereCases(WhereBesideCases, WhereAloneCases):
+    """For stores that are :class:`~duly.store.SupportsWhere`."""
 
 
 class StoreSuite(

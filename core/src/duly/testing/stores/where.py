@@ -9,8 +9,8 @@ from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.situations import HOUR, MINUTE, make_suspect, retry
 
 
-class WhereCases(StoreHarness):
-    """For stores that are :class:`~duly.store.SupportsWhere`."""
+class WhereAloneCases(StoreHarness):
+    """Where a message is, in each state."""
 
     async def test_where_one_waits(self, desk: Bench) -> None:
         await desk.put("a", after=HOUR)

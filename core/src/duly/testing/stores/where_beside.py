@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from duly import State
+from duly.message import State
 from duly.store import Release, Store, SupportsWhere, Whereabouts
-from duly.testing.stores import Bench, StoreHarness
-
-__all__ = ["WhereBesideCases"]
+from duly.testing.stores.bench import Bench
+from duly.testing.stores.harness import StoreHarness
 
 
 class WhereBesideCases(StoreHarness):
