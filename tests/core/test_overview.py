@@ -205,6 +205,50 @@ class TestUpcoming:
         late = await client.upcoming(at(540), since=fires[4])
         assert [each.at for each in late] == fires[4:]
 
+    async def test_what_is_missed_uses_up_no_occurrences(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        three = Every(MINUTE, max_occurrences=3)
+        await fill(store, message(id="s", due=-150, recurrence=three))
+        assert await self.told(client, 999) == [("s", 0), ("s", 30), ("s", 90)]
+
+    async def test_a_series_waits_for_its_retry(self, client: Client, store: MemoryStore) -> None:
+        series = message(id="s", due=-10, recurrence=Every(MINUTE, missed="all"))
+        await fill(store, with_changes(series, retry_count=1, next_attempt_at=at(120)))
+        assert await self.told(client, 100) == []
+        fires = [("s", 120), ("s", 120), ("s", 120), ("s", 170)]
+        assert await self.told(client, 170) == fires
+        assert await self.told(client, 170, limit=2) == fires[:2]
+
+    async def test_a_fire_that_is_over_may_be_due_by_its_jitter(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        hourly = Every(HOUR, jitter=HOUR)
+        late, soon = at(-5400), at(-1800)
+        id = next(
+            id for id in map(str, range(999)) if hourly.due(id, late) < at(0) < hourly.due(id, soon)
+        )
+        await fill(store, message(id=id, due=-5400, recurrence=hourly))
+        found = await client.upcoming(at(1800))
+        assert [each.at for each in found] == [at(0), hourly.due(id, soon)]
+
+    @pytest.mark.parametrize("missed", ["once", "all"])
+    async def test_a_window_far_away_is_counted_up_to(
+        self, client: Client, store: MemoryStore, missed: Any
+    ) -> None:
+        tick = timedelta(milliseconds=1)
+        await fill(
+            store, message(id="s", recurrence=Every(tick, missed=missed, max_occurrences=10**12))
+        )
+        await fill(store, message(id="few", recurrence=Every(tick, max_occurrences=10**9)))
+        yearly = Cron("0 12 1 1 *", max_occurrences=11)  # from 2030 on
+        await fill(store, message(id="c", recurrence=yearly))
+        far = at(0) + timedelta(days=3652)
+        found = await client.upcoming(far + tick, since=far - tick)
+        assert [(each.message.id, (each.at - far) // tick) for each in found] == [
+            ("s", -1), ("c", 0), ("s", 0), ("s", 1)
+        ]  # fmt: skip
+
     async def test_a_window_far_away_is_not_walked_to(
         self, client: Client, store: MemoryStore
     ) -> None:
