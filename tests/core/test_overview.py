@@ -72,6 +72,21 @@ class TestSearch:
         second = await client.search(wanted, from_key=first.from_key, payload=False)
         assert [each.id for each in second.messages] == ["007", "009", "011"]
 
+    async def test_in_an_order_a_limit_leaves_some_too(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, *(message(id=f"{n}") for n in range(5)))
+        for limit, complete in ((4, False), (5, True), (6, True)):
+            found = await client.search(Filter(order="-created_at", limit=limit))
+            assert (len(found.messages), found.complete) == (min(limit, 5), complete)
+            found = await client.search(Filter(order="-created_at", limit=limit - 1, offset=1))
+            assert (len(found.messages), found.complete) == (min(limit, 5) - 1, complete)
+
+    async def test_a_key_that_went_through_json(self, client: Client, store: MemoryStore) -> None:
+        await fill(store, message(id="a"), message(id="b"))
+        found = await client.search(from_key=[at(0), "a"])  # type: ignore[arg-type]  # as a list
+        assert [each.id for each in found.messages] == ["b"]
+
     async def test_nothing_there(self, client: Client) -> None:
         found = await client.search()
         assert (found.messages, found.looked_at, found.complete) == ([], 0, True)
@@ -83,6 +98,12 @@ class TestSearch:
             ({"look_at": "5"}, "look_at must be a whole number"),
             ({"filter": "a"}, "a filter is a duly.Filter"),
             ({"filter": Filter(order="died_at"), "from_key": (at(0), "a")}, "leave the order out"),
+            ({"filter": Filter(offset=2), "from_key": (at(0), "a")}, "leave the offset out"),
+            ({"from_key": "a"}, "from_key must be the from_key of an earlier search, not 'a'"),
+            ({"from_key": ("2030", "a")}, "from_key must be the from_key"),
+            ({"from_key": (datetime(2030, 1, 1), "a")}, "from_key is naive"),
+            ({"from_key": (at(0), 5)}, "a message id is text"),
+            ({"from_key": (at(0), "\ud800")}, "cannot be encoded"),
             ({"payload": 1}, "payload must be True or False"),
         ],
         ids=str,

@@ -105,10 +105,12 @@ class Walk:
     async def _in_order(self, filter: Filter, order: str) -> Sequence[Message]:
         found: list[Message] = []
         most = None if filter.limit is None else filter.offset + filter.limit
+        more = False
         async for page in self._matching(filter):
             found += page
-            if most is not None:
-                found = heapq.nsmallest(most, found, key=_sorting_by(order))
+            if most is not None and len(found) > most:
+                found, more = heapq.nsmallest(most, found, key=_sorting_by(order)), True
+        self.complete = self.complete and not more
         found.sort(key=_sorting_by(order))
         return found[filter.offset : most]
 
