@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,6 +13,7 @@ from tests.core.engine_kit import at, message
 
 import duly
 from duly import Client, Filter, InvalidArgument, InvalidMessage, Message, Phase, State
+from duly._engine.lanes import Lanes
 from duly._values.matching import matches, phase_of
 from duly._values.patterns import best_match, matches_name
 from duly.memory import MemoryStore
@@ -421,8 +423,24 @@ def test_a_plain_handler_for_a_prefix_does_not_limit_async_ones() -> None:
     transport.on("orders.*")(print)
 
     @transport.on("orders.paid")
+    @transport.on("orders.new.*")
     async def paid(envelope: duly.Envelope) -> None: ...
 
     limits = transport.limits()
     assert limits.by_name["orders.*"] == 8
     assert limits.by_name["orders.paid"] >= 1000
+    assert limits.by_name["orders.new.*"] >= 1000
+
+
+def test_all_plain_handlers_for_prefixes_share_the_threads() -> None:
+    transport = duly.LocalTransport()
+    for n in range(9):
+        transport.on(f"{n}.*")(print)
+    transport.on("9")(print)
+    lanes: Lanes[Any] = Lanes(100, 100, transport.limits())
+    lanes.add([SimpleNamespace(name=f"{n}.{m}") for n in range(9) for m in range(9)], 0)
+    lanes.add([SimpleNamespace(name="9")], 0)
+    taken = 0
+    while lanes.take(0) is not None:
+        taken += 1
+    assert taken == 32
