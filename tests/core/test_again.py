@@ -14,6 +14,8 @@ from duly import (
     Filter,
     InvalidArgument,
     MessageNotFound,
+    Phase,
+    SchedulerStateError,
     State,
     StoreUnavailable,
     WrongState,
@@ -110,10 +112,32 @@ class TestReplayMany:
             store.faults.clear()
             assert await client.replay_many(Filter()) == 120
 
+    async def test_the_client_is_closed_in_the_middle(self) -> None:
+        class Last(MemoryStore):
+            async def reschedule(self, id: str, at: Any, **more: Any) -> State | None:
+                await closing.close()  # while others wait for their turn
+                return await super().reschedule(id, at, **more)
+
+        store = Last(clock=HandClock())
+        await fill(store, letter(id="a"), letter(id="b"))
+        async with Client(store, load_plugins=False) as closing:
+            with pytest.raises(SchedulerStateError, match="closed"):
+                await closing.replay_many(Filter())
+
+    @pytest.mark.parametrize("rate", [5e-324, 1e-300])
+    async def test_a_rate_next_to_nothing_is_one_a_century(
+        self, client: Client, store: MemoryStore, rate: float
+    ) -> None:
+        await fill(store, letter(id="a"), letter(id="b"))
+        assert await client.replay_many(Filter(), at=at(0), rate=rate) == 2
+        century = timedelta(days=36525)
+        assert [each.scheduled_at - at(0) for each in await client.list()] == [0 * HOUR, century]
+
     @pytest.mark.parametrize(
         ("asked", "told"),
         [
             ({"filter": Filter(state=State.SCHEDULED)}, "dead letters only"),
+            ({"filter": Filter(phase=Phase.RETRYING)}, "dead letters only"),
             ({"filter": Filter(limit=5)}, "no limit"),
             ({"filter": Filter(offset=5)}, "no limit"),
             ({"filter": Filter(), "rate": 0}, "rate must be a number"),
