@@ -254,6 +254,22 @@ class TestRemoving:
         assert await client.purge(Filter(phase=Phase.DEAD)) == 1
         assert await ids(client) == ["c"]
 
+    @pytest.mark.parametrize(
+        "wanted",
+        [Filter(error_class="Rejected"), Filter(died_after=at(0)), Filter(died_before=at(9))],
+    )
+    async def test_a_dead_letter_that_is_replayed_meanwhile_stays(self, wanted: Filter) -> None:
+        class Hasty(Narrow):
+            async def cancel(self, ids: Sequence[str], **more: Any) -> Sequence[State | None]:
+                await self.reschedule("a", None, of_state=State.DEAD)
+                return await super().cancel(ids, **more)
+
+        store = Hasty()
+        await fill(store, letter(id="a", died=1), letter(id="b", died=1))
+        async with Client(store, load_plugins=False) as client:
+            assert await client.cancel_many(wanted) == 1
+            assert await ids(client) == ["a"]
+
     async def test_by_ids(self, client: Client, store: Narrow) -> None:
         await fill(store, *(message(id=f"{n}") for n in range(1200)), letter(id="dead"))
         batch = await store.claim(limit=1, lease=timedelta(1), owner="x")
@@ -272,6 +288,7 @@ class TestRemoving:
             ({"ids": "abc"}, "collection of ids"),
             ({"ids": [5]}, "a message id is text"),
             ({"filter": Filter()}, "would cancel everything"),
+            ({"filter": Filter(id_prefix="", metadata={})}, "would cancel everything"),
             ({"filter": Filter(id_prefix="a", limit=1)}, "takes no limit"),
             ({"filter": Filter(id_prefix="a", order="died_at")}, "takes no limit, offset or order"),
         ],

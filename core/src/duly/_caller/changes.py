@@ -10,6 +10,7 @@ import attrs
 from duly._caller.arguments import as_filter, as_flag, as_id, as_ids
 from duly._caller.lookup import ALL, not_found
 from duly._caller.overview import Overview
+from duly._caller.walking import state_of
 from duly._telemetry.telemetry import Telemetry
 from duly.errors import InvalidArgument, WrongState
 from duly.message import Filter, Message, Phase, State
@@ -129,7 +130,7 @@ class Changes(Overview):
             raise InvalidArgument(
                 f"{verb} takes no limit, offset or order: it removes all that match"
             )
-        state = filter.state if filter.phase is None else filter.phase.state
+        state = state_of(filter)  # what has left it meanwhile is asked for no more
         removed: list[tuple[str, str]] = []
         async for page in self._walk(filter, payload=False).pages():
             if not page:

@@ -19,7 +19,7 @@ from duly._values.patterns import is_prefix
 from duly.message import Filter, Message, State, without_payload
 from duly.moment import to_microseconds
 
-__all__ = ["Key", "Walk", "is_simple"]
+__all__ = ["Key", "Walk", "is_simple", "state_of"]
 
 Key = tuple[datetime, str]
 """Where a message stands in a list: ``scheduled_at`` and id."""
@@ -35,16 +35,25 @@ def is_simple(filter: Filter) -> bool:
     return attrs.evolve(_simple_part(filter), limit=filter.limit, offset=filter.offset) == filter
 
 
+def state_of(filter: Filter) -> State | None:
+    """The state in which all are that the filter asks for; None if they may be in any."""
+    if filter.state is not None:
+        return filter.state
+    if filter.phase is not None:
+        return filter.phase.state
+    dead = filter.error_class or filter.died_before or filter.died_after
+    return State.DEAD if dead else None
+
+
 def _simple_part(filter: Filter) -> Filter:
     """What every store can find by itself: all that the whole filter asks for is among it."""
-    name, state = filter.event_name, filter.state
-    if state is None and filter.phase is not None:
-        state = filter.phase.state
-    if state is None and (filter.error_class or filter.died_before or filter.died_after):
-        state = State.DEAD
+    name = filter.event_name
     plain = name is None or not is_prefix(name)
     return Filter(
-        event_name=name if plain else None, before=filter.before, after=filter.after, state=state
+        event_name=name if plain else None,
+        before=filter.before,
+        after=filter.after,
+        state=state_of(filter),
     )
 
 

@@ -61,7 +61,7 @@ def _event_name(value: str | None) -> str | None:
 
 
 def _id_prefix(value: str | None) -> str | None:
-    return _text(value, "id_prefix")
+    return _text(value, "id_prefix") or None  # every id begins with nothing
 
 
 def _error(value: str | None) -> str | None:
