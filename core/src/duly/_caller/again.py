@@ -123,11 +123,10 @@ class Again(Scheduling):
             ),
             return_exceptions=True,
         )
-        done = list[Message]()
-        for message, answer in zip(messages, answers, strict=True):
-            if answer is None:
-                done.append(message)
-            elif not isinstance(answer, _LEFT_OUT):
+        both = list(zip(messages, answers, strict=True))
+        done = [message for message, answer in both if answer is None]
+        for _, answer in both:
+            if answer is not None and not isinstance(answer, _LEFT_OUT):
                 self._replayed(done)
                 raise answer
         return done
