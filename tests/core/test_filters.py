@@ -154,6 +154,20 @@ class TestWords:
         assert await ids(client, ids=["c", "a"], before=at(ord("b"))) == ["a"]
         assert await ids(client, ids=[]) == []
 
+    async def test_of_ten_thousand_ids_none_is_compared_with_all_others(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = list[Filter]()
+
+        def note(filter: Filter, *_: Any) -> bool:
+            asked.append(filter)
+            return True
+
+        monkeypatch.setattr("duly._caller.walking.matches", note)
+        await client.schedule(message(id="a"))
+        assert await ids(client, ids=["a", *map(str, range(9999))]) == ["a"]
+        assert [each.ids for each in asked] == [None]
+
     @pytest.mark.parametrize(
         ("order", "found"),
         [

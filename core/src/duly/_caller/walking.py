@@ -124,8 +124,11 @@ class Walk:
         return found[filter.offset : most]
 
     async def _matching(self, filter: Filter) -> AsyncIterator[Sequence[Message]]:
-        pages = self._named(tuple(filter.ids)) if filter.ids is not None else None
-        async for page in pages or self._shown(_simple_part(filter)):
+        pages = self._shown(_simple_part(filter))
+        if filter.ids is not None:
+            pages = self._named(tuple(filter.ids))
+            filter = attrs.evolve(filter, ids=None)  # to compare each with thousands takes long
+        async for page in pages:
             yield [each for each in page if matches(filter, each, self._now)]
 
     async def _named(self, ids: Sequence[str]) -> AsyncIterator[Sequence[Message]]:
