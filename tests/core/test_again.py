@@ -13,6 +13,7 @@ from duly import (
     Every,
     Filter,
     InvalidArgument,
+    Message,
     MessageNotFound,
     Phase,
     SchedulerStateError,
@@ -22,6 +23,7 @@ from duly import (
 )
 from duly.memory import MemoryStore
 from duly.message import UNREADABLE, with_changes
+from duly.record import unreadable
 from duly.store import Bury, Settle
 from duly.testing.clock import HandClock
 
@@ -185,6 +187,20 @@ class TestFire:
         await store.claim(limit=1, lease=HOUR, owner="x")
         id = await client.fire("s")
         assert [each.id for each in await client.list(Filter(state=State.SCHEDULED))] == [id]
+
+    async def test_what_only_a_newer_version_can_read_is_not_moved(self) -> None:
+        """It may be a series, which is to go on as before."""
+
+        class Newer(MemoryStore):
+            async def get(self, id: str) -> Message | None:
+                return unreadable(id, b"", "record format 9 is newer", state=State.SCHEDULED)
+
+        store = Newer(clock=HandClock())
+        await fill(store, message(id="s", due=60))
+        async with Client(store, load_plugins=False) as client:
+            with pytest.raises(WrongState, match="cannot be fired: record format 9 is newer"):
+                await client.fire("s")
+            assert [each.scheduled_at for each in await client.list()] == [at(60)]
 
     async def test_what_it_cannot_fire(self, client: Client, store: MemoryStore) -> None:
         await fill(store, letter(id="dead"), message(id="held"))

@@ -97,11 +97,15 @@ class Again(Scheduling):
 
         Raises:
             MessageNotFound: the id is unknown.
-            WrongState: it is claimed and no series, or dead: replay it instead.
+            WrongState: it is claimed and no series; or dead: replay it instead; or a record that
+                this version cannot read, which may be a series.
+            InvalidArgument: it has expired.
         """
         message = await self.get(as_id(message_id))
         if message.state is State.DEAD:
             raise WrongState(f"message {message_id!r} is dead: replay() schedules it again")
+        if message.event_name == UNREADABLE:
+            raise WrongState(f"message {message_id!r} cannot be fired: {message.last_error}")
         if message.recurrence is None:
             await self.reschedule(message.id, self._now())
             return message.id
