@@ -13,13 +13,17 @@ from duly import (
     Every,
     Filter,
     InvalidArgument,
+    Message,
     MessageNotFound,
+    Phase,
+    SchedulerStateError,
     State,
     StoreUnavailable,
     WrongState,
 )
 from duly.memory import MemoryStore
 from duly.message import UNREADABLE, with_changes
+from duly.record import unreadable
 from duly.store import Bury, Settle
 from duly.testing.clock import HandClock
 
@@ -110,10 +114,32 @@ class TestReplayMany:
             store.faults.clear()
             assert await client.replay_many(Filter()) == 120
 
+    async def test_the_client_is_closed_in_the_middle(self) -> None:
+        class Last(MemoryStore):
+            async def reschedule(self, id: str, at: Any, **more: Any) -> State | None:
+                await closing.close()  # while others wait for their turn
+                return await super().reschedule(id, at, **more)
+
+        store = Last(clock=HandClock())
+        await fill(store, letter(id="a"), letter(id="b"))
+        async with Client(store, load_plugins=False) as closing:
+            with pytest.raises(SchedulerStateError, match="closed"):
+                await closing.replay_many(Filter())
+
+    @pytest.mark.parametrize("rate", [5e-324, 1e-300])
+    async def test_a_rate_next_to_nothing_is_one_a_century(
+        self, client: Client, store: MemoryStore, rate: float
+    ) -> None:
+        await fill(store, letter(id="a"), letter(id="b"))
+        assert await client.replay_many(Filter(), at=at(0), rate=rate) == 2
+        century = timedelta(days=36525)
+        assert [each.scheduled_at - at(0) for each in await client.list()] == [0 * HOUR, century]
+
     @pytest.mark.parametrize(
         ("asked", "told"),
         [
             ({"filter": Filter(state=State.SCHEDULED)}, "dead letters only"),
+            ({"filter": Filter(phase=Phase.RETRYING)}, "dead letters only"),
             ({"filter": Filter(limit=5)}, "no limit"),
             ({"filter": Filter(offset=5)}, "no limit"),
             ({"filter": Filter(), "rate": 0}, "rate must be a number"),
@@ -161,6 +187,20 @@ class TestFire:
         await store.claim(limit=1, lease=HOUR, owner="x")
         id = await client.fire("s")
         assert [each.id for each in await client.list(Filter(state=State.SCHEDULED))] == [id]
+
+    async def test_what_only_a_newer_version_can_read_is_not_moved(self) -> None:
+        """It may be a series, which is to go on as before."""
+
+        class Newer(MemoryStore):
+            async def get(self, id: str) -> Message | None:
+                return unreadable(id, b"", "record format 9 is newer", state=State.SCHEDULED)
+
+        store = Newer(clock=HandClock())
+        await fill(store, message(id="s", due=60))
+        async with Client(store, load_plugins=False) as client:
+            with pytest.raises(WrongState, match="cannot be fired: record format 9 is newer"):
+                await client.fire("s")
+            assert [each.scheduled_at for each in await client.list()] == [at(60)]
 
     async def test_what_it_cannot_fire(self, client: Client, store: MemoryStore) -> None:
         await fill(store, letter(id="dead"), message(id="held"))

@@ -1,4 +1,6 @@
+import copy
 import inspect
+import pickle
 import re
 from datetime import timedelta
 
@@ -43,6 +45,17 @@ def test_postpone_takes_how_long_to_wait():
     assert duly.Postpone is errors.Postpone
     assert duly.Postpone(timedelta(0)).after == timedelta(0)
     assert duly.Postpone(after=timedelta(days=36525)).after == timedelta(days=36525)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))]
+)
+def test_postpone_comes_out_of_a_pool_of_processes_as_it_was_raised(copied):
+    error = duly.Postpone(timedelta(minutes=5))
+    error.add_note("mailbox full")
+    again = copied(error)
+    assert (type(again), again.after, str(again)) == (duly.Postpone, error.after, str(error))
+    assert again.__notes__ == ["mailbox full"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,6 +13,7 @@ from tests.core.engine_kit import at, message
 
 import duly
 from duly import Client, Filter, InvalidArgument, InvalidMessage, Message, Phase, State
+from duly._engine.lanes import Lanes
 from duly._values.matching import matches, phase_of
 from duly._values.patterns import best_match, matches_name
 from duly.memory import MemoryStore
@@ -152,6 +154,20 @@ class TestWords:
         assert await ids(client, ids=["c", "a"], before=at(ord("b"))) == ["a"]
         assert await ids(client, ids=[]) == []
 
+    async def test_of_ten_thousand_ids_none_is_compared_with_all_others(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = list[Filter]()
+
+        def note(filter: Filter, *_: Any) -> bool:
+            asked.append(filter)
+            return True
+
+        monkeypatch.setattr("duly._caller.walking.matches", note)
+        await client.schedule(message(id="a"))
+        assert await ids(client, ids=["a", *map(str, range(9999))]) == ["a"]
+        assert [each.ids for each in asked] == [None]
+
     @pytest.mark.parametrize(
         ("order", "found"),
         [
@@ -252,6 +268,22 @@ class TestRemoving:
         assert await client.purge(Filter(phase=Phase.DEAD)) == 1
         assert await ids(client) == ["c"]
 
+    @pytest.mark.parametrize(
+        "wanted",
+        [Filter(error_class="Rejected"), Filter(died_after=at(0)), Filter(died_before=at(9))],
+    )
+    async def test_a_dead_letter_that_is_replayed_meanwhile_stays(self, wanted: Filter) -> None:
+        class Hasty(Narrow):
+            async def cancel(self, ids: Sequence[str], **more: Any) -> Sequence[State | None]:
+                await self.reschedule("a", None, of_state=State.DEAD)
+                return await super().cancel(ids, **more)
+
+        store = Hasty()
+        await fill(store, letter(id="a", died=1), letter(id="b", died=1))
+        async with Client(store, load_plugins=False) as client:
+            assert await client.cancel_many(wanted) == 1
+            assert await ids(client) == ["a"]
+
     async def test_by_ids(self, client: Client, store: Narrow) -> None:
         await fill(store, *(message(id=f"{n}") for n in range(1200)), letter(id="dead"))
         batch = await store.claim(limit=1, lease=timedelta(1), owner="x")
@@ -270,6 +302,7 @@ class TestRemoving:
             ({"ids": "abc"}, "collection of ids"),
             ({"ids": [5]}, "a message id is text"),
             ({"filter": Filter()}, "would cancel everything"),
+            ({"filter": Filter(id_prefix="", metadata={})}, "would cancel everything"),
             ({"filter": Filter(id_prefix="a", limit=1)}, "takes no limit"),
             ({"filter": Filter(id_prefix="a", order="died_at")}, "takes no limit, offset or order"),
         ],
@@ -421,8 +454,24 @@ def test_a_plain_handler_for_a_prefix_does_not_limit_async_ones() -> None:
     transport.on("orders.*")(print)
 
     @transport.on("orders.paid")
+    @transport.on("orders.new.*")
     async def paid(envelope: duly.Envelope) -> None: ...
 
     limits = transport.limits()
     assert limits.by_name["orders.*"] == 8
     assert limits.by_name["orders.paid"] >= 1000
+    assert limits.by_name["orders.new.*"] >= 1000
+
+
+def test_all_plain_handlers_for_prefixes_share_the_threads() -> None:
+    transport = duly.LocalTransport()
+    for n in range(9):
+        transport.on(f"{n}.*")(print)
+    transport.on("9")(print)
+    lanes: Lanes[Any] = Lanes(100, 100, transport.limits())
+    lanes.add([SimpleNamespace(name=f"{n}.{m}") for n in range(9) for m in range(9)], 0)
+    lanes.add([SimpleNamespace(name="9")], 0)
+    taken = 0
+    while lanes.take(0) is not None:
+        taken += 1
+    assert taken == 32

@@ -11,6 +11,8 @@ import pytest
 
 import duly
 from duly.memory import MemoryStore
+from duly.message import with_changes
+from duly.store import Group
 
 SOON = timedelta(milliseconds=10)
 
@@ -403,6 +405,50 @@ async def test_duly_purged():
         assert await running.purge(everything=True) == 1
         await running.cancel("c")
     assert listener.of("purged") == ["b", "a"]
+
+
+class Leaving(MemoryStore):
+    """Is away for the second call of those that change something."""
+
+    calls = 0
+
+    def _go(self):
+        self.calls += 1
+        if self.calls == 2:
+            raise duly.StoreUnavailable("gone")
+
+    async def cancel(self, ids, **more):
+        self._go()
+        return await super().cancel(ids, **more)
+
+    async def reschedule(self, id, at, **more):
+        self._go()
+        return await super().reschedule(id, at, **more)
+
+
+@pytest.mark.parametrize("verb", ["cancel_many", "cancel_many by ids", "purge", "replay_many"])
+async def test_what_was_done_before_the_store_went_away_is_told(verb):
+    listener, store = Listener(), Leaving()
+    state = duly.State.SCHEDULED if "cancel" in verb else duly.State.DEAD
+    ids = [f"{n:03}" for n in range(3 if verb == "replay_many" else 600)]
+    stored = [with_changes(message(id=id), state=state) for id in ids]
+    await store.put([Group(stored, as_is=True)])
+    wanted = duly.Filter(id_prefix="0") if verb == "replay_many" else duly.Filter(state=state)
+    async with duly.Client(store, plugins=[listener], load_plugins=False) as client:
+        with pytest.raises(duly.StoreUnavailable):
+            match verb:
+                case "cancel_many":
+                    await client.cancel_many(wanted)
+                case "cancel_many by ids":
+                    await client.cancel_many(ids=ids)
+                case "purge":
+                    await client.purge(wanted, everything=True)
+                case _:
+                    await client.replay_many(wanted)
+        left = {each.id for each in await client.list(duly.Filter(state=state))}
+    (told,) = listener.heard.keys() - {"closed"}
+    assert listener.of(told) == [id for id in ids if id not in left]
+    assert 0 < len(left) < len(ids)
 
 
 @asynccontextmanager

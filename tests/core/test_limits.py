@@ -66,6 +66,15 @@ def test_names_that_share_a_number_take_turns_first_come_first_served() -> None:
     assert order == list("abcabcabc")
 
 
+def test_names_under_a_prefix_share_a_number_with_others() -> None:
+    by_name = {"a.*": 9, "a.async": 9, "a.b.*": 9}
+    limits = Limits(by_name=by_name, together=[(("a.*", "c"), 2)])
+    lanes: Lanes[Job] = Lanes(100, 100, limits)
+    lanes.add([*jobs("a.x", 1), *jobs("a.y", 1), *jobs("c", 1)], 0)
+    lanes.add([*jobs("a.async", 3), *jobs("a.b.c", 3), *jobs("d", 3)], 0)
+    assert names(take_all(lanes)) == {"a.x": 1, "a.y": 1, "a.async": 3, "a.b.c": 3, "d": 3}
+
+
 def test_what_waits_for_a_limit_goes_back_after_five_seconds_without_a_start() -> None:
     lanes: Lanes[Job] = Lanes(8, 100, Limits(by_name={"a": 1}))
     lanes.add(jobs("a", 3), 0)
@@ -133,7 +142,8 @@ LIMITS = st.builds(
     in_all=st.none() | st.integers(1, 6),
     by_name=st.dictionaries(st.sampled_from(["a", "b", "x.*", "x.a", "*"]), st.integers(0, 4)),
     together=st.lists(
-        st.tuples(st.sets(st.sampled_from(["a", "b", "x.a", "x.b"])), st.integers(1, 4)), max_size=2
+        st.tuples(st.sets(st.sampled_from(["a", "b", "x.a", "x.b", "x.*"])), st.integers(1, 4)),
+        max_size=2,
     ),
 )
 STEPS = st.lists(

@@ -72,6 +72,21 @@ class TestSearch:
         second = await client.search(wanted, from_key=first.from_key, payload=False)
         assert [each.id for each in second.messages] == ["007", "009", "011"]
 
+    async def test_in_an_order_a_limit_leaves_some_too(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, *(message(id=f"{n}") for n in range(5)))
+        for limit, complete in ((4, False), (5, True), (6, True)):
+            found = await client.search(Filter(order="-created_at", limit=limit))
+            assert (len(found.messages), found.complete) == (min(limit, 5), complete)
+            found = await client.search(Filter(order="-created_at", limit=limit - 1, offset=1))
+            assert (len(found.messages), found.complete) == (min(limit, 5) - 1, complete)
+
+    async def test_a_key_that_went_through_json(self, client: Client, store: MemoryStore) -> None:
+        await fill(store, message(id="a"), message(id="b"))
+        found = await client.search(from_key=[at(0), "a"])  # type: ignore[arg-type]  # as a list
+        assert [each.id for each in found.messages] == ["b"]
+
     async def test_nothing_there(self, client: Client) -> None:
         found = await client.search()
         assert (found.messages, found.looked_at, found.complete) == ([], 0, True)
@@ -83,6 +98,12 @@ class TestSearch:
             ({"look_at": "5"}, "look_at must be a whole number"),
             ({"filter": "a"}, "a filter is a duly.Filter"),
             ({"filter": Filter(order="died_at"), "from_key": (at(0), "a")}, "leave the order out"),
+            ({"filter": Filter(offset=2), "from_key": (at(0), "a")}, "leave the offset out"),
+            ({"from_key": "a"}, "from_key must be the from_key of an earlier search, not 'a'"),
+            ({"from_key": ("2030", "a")}, "from_key must be the from_key"),
+            ({"from_key": (datetime(2030, 1, 1), "a")}, "from_key is naive"),
+            ({"from_key": (at(0), 5)}, "a message id is text"),
+            ({"from_key": (at(0), "\ud800")}, "cannot be encoded"),
             ({"payload": 1}, "payload must be True or False"),
         ],
         ids=str,
@@ -204,6 +225,50 @@ class TestUpcoming:
         assert [each.at for each in found] == fires
         late = await client.upcoming(at(540), since=fires[4])
         assert [each.at for each in late] == fires[4:]
+
+    async def test_what_is_missed_uses_up_no_occurrences(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        three = Every(MINUTE, max_occurrences=3)
+        await fill(store, message(id="s", due=-150, recurrence=three))
+        assert await self.told(client, 999) == [("s", 0), ("s", 30), ("s", 90)]
+
+    async def test_a_series_waits_for_its_retry(self, client: Client, store: MemoryStore) -> None:
+        series = message(id="s", due=-10, recurrence=Every(MINUTE, missed="all"))
+        await fill(store, with_changes(series, retry_count=1, next_attempt_at=at(120)))
+        assert await self.told(client, 100) == []
+        fires = [("s", 120), ("s", 120), ("s", 120), ("s", 170)]
+        assert await self.told(client, 170) == fires
+        assert await self.told(client, 170, limit=2) == fires[:2]
+
+    async def test_a_fire_that_is_over_may_be_due_by_its_jitter(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        hourly = Every(HOUR, jitter=HOUR)
+        late, soon = at(-5400), at(-1800)
+        id = next(
+            id for id in map(str, range(999)) if hourly.due(id, late) < at(0) < hourly.due(id, soon)
+        )
+        await fill(store, message(id=id, due=-5400, recurrence=hourly))
+        found = await client.upcoming(at(1800))
+        assert [each.at for each in found] == [at(0), hourly.due(id, soon)]
+
+    @pytest.mark.parametrize("missed", ["once", "all"])
+    async def test_a_window_far_away_is_counted_up_to(
+        self, client: Client, store: MemoryStore, missed: Any
+    ) -> None:
+        tick = timedelta(milliseconds=1)
+        await fill(
+            store, message(id="s", recurrence=Every(tick, missed=missed, max_occurrences=10**12))
+        )
+        await fill(store, message(id="few", recurrence=Every(tick, max_occurrences=10**9)))
+        yearly = Cron("0 12 1 1 *", max_occurrences=11)  # from 2030 on
+        await fill(store, message(id="c", recurrence=yearly))
+        far = at(0) + timedelta(days=3652)
+        found = await client.upcoming(far + tick, since=far - tick)
+        assert [(each.message.id, (each.at - far) // tick) for each in found] == [
+            ("s", -1), ("c", 0), ("s", 0), ("s", 1)
+        ]  # fmt: skip
 
     async def test_a_window_far_away_is_not_walked_to(
         self, client: Client, store: MemoryStore

@@ -324,7 +324,16 @@ class TestSaying:
 
     @pytest.mark.parametrize(
         ("hook", "argument", "by_clients"),
-        [("scheduled", "messages", True), ("delivered", "deliveries", False)],
+        [
+            ("scheduled", "messages", True),
+            ("cancelled", "message_ids", True),
+            ("rescheduled", "message_ids", True),
+            ("replayed", "message_ids", True),
+            ("purged", "message_ids", True),
+            ("closed", "client", True),
+            ("delivered", "deliveries", False),
+            ("buried", "burials", False),
+        ],
     )
     def test_it_is_imported_when_its_hook_will_be_called(
         self, install, loaded, hook, argument, by_clients

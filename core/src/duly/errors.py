@@ -25,6 +25,7 @@ A driver's own exception never comes through bare: it is the ``__cause__`` of on
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from duly._values.retry_after import LATEST, as_pause
 
@@ -161,3 +162,7 @@ class Postpone(DulyError):
             )
         super().__init__(f"not before {asked} from now")
         self.after = timedelta(asked.days, asked.seconds, asked.microseconds)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, is made from ``after``: a pool's worker may raise it."""
+        return type(self), (self.after,), self.__dict__

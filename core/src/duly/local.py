@@ -135,8 +135,10 @@ def _limits_of_threads(handlers: Mapping[str, Checked]) -> Limits:
     own = [name for name in plain if not is_prefix(name)][: _NAMES - len(prefixes)]
     by_name = dict.fromkeys([*own, *prefixes], _OF_ONE_NAME)
     if prefixes:  # which do not stand for what has an async function
-        others = [name for name in handlers if name not in by_name and not is_prefix(name)]
-        by_name |= dict.fromkeys(others[: _NAMES - len(by_name)], _ANY)
+        others = [name for name, each in handlers.items() if each.is_async]
+        exact = [name for name in others if not is_prefix(name)]
+        longer = [name for name in others if is_prefix(name)][: _PREFIXES - len(prefixes)]
+        by_name |= dict.fromkeys([*longer, *exact][: _NAMES - len(by_name)], _ANY)
     return Limits(by_name=by_name, together=[(plain, THREADS)])
 
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 
 import attrs
 
+from duly._values.copying import Growing
 from duly._values.cron_fires import fires
 from duly._values.cron_text import cron_text
 from duly._values.jitter import jittered
@@ -59,7 +60,7 @@ def _jitter(value: timedelta) -> timedelta:
 
 
 @attrs.frozen(kw_only=True)
-class Recurrence(ABC):
+class Recurrence(Growing, ABC):
     """What :class:`Every` and :class:`Cron` share.
 
     ``max_occurrences`` counts the fires that were taken up (delivered, buried, discarded), from

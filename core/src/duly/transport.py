@@ -55,8 +55,13 @@ class Envelope(Copyable):
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> datetime:
-            """``scheduled_at``, which :func:`envelope_of` leaves to the message."""
+        def __getattr__(self, name: str) -> Any:
+            """``scheduled_at``, which :func:`envelope_of` leaves to the message.
+
+            Also ``postpone_count`` of what a version without it has pickled.
+            """
+            if name == "postpone_count":
+                return 0
             message = self.__dict__.get("_message")
             if name != "scheduled_at" or message is None:
                 text = f"{type(self).__name__!r} object has no attribute {name!r}"

@@ -11,8 +11,8 @@ from duly._caller.arguments import as_filter, as_id
 from duly._caller.changes import check_move
 from duly._caller.scheduling import Scheduling
 from duly._values.plain import real, shown
-from duly.errors import DulyError, InvalidArgument, StoreError, WrongState
-from duly.message import UNREADABLE, Filter, Message, State
+from duly.errors import InvalidArgument, MessageNotFound, WrongState
+from duly.message import UNREADABLE, Filter, Message, Phase, State
 from duly.moment import as_moment
 
 __all__ = ["Again"]
@@ -20,6 +20,7 @@ __all__ = ["Again"]
 _AT_ONCE: Final = 50  # dead letters that are scheduled side by side
 _MOST_RATE: Final = 1_000_000.0  # messages a second
 _CENTURY: Final = 36525 * 86400.0  # seconds
+_LEFT_OUT: Final = (InvalidArgument, MessageNotFound, WrongState)  # expired, gone, taken or damaged
 
 
 class Again(Scheduling):
@@ -62,7 +63,8 @@ class Again(Scheduling):
             StoreUnavailable: some may be replayed and others not: call again, with the same
                 ``as_of``.
         """
-        if as_filter(filter).state not in (None, State.DEAD):
+        state = as_filter(filter).state
+        if state not in (None, State.DEAD) or filter.phase not in (None, Phase.DEAD):
             raise InvalidArgument("replay_many takes dead letters only: leave the state out")
         if filter.limit is not None or filter.offset:
             raise InvalidArgument(
@@ -95,11 +97,15 @@ class Again(Scheduling):
 
         Raises:
             MessageNotFound: the id is unknown.
-            WrongState: it is claimed and no series, or dead: replay it instead.
+            WrongState: it is claimed and no series; or dead: replay it instead; or a record that
+                this version cannot read, which may be a series.
+            InvalidArgument: it has expired.
         """
         message = await self.get(as_id(message_id))
         if message.state is State.DEAD:
             raise WrongState(f"message {message_id!r} is dead: replay() schedules it again")
+        if message.event_name == UNREADABLE:
+            raise WrongState(f"message {message_id!r} cannot be fired: {message.last_error}")
         if message.recurrence is None:
             await self.reschedule(message.id, self._now())
             return message.id
@@ -121,11 +127,10 @@ class Again(Scheduling):
             ),
             return_exceptions=True,
         )
-        done = list[Message]()
-        for message, answer in zip(messages, answers, strict=True):
-            if answer is None:
-                done.append(message)
-            elif isinstance(answer, StoreError) or not isinstance(answer, DulyError):
+        both = list(zip(messages, answers, strict=True))
+        done = [message for message, answer in both if answer is None]
+        for _, answer in both:
+            if answer is not None and not isinstance(answer, _LEFT_OUT):
                 self._replayed(done)
                 raise answer
         return done
@@ -155,7 +160,7 @@ def _apart(rate: Any) -> float:
     number = real(rate)
     if number is None or not 0 < number <= _MOST_RATE:
         raise InvalidArgument(f"rate must be a number of messages a second, not {shown(rate)}")
-    return 1 / number
+    return min(1 / number, _CENTURY)  # what is divided by next to nothing is infinite
 
 
 def _later(moment: datetime, seconds: float) -> datetime:

@@ -1,7 +1,8 @@
 """What a caller may do to messages that are stored: cancel, move, purge."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import attrs
 from duly._caller.arguments import as_filter, as_flag, as_id, as_ids
 from duly._caller.lookup import ALL, not_found
 from duly._caller.overview import Overview
+from duly._caller.walking import state_of
 from duly._telemetry.telemetry import Telemetry
 from duly.errors import InvalidArgument, WrongState
 from duly.message import Filter, Message, Phase, State
@@ -20,6 +22,8 @@ __all__ = ["Cancellation", "Changes", "check_move"]
 _PAGE: Final = 500  # messages
 _ALL_DEAD: Final = Filter(state=State.DEAD)
 _REMOVED: Final = frozenset({State.SCHEDULED, State.DEAD})  # those that are not published any more
+
+_Removed = list[tuple[str, str | None]]  # ids and event names
 
 
 class Cancellation(enum.Enum):
@@ -82,21 +86,17 @@ class Changes(Overview):
                 "cancel_many with an empty filter would cancel everything: if that is meant, give "
                 "Filter(state=State.SCHEDULED)"
             )
-        return self._cancelled(await self._remove(as_filter(filter), "cancel_many"))
+        with self._telling_removed("cancelled") as removed:
+            await self._remove(as_filter(filter), "cancel_many", removed)
+        return len(removed)
 
     async def _cancel_each(self, ids: Sequence[str]) -> int:
-        cancelled: list[tuple[str, str | None]] = []
-        for start in range(0, len(ids), _PAGE):
-            some = ids[start : start + _PAGE]
-            states = await self._calls.cancel(some)
-            both = zip(some, states, strict=True)
-            cancelled += [(id, None) for id, state in both if state in _REMOVED]
-        return self._cancelled(cancelled)
-
-    def _cancelled(self, removed: Sequence[tuple[str, str | None]]) -> int:
-        if removed:
-            self._telemetry.count("cancelled", [name for _, name in removed])
-            self._plugins.tell("duly_cancelled", message_ids=[id for id, _ in removed])
+        with self._telling_removed("cancelled") as removed:
+            for start in range(0, len(ids), _PAGE):
+                some = ids[start : start + _PAGE]
+                states = await self._calls.cancel(some)
+                both = zip(some, states, strict=True)
+                removed += [(id, None) for id, state in both if state in _REMOVED]
         return len(removed)
 
     async def purge(self, filter: Filter = ALL, *, everything: bool = False) -> int:
@@ -117,20 +117,28 @@ class Changes(Overview):
                 "purge with an empty filter removes all dead letters: give everything=True if that "
                 "is meant"
             )
-        removed = await self._remove(filter, "purge")
-        if removed:
-            self._telemetry.count("purged", [name for _, name in removed])
-            self._plugins.tell("duly_purged", message_ids=[id for id, _ in removed])
+        with self._telling_removed("purged") as removed:
+            await self._remove(filter, "purge", removed)
         return len(removed)
 
-    async def _remove(self, filter: Filter, verb: str) -> Sequence[tuple[str, str]]:
-        """The ids and event names of those removed."""
+    @contextmanager
+    def _telling_removed(self, what: str) -> Iterator[_Removed]:
+        """What the block gathers is told, also if the store goes away in the middle."""
+        removed: _Removed = []
+        try:
+            yield removed
+        finally:
+            if removed:
+                self._telemetry.count(what, [name for _, name in removed])
+                self._plugins.tell(f"duly_{what}", message_ids=[id for id, _ in removed])
+
+    async def _remove(self, filter: Filter, verb: str, removed: _Removed) -> None:
+        """Gather the ids and event names of those removed."""
         if filter.limit is not None or filter.offset or filter.order is not None:
             raise InvalidArgument(
                 f"{verb} takes no limit, offset or order: it removes all that match"
             )
-        state = filter.state if filter.phase is None else filter.phase.state
-        removed: list[tuple[str, str]] = []
+        state = state_of(filter)  # what has left it meanwhile is asked for no more
         async for page in self._walk(filter, payload=False).pages():
             if not page:
                 continue
@@ -142,7 +150,6 @@ class Changes(Overview):
                 for message, found in zip(page, states, strict=True)
                 if found in wanted
             ]
-        return removed
 
     async def reschedule(
         self,

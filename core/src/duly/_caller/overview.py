@@ -11,6 +11,7 @@ from duly._caller.arguments import as_filter, as_flag, as_id, as_number
 from duly._caller.lookup import ALL, Lookup, not_found
 from duly._caller.upcoming import Upcoming, first_of
 from duly._caller.walking import Key
+from duly._values.plain import shown
 from duly.errors import InvalidArgument, Unsupported
 from duly.message import Filter, Message, State
 from duly.moment import as_moment
@@ -67,18 +68,20 @@ class Overview(Lookup):
 
         As :meth:`list`, but bounded however much there is: see :class:`Filter` for what has to be
         walked through. ``from_key`` goes on where an earlier search of the same filter ended; it
-        cannot go with an ``order``.
+        cannot go with an ``order`` or an ``offset``, which that one has counted already.
 
         Raises:
-            InvalidArgument: an argument out of bounds, or ``from_key`` with an order.
+            InvalidArgument: an argument out of bounds, or ``from_key`` with an order or an offset.
         """
         filter = as_filter(filter)
         look_at = as_number(look_at, "look_at", at_least=1, at_most=_MOST_LOOKED_AT)
-        if from_key is not None and filter.order is not None:
+        key = _as_key(from_key)
+        if key is not None and filter.order is not None:
             raise InvalidArgument("from_key goes on by scheduled_at: leave the order out")
-        walk = self._walk(
-            filter, payload=as_flag(payload, "payload"), look_at=look_at, from_key=from_key
-        )
+        if key is not None and filter.offset:
+            raise InvalidArgument("from_key goes on behind what was passed: leave the offset out")
+        payload = as_flag(payload, "payload")
+        walk = self._walk(filter, payload=payload, look_at=look_at, from_key=key)
         messages = [message async for page in walk.pages() for message in page]
         return Found(
             messages=messages,
@@ -151,3 +154,14 @@ class Overview(Lookup):
         before = until if filter.before is None else min(until, filter.before)
         waiting = self.iterate(attrs.evolve(filter, before=before), payload=False)
         return await first_of(waiting, now, first, until, limit)
+
+
+def _as_key(value: object) -> Key | None:
+    if value is None:
+        return None
+    moment, id = value if isinstance(value, tuple | list) and len(value) == 2 else (None, None)
+    if not isinstance(moment, datetime):
+        raise InvalidArgument(
+            f"from_key must be the from_key of an earlier search, not {shown(value)}"
+        )
+    return as_moment(moment, "from_key"), as_id(id)

@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from duly.message import Message, State
-from duly.recurrence import Recurrence
+from duly.recurrence import MOST_COUNTED, Every, Recurrence
 
 __all__ = ["Upcoming", "first_of"]
 
@@ -52,26 +52,46 @@ def _fires(message: Message, now: datetime, since: datetime) -> Iterator[datetim
     """When a message is due, earliest first; some of what is before ``since`` may be left out."""
     if message.state is State.DEAD:
         return
+    earliest = now  # a series waits for the fire that it is at, however late that is
     if message.state is State.SCHEDULED:
-        yield max(message.next_attempt_at, now)
+        earliest = max(message.next_attempt_at, now)
+        yield earliest
     if message.recurrence is not None:
-        yield from _following(message, message.recurrence, now, since)
+        for at in _following(message, message.recurrence, earliest, since):
+            earliest = max(earliest, at)
+            yield earliest
 
 
 def _following(
-    message: Message, recurrence: Recurrence, now: datetime, since: datetime
+    message: Message, recurrence: Recurrence, earliest: datetime, since: datetime
 ) -> Iterator[datetime]:
+    """When the fires behind the one that a series is at are due by themselves."""
     fire: datetime | None = message.scheduled_at
     taken = message.occurrence_count + 1
-    begin = message.scheduled_at
-    if since > now:
-        begin = since - recurrence.jitter - _TICK
-    if recurrence.missed != "all":  # what is over by now will not be made up for
-        begin = max(begin, now)
-    if fire is not None and recurrence.max_occurrences is None:
-        fire = recurrence.latest(fire, begin)
+    all_of_them = recurrence.missed == "all"
+    if fire is not None and not all_of_them:  # what is over by then is left out, and not taken up
+        fire = recurrence.latest(fire, earliest - recurrence.jitter)
+    if fire is not None and since > earliest:
+        fire, passed = _skipped(recurrence, fire, since - recurrence.jitter - _TICK)
+        taken += passed
     while fire is not None and not recurrence.ends_after(taken):
         fire = recurrence.following(fire)
-        if fire is not None:
+        if fire is None:
+            return
+        due = recurrence.due(message.id, fire)
+        if all_of_them or due > earliest:
             taken += 1
-            yield max(recurrence.due(message.id, fire), now)
+            yield due
+
+
+def _skipped(recurrence: Recurrence, fire: datetime, bound: datetime) -> tuple[datetime, int]:
+    """The last fire up to there that may be gone to at once, and how many fires that passes over.
+
+    They are counted only where the series ends after a number of them.
+    """
+    last = recurrence.latest(fire, bound)
+    if recurrence.max_occurrences is None:
+        return last, 0
+    number = recurrence.count(fire, last)
+    is_exact = number < MOST_COUNTED or isinstance(recurrence, Every)
+    return (last, number - 1) if is_exact else (fire, 0)

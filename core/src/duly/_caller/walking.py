@@ -19,7 +19,7 @@ from duly._values.patterns import is_prefix
 from duly.message import Filter, Message, State, without_payload
 from duly.moment import to_microseconds
 
-__all__ = ["Key", "Walk", "is_simple"]
+__all__ = ["Key", "Walk", "is_simple", "state_of"]
 
 Key = tuple[datetime, str]
 """Where a message stands in a list: ``scheduled_at`` and id."""
@@ -35,16 +35,25 @@ def is_simple(filter: Filter) -> bool:
     return attrs.evolve(_simple_part(filter), limit=filter.limit, offset=filter.offset) == filter
 
 
+def state_of(filter: Filter) -> State | None:
+    """The state in which all are that the filter asks for; None if they may be in any."""
+    if filter.state is not None:
+        return filter.state
+    if filter.phase is not None:
+        return filter.phase.state
+    dead = filter.error_class or filter.died_before or filter.died_after
+    return State.DEAD if dead else None
+
+
 def _simple_part(filter: Filter) -> Filter:
     """What every store can find by itself: all that the whole filter asks for is among it."""
-    name, state = filter.event_name, filter.state
-    if state is None and filter.phase is not None:
-        state = filter.phase.state
-    if state is None and (filter.error_class or filter.died_before or filter.died_after):
-        state = State.DEAD
+    name = filter.event_name
     plain = name is None or not is_prefix(name)
     return Filter(
-        event_name=name if plain else None, before=filter.before, after=filter.after, state=state
+        event_name=name if plain else None,
+        before=filter.before,
+        after=filter.after,
+        state=state_of(filter),
     )
 
 
@@ -105,16 +114,21 @@ class Walk:
     async def _in_order(self, filter: Filter, order: str) -> Sequence[Message]:
         found: list[Message] = []
         most = None if filter.limit is None else filter.offset + filter.limit
+        more = False
         async for page in self._matching(filter):
             found += page
-            if most is not None:
-                found = heapq.nsmallest(most, found, key=_sorting_by(order))
+            if most is not None and len(found) > most:
+                found, more = heapq.nsmallest(most, found, key=_sorting_by(order)), True
+        self.complete = self.complete and not more
         found.sort(key=_sorting_by(order))
         return found[filter.offset : most]
 
     async def _matching(self, filter: Filter) -> AsyncIterator[Sequence[Message]]:
-        pages = self._named(tuple(filter.ids)) if filter.ids is not None else None
-        async for page in pages or self._shown(_simple_part(filter)):
+        pages = self._shown(_simple_part(filter))
+        if filter.ids is not None:
+            pages = self._named(tuple(filter.ids))
+            filter = attrs.evolve(filter, ids=None)  # to compare each with thousands takes long
+        async for page in pages:
             yield [each for each in page if matches(filter, each, self._now)]
 
     async def _named(self, ids: Sequence[str]) -> AsyncIterator[Sequence[Message]]:

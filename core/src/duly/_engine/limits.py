@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from duly._telemetry.logging import get_logger
 from duly._values.limits import NO_LIMITS, Limits, SupportsLimits
-from duly._values.patterns import is_prefix
+from duly._values.patterns import is_prefix, matches_name
 from duly._values.wording import worded
 from duly.errors import InvalidArgument
 
@@ -88,22 +88,21 @@ class Caps(Generic[W]):
     """The caps of one set of limits, found by event name."""
 
     def __init__(self, limits: Limits) -> None:
-        self._by_name: dict[str, Cap[W]] = {}
-        self._prefixes: list[tuple[str, Cap[W]]] = []  # the longest first
-        for key, most in limits.by_name.items():
-            if is_prefix(key):
-                self._prefixes.append((key[:-1], Cap(most)))
-            else:
-                self._by_name[key] = Cap(most)
-        self._prefixes.sort(key=lambda each: -len(each[0]))
+        self._by_name: dict[str, Cap[W]] = {key: Cap(most) for key, most in limits.by_name.items()}
+        prefixes = filter(is_prefix, self._by_name)
+        self._prefixes = sorted(prefixes, key=len, reverse=True)
         self._together: Sequence[tuple[Collection[str], Cap[W]]] = [
             (names, Cap(most)) for names, most in limits.together
         ]
 
     def of(self, name: str) -> tuple[Cap[W], ...]:
         """The caps that apply to a name."""
-        found = self._by_name.get(name) or next(
-            (cap for prefix, cap in self._prefixes if name.startswith(prefix)), None
+        key = name if name in self._by_name else self._prefix_of(name)
+        found = None if key is None else self._by_name[key]
+        together: Iterable[Cap[W]] = (
+            cap for names, cap in self._together if name in names or key in names
         )
-        together: Iterable[Cap[W]] = (cap for names, cap in self._together if name in names)
         return (*together, *(() if found is None else (found,)))
+
+    def _prefix_of(self, name: str) -> str | None:
+        return next((each for each in self._prefixes if matches_name(each, name)), None)

@@ -26,7 +26,10 @@ _HOOKS: Final = tuple(sorted(name for name in vars(hookspecs) if name.startswith
 TOLD: Final = tuple(name for name in _HOOKS if name not in ("duly_stores", "duly_transports"))
 """The hooks that decide or observe."""
 
-TOLD_BY_CLIENTS: Final = ("duly_cancelled", "duly_closed", "duly_scheduled")
+TOLD_BY_CLIENTS: Final = (
+    "duly_cancelled", "duly_closed", "duly_purged", "duly_replayed", "duly_rescheduled",
+    "duly_scheduled",
+)  # fmt: skip
 """Those of them that are called without a scheduler."""
 
 Implementations = Mapping[str, Sequence[pluggy.HookImpl]]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from duly._values.copying import Growing
 from duly._values.plain import shown, text_of, whole
 from duly._values.states import Phase, State
 from duly.errors import InvalidArgument
@@ -60,7 +61,7 @@ def _event_name(value: str | None) -> str | None:
 
 
 def _id_prefix(value: str | None) -> str | None:
-    return _text(value, "id_prefix")
+    return _text(value, "id_prefix") or None  # every id begins with nothing
 
 
 def _error(value: str | None) -> str | None:
@@ -140,7 +141,7 @@ def _one_of(kind: type[Any], example: str) -> Callable[[Any, Any, object], None]
 
 
 @attrs.frozen(kw_only=True)
-class Filter:
+class Filter(Growing):
     """Which messages to list: all that match every bound given, by ``(scheduled_at, id)``.
 
     ``event_name`` is a name, or a prefix that ends in ``.*``: all names that begin with what is

@@ -76,7 +76,8 @@ class Limits:
     names, 0 for none just now. A key that ends in ``.*`` is for all names that begin with what
     stands before the ``*``, together; ``*`` alone is for all names without a key of their own. An
     exact name has precedence over a prefix, a longer prefix over a shorter one. ``together`` gives
-    event names that share a number, at least 1, in addition to what ``by_name`` says of each.
+    event names, and keys of ``by_name``, that share a number, at least 1, in addition to what
+    ``by_name`` says of each.
 
     Raises:
         InvalidArgument: a number out of bounds, over 1,000 names or 50 prefixes.
