@@ -136,8 +136,7 @@ class Scheduling:
         if self._begun and not self._is_its_place(entry):
             yield f"R11: interrupted and put back for {entry.until}, not at its place"
         lapses = self._lapses if entry.detail == "put back" else 0
-        # A fire that waits for another moment than its own has been claimed before.
-        own = None if entry.moment is None else self._course.due(entry.moment)
+        own = entry.moment and self._course.due(entry.moment)  # at another it was claimed before
         self._wait(place, fresh=place != self._claimed and entry.until == own)
         self._lapses = lapses
 
