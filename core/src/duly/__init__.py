@@ -34,7 +34,7 @@ from duly.moment import after
 from duly.recovery import Backoff, Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Cron, Every
 from duly.scheduler import Scheduler
-from duly.store import Stats, Whereabouts
+from duly.store import Ensured, Stats, Whereabouts
 from duly.transport import Envelope
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Discard",
     "DulyError",
     "DuplicateMessage",
+    "Ensured",
     "Envelope",
     "Every",
     "Expired",

@@ -17,7 +17,7 @@ import pluggy
 from duly.health import Health
 from duly.message import Message
 from duly.recovery import Failure, Verdict
-from duly.store import Stats, Store
+from duly.store import Ensured, Stats, Store
 from duly.transport import Transport
 
 __all__ = [
@@ -170,6 +170,14 @@ def duly_rescheduled(message_ids: Sequence[str], scheduled_at: datetime) -> None
     """Called with the ids of messages that a caller moved, all to that moment.
 
     Those that were moved ``within=`` a transaction are not committed yet.
+    """
+
+
+@hookspec
+def duly_ensured(messages: Sequence[Message], outcomes: Sequence[Ensured]) -> None:
+    """Called with series that were ensured or declared, and what became of each.
+
+    Where two versions of a service declare one series in turn, both CHANGED, it flaps.
     """
 
 

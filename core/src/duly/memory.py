@@ -11,12 +11,26 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from duly._memory.ledger import Ledger, earliest, moment_of, place_after, whereabouts
+from duly._memory.ledger import Ledger
+from duly._memory.places import earliest, moment_of, place_after, whereabouts
+from duly._memory.series import Series
 from duly._memory.wakeups import Wakeups
 from duly.errors import InvalidArgument, Unsupported
 from duly.hookspecs import StoreFactory, hookimpl
 from duly.message import Filter, Message, State
-from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats, Token, Whereabouts
+from duly.store import (
+    Batch,
+    Claim,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Settle,
+    Stats,
+    Token,
+    Whereabouts,
+)
 from duly.url import parse
 
 __all__ = ["MemoryStore", "duly_stores"]
@@ -35,6 +49,7 @@ class MemoryStore:
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = _forward_clock() if clock is None else clock
         self._ledger = Ledger()
+        self._series = Series(self._ledger)
         self._lock = threading.Lock()
         self._wakeups = Wakeups()
 
@@ -80,6 +95,20 @@ class MemoryStore:
             self._ledger.reschedule(entry, entry.message.scheduled_at if at is None else at)
         self._wakeups.changed()
         return of_state
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        """See to it that series are there as they are given; one outcome for each."""
+        with self._lock:
+            outcomes = self._series.ensure(wanted, declared, self._clock())
+        self._wakeups.changed()
+        return outcomes
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        """Remove what ``by`` has declared with a lower generation."""
+        with self._lock:
+            return self._series.undeclare(by, generation)
 
     async def get(self, id: str) -> Message | None:
         """The message of that id, None when there is none."""

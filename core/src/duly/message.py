@@ -139,7 +139,9 @@ class Message(Copyable):
         if self.recurrence is not None:
             if self.expires_at is not None:
                 raise InvalidMessage("expires_at cannot go with a recurrence: use until instead")
-            scheduled_at = self.recurrence.first(scheduled_at, self.created_at)
+            _set(self, "_given_fire", scheduled_at is not None)
+            endless = attrs.evolve(self.recurrence, until=None)  # what has ended is seen later
+            scheduled_at = endless.first(scheduled_at, self.created_at)
             if scheduled_at is None:
                 raise InvalidMessage(f"{self.recurrence!r} can never fire")
         elif scheduled_at is None:

@@ -36,7 +36,7 @@ FORMAT: Final = 2
 """The newest record format that this version writes; it reads this one and all before it.
 
 Format 2 is written where a reader of format 1 would go wrong: of a message that was postponed, and
-of a recurrence with ``jitter``.
+of a recurrence with ``jitter`` or an anchor.
 """
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -92,9 +92,9 @@ def to_record(message: Message) -> Record:
     expires_at, recurrence = message.expires_at, message.recurrence
     given_at, died_at = message._given_at, message.died_at  # noqa: SLF001  # as below
     postpone_count, put_back = message.postpone_count, message._put_back  # noqa: SLF001  # as below
-    jitters = recurrence is not None and recurrence.jitter
+    version = 1 if recurrence is None else recurrence.format
     return Record(
-        2 if postpone_count or put_back or jitters else 1,
+        2 if postpone_count or put_back else version,
         message.id,
         message.event_name,
         message.payload,

@@ -38,6 +38,7 @@ from duly._values.abilities import (
     NamesTransactions,
     SupportsAnyLoop,
     SupportsClaimingAhead,
+    SupportsEnsure,
     SupportsHealth,
     SupportsListingWithoutPayloads,
     SupportsMigration,
@@ -47,8 +48,10 @@ from duly._values.abilities import (
     SupportsWakeups,
     SupportsWhere,
 )
+from duly._values.ensuring import EnsurePlan, ensured, succeeded
 from duly._values.opening_limit import unhurried
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
+from duly._values.series import Declared, Ensured, Successor
 from duly._values.settle_plans import SettlePlan, buried_keys, plan_settle, put_back
 from duly._values.store import (
     NEWER_PAUSE,
@@ -58,6 +61,7 @@ from duly._values.store import (
     Claim,
     Clock,
     Counters,
+    End,
     Group,
     HeldUp,
     Key,
@@ -74,12 +78,13 @@ from duly.message import Filter, Message, State
 
 __all__ = [
     "NEWER_PAUSE", "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters",
-    "Group", "HeldUp", "Key", "NamesTransactions", "PartlyUnavailable", "PutPlan", "Release",
-    "Reschedule", "Settle", "SettlePlan", "Settlement", "Stats", "Store", "Stored",
-    "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsHealth", "SupportsListingWithoutPayloads",
-    "SupportsMigration", "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions",
-    "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys",
-    "duplicate", "plan_put", "plan_settle", "put_back", "unhurried",
+    "Declared", "End", "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NamesTransactions",
+    "PartlyUnavailable", "PutPlan", "Release", "Reschedule", "Settle", "SettlePlan", "Settlement",
+    "Stats", "Store", "Stored", "Successor", "SupportsAnyLoop", "SupportsClaimingAhead",
+    "SupportsEnsure", "SupportsHealth", "SupportsListingWithoutPayloads", "SupportsMigration",
+    "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
+    "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
+    "plan_put", "plan_settle", "put_back", "succeeded", "unhurried",
 ]  # fmt: skip
 
 

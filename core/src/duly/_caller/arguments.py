@@ -77,7 +77,7 @@ def as_filter(value: object) -> Filter:
     return value
 
 
-def as_message(value: object, max_payload: int) -> Message:
+def as_message(value: object, max_payload: int, *, ended: bool = False) -> Message:
     """A message as it is scheduled: what duly manages is as new, whatever it was before."""
     if not isinstance(value, Message):
         raise InvalidMessage(f"a message is a duly.Message, not {type(value).__name__}")
@@ -86,7 +86,17 @@ def as_message(value: object, max_payload: int) -> Message:
             f"the payload of {value.id!r} has {len(value.payload)} bytes, max_payload is "
             f"{max_payload}: send a reference to the data, or raise max_payload"
         )
+    if not ended and is_over(value):
+        raise InvalidMessage(f"{value.recurrence!r} can never fire: its until has passed")
     return _fresh(value)
+
+
+def is_over(message: Message) -> bool:
+    """Whether it is a series that ends before its first fire."""
+    recurrence = message.recurrence
+    if recurrence is None or recurrence.until is None:
+        return False
+    return message.scheduled_at > recurrence.until
 
 
 def _fresh(message: Message) -> Message:
@@ -107,7 +117,9 @@ def _fresh(message: Message) -> Message:
     )
 
 
-def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]:
+def all_or_none(
+    values: Iterable[object], max_payload: int, *, ended: bool = False
+) -> Sequence[Message]:
     """Messages that can be stored in one step.
 
     Raises:
@@ -117,7 +129,7 @@ def all_or_none(values: Iterable[object], max_payload: int) -> Sequence[Message]
     messages: dict[str, Message] = {}
     size = 0
     for value in as_iterable(values):
-        message = as_message(value, max_payload)
+        message = as_message(value, max_payload, ended=ended)
         size += len(message.payload)
         if len(messages) >= _MANY or size > _MANY_BYTES:
             raise InvalidArgument(

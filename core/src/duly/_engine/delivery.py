@@ -28,7 +28,7 @@ from duly.errors import Postpone, TransportUnavailable
 from duly.hookspecs import Burial, Delivery
 from duly.message import first_due
 from duly.recovery import Policy
-from duly.store import SUSPECT_LAPSES, Batch, Claim, Token
+from duly.store import SUSPECT_LAPSES, Batch, Claim, SupportsEnsure, Token
 
 __all__ = ["Deliveries"]
 
@@ -73,6 +73,7 @@ class Deliveries:
         self._observed = plugins.observed("duly_delivered")
         self._newer_seen = -math.inf  # loop time
         self.hands = Hands(plugins, wake, most_bytes=most_bytes)
+        self.hands.tells_ends = isinstance(calls.store, SupportsEnsure)
         self.time = StoreTime()
         self.verdicts = Verdicts(plugins, policy, self.hands, self.time)
 

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
-from duly._engine.settlements import burial_of
+from duly._engine.settlements import burials_of, without_end
 from duly._engine.weight import Weight
 from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._telemetry.observed import ObservedBatch, ObservedSettlement
 from duly.hookspecs import Delivery, MissedFires
-from duly.recovery import Bury, Failure, Verdict
+from duly.recovery import Failure, Verdict
 from duly.store import Claim, Key, Settle, Settlement, Token
 
 __all__ = ["Hand", "Hands", "Settling"]
@@ -91,6 +91,7 @@ class Hands:
     """All batches in hand, up to ``most_bytes``; ``wake`` is called when one is to be settled."""
 
     def __init__(self, plugins: Plugins, wake: Callable[[], None], *, most_bytes: int) -> None:
+        self.tells_ends = False  # whether the store is told where a series ends
         self._plugins = plugins
         self._wake = wake
         self._clock = asyncio.get_running_loop().time
@@ -147,6 +148,8 @@ class Hands:
     def end(self, hand: Hand, claim: Claim, settlement: Settlement | None) -> None:
         """One claim of a batch has its outcome; None: to be deleted."""
         key = claim.key
+        if settlement is not None and not self.tells_ends:
+            settlement = without_end(settlement)
         if settlement is not None:
             hand.exceptions[key] = settlement
         if not hand.done:
@@ -230,11 +233,7 @@ class Hands:
     def _tell_failed(self, settling: Settling) -> None:
         failures, verdicts = settling.failures, settling.verdicts
         self._plugins.tell("duly_failed", failures=failures, verdicts=verdicts)
-        if burials := [
-            burial_of(failure, verdict.reason)
-            for failure, verdict in zip(failures, verdicts, strict=True)
-            if isinstance(verdict, Bury)
-        ]:
+        if burials := burials_of(failures, verdicts):
             self._plugins.tell("duly_buried", burials=burials)
 
     def _tell_missed(self, missed: Sequence[MissedFires]) -> None:

@@ -1,8 +1,9 @@
 """What a store is told of each outcome: from fires and verdicts to settlements.
 
-None stands for plain deletion: delivered, discarded, or a series at its end.
+None stands for plain deletion: delivered or discarded.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,7 +16,7 @@ from duly.message import Message
 from duly.recovery import Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Recurrence
 from duly.store import Bury as Buried
-from duly.store import Claim, Counters, Release, Reschedule, Settlement
+from duly.store import Claim, Counters, End, Release, Reschedule, Settlement
 
 __all__ = [
     "after_interruption",
@@ -23,23 +24,25 @@ __all__ = [
     "after_postponement",
     "after_verdict",
     "burial_of",
+    "burials_of",
     "counters_of",
     "next_fire",
+    "without_end",
 ]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def next_fire(message: Message) -> Reschedule | None:
-    """How a series goes on after this occurrence; None: it has ended, or is not a series."""
+def next_fire(message: Message) -> Reschedule | End | None:
+    """How a series goes on, or ends, after this occurrence; None: it is not a series."""
     recurrence = message.recurrence
     count = message.occurrence_count + 1
-    if recurrence is None or recurrence.ends_after(count):
+    if recurrence is None:
         return None
-    fire = recurrence.following(message.scheduled_at)
+    fire = None if recurrence.ends_after(count) else recurrence.following(message.scheduled_at)
     if fire is None:
-        return None
+        return End(count)
     return Reschedule(recurrence.due(message.id, fire), Counters(fire, occurrence_count=count))
 
 
@@ -55,13 +58,22 @@ def counters_of(message: Message) -> Counters:
     )
 
 
+def without_end(settlement: Settlement) -> Settlement | None:
+    """The same for a store that knows nothing of ends: it deletes what ends."""
+    if isinstance(settlement, End):
+        return None
+    if isinstance(settlement, Buried) and isinstance(settlement.next, End):
+        return attrs.evolve(settlement, next=None)
+    return settlement
+
+
 def after_missed(
     message: Message, now: datetime, punctual: timedelta
-) -> tuple[MissedFires, Reschedule | None] | None:
+) -> tuple[MissedFires, Reschedule | End] | None:
     """Which fires of a series are dropped as missed, and how it then goes on; None: none is.
 
     A fire is missed if it is late at its first claim by more than its grace, and by more than what
-    is still ``punctual``. Without a Reschedule the series has ended.
+    is still ``punctual``.
     """
     recurrence, fire = message.recurrence, message.scheduled_at
     if recurrence is None or recurrence.missed == "all" or _begun(message, recurrence):
@@ -77,7 +89,9 @@ def after_missed(
         return None
     else:
         last = recurrence.latest(fire, last - _MICROSECOND)
-    moved = None if following is None else _moved(message, recurrence, following, now)
+    moved: Reschedule | End = End(message.occurrence_count)
+    if following is not None:
+        moved = _moved(message, recurrence, following, now)
     dropped = MissedFires(
         message=message,
         first=fire,
@@ -119,6 +133,15 @@ def after_interruption(claim: Claim, now: datetime, pause: float) -> Release | R
         at = max(at, message.scheduled_at + _MICROSECOND)
         return Reschedule(at, attrs.evolve(counters_of(message), put_back=_jitters(message)))
     return Release(at)
+
+
+def burials_of(failures: Sequence[Failure], verdicts: Sequence[Verdict]) -> Sequence[Burial]:
+    """What is told of those failures that ended in a burial."""
+    return [
+        burial_of(failure, verdict.reason)
+        for failure, verdict in zip(failures, verdicts, strict=True)
+        if isinstance(verdict, Bury)
+    ]
 
 
 def burial_of(failure: Failure, reason: str) -> Burial:

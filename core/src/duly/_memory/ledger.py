@@ -3,13 +3,12 @@
 import itertools
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from duly._memory.agenda import Agenda
+from duly._memory.places import earliest, place_at
 from duly._memory.shelf import Entry, Lease, Shelf
 from duly.errors import DuplicateMessage
 from duly.message import Message, State, with_changes
-from duly.moment import from_microseconds, to_microseconds
 from duly.record import moved, with_next_id
 from duly.store import (
     SUSPECT_LAPSES,
@@ -18,47 +17,14 @@ from duly.store import (
     Group,
     Reschedule,
     Settle,
-    Whereabouts,
     buried_keys,
     plan_put,
     plan_settle,
     put_back,
+    succeeded,
 )
 
-__all__ = ["Ledger", "earliest", "moment_of", "place_after", "whereabouts"]
-
-_NUMBER_BITS: Final = 64
-
-
-def _place(moment: datetime, number: int) -> int:
-    return to_microseconds(moment) << _NUMBER_BITS | number
-
-
-def place_after(moment: datetime) -> int:
-    """The bound above every place of that moment, below every later one."""
-    return to_microseconds(moment) + 1 << _NUMBER_BITS
-
-
-def moment_of(place: int) -> datetime:
-    """The moment of a place."""
-    return from_microseconds(place >> _NUMBER_BITS)
-
-
-def earliest(*places: int | None) -> int | None:
-    """The first of those places that there are."""
-    return min((place for place in places if place is not None), default=None)
-
-
-def whereabouts(entry: Entry) -> Whereabouts:
-    """Where a message is."""
-    state, lease = entry.message.state, entry.lease
-    return Whereabouts(
-        state=state,
-        due_at=moment_of(entry.place) if state is State.SCHEDULED else None,
-        lapses=entry.lapses,
-        owner=None if lease is None else lease.owner,
-        lease_ends_at=None if lease is None else moment_of(lease.place),
-    )
+__all__ = ["Ledger"]
 
 
 class Ledger:
@@ -82,7 +48,7 @@ class Ledger:
         for entry in plan.replaced.values():
             self.remove(entry)
         for message in plan.inserts:
-            self._add(message)
+            self.add(message)
         return plan.outcomes
 
     def remove(self, entry: Entry) -> None:
@@ -97,7 +63,21 @@ class Ledger:
     def reschedule(self, entry: Entry, at: datetime) -> None:
         """Move a message that is not claimed; it becomes another scheduling."""
         self.remove(entry)
-        self._add(moved(entry.message, at))
+        message = entry.message
+        if entry.successor is not None:
+            message = succeeded(message, entry.successor, message.occurrence_count) or message
+        self.add(moved(message, at)).declared = entry.declared
+
+    def rewrite(self, entry: Entry, message: Message, *, moves: bool) -> None:
+        """Let an entry be another message of its id; it ``moves`` only if it is not claimed."""
+        self.shelf.discard((entry,))
+        if moves and entry.lease is None:
+            self._line(entry).remove(entry.place)
+        entry.message = message
+        self.shelf.add(entry)
+        if moves:
+            entry.lapses = 0
+            self._line_up(entry, place_at(message.next_attempt_at, entry.key))
 
     def recover(self, bound: int) -> None:
         """Put what is left in leases that end before ``bound`` back at its place."""
@@ -127,7 +107,7 @@ class Ledger:
     def lease(self, entries: Sequence[Entry], owner: str, end: datetime) -> tuple[str, list[Claim]]:
         """Hand out what was taken out of line; the token and the claims."""
         number = next(self._numbers)
-        lease = Lease(str(number), owner, _place(end, number))
+        lease = Lease(str(number), owner, place_at(end, number))
         self.leases[lease.token] = lease
         self.ends.add(lease.place, lease)
         held, claims = lease.held, []
@@ -146,7 +126,7 @@ class Ledger:
     def renew(self, lease: Lease, end: datetime) -> None:
         """Let a lease end at another time."""
         self.ends.remove(lease.place)
-        lease.place = _place(end, next(self._numbers))
+        lease.place = place_at(end, next(self._numbers))
         self.ends.add(lease.place, lease)
 
     def settle(self, settle: Settle, now: datetime, bound: int) -> bool:
@@ -155,8 +135,14 @@ class Ledger:
         if lease is None:
             return False
         held = lease.held
-        messages = {key: held[key].message for key in buried_keys(settle, held)}
-        plan = plan_settle(settle, held, messages, now=now)
+        successors = {
+            key: follows
+            for key in settle.exceptions
+            if key in held and (follows := held[key].successor) is not None
+        }
+        asked = [*buried_keys(settle, held), *successors]
+        messages = {key: held[key].message for key in asked}
+        plan = plan_settle(settle, held, messages, now=now, successors=successors)
         if plan.ends:
             del self.leases[lease.token]
             self.ends.remove(lease.place)
@@ -167,9 +153,11 @@ class Ledger:
         self.shelf.discard(settled[key] for key in plan.deleted)
         for key, at in plan.released.items():
             entry = settled[key]
-            self._put_back(entry, _place(at, entry.key))
+            self._put_back(entry, place_at(at, entry.key))
         for key, how in plan.rescheduled.items():
             self._go_on(settled[key], how)
+        for key, message in plan.succeeded.items():
+            self._give_way(settled[key], message)
         for key, bury in plan.buried.items():
             self._bury(settled[key], bury, now)
         for letter in plan.occurrences.values():
@@ -195,21 +183,30 @@ class Ledger:
     def _go_on(self, entry: Entry, how: Reschedule) -> None:
         entry.lapses = 0
         entry.message = put_back(entry.message, how)
-        self._put_back(entry, _place(how.next_attempt_at, entry.key))
+        self._put_back(entry, place_at(how.next_attempt_at, entry.key))
         self.shelf.reorder()
+
+    def _give_way(self, entry: Entry, message: Message) -> None:
+        """A series is another from now on: its successor."""
+        entry.successor = None
+        entry.lapses = 0
+        self.rewrite(entry, message, moves=False)
+        self._put_back(entry, place_at(message.next_attempt_at, entry.key))
 
     def _put_back(self, entry: Entry, place: int) -> None:
         entry.message = with_changes(entry.message, state=State.SCHEDULED)
         entry.lease = None
         self._line_up(entry, place)
 
-    def _add(self, message: Message) -> None:
+    def add(self, message: Message) -> Entry:
+        """Take in a message whose id is free, dead or alive."""
         entry = Entry(next(self._numbers), message)
         if message.state is State.DEAD:
             self.shelf.add_dead(entry)
-            return
-        self.shelf.add(entry)
-        self._line_up(entry, _place(message.next_attempt_at, entry.key))
+        else:
+            self.shelf.add(entry)
+            self._line_up(entry, place_at(message.next_attempt_at, entry.key))
+        return entry
 
     def _line_up(self, entry: Entry, place: int) -> None:
         entry.place = place

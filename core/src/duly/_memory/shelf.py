@@ -10,6 +10,7 @@ from typing import Final
 from duly.message import Filter, Message, State
 from duly.moment import to_microseconds
 from duly.record import given_at
+from duly.store import Declared, Successor
 
 __all__ = ["Entry", "Lease", "Shelf"]
 
@@ -19,9 +20,11 @@ _MOMENT: Final = itemgetter(0)
 class Entry:
     """A stored message: its key, its place in line and lapses, and the lease it is in, if any."""
 
-    __slots__ = ("key", "lapses", "lease", "message", "place")
+    __slots__ = ("declared", "key", "lapses", "lease", "message", "place", "successor")
 
     def __init__(self, key: int, message: Message) -> None:
+        self.successor: Successor | None = None  # what follows, if it is a series
+        self.declared: Declared | None = None
         self.key = key
         self.message = message
         self.place = 0

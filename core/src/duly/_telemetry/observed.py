@@ -19,7 +19,7 @@ from duly._values.publishing import Job
 from duly.hookspecs import MissedFires
 from duly.message import Message, first_due
 from duly.recovery import Failure
-from duly.store import Bury, Claim, Key, Release, Reschedule, Settlement
+from duly.store import Bury, Claim, End, Key, Release, Reschedule, Settlement
 from duly.transport import Envelope
 
 __all__ = ["ObservedBatch", "ObservedSettlement", "StoreClock", "since_1970"]
@@ -130,6 +130,8 @@ class ObservedSettlement:
         self.missed: Sequence[MissedFires] = ()
         self._otherwise: dict[str, list[str]] = defaultdict(list)  # names, by what was done
         for key, settlement in exceptions.items():
+            if isinstance(settlement, End):  # it was delivered, or else what became of it is told
+                continue
             message = batch.messages[key]
             self._otherwise[_verb(message, settlement)].append(message.event_name)
         if batch.metrics is not None:
@@ -231,7 +233,7 @@ class _ObservedJob:
         span.end()
 
 
-def _verb(message: Message, settlement: Settlement) -> str:
+def _verb(message: Message, settlement: Reschedule | Release | Bury) -> str:
     """What a settlement other than plain deletion does, as counters and spans call it."""
     match settlement:
         case Bury():

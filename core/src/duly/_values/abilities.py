@@ -4,14 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from duly._values.series import Declared, Ensured
 from duly._values.store import Batch, Settle, Whereabouts
-from duly.message import Filter, Message
+from duly.message import Filter, Message, State
 
 __all__ = [
     "Answered",
     "NamesTransactions",
     "SupportsAnyLoop",
     "SupportsClaimingAhead",
+    "SupportsEnsure",
     "SupportsHealth",
     "SupportsListingWithoutPayloads",
     "SupportsMigration",
@@ -132,6 +134,38 @@ class SupportsWhere(Protocol):
 
     async def where(self, id: str) -> Whereabouts | None:
         """Where the message of that id is; None when there is none."""
+
+
+@runtime_checkable
+class SupportsEnsure(Protocol):
+    """A store in which series keep their place when they are declared again.
+
+    A holder tells it :class:`~duly.store.End` where a series has no fire left. A settlement that
+    takes a series beyond the cut of its successor makes that take its place, in the same step:
+    :func:`~duly.store.plan_settle`. What removes or replaces a series does so to what follows it
+    too; :meth:`~duly.store.Store.reschedule` makes the successor take its place first.
+    """
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        """See to it that these series are there as they are given; one outcome for each.
+
+        Each on its own, in one step: compared and changed by :func:`~duly.store.ensured`, with the
+        store's now as it is read once nobody else can change the message. Nobody sees anything
+        between old and new. NEWER for a record that only a newer version can read,
+        DuplicateMessage for one that cannot be read at all. Again is always safe.
+
+        With ``declared`` the floor of its ``by`` rises to its ``generation`` first, also if nothing
+        is ``wanted``; where it is higher already, all are OLDER and nothing is changed. Each
+        message that is there afterwards, SAME included, belongs to that ``by`` and generation.
+        """
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        """Remove, as by ``cancel``, what ``by`` has declared with a lower generation.
+
+        The ids, and the state each was found in.
+        """
 
 
 @runtime_checkable

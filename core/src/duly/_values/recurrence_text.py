@@ -14,7 +14,7 @@ __all__ = ["recurrence_of", "recurrence_text"]
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SHARED: Final = {"max_occurrences", "until", "missed", "grace"}
 _SELDOM: Final = {"jitter"}
-_KINDS: Final = ({"every"}, {"cron", "timezone"})
+_KINDS: Final = ({"every"}, {"every", "anchor"}, {"cron", "timezone"})
 
 
 @functools.lru_cache(maxsize=1024)
@@ -29,8 +29,10 @@ def recurrence_text(recurrence: Recurrence) -> str:
     if recurrence.jitter:
         fields["jitter"] = recurrence.jitter // _MICROSECOND
     match recurrence:
-        case Every(interval=interval):
+        case Every(interval=interval, anchor=anchor):
             fields["every"] = interval // _MICROSECOND
+            if anchor is not None:
+                fields["anchor"] = to_microseconds(anchor)
         case Cron(expression=expression, timezone=timezone):
             fields["cron"] = expression
             fields["timezone"] = timezone
@@ -59,6 +61,8 @@ def recurrence_of(text: str) -> Recurrence:
         "jitter": timedelta(microseconds=fields.get("jitter", 0)),
     }
     if "every" in fields:
+        anchor = fields.get("anchor")
+        shared["anchor"] = None if anchor is None else from_microseconds(anchor)
         return Every(timedelta(microseconds=fields["every"]), **shared)
     expression = cron_text(fields["cron"], kept=True)
     return Cron(expression, timezone=fields["timezone"], **shared)

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import attrs
 
+from duly._values.ensuring import succeeded, told_beyond
 from duly._values.naming import occurrence
-from duly._values.store import Bury, Key, Release, Reschedule, Settle
+from duly._values.series import Successor
+from duly._values.store import Bury, End, Key, Release, Reschedule, Settle, Settlement
 from duly.message import Message, State, with_changes
 
 __all__ = ["SettlePlan", "buried_keys", "plan_settle", "put_back"]
@@ -31,6 +33,9 @@ class SettlePlan:
     of their own to be inserted, each under a new key and an id that is free: while it is taken,
     the next is what :func:`duly.record.with_next_id` says.
 
+    ``succeeded`` are series whose successor takes their place: each becomes that message, waits at
+    its ``next_attempt_at`` with lapses 0 and nothing behind it, and keeps its key.
+
     All of ``left`` leave the lease. With ``ends`` the lease ends.
     """
 
@@ -39,6 +44,7 @@ class SettlePlan:
     rescheduled: Mapping[Key, Reschedule] = _NONE
     buried: Mapping[Key, Bury] = _NONE
     occurrences: Mapping[Key, Message] = _NONE
+    succeeded: Mapping[Key, Message] = _NONE
     left: Sequence[Key]
     ends: bool
 
@@ -56,6 +62,7 @@ def plan_settle(
     messages: Mapping[Key, Message | None] = _NONE,
     *,
     now: datetime | None = None,
+    successors: Mapping[Key, Successor] = _NONE,
 ) -> SettlePlan:
     """What :meth:`Store.settle` does, given the keys in a lease whose token is valid.
 
@@ -63,43 +70,89 @@ def plan_settle(
     :func:`buried_keys`: None for one that cannot be read any more, which is buried as it is and
     will be listed so. Of one that is left out nothing becomes but that its key leaves the lease:
     it is gone, or was set aside. ``now`` is the store's time, needed where something is buried.
+    ``successors`` has what follows some of the held series; ``messages`` then has these too.
     """
     left = _settled(settle, held)
     ends = settle.only is None
     if not settle.exceptions:
         return SettlePlan(deleted=left, left=left, ends=ends)
-    deleted = list[Key]()
-    released = dict[Key, datetime]()
-    rescheduled = dict[Key, Reschedule]()
-    buried = dict[Key, Bury]()
-    occurrences = dict[Key, Message]()
+    draft = _Draft(messages, successors, now)
     for key in left:
-        match settle.exceptions.get(key):
-            case None:
-                deleted.append(key)
-            case Release(at):
-                released[key] = at
-            case Reschedule() as how:
-                rescheduled[key] = how
-            case Bury(reason, following, error_class) as how if key in messages:
-                message = messages[key]
-                if message is None or message.recurrence is None:
-                    buried[key] = how
-                    continue
-                occurrences[key] = occurrence(message, reason, error_class=error_class, died_at=now)
-                if following is None:
-                    deleted.append(key)
-                else:
-                    rescheduled[key] = following
+        settlement = settle.exceptions.get(key)
+        if key not in successors or not draft.gives_way(key, settlement):
+            draft.take(key, settlement)
     return SettlePlan(
-        deleted=deleted,
-        released=released,
-        rescheduled=rescheduled,
-        buried=buried,
-        occurrences=occurrences,
+        deleted=draft.deleted,
+        released=draft.released,
+        rescheduled=draft.rescheduled,
+        buried=draft.buried,
+        occurrences=draft.occurrences,
+        succeeded=draft.succeeded,
         left=left,
         ends=ends,
     )
+
+
+class _Draft:
+    """A plan that is being made, key by key."""
+
+    def __init__(
+        self,
+        messages: Mapping[Key, Message | None],
+        successors: Mapping[Key, Successor],
+        now: datetime | None,
+    ) -> None:
+        self._messages = messages
+        self._successors = successors
+        self._now = now
+        self.deleted = list[Key]()
+        self.released = dict[Key, datetime]()
+        self.rescheduled = dict[Key, Reschedule]()
+        self.buried = dict[Key, Bury]()
+        self.occurrences = dict[Key, Message]()
+        self.succeeded = dict[Key, Message]()
+
+    def gives_way(self, key: Key, settlement: Settlement | None) -> bool:
+        """Whether this takes a series beyond the cut of what follows it, which takes its place."""
+        message, successor = self._messages.get(key), self._successors[key]
+        count = told_beyond(successor, settlement)
+        if message is None or count is None:
+            return False
+        follows = succeeded(message, successor, count)
+        if follows is None:
+            self.deleted.append(key)
+        else:
+            self.succeeded[key] = follows
+        if isinstance(settlement, Bury):
+            self._bury_occurrence(key, message, settlement)
+        return True
+
+    def take(self, key: Key, settlement: Settlement | None) -> None:
+        """One outcome, as it is told."""
+        match settlement:
+            case None | End():
+                self.deleted.append(key)
+            case Release(at):
+                self.released[key] = at
+            case Reschedule():
+                self.rescheduled[key] = settlement
+            case Bury() if key in self._messages:
+                self._bury(key, self._messages[key], settlement)
+
+    def _bury(self, key: Key, message: Message | None, bury: Bury) -> None:
+        if message is None or message.recurrence is None:
+            self.buried[key] = bury
+            return
+        self._bury_occurrence(key, message, bury)
+        if isinstance(bury.next, Reschedule):
+            self.rescheduled[key] = bury.next
+        else:
+            self.deleted.append(key)
+
+    def _bury_occurrence(self, key: Key, message: Message, bury: Bury) -> None:
+        self.occurrences[key] = occurrence(
+            message, bury.reason, error_class=bury.error_class, died_at=self._now
+        )
 
 
 def put_back(message: Message, how: Reschedule) -> Message:

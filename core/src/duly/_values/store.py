@@ -18,6 +18,7 @@ __all__ = [
     "Claim",
     "Clock",
     "Counters",
+    "End",
     "Group",
     "HeldUp",
     "Key",
@@ -67,7 +68,8 @@ class Whereabouts:
     One that waits has its place in line, ``due_at``; ``lapses`` counts from 0. One that is CLAIMED
     has the ``owner`` of the lease and its end, ``lease_ends_at``, which may be past: it lapses with
     the next claim of anybody. Both are None where a lease is over and its outcome is still to be
-    carried out.
+    carried out. ``follows`` is the series that takes the place of this one by and by, as it will
+    wait for its first fire; None where nothing follows, or the store cannot tell.
     """
 
     state: State
@@ -75,6 +77,7 @@ class Whereabouts:
     lapses: int = 0
     owner: str | None = None
     lease_ends_at: datetime | None = None
+    follows: Message | None = None
 
 
 class HeldUp(StoreUnavailable):
@@ -166,11 +169,21 @@ class Bury:
     """
 
     reason: str
-    next: Reschedule | None = None
+    next: "Reschedule | End | None" = None
     error_class: str | None = None
 
 
-Settlement = Reschedule | Release | Bury
+@attrs.frozen
+class End:
+    """Settles a series that has no fire left, of which so many were taken up: it is deleted.
+
+    Told only to a store that is :class:`~duly.store.SupportsEnsure`: what follows takes its place.
+    """
+
+    occurrence_count: int
+
+
+Settlement = Reschedule | Release | Bury | End
 
 _NONE: Final[Mapping[Key, Settlement]] = MappingProxyType({})
 

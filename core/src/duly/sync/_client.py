@@ -160,6 +160,8 @@ class Client:
     cancel_many = blocking(AsyncClient.cancel_many)
     purge = blocking(AsyncClient.purge)
     reschedule = blocking(AsyncClient.reschedule)
+    ensure = blocking(AsyncClient.ensure)
+    declare = blocking(AsyncClient.declare)
     replay = blocking(AsyncClient.replay)
     replay_many = blocking(AsyncClient.replay_many)
     fire = blocking(AsyncClient.fire)

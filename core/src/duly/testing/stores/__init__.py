@@ -27,7 +27,8 @@ If a store lacks something, such as a server that can be away, say so in ``no_ou
 What not every store can do is in classes of its own. Add them as further bases in front of
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
-:class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases` and :class:`AnyLoopCases`.
+:class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases` and
+:class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -51,6 +52,10 @@ from duly.testing.stores.claiming_order import OrderCases
 from duly.testing.stores.claiming_rest import RestCases
 from duly.testing.stores.claiming_suspects import SuspectCases
 from duly.testing.stores.claiming_unheard import UnheardCases
+from duly.testing.stores.declaring import DeclareCases
+from duly.testing.stores.ensuring_again import EnsureAgainCases
+from duly.testing.stores.ensuring_begun import EnsureBegunCases
+from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
 from duly.testing.stores.first_steps import FirstStepCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
@@ -85,6 +90,7 @@ __all__ = [
     "ClaimingAheadCases",
     "ClaimingCases",
     "ConnectionCases",
+    "EnsureCases",
     "FirstStepCases",
     "HealthCases",
     "HistoryCases",
@@ -144,6 +150,10 @@ class HostileCases(ManyClientCases, ReplaceRaceCases, RaceCases, InterleavingCas
 
 class TransactionCases(WithinHeldCases, WithinRaceCases, WithinLookCases, WithinCases):
     """For stores that are :class:`~duly.store.SupportsTransactions`."""
+
+
+class EnsureCases(DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases):
+    """For stores that are :class:`~duly.store.SupportsEnsure`."""
 
 
 class WhereCases(WhereBesideCases, WhereAloneCases):

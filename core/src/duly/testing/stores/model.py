@@ -6,16 +6,18 @@ from typing import Any
 
 from duly.message import Filter, Message, State, with_changes
 from duly.record import occurrence
-from duly.store import Bury, Release, Reschedule, Settlement, Stats
+from duly.store import Bury, End, Release, Reschedule, Settlement, Stats, succeeded
 from duly.testing.stores.model_entries import FRESH, Entry, Lease, died, given, remembering
+from duly.testing.stores.model_series import SeriesModel
 
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Model:
+class Model(SeriesModel):
     """The store's contract over a dictionary; ``now`` is turned by hand."""
 
     def __init__(self, now: datetime) -> None:
+        super().__init__()
         self.now = now
         self.entries: dict[str, Entry] = {}
         self.leases: list[Lease] = []
@@ -63,8 +65,11 @@ class Model:
         if entry is None or entry.message.state is not of_state:
             return None if entry is None else entry.message.state
         at = entry.message.scheduled_at if at is None else at
+        before = entry.message
+        if entry.successor is not None:
+            before = succeeded(before, entry.successor, before.occurrence_count) or before
         message = with_changes(
-            self._named_anew(entry.message, at), scheduled_at=at, next_attempt_at=at, **FRESH
+            self._named_anew(before, at), scheduled_at=at, next_attempt_at=at, **FRESH
         )
         self._remove(entry)
         self._add(message, at, moved=True)
@@ -177,7 +182,9 @@ class Model:
 
     def _settle(self, entry: Entry, settlement: Settlement | None) -> None:
         message = entry.message
-        if settlement is None:
+        if self._gives_way(entry, settlement):
+            return
+        if settlement is None or isinstance(settlement, End):
             del self.entries[message.id]
         elif isinstance(settlement, Release):
             entry.message = with_changes(message, state=State.SCHEDULED)
@@ -191,10 +198,10 @@ class Model:
 
     def _bury_occurrence(self, entry: Entry, settlement: Bury) -> None:
         dead = died(occurrence(entry.message, settlement.reason), settlement, self.now)
-        if settlement.next is None:
-            del self.entries[entry.message.id]
-        else:
+        if isinstance(settlement.next, Reschedule):
             self._put_back(entry, settlement.next)
+        else:
+            del self.entries[entry.message.id]
         while dead.id in self.entries:
             dead = with_changes(dead, id=dead.id + "+")
         self._add(dead, dead.next_attempt_at)

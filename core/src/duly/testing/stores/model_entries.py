@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from duly.message import Message, State, with_changes
-from duly.store import SUSPECT_LAPSES, Bury, Counters
+from duly.store import SUSPECT_LAPSES, Bury, Counters, Declared, Successor
 
 FRESH: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -34,6 +34,8 @@ class Entry:
     number: int
     lapses: int = 0
     moved: bool = False
+    successor: Successor | None = None
+    declared: Declared | None = None
 
     @property
     def suspect(self) -> bool:

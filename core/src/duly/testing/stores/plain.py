@@ -6,7 +6,18 @@ from typing import Any
 
 from duly.errors import DuplicateMessage, Unsupported
 from duly.message import Filter, Message, State, with_changes
-from duly.store import Batch, Claim, Clock, Group, Key, Settle, Stats, Whereabouts
+from duly.store import (
+    Batch,
+    Claim,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Settle,
+    Stats,
+    Whereabouts,
+)
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
 
@@ -66,6 +77,14 @@ class PlainStore:
     async def get(self, id: str) -> Message | None:
         entry = self.model.entries.get(id)
         return None if entry is None else entry.message
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        return self.model.ensure(wanted, declared)
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        return self.model.undeclare(by, generation)
 
     async def where(self, id: str) -> Whereabouts | None:
         model = self.model

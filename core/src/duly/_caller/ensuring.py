@@ -1,0 +1,119 @@
+"""What a service says of its series at each start: they are to be there, as they are given."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from duly._caller.again import Again
+from duly._caller.arguments import all_or_none, as_number
+from duly._values.texts import as_name
+from duly.errors import InvalidMessage, Unsupported
+from duly.message import Message, State
+from duly.store import Declared, Ensured, SupportsEnsure
+
+__all__ = ["Ensuring"]
+
+_MOST: Final = 2**63 - 1
+
+
+class Ensuring(Again):
+    """The verbs of a client for series that are declared in code."""
+
+    async def ensure(self, message: Message) -> Ensured:
+        """See to it that a series is there as it is given, whatever is there.
+
+        To be called at each start, by any number of processes: an unknown one is stored, an equal
+        one is left alone, and one that differs is changed without losing a fire. What is due or in
+        hand keeps its rule; another rule follows it. The first fire of a new one is the first
+        after now, by the store's clock; an :class:`duly.Every` that shall keep to certain moments
+        has an ``anchor``.
+
+        Raises:
+            InvalidMessage: no recurrence, ``scheduled_at`` or ``max_occurrences`` are given, or the
+                payload exceeds ``max_payload``.
+            DuplicateMessage: the id is that of a message without a recurrence, or of a dead letter.
+            StoreUnavailable: call again.
+            Unsupported: the store cannot do it.
+        """
+        wanted = self._wanted([message])
+        (outcome,) = await self._ensure(wanted, None)
+        return _raised(outcome)
+
+    async def declare(
+        self, messages: Iterable[Message], *, by: str, generation: int
+    ) -> Mapping[str, Ensured]:
+        """See to it that just these series of ``by`` are there; what became of each, by its id.
+
+        Each as by :meth:`ensure`; then what ``by`` has declared with a lower ``generation``, and no
+        more, is cancelled. ``generation`` numbers deployments, so that a rollback has a higher one
+        than what it rolls back: while two generations run side by side, the older one changes
+        nothing, and each of its series is OLDER. A crash in the middle is mended by the next start.
+
+        Raises:
+            InvalidArgument: ``by`` is no name, or ``generation`` no whole number from 0.
+            DuplicateMessage: an id is taken by what is no series; all others are seen to.
+            InvalidMessage, StoreUnavailable, Unsupported: as with :meth:`ensure`.
+        """
+        declared = Declared(
+            as_name(by, "by"), as_number(generation, "generation", at_least=0, at_most=_MOST)
+        )
+        wanted = self._wanted(messages)
+        outcomes = await self._ensure(wanted, declared)
+        if Ensured.OLDER in outcomes:
+            return {message.id: Ensured.OLDER for message in wanted}
+        store = self._able()
+        gone = await self._calls(store.undeclare, declared.by, declared.generation)
+        self._cancelled([id for id, state in gone if state is not State.CLAIMED])
+        return {
+            message.id: _raised(outcome) for message, outcome in zip(wanted, outcomes, strict=True)
+        }
+
+    async def _ensure(
+        self, wanted: Sequence[Message], declared: Declared | None
+    ) -> Sequence[Ensured | Exception]:
+        store = self._able()
+        outcomes = await self._calls(store.ensure, wanted, declared=declared)
+        told = [
+            (message, outcome)
+            for message, outcome in zip(wanted, outcomes, strict=True)
+            if isinstance(outcome, Ensured)
+        ]
+        if told:
+            messages, kinds = zip(*told, strict=True)
+            self._plugins.tell("duly_ensured", messages=messages, outcomes=kinds)
+        return outcomes
+
+    def _able(self) -> SupportsEnsure:
+        store: Any = self._calls.store
+        if not isinstance(store, SupportsEnsure):
+            raise Unsupported(f"{type(store).__name__} cannot ensure or declare series")
+        return store
+
+    def _wanted(self, messages: Iterable[Message]) -> Sequence[Message]:
+        return [_as_series(each) for each in all_or_none(messages, self._max_payload, ended=True)]
+
+    def _cancelled(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._telemetry.count("cancelled", [None] * len(ids))
+            self._plugins.tell("duly_cancelled", message_ids=ids)
+
+
+def _as_series(message: Message) -> Message:
+    recurrence = message.recurrence
+    if recurrence is None:
+        raise InvalidMessage(f"{message.id!r} has no recurrence: schedule() is for single messages")
+    if recurrence.max_occurrences is not None:
+        raise InvalidMessage(
+            f"{message.id!r} has max_occurrences: an ended series would begin anew with each start"
+        )
+    if message.__dict__.get("_given_fire", True):
+        raise InvalidMessage(
+            f"{message.id!r} has scheduled_at, another one at each start: leave it out, and give "
+            "Every an anchor instead"
+        )
+    return message
+
+
+def _raised(outcome: Ensured | Exception) -> Ensured:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
