@@ -1,5 +1,7 @@
 """Looking at many messages: bounded searches, counts, what will fire, and in whose hands one is."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -288,6 +290,59 @@ class TestUpcoming:
         with pytest.raises(duly.InvalidMessage, match="without its payload"):
             found[0].message.payload  # noqa: B018  # it is enough to ask
 
+    @pytest.mark.parametrize("limit", [1, 7, 40, 1000])
+    async def test_they_are_those_that_come_first_of_all(
+        self, client: Client, store: MemoryStore, limit: int
+    ) -> None:
+        dice = random.Random(limit)
+        await fill(
+            store,
+            *(
+                message(
+                    id=f"{n}",
+                    due=dice.randint(-99, 99),
+                    recurrence=dice.choice([None, Every(timedelta(seconds=dice.randint(1, 50)))]),
+                )
+                for n in range(60)
+            ),
+        )
+        every = await client.upcoming(at(120), since=at(3), limit=100_000)
+        assert every == sorted(every, key=lambda each: (each.at, each.message.id))
+        one_by_one = [
+            each
+            for n in range(60)
+            for each in await client.upcoming(at(120), since=at(3), filter=Filter(ids=[f"{n}"]))
+        ]
+        assert len(every) == len(one_by_one)
+        assert {(each.at, each.message.id) for each in every} == {
+            (each.at, each.message.id) for each in one_by_one
+        }
+        first = await client.upcoming(at(120), since=at(3), limit=limit)
+        assert [each.at for each in first] == [each.at for each in every[:limit]]
+
+    async def test_what_comes_twice_because_it_was_moved(self) -> None:
+        class Moving(MemoryStore):
+            async def list(self, filter: Filter, **more: Any) -> Sequence[Message]:
+                return 2 * list(await super().list(filter, **more))
+
+        store = Moving(clock=HandClock())
+        await fill(store, message(id="a", due=9, recurrence=Every(MINUTE)))
+        async with Client(store, load_plugins=False) as client:
+            client._now = lambda: at(0)  # type: ignore[method-assign]  # the store's
+            assert await self.told(client, 69) == [("a", 9), ("a", 9), ("a", 69), ("a", 69)]
+
+    async def test_others_have_their_turn_meanwhile(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, message(id="s", recurrence=Every(timedelta(milliseconds=1))))
+        asked = asyncio.create_task(client.upcoming(at(9999), limit=100_000))
+        turns = 0
+        while not asked.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(await asked) == 100_000
+        assert turns > 500
+
     @pytest.mark.parametrize(
         ("asked", "told"),
         [
@@ -306,8 +361,6 @@ class TestUpcoming:
 
 
 async def test_blocking_code_has_all_of_it(tmp_path: Any) -> None:
-    import asyncio
-
     def blocking() -> tuple[Sequence[Message], Count, int, str]:
         with duly.sync.Client("memory://", load_plugins=False) as client:
             client.schedule_many(
