@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.core.engine_kit import WatchedStore, at, message
+from tests.core.engine_kit import Probed, WakingStore, WatchedStore, at, delivering, message, now
 from tests.core.test_filters import fill, letter, retrying
 
 import duly
@@ -26,7 +26,7 @@ from duly import (
 )
 from duly.memory import MemoryStore
 from duly.message import with_changes
-from duly.testing.clock import HandClock
+from duly.testing.clock import HandClock, run_virtually
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -210,11 +210,13 @@ class TestUpcoming:
     ) -> None:
         await fill(
             store,
-            message(id="once", due=-150, recurrence=Every(MINUTE)),
-            message(id="all", due=-150, recurrence=Every(MINUTE, missed="all")),
+            message(id="once", due=-170, recurrence=Every(MINUTE)),  # that of -50 is in time
+            message(id="all", due=-170, recurrence=Every(MINUTE, missed="all")),
+            message(id="skip", due=-170, recurrence=Every(MINUTE, missed="skip")),
         )
-        assert await self.told(client, 30) == [
-            ("all", 0), ("all", 0), ("all", 0), ("once", 0), ("all", 30), ("once", 30)
+        assert await self.told(client, 10) == [
+            ("all", 0), ("all", 0), ("all", 0), ("once", 0), ("once", 0), ("skip", 0),
+            ("all", 10), ("once", 10), ("skip", 10),
         ]  # fmt: skip
 
     async def test_jitter_is_in_it(self, client: Client, store: MemoryStore) -> None:
@@ -232,8 +234,8 @@ class TestUpcoming:
         self, client: Client, store: MemoryStore
     ) -> None:
         three = Every(MINUTE, max_occurrences=3)
-        await fill(store, message(id="s", due=-150, recurrence=three))
-        assert await self.told(client, 999) == [("s", 0), ("s", 30), ("s", 90)]
+        await fill(store, message(id="s", due=-1010, recurrence=three))
+        assert await self.told(client, 999) == [("s", 0), ("s", 0), ("s", 10)]
 
     async def test_a_series_waits_for_its_retry(self, client: Client, store: MemoryStore) -> None:
         series = message(id="s", due=-10, recurrence=Every(MINUTE, missed="all"))
@@ -289,6 +291,34 @@ class TestUpcoming:
         assert [each.message.id for each in found] == ["s", "0000", "s", "0001", "s"]
         with pytest.raises(duly.InvalidMessage, match="without its payload"):
             found[0].message.payload  # noqa: B018  # it is enough to ask
+
+    @pytest.mark.parametrize("seed", range(40))
+    @run_virtually
+    async def test_they_are_what_a_scheduler_delivers_that_starts_now(self, seed: int) -> None:
+        dice, store, transport = random.Random(seed), WakingStore(), Probed()
+        seconds = dice.randint(20, 200)
+        series = message(
+            id=f"s{seed}",
+            due=-dice.randint(5, 2000) + 0.5,
+            recurrence=Every(
+                timedelta(seconds=seconds),
+                jitter=timedelta(seconds=dice.choice([0, seconds, dice.randint(1, seconds)])),
+                missed=dice.choice(["once", "all", "skip"]),
+                max_occurrences=dice.choice([None, dice.randint(1, 12)]),
+                until=dice.choice([None, at(dice.randint(0, 1500))]),
+                grace=timedelta(seconds=dice.choice([0, 1, 30])),
+            ),
+        )
+        async with Client(store, load_plugins=False) as client:
+            client._now = lambda: at(now())  # type: ignore[method-assign]  # the store's
+            await client.schedule(series)
+            told = await client.upcoming(at(2000))
+        async with delivering(store, transport):
+            await asyncio.sleep(2000)
+        times = transport.times(series.id)
+        assert len(times) == len(told)
+        for time, each in zip(times, told, strict=True):
+            assert time == pytest.approx((each.at - at(0)).total_seconds(), abs=0.5)
 
     @pytest.mark.parametrize("limit", [1, 7, 40, 1000])
     async def test_they_are_those_that_come_first_of_all(

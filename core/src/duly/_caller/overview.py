@@ -138,9 +138,10 @@ class Overview(Lookup):
     ) -> Sequence[Upcoming]:
         """What will be due until then, earliest first, each fire of the series one by one.
 
-        By what is stored now, and without the payloads. What is overdue counts as due now;
-        ``since``, inclusive, leaves out what is earlier. Of a claimed series the fires that follow
-        are told, of a claimed message nothing. At most ``limit``, which is at most 100,000.
+        By what is stored now, and without the payloads, as if each were delivered at once. What is
+        overdue is due now, unless it counts as missed; ``since``, inclusive, leaves out what is
+        earlier. Of a claimed series the fires that follow are told, of a claimed message nothing.
+        At most ``limit``, which is at most 100,000.
 
         Raises:
             InvalidArgument: an argument out of bounds, or a filter with an order or a limit.

@@ -8,12 +8,13 @@ from typing import Final
 
 import attrs
 
-from duly.message import Message, State
+from duly.message import Message, State, begun
 from duly.recurrence import MOST_COUNTED, Every, Recurrence
 
 __all__ = ["Upcoming", "first_of"]
 
 _TICK: Final = timedelta(microseconds=1)
+_PUNCTUAL: Final = timedelta(seconds=1)  # a grace below that counts as that
 _STEPS: Final = 100  # fires, of a few hundredths of a millisecond each, between turns of the loop
 
 
@@ -89,36 +90,46 @@ def _fires(message: Message, now: datetime, since: datetime) -> Iterator[datetim
     """When a message is due, earliest first; some of what is before ``since`` may be left out."""
     if message.state is State.DEAD:
         return
-    earliest = now  # a series waits for the fire that it is at, however late that is
-    if message.state is State.SCHEDULED:
-        earliest = max(message.next_attempt_at, now)
-        yield earliest
     if message.recurrence is not None:
-        for at in _following(message, message.recurrence, earliest, since):
-            earliest = max(earliest, at)
-            yield earliest
+        yield from _of_series(message, message.recurrence, now, since)
+    elif message.state is State.SCHEDULED:
+        yield max(message.next_attempt_at, now)
 
 
-def _following(
-    message: Message, recurrence: Recurrence, earliest: datetime, since: datetime
+def _of_series(
+    message: Message, recurrence: Recurrence, now: datetime, since: datetime
 ) -> Iterator[datetime]:
-    """When the fires behind the one that a series is at are due by themselves."""
+    """One fire after the other, each taken up at once when it is due: as a scheduler does it."""
     fire: datetime | None = message.scheduled_at
-    taken = message.occurrence_count + 1
-    all_of_them = recurrence.missed == "all"
-    if fire is not None and not all_of_them:  # what is over by then is left out, and not taken up
-        fire = recurrence.latest(fire, earliest - recurrence.jitter)
-    if fire is not None and since > earliest:
-        fire, passed = _skipped(recurrence, fire, since - recurrence.jitter - _TICK)
-        taken += passed
+    at, taken, far = now, message.occurrence_count + 1, since > now
+    if message.state is State.SCHEDULED:
+        if not begun(message):
+            fire = _taken_up(recurrence, message.id, message.scheduled_at, now)
+        if fire == message.scheduled_at:
+            at = max(message.next_attempt_at, now)
+        elif fire is not None:
+            at = max(recurrence.due(message.id, fire), now)
+        if fire is not None:
+            yield at
     while fire is not None and not recurrence.ends_after(taken):
         fire = recurrence.following(fire)
-        if fire is None:
-            return
-        due = recurrence.due(message.id, fire)
-        if all_of_them or due > earliest:
-            taken += 1
-            yield due
+        if fire is not None:
+            fire = _taken_up(recurrence, message.id, fire, at)
+        if fire is not None:
+            if far:
+                fire, passed = _skipped(recurrence, fire, since - recurrence.jitter - _TICK)
+                taken, far = taken + passed, False
+            at, taken = max(recurrence.due(message.id, fire), at), taken + 1
+            yield at
+
+
+def _taken_up(recurrence: Recurrence, id: str, fire: datetime, at: datetime) -> datetime | None:
+    """The fire that is taken up at that moment, where ``fire`` is next: others may be missed."""
+    grace = max(recurrence.grace, _PUNCTUAL)
+    if recurrence.missed == "all" or at - recurrence.due(id, fire) <= grace:
+        return fire
+    last = recurrence.latest_due(id, fire, at - grace - _TICK)
+    return recurrence.following(last) if recurrence.missed == "skip" else last
 
 
 def _skipped(recurrence: Recurrence, fire: datetime, bound: datetime) -> tuple[datetime, int]:
