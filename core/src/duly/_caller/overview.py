@@ -107,10 +107,12 @@ class Overview(Lookup):
             number = sum(numbers.values()) if filter.state is None else numbers[filter.state]
             return Count(number, CountKind.EXACT)
         unordered = attrs.evolve(filter, order=None)
-        found = await self.search(unordered, payload=False)
-        bounded = filter.limit is not None and len(found.messages) >= filter.limit
-        exact = found.complete or bounded
-        return Count(len(found.messages), CountKind.EXACT if exact else CountKind.AT_LEAST)
+        # One more, to see whether there is one.
+        found = await self.search(unordered, look_at=_LOOKED_AT + 1, payload=False)
+        number = len(found.messages)
+        if found.complete or (filter.limit is not None and number >= filter.limit):
+            return Count(number, CountKind.EXACT)
+        return Count(min(number, _LOOKED_AT), CountKind.AT_LEAST)
 
     async def where(self, message_id: str) -> Whereabouts:
         """In whose hands a message is, and until when; where it stands otherwise.
