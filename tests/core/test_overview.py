@@ -1,11 +1,13 @@
 """Looking at many messages: bounded searches, counts, what will fire, and in whose hands one is."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.core.engine_kit import WatchedStore, at, message
+from tests.core.engine_kit import Probed, WakingStore, WatchedStore, at, delivering, message, now
 from tests.core.test_filters import fill, letter, retrying
 
 import duly
@@ -24,7 +26,7 @@ from duly import (
 )
 from duly.memory import MemoryStore
 from duly.message import with_changes
-from duly.testing.clock import HandClock
+from duly.testing.clock import HandClock, run_virtually
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -137,7 +139,10 @@ class TestCount:
     async def test_of_very_many_it_is_a_lower_bound(
         self, client: Client, store: MemoryStore
     ) -> None:
-        await fill(store, *(message("a", id=f"{n}") for n in range(10_001)))
+        await fill(store, *(message("a", id=f"{n}") for n in range(10_000)))
+        assert await client.count(Filter(event_name="a")) == Count(10_000, CountKind.EXACT)
+        assert await client.count(Filter(event_name="b.*")) == Count(0, CountKind.EXACT)
+        await fill(store, message("a", id="one more"))
         assert await client.count(Filter(event_name="a")) == Count(10_000, CountKind.AT_LEAST)
         found = await client.count(Filter(event_name="b.*"))
         assert found == Count(0, CountKind.AT_LEAST)
@@ -208,11 +213,13 @@ class TestUpcoming:
     ) -> None:
         await fill(
             store,
-            message(id="once", due=-150, recurrence=Every(MINUTE)),
-            message(id="all", due=-150, recurrence=Every(MINUTE, missed="all")),
+            message(id="once", due=-170, recurrence=Every(MINUTE)),  # that of -50 is in time
+            message(id="all", due=-170, recurrence=Every(MINUTE, missed="all")),
+            message(id="skip", due=-170, recurrence=Every(MINUTE, missed="skip")),
         )
-        assert await self.told(client, 30) == [
-            ("all", 0), ("all", 0), ("all", 0), ("once", 0), ("all", 30), ("once", 30)
+        assert await self.told(client, 10) == [
+            ("all", 0), ("all", 0), ("all", 0), ("once", 0), ("once", 0), ("skip", 0),
+            ("all", 10), ("once", 10), ("skip", 10),
         ]  # fmt: skip
 
     async def test_jitter_is_in_it(self, client: Client, store: MemoryStore) -> None:
@@ -230,8 +237,8 @@ class TestUpcoming:
         self, client: Client, store: MemoryStore
     ) -> None:
         three = Every(MINUTE, max_occurrences=3)
-        await fill(store, message(id="s", due=-150, recurrence=three))
-        assert await self.told(client, 999) == [("s", 0), ("s", 30), ("s", 90)]
+        await fill(store, message(id="s", due=-1010, recurrence=three))
+        assert await self.told(client, 999) == [("s", 0), ("s", 0), ("s", 10)]
 
     async def test_a_series_waits_for_its_retry(self, client: Client, store: MemoryStore) -> None:
         series = message(id="s", due=-10, recurrence=Every(MINUTE, missed="all"))
@@ -288,6 +295,87 @@ class TestUpcoming:
         with pytest.raises(duly.InvalidMessage, match="without its payload"):
             found[0].message.payload  # noqa: B018  # it is enough to ask
 
+    @pytest.mark.parametrize("seed", range(40))
+    @run_virtually
+    async def test_they_are_what_a_scheduler_delivers_that_starts_now(self, seed: int) -> None:
+        dice, store, transport = random.Random(seed), WakingStore(), Probed()
+        seconds = dice.randint(20, 200)
+        series = message(
+            id=f"s{seed}",
+            due=-dice.randint(5, 2000) + 0.5,
+            recurrence=Every(
+                timedelta(seconds=seconds),
+                jitter=timedelta(seconds=dice.choice([0, seconds, dice.randint(1, seconds)])),
+                missed=dice.choice(["once", "all", "skip"]),
+                max_occurrences=dice.choice([None, dice.randint(1, 12)]),
+                until=dice.choice([None, at(dice.randint(0, 1500))]),
+                grace=timedelta(seconds=dice.choice([0, 1, 30])),
+            ),
+        )
+        async with Client(store, load_plugins=False) as client:
+            client._now = lambda: at(now())  # type: ignore[method-assign]  # the store's
+            await client.schedule(series)
+            told = await client.upcoming(at(2000))
+        async with delivering(store, transport):
+            await asyncio.sleep(2000)
+        times = transport.times(series.id)
+        assert len(times) == len(told)
+        for time, each in zip(times, told, strict=True):
+            assert time == pytest.approx((each.at - at(0)).total_seconds(), abs=0.5)
+
+    @pytest.mark.parametrize("limit", [1, 7, 40, 1000])
+    async def test_they_are_those_that_come_first_of_all(
+        self, client: Client, store: MemoryStore, limit: int
+    ) -> None:
+        dice = random.Random(limit)
+        await fill(
+            store,
+            *(
+                message(
+                    id=f"{n}",
+                    due=dice.randint(-99, 99),
+                    recurrence=dice.choice([None, Every(timedelta(seconds=dice.randint(1, 50)))]),
+                )
+                for n in range(60)
+            ),
+        )
+        every = await client.upcoming(at(120), since=at(3), limit=100_000)
+        assert every == sorted(every, key=lambda each: (each.at, each.message.id))
+        one_by_one = [
+            each
+            for n in range(60)
+            for each in await client.upcoming(at(120), since=at(3), filter=Filter(ids=[f"{n}"]))
+        ]
+        assert len(every) == len(one_by_one)
+        assert {(each.at, each.message.id) for each in every} == {
+            (each.at, each.message.id) for each in one_by_one
+        }
+        first = await client.upcoming(at(120), since=at(3), limit=limit)
+        assert [each.at for each in first] == [each.at for each in every[:limit]]
+
+    async def test_what_comes_twice_because_it_was_moved(self) -> None:
+        class Moving(MemoryStore):
+            async def list(self, filter: Filter, **more: Any) -> Sequence[Message]:
+                return 2 * list(await super().list(filter, **more))
+
+        store = Moving(clock=HandClock())
+        await fill(store, message(id="a", due=9, recurrence=Every(MINUTE)))
+        async with Client(store, load_plugins=False) as client:
+            client._now = lambda: at(0)  # type: ignore[method-assign]  # the store's
+            assert await self.told(client, 69) == [("a", 9), ("a", 9), ("a", 69), ("a", 69)]
+
+    async def test_others_have_their_turn_meanwhile(
+        self, client: Client, store: MemoryStore
+    ) -> None:
+        await fill(store, message(id="s", recurrence=Every(timedelta(milliseconds=1))))
+        asked = asyncio.create_task(client.upcoming(at(9999), limit=100_000))
+        turns = 0
+        while not asked.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(await asked) == 100_000
+        assert turns > 500
+
     @pytest.mark.parametrize(
         ("asked", "told"),
         [
@@ -306,8 +394,6 @@ class TestUpcoming:
 
 
 async def test_blocking_code_has_all_of_it(tmp_path: Any) -> None:
-    import asyncio
-
     def blocking() -> tuple[Sequence[Message], Count, int, str]:
         with duly.sync.Client("memory://", load_plugins=False) as client:
             client.schedule_many(

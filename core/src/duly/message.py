@@ -35,6 +35,7 @@ __all__ = [
     "Message",
     "Phase",
     "State",
+    "begun",
     "first_due",
     "new_id",
     "restore",
@@ -200,6 +201,19 @@ def first_due(message: Message) -> datetime:
     """When a message was due at first: ``scheduled_at``, and in a series what jitter adds to it."""
     at, recurrence = message.scheduled_at, message.recurrence
     return at if recurrence is None else recurrence.due(message.id, at)
+
+
+def begun(message: Message) -> bool:
+    """Whether this fire of a series was retried, put back or moved to here before.
+
+    It has a ``next_attempt_at`` of its own then, at least a microsecond behind the fire. With
+    jitter every fire has one, and a mark tells.
+    """
+    if message.retry_count:
+        return True
+    if message.recurrence is not None and message.recurrence.jitter:
+        return message._put_back  # noqa: SLF001  # a mark that only duly knows
+    return message.next_attempt_at != message.scheduled_at
 
 
 def without_payload(message: Message) -> Message:

@@ -82,6 +82,7 @@ class Lookup:
     ) -> AsyncIterator[Message]:
         """The messages that match, a page at a time, so that any number fits into memory.
 
+        In an ``order`` all that match are gathered first, or ``offset`` and ``limit`` of them.
         ``payload`` and ``within`` as for :meth:`list`; the transaction is used page by page.
         """
         filter, payload = as_filter(filter), as_flag(payload, "payload")

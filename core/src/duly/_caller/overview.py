@@ -107,10 +107,12 @@ class Overview(Lookup):
             number = sum(numbers.values()) if filter.state is None else numbers[filter.state]
             return Count(number, CountKind.EXACT)
         unordered = attrs.evolve(filter, order=None)
-        found = await self.search(unordered, payload=False)
-        bounded = filter.limit is not None and len(found.messages) >= filter.limit
-        exact = found.complete or bounded
-        return Count(len(found.messages), CountKind.EXACT if exact else CountKind.AT_LEAST)
+        # One more, to see whether there is one.
+        found = await self.search(unordered, look_at=_LOOKED_AT + 1, payload=False)
+        number = len(found.messages)
+        if found.complete or (filter.limit is not None and number >= filter.limit):
+            return Count(number, CountKind.EXACT)
+        return Count(min(number, _LOOKED_AT), CountKind.AT_LEAST)
 
     async def where(self, message_id: str) -> Whereabouts:
         """In whose hands a message is, and until when; where it stands otherwise.
@@ -138,9 +140,10 @@ class Overview(Lookup):
     ) -> Sequence[Upcoming]:
         """What will be due until then, earliest first, each fire of the series one by one.
 
-        By what is stored now, and without the payloads. What is overdue counts as due now;
-        ``since``, inclusive, leaves out what is earlier. Of a claimed series the fires that follow
-        are told, of a claimed message nothing. At most ``limit``, which is at most 100,000.
+        By what is stored now, and without the payloads, as if each were delivered at once. What is
+        overdue is due now, unless it counts as missed; ``since``, inclusive, leaves out what is
+        earlier. Of a claimed series the fires that follow are told, of a claimed message nothing.
+        At most ``limit``, which is at most 100,000.
 
         Raises:
             InvalidArgument: an argument out of bounds, or a filter with an order or a limit.

@@ -1,18 +1,21 @@
 """What will fire: messages that wait, and the series that go on, fire by fire."""
 
-import bisect
+import asyncio
+import heapq
 from collections.abc import AsyncIterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
 
-from duly.message import Message, State
+from duly.message import Message, State, begun
 from duly.recurrence import MOST_COUNTED, Every, Recurrence
 
 __all__ = ["Upcoming", "first_of"]
 
 _TICK: Final = timedelta(microseconds=1)
+_PUNCTUAL: Final = timedelta(seconds=1)  # a grace below that counts as that
+_STEPS: Final = 100  # fires, of a few hundredths of a millisecond each, between turns of the loop
 
 
 @attrs.frozen
@@ -31,57 +34,102 @@ async def first_of(
     limit: int,
 ) -> Sequence[Upcoming]:
     """The first so many fires from ``since`` to ``until``, of messages in order of their fires."""
-    found: list[Upcoming] = []
+    line = _Line(since, until, limit)
     async for message in messages:
-        if len(found) >= limit and found[-1].at < message.scheduled_at:
-            break  # all that follow are later still
-        for at in _fires(message, now, since):
-            if at > until or (len(found) >= limit and found[-1].at <= at):
-                break
-            if at >= since:
-                bisect.insort(found, Upcoming(at, message), key=_place)
-                del found[limit:]
-    return found
+        await line.move_on(message.scheduled_at)  # this one and all that follow are no earlier
+        if len(line.found) == limit:
+            break
+        await line.join(message, _fires(message, now, since))
+    await line.move_on()
+    return line.found
 
 
-def _place(upcoming: Upcoming) -> tuple[datetime, str]:
-    return upcoming.at, upcoming.message.id
+class _Line:
+    """Messages in order of their next fires; the event loop has its turn now and then."""
+
+    def __init__(self, since: datetime, until: datetime, limit: int) -> None:
+        self.found: list[Upcoming] = []
+        self._since, self._until, self._limit = since, until, limit
+        self._heap: list[tuple[datetime, str, int, Message, Iterator[datetime]]] = []
+        self._joined = 0
+        self._latest = since  # of the first fires of those that have joined
+        self._steps = 0
+
+    async def join(self, message: Message, fires: Iterator[datetime]) -> None:
+        """Let a message stand in line, unless there are enough before it."""
+        at = await self._next(fires)
+        if at is None or (self._joined >= self._limit and at >= self._latest):
+            return
+        # By its number, too: what is moved meanwhile may come twice.
+        heapq.heappush(self._heap, (at, message.id, self._joined, message, fires))
+        self._joined, self._latest = self._joined + 1, max(self._latest, at)
+
+    async def move_on(self, moment: datetime | None = None) -> None:
+        """Find what fires before that moment, or all there is, up to the limit."""
+        heap = self._heap
+        while heap and len(self.found) < self._limit and (moment is None or heap[0][0] < moment):
+            at, id, number, message, fires = heap[0]
+            self.found.append(Upcoming(at, message))
+            following = await self._next(fires)
+            if following is None:
+                heapq.heappop(heap)
+            else:
+                heapq.heapreplace(heap, (following, id, number, message, fires))
+
+    async def _next(self, fires: Iterator[datetime]) -> datetime | None:
+        for at in fires:
+            self._steps += 1
+            if not self._steps % _STEPS:
+                await asyncio.sleep(0)
+            if at >= self._since:
+                return at if at <= self._until else None
+        return None
 
 
 def _fires(message: Message, now: datetime, since: datetime) -> Iterator[datetime]:
     """When a message is due, earliest first; some of what is before ``since`` may be left out."""
     if message.state is State.DEAD:
         return
-    earliest = now  # a series waits for the fire that it is at, however late that is
-    if message.state is State.SCHEDULED:
-        earliest = max(message.next_attempt_at, now)
-        yield earliest
     if message.recurrence is not None:
-        for at in _following(message, message.recurrence, earliest, since):
-            earliest = max(earliest, at)
-            yield earliest
+        yield from _of_series(message, message.recurrence, now, since)
+    elif message.state is State.SCHEDULED:
+        yield max(message.next_attempt_at, now)
 
 
-def _following(
-    message: Message, recurrence: Recurrence, earliest: datetime, since: datetime
+def _of_series(
+    message: Message, recurrence: Recurrence, now: datetime, since: datetime
 ) -> Iterator[datetime]:
-    """When the fires behind the one that a series is at are due by themselves."""
+    """One fire after the other, each taken up at once when it is due: as a scheduler does it."""
     fire: datetime | None = message.scheduled_at
-    taken = message.occurrence_count + 1
-    all_of_them = recurrence.missed == "all"
-    if fire is not None and not all_of_them:  # what is over by then is left out, and not taken up
-        fire = recurrence.latest(fire, earliest - recurrence.jitter)
-    if fire is not None and since > earliest:
-        fire, passed = _skipped(recurrence, fire, since - recurrence.jitter - _TICK)
-        taken += passed
+    at, taken, far = now, message.occurrence_count + 1, since > now
+    if message.state is State.SCHEDULED:
+        if not begun(message):
+            fire = _taken_up(recurrence, message.id, message.scheduled_at, now)
+        if fire == message.scheduled_at:
+            at = max(message.next_attempt_at, now)
+        elif fire is not None:
+            at = max(recurrence.due(message.id, fire), now)
+        if fire is not None:
+            yield at
     while fire is not None and not recurrence.ends_after(taken):
         fire = recurrence.following(fire)
-        if fire is None:
-            return
-        due = recurrence.due(message.id, fire)
-        if all_of_them or due > earliest:
-            taken += 1
-            yield due
+        if fire is not None:
+            fire = _taken_up(recurrence, message.id, fire, at)
+        if fire is not None:
+            if far:
+                fire, passed = _skipped(recurrence, fire, since - recurrence.jitter - _TICK)
+                taken, far = taken + passed, False
+            at, taken = max(recurrence.due(message.id, fire), at), taken + 1
+            yield at
+
+
+def _taken_up(recurrence: Recurrence, id: str, fire: datetime, at: datetime) -> datetime | None:
+    """The fire that is taken up at that moment, where ``fire`` is next: others may be missed."""
+    grace = max(recurrence.grace, _PUNCTUAL)
+    if recurrence.missed == "all" or at - recurrence.due(id, fire) <= grace:
+        return fire
+    last = recurrence.latest_due(id, fire, at - grace - _TICK)
+    return recurrence.following(last) if recurrence.missed == "skip" else last
 
 
 def _skipped(recurrence: Recurrence, fire: datetime, bound: datetime) -> tuple[datetime, int]:

@@ -12,7 +12,7 @@ import attrs
 from duly._values.error_text import error_text
 from duly._values.wording import kind_of
 from duly.hookspecs import Burial, MissedFires
-from duly.message import Message
+from duly.message import Message, begun
 from duly.recovery import Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Recurrence
 from duly.store import Bury as Buried
@@ -76,7 +76,7 @@ def after_missed(
     is still ``punctual``.
     """
     recurrence, fire = message.recurrence, message.scheduled_at
-    if recurrence is None or recurrence.missed == "all" or _begun(message, recurrence):
+    if recurrence is None or recurrence.missed == "all" or begun(message):
         return None
     grace = max(recurrence.grace, punctual)
     if now - recurrence.due(message.id, fire) <= grace:
@@ -100,19 +100,6 @@ def after_missed(
         following=following,
     )
     return dropped, moved
-
-
-def _begun(message: Message, recurrence: Recurrence) -> bool:
-    """Whether this fire was retried, put back or moved to here before.
-
-    It has a ``next_attempt_at`` of its own then, at least a microsecond behind the fire. With
-    jitter every fire has one, and a mark tells.
-    """
-    if message.retry_count:
-        return True
-    if recurrence.jitter:
-        return message._put_back  # noqa: SLF001  # this module is the one that sets it
-    return message.next_attempt_at != message.scheduled_at
 
 
 def after_postponement(message: Message, now: datetime, after: timedelta) -> Reschedule:
