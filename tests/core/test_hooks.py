@@ -68,6 +68,11 @@ class Listener:
         self.note("rescheduled", [(id, scheduled_at) for id in message_ids])
 
     @duly.hookimpl
+    def duly_ensured(self, messages, outcomes):
+        both = zip(messages, outcomes, strict=True)
+        self.note("ensured", [(each.id, what) for each, what in both])
+
+    @duly.hookimpl
     def duly_replayed(self, message_ids):
         self.note("replayed", message_ids)
 
@@ -98,7 +103,7 @@ class Deaf:
         "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
         "duly_failed": "failures", "duly_missed": "missed", "duly_closed": "client",
         "duly_buried": "burials", "duly_rescheduled": "message_ids", "duly_purged": "message_ids",
-        "duly_replayed": "message_ids",
+        "duly_replayed": "message_ids", "duly_ensured": "messages",
     }.items():  # fmt: skip
         exec(f"@duly.hookimpl\ndef {hook}(self, {argument}): self.fail()")
 
@@ -385,6 +390,15 @@ async def test_duly_rescheduled():
         with pytest.raises(duly.MessageNotFound):
             await client.reschedule("b", at)
     assert listener.of("rescheduled") == [("a", at)]
+
+
+async def test_duly_ensured():
+    listener = Listener()
+    async with duly.Client("memory://", plugins=[listener], load_plugins=False) as client:
+        series = duly.Message("tick", id="s", recurrence=duly.Every(timedelta(hours=1)))
+        await client.ensure(series)
+        await client.declare([series], by="me", generation=1)
+    assert listener.of("ensured") == [("s", duly.Ensured.STORED), ("s", duly.Ensured.SAME)]
 
 
 async def test_duly_replayed():

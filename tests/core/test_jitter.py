@@ -22,6 +22,7 @@ import duly
 from duly import Cron, Every, InvalidArgument, Message, TransportUnavailable
 from duly._engine.settlements import after_missed, next_fire
 from duly.message import first_due, with_changes
+from duly.store import Reschedule
 from duly.testing.clock import run_virtually
 
 SECOND = timedelta(seconds=1)
@@ -102,7 +103,7 @@ class TestMessage:
         made = message(id="a", recurrence=Every(HOUR, jitter=HOUR))
         for number in range(1, 50):
             settlement = next_fire(made)
-            assert settlement is not None
+            assert isinstance(settlement, Reschedule)
             assert settlement.counters.scheduled_at == at(3600 * number)
             made = with_changes(
                 made,
@@ -124,7 +125,8 @@ class TestMissed:
         if found is None:
             return None
         dropped, moved = found
-        assert moved is None or moved.counters.scheduled_at == dropped.following
+        assert isinstance(moved, Reschedule)
+        assert moved.counters.scheduled_at == dropped.following
         return dropped.first, dropped.last, dropped.following
 
     def test_grace_counts_from_when_it_was_due(self) -> None:

@@ -285,6 +285,9 @@ class TestRecurrence:
             def _last(self, fire, bound):
                 return fire
 
+            def is_same_rule(self, other):
+                return False
+
         with pytest.raises(duly.InvalidMessage, match="recurrence must be Every or Cron, not Own"):
             message(recurrence=Own())
 

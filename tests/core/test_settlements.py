@@ -10,12 +10,18 @@ from hypothesis import given
 from tests.core.engine_kit import MICROSECOND, at, message
 
 from duly import Bury, Cron, Discard, Every, Failure, Message, Retry, TransportError
-from duly._engine.settlements import after_missed, after_verdict, counters_of, next_fire
+from duly._engine.settlements import (
+    after_missed,
+    after_verdict,
+    counters_of,
+    next_fire,
+    without_end,
+)
 from duly._values.error_text import error_text
 from duly.message import with_changes
 from duly.recurrence import MOST_COUNTED
 from duly.store import Bury as Buried
-from duly.store import Counters, Reschedule
+from duly.store import Counters, End, Release, Reschedule
 
 SECOND = timedelta(seconds=1)
 END = datetime.max.replace(tzinfo=UTC)
@@ -86,16 +92,24 @@ def test_the_next_fire_is_one_interval_on_and_counts() -> None:
 
 def test_there_is_none_after_the_last() -> None:
     assert next_fire(message()) is None
-    assert next_fire(series(max_occurrences=1)) is None
-    assert next_fire(series(until=at(10) - MICROSECOND)) is None
-    assert next_fire(series(until=at(10))) is not None
+    assert next_fire(series(max_occurrences=1)) == End(1)
+    assert next_fire(series(until=at(10) - MICROSECOND)) == End(1)
+    assert isinstance(next_fire(series(until=at(10))), Reschedule)
     last = with_changes(series(max_occurrences=3), occurrence_count=2)
-    assert next_fire(last) is None
-    assert next_fire(with_changes(last, occurrence_count=1)) is not None
+    assert next_fire(last) == End(3)
+    assert isinstance(next_fire(with_changes(last, occurrence_count=1)), Reschedule)
+
+
+def test_a_store_that_knows_no_ends_deletes_what_ends() -> None:
+    on = Reschedule(at(10), Counters(at(10)))
+    for told in (on, Release(at(1)), Buried("x"), Buried("x", on)):
+        assert without_end(told) == told
+    assert without_end(End(3)) is None
+    assert without_end(Buried("x", End(3), "Rejected")) == Buried("x", None, "Rejected")
 
 
 def test_there_is_none_beyond_the_end_of_time() -> None:
-    assert next_fire(with_changes(series(), scheduled_at=END)) is None
+    assert next_fire(with_changes(series(), scheduled_at=END)) == End(1)
 
 
 def test_counters_are_as_they_are() -> None:
@@ -105,7 +119,7 @@ def test_counters_are_as_they_are() -> None:
 
 def missed_at(
     series: Message, now: datetime, punctual: timedelta = timedelta(0)
-) -> tuple[bool, Reschedule | None]:
+) -> tuple[bool, Reschedule | End | None]:
     """Whether fires are dropped, and how the series goes on then."""
     found = after_missed(series, now, punctual)
     return (False, None) if found is None else (True, found[1])
@@ -154,7 +168,7 @@ def test_missed_fires(missed: Any, late: float, expected: Any) -> None:
 
 def test_a_series_whose_last_fires_were_missed() -> None:
     ended = series(missed="skip", until=at(35))
-    assert missed_at(ended, at(1000)) == (True, None)
+    assert missed_at(ended, at(1000)) == (True, End(0))
     ended = series(missed="once", until=at(35))
     assert missed_at(ended, at(1000)) == (True, Reschedule(at(1000), Counters(at(30))))
 
@@ -235,10 +249,11 @@ def test_a_buried_occurrence_does_not_end_its_series() -> None:
     assert after_verdict(failure(series()), Bury("x" * 2000)) == Buried(
         "x" * 1024, Reschedule(at(10), Counters(at(10), 0, 1))
     )
-    assert after_verdict(failure(series(max_occurrences=1)), Bury("x")) == Buried("x", None)
+    ended = after_verdict(failure(series(max_occurrences=1)), Bury("x"))
+    assert ended == Buried("x", End(1))
 
 
 def test_a_discarded_occurrence_does_not_end_its_series() -> None:
     assert after_verdict(failure(message()), Discard()) is None
     assert after_verdict(failure(series()), Discard()) == Reschedule(at(10), Counters(at(10), 0, 1))
-    assert after_verdict(failure(series(max_occurrences=1)), Discard()) is None
+    assert after_verdict(failure(series(max_occurrences=1)), Discard()) == End(1)

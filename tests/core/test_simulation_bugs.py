@@ -24,8 +24,8 @@ from duly._engine.workers import Workers
 from duly.client import Client
 from duly.errors import StoreUnavailable
 from duly.memory import MemoryStore
-from duly.message import Filter, Message, State, with_changes
-from duly.store import Batch, Bury, Claim, Clock, Group, Key, Reschedule, Settle, Token
+from duly.message import Filter, Message, State, begun, with_changes
+from duly.store import Batch, Bury, Claim, Clock, End, Group, Key, Reschedule, Settle, Token
 from duly.testing.crashes import MakeStore
 from duly.testing.simulation import simulate
 
@@ -375,10 +375,10 @@ def trusts_its_leases(monkeypatch):
 
 
 def drifts(monkeypatch):
-    def next_fire(message: Message) -> Reschedule | None:
+    def next_fire(message: Message) -> Reschedule | End | None:
         following = _settlements.next_fire(message)
-        if following is None:
-            return None
+        if not isinstance(following, Reschedule):
+            return following
         fire = following.counters.scheduled_at + timedelta(microseconds=1)
         counters = type(following.counters)(
             fire, occurrence_count=following.counters.occurrence_count
@@ -389,10 +389,10 @@ def drifts(monkeypatch):
 
 
 def repeats_an_occurrence(monkeypatch):
-    def next_fire(message: Message) -> Reschedule | None:
+    def next_fire(message: Message) -> Reschedule | End | None:
         following = _settlements.next_fire(message)
-        if following is None:
-            return None
+        if not isinstance(following, Reschedule):
+            return following
         counters = type(following.counters)(
             following.counters.scheduled_at, occurrence_count=message.occurrence_count
         )
@@ -413,16 +413,16 @@ def misses_too_much(monkeypatch):
 
 
 def never_misses_with_jitter(monkeypatch):
-    def begun(message: Message, recurrence: Any) -> bool:
+    def has_begun(message: Message) -> bool:
         return bool(message.retry_count) or message.next_attempt_at != message.scheduled_at
 
-    monkeypatch.setattr(_settlements, "_begun", begun)
+    monkeypatch.setattr(_settlements, "begun", has_begun)
 
 
 def misses_by_the_grid(monkeypatch):
     def after_missed(message: Message, now: Any, punctual: Any) -> Any:
         rule = message.recurrence
-        if rule is not None and rule.jitter and not _settlements._begun(message, rule):
+        if rule is not None and rule.jitter and not begun(message):
             plain = attrs.evolve(rule, jitter=timedelta(0))
             message = with_changes(message, recurrence=plain, next_attempt_at=message.scheduled_at)
         return _settlements.after_missed(message, now, punctual)

@@ -9,6 +9,7 @@ from tests.servers.postgres import postgres_url
 
 from duly.store import Clock, Store
 from duly.testing.stores import (
+    EnsureCases,
     ListingWithoutPayloadsCases,
     StoreHarness,
     StoreSuite,
@@ -23,7 +24,7 @@ Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]
 
 
-class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, StoreSuite):
+class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, EnsureCases, StoreSuite):
     """The cases, over whatever store is planted."""
 
     scale = 0.2

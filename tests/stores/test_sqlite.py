@@ -11,6 +11,7 @@ import pytest
 from duly.store import Clock
 from duly.testing.stores import (
     AnyLoopCases,
+    EnsureCases,
     HealthCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
@@ -33,6 +34,7 @@ def open_files() -> Iterator[str]:
 
 class TestSQLiteStore(
     AnyLoopCases,
+    EnsureCases,
     HealthCases,
     MigrationCases,
     TransactionCases,

@@ -140,9 +140,11 @@ class Message(Copyable):
         if self.recurrence is not None:
             if self.expires_at is not None:
                 raise InvalidMessage("expires_at cannot go with a recurrence: use until instead")
+            recurrence = self.recurrence
             _set(self, "_given_fire", scheduled_at is not None)
-            endless = attrs.evolve(self.recurrence, until=None)  # what has ended is seen later
-            scheduled_at = endless.first(scheduled_at, self.created_at)
+            if scheduled_at is None:  # what ended since it was written down is seen when scheduled
+                recurrence = attrs.evolve(recurrence, until=None)
+            scheduled_at = recurrence.first(scheduled_at, self.created_at)
             if scheduled_at is None:
                 raise InvalidMessage(f"{self.recurrence!r} can never fire")
         elif scheduled_at is None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from duly._values.naming import given_at, moved, occurrence, renamed, with_next_id
 from duly._values.plain import encodable, shown
 from duly._values.recurrence_text import recurrence_of, recurrence_text
+from duly._values.successor_text import successor_of, successor_text
 from duly.errors import StoreError
 from duly.message import UNREADABLE, UNTOUCHED, Message, State, restore
 from duly.moment import FIRST, LAST, from_microseconds, to_microseconds
@@ -27,6 +28,8 @@ __all__ = [
     "moved",
     "occurrence",
     "renamed",
+    "successor_of",
+    "successor_text",
     "to_record",
     "unreadable",
     "with_next_id",

@@ -14,6 +14,7 @@ from duly_sqlite import sql
 from duly_sqlite.aside import postpone, set_aside
 from duly_sqlite.line import heads, put_in_line
 from duly_sqlite.records import fetch, show
+from duly_sqlite.series import take_place
 
 __all__ = ["claim", "give_back", "nothing", "nothing_due", "renew"]
 
@@ -46,6 +47,9 @@ def claim(
     rows = fetch(db, sql.TAKE, (suspect, now, wanted))
     last = rows[-1][:2] if len(rows) == wanted else (now, _LAST)
     db.execute(sql.LEAVE_LINE_UP_TO, (suspect, *last))
+    if over := [row[1] for row in rows if row[3]]:
+        take_place(db, over)
+        rows = [row for row in rows if not row[3]]
     claims, unreadable, newer = _sorted(rows)
     aside = [set_aside(db, key, message) for key, message in unreadable.items()]
     if newer:
@@ -129,7 +133,7 @@ def _sorted(
     """The claims, what cannot be read, by key, and the keys of records of a newer format."""
     claims, unreadable, newer = [], {}, []
     for row in rows:
-        key, record = row[1], row[3:]
+        key, record = row[1], row[4:]
         try:
             claims.append(Claim(key, from_record(record, State.CLAIMED), row[2]))
         except NewerRecord:

@@ -8,8 +8,8 @@ from typing import Any
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
-from duly.record import encodable
-from duly.store import Whereabouts
+from duly.record import UnreadableRecord, encodable, from_record, successor_of
+from duly.store import Whereabouts, succeeded
 from duly_sqlite import sql
 from duly_sqlite.records import fetch, show
 from duly_sqlite.storing import STATES
@@ -30,7 +30,7 @@ def where(db: sqlite3.Cursor, id: str) -> Whereabouts | None:
     found = db.execute(sql.WHERE, (id,)).fetchone() if encodable(id) else None
     if found is None:
         return None
-    number, due_at, lapses, owner, end = found
+    number, due_at, lapses, owner, end, text, key = found
     state = STATES[number]
     return Whereabouts(
         state=state,
@@ -38,7 +38,17 @@ def where(db: sqlite3.Cursor, id: str) -> Whereabouts | None:
         lapses=lapses,
         owner=owner,
         lease_ends_at=None if end is None else from_microseconds(end),
+        follows=None if text is None else _following(db, key, text),
     )
+
+
+def _following(db: sqlite3.Cursor, key: int, text: str) -> Message | None:
+    try:
+        ((_, *record),) = fetch(db, sql.LOAD, (str([key]),))
+        message = from_record(record, State.SCHEDULED)
+        return succeeded(message, successor_of(text), message.occurrence_count)
+    except (UnreadableRecord, ValueError, TypeError, KeyError, OverflowError):
+        return None
 
 
 def list_(

@@ -77,6 +77,19 @@ _THIRD: Final = (
     "ALTER TABLE duly_messages ADD COLUMN put_back INTEGER",
     "ALTER TABLE duly_messages ADD COLUMN died_at INTEGER",
     "ALTER TABLE duly_messages ADD COLUMN error_class TEXT",
+    # What follows a series, as JSON, and who declared it, with which generation.
+    "ALTER TABLE duly_messages ADD COLUMN successor TEXT",
+    "ALTER TABLE duly_messages ADD COLUMN declared_by TEXT",
+    "ALTER TABLE duly_messages ADD COLUMN generation INTEGER",
+    """\
+CREATE INDEX duly_messages_declared ON duly_messages (declared_by, generation)
+WHERE declared_by IS NOT NULL""",
+    # The newest generation that each has declared.
+    """\
+CREATE TABLE duly_floors (
+    declared_by TEXT NOT NULL PRIMARY KEY,
+    generation INTEGER NOT NULL
+) WITHOUT ROWID""",
     "INSERT INTO duly_schema (version, usable_from) VALUES (3, 1)",
 )
 

@@ -13,6 +13,7 @@ from duly_sqlite import sql
 from duly_sqlite.aside import set_aside
 from duly_sqlite.line import put_in_line
 from duly_sqlite.records import fetch, show
+from duly_sqlite.series import give_way, successors
 
 __all__ = ["settle_all"]
 
@@ -37,13 +38,16 @@ def _settle(db: sqlite3.Cursor, now: int, settle: Settle) -> bool:
 
 
 def _settle_some(db: sqlite3.Cursor, now: int, settle: Settle, held: dict[Key, None]) -> None:
-    messages = _messages(db, buried_keys(settle, held))
-    plan = plan_settle(settle, held, messages, now=from_microseconds(now))
+    followed = successors(db, [key for key in settle.exceptions if key in held])
+    messages = _messages(db, list({*buried_keys(settle, held), *followed}))
+    plan = plan_settle(settle, held, messages, now=from_microseconds(now), successors=followed)
     if plan.left and not plan.ends:
         kept = held.keys() - plan.left
         db.execute(sql.KEEP_IN_LEASE, (str([*kept]), settle.token))
     for message in plan.occurrences.values():
         _insert_dead(db, message)
+    for key, message in plan.succeeded.items():
+        give_way(db, key, message)
     db.execute(sql.REMOVE_ALL, (str(plan.deleted),))
     due = [(to_microseconds(at), key) for key, at in plan.released.items()]
     db.executemany(sql.RELEASE, [(due_at, key, due_at) for due_at, key in due])

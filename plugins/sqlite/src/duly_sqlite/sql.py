@@ -27,6 +27,10 @@ CASE
 END"""
 """0: scheduled, 2: dead, 1: neither in the line nor dead, so in somebody's hands."""
 
+# One that knows nothing of successors has settled it: it is over, and what follows is to come.
+IS_OVER: Final = """\
+CASE WHEN successor IS NULL THEN 0 ELSE scheduled_at > json_extract(successor, '$.cut') END"""
+
 # --- storing
 
 LAST_KEY: Final = "SELECT coalesce(max(key), 0) FROM duly_messages"
@@ -77,10 +81,12 @@ REMOVE: Final = "DELETE FROM duly_messages WHERE key = ?"
 MOVE: Final = """\
 INSERT OR REPLACE INTO duly_messages (
     due_at, format, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
-    recurrence, next_attempt_at, retry_count, occurrence_count, delivery_id, trace_context, given_at
+    recurrence, next_attempt_at, retry_count, occurrence_count, delivery_id, trace_context,
+    given_at, declared_by, generation
 )
 SELECT ?, format, id, event_name, payload, metadata, ?, created_at, expires_at,
-    recurrence, ?, 0, occurrence_count, delivery_id, trace_context, given_at
+    recurrence, ?, 0, occurrence_count, delivery_id, trace_context, given_at, declared_by,
+    generation
 FROM duly_messages WHERE key = ?"""
 
 # --- claiming
@@ -97,7 +103,7 @@ SELECT due_at, key FROM duly_due WHERE suspect = ? AND due_at <= ? ORDER BY due_
 
 # CROSS JOIN: it reads along the line, never through the table of messages.
 TAKE: Final = f"""\
-SELECT duly_due.due_at, duly_due.key, lapses, {COLUMNS}
+SELECT duly_due.due_at, duly_due.key, lapses, {IS_OVER}, {COLUMNS}
 FROM duly_due CROSS JOIN duly_messages ON duly_messages.key = duly_due.key
 WHERE suspect = ? AND duly_due.due_at <= ?
 ORDER BY duly_due.due_at, duly_due.key LIMIT ?"""
@@ -168,8 +174,10 @@ GET: Final = f"SELECT {SHOWN} FROM duly_messages WHERE id = ?"
 # One statement, so that state and lease are of one moment. Leases are few, one for each batch in
 # hand, and are looked at for what is claimed alone.
 WHERE: Final = f"""\
-SELECT state, due_at, lapses, owner, expires_at
-FROM (SELECT key, due_at, lapses, {STATE} AS state FROM duly_messages WHERE id = ?) AS found
+SELECT state, due_at, lapses, owner, expires_at, successor, key
+FROM (
+    SELECT key, due_at, lapses, successor, {STATE} AS state FROM duly_messages WHERE id = ?
+) AS found
 LEFT JOIN duly_leases ON state = 1
     AND EXISTS (SELECT 1 FROM json_each(keys) WHERE value = found.key)
 LIMIT 1"""
@@ -200,7 +208,10 @@ WHERE name IN ('duly_schema', 'duly_messages', 'duly_due', 'duly_leases') ORDER 
 
 VERSIONS: Final = "SELECT max(version), max(usable_from) FROM duly_schema"
 
-_NEW_COLUMNS: Final = ("given_at", "postpone_count", "put_back", "died_at", "error_class")
+_NEW_COLUMNS: Final = (
+    "given_at", "postpone_count", "put_back", "died_at", "error_class", "successor", "declared_by",
+    "generation",
+)  # fmt: skip
 
 OLD_PROBES: Final = tuple(
     f"SELECT {columns} FROM {table} LIMIT 0"

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
 from duly.moment import to_microseconds
-from duly.store import Batch, Clock, Group, Key, Settle, Token, Whereabouts
-from duly_sqlite import claiming, file, listing, storing
+from duly.store import Batch, Clock, Declared, Ensured, Group, Key, Settle, Token, Whereabouts
+from duly_sqlite import claiming, file, listing, series, storing
 from duly_sqlite.connection import ConnectionThread
 from duly_sqlite.errors import translated
 from duly_sqlite.settling import settle_all
@@ -85,7 +85,7 @@ class SQLiteStore:
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
     ) -> State | None:
         """Move a message found in ``of_state``; the state it was found in."""
-        return await self._act(lambda db: storing.reschedule(db, id, at, of_state), within)
+        return await self._act(lambda db: series.reschedule(db, id, at, of_state), within)
 
     async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
@@ -148,6 +148,16 @@ class SQLiteStore:
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
         return await self._writer.write(lambda db: settle_all(db, self._now(), settles))
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        """See to it that series are there as they are given; one outcome for each."""
+        return await self._act(lambda db: series.ensure(db, self._now(), wanted, declared), None)
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        """Remove what ``by`` has declared with a lower generation."""
+        return await self._act(lambda db: series.undeclare(db, by, generation), None)
 
     async def where(self, id: str) -> Whereabouts | None:
         """In whose hands a message is, and until when; None when there is none."""

@@ -74,7 +74,7 @@ def _put_with_care(db: sqlite3.Cursor, groups: Sequence[Group]) -> Sequence[Exce
     looked_up = ((each.id, _find(db, each.id)) for group in groups for each in group.messages)
     plan = plan_put(groups, {id: found for id, found in looked_up if found is not None})
     for found in plan.replaced.values():
-        _remove(db, found)
+        remove(db, found)
     _insert(db, (each for each in plan.inserts if each.state is not State.DEAD))
     dead = (each for each in plan.inserts if each.state is State.DEAD)
     db.executemany(sql.INSERT_DEAD, map(row, dead))
@@ -90,7 +90,7 @@ def cancel(
         found = _find(db, id)
         states.append(None if found is None else found.state)
         if found is not None and of_state in (None, found.state):
-            _remove(db, found)
+            remove(db, found)
     return states
 
 
@@ -104,7 +104,7 @@ def reschedule(db: sqlite3.Cursor, id: str, at: datetime | None, of_state: State
     else:
         due_at = to_microseconds(at)
     (last_key,) = db.execute(sql.LAST_KEY).fetchone()
-    _leave_line(db, found)
+    leave_line(db, found)
     db.execute(sql.RENAME, (found.key, due_at))
     db.execute(sql.MOVE, (due_at, due_at, due_at, found.key))
     db.execute(sql.LINE_UP_NEW, (last_key,))
@@ -123,12 +123,23 @@ def _find(db: sqlite3.Cursor, id: str) -> Found | None:
     return None if found is None else Found._make(found)
 
 
-def _remove(db: sqlite3.Cursor, found: Found) -> None:
+def insert(db: sqlite3.Cursor, message: Message) -> int:
+    """Store a message whose id is free, and let it wait; its key."""
+    values = row(message)
+    db.execute(sql.INSERT, values)
+    key = db.lastrowid
+    assert key is not None  # noqa: S101  # after an insert it is there
+    db.execute(sql.LINE_UP_ONE, (values[0], key))
+    return key
+
+
+def remove(db: sqlite3.Cursor, found: Found) -> None:
     """Take a message out. If it is claimed, its lease still names the key: see renew."""
-    _leave_line(db, found)
+    leave_line(db, found)
     db.execute(sql.REMOVE, (found.key,))
 
 
-def _leave_line(db: sqlite3.Cursor, found: Found) -> None:
+def leave_line(db: sqlite3.Cursor, found: Found) -> None:
+    """Take a message out of the line, if it waits there."""
     if found.state is State.SCHEDULED:
         db.execute(sql.LEAVE_LINE, (found.lapses, found.due_at, found.key))

@@ -86,6 +86,9 @@ class EnsureAgainCases(StoreHarness):
             at = desk.start + 3 * HOUR
             await desk.store.reschedule("a", at, of_state=State.SCHEDULED)
             assert await standing(desk) == (b"two", 3 * HOUR, 0)
+            moved = await desk.store.get("a")
+            assert moved is not None
+            assert moved.recurrence == OTHER
         await desk.pass_time(3 * HOUR)
         batch = await desk.claim()
         message = batch.claims[0].message

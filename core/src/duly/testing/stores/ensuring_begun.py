@@ -54,8 +54,11 @@ class EnsureBegunCases(StoreHarness):
         await desk.settle(batch, {"a": following(batch.claims[0].message)})
         assert await standing(desk) == (b"two", now + 20 * MINUTE, 1)
         await desk.pass_time(10 * MINUTE)
-        (claim,) = (await desk.claim()).claims
+        batch = await desk.claim()
+        (claim,) = batch.claims
         assert (claim.message.recurrence, claim.lapses) == (OTHER, 0)
+        await desk.settle(batch, {"a": following(claim.message, OTHER.interval)})
+        assert await standing(desk) == (b"two", now + 40 * MINUTE, 2)
 
     @pytest.mark.parametrize(
         ("told", "after", "count"),
