@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from duly.moment import from_microseconds, to_microseconds
-from duly.store import Bury, Counters, Release, Reschedule, Settlement
+from duly.store import Bury, Counters, End, Release, Reschedule, Settlement
 
 __all__ = ["Lapse", "Outcome", "format_for", "read", "written"]
 
@@ -20,7 +20,7 @@ Outcome = Settlement | Lapse | None
 def written(outcome: Outcome) -> str:
     """The text of a note for an outcome."""
     match outcome:
-        case None:
+        case None | End():
             return json.dumps({"as": "delivered"})
         case Lapse():
             return json.dumps({"as": "lapsed"})
@@ -29,7 +29,7 @@ def written(outcome: Outcome) -> str:
         case Reschedule():
             return json.dumps({"as": "rescheduled", **_put_back(outcome)})
         case Bury(reason, following, error_class):
-            how = None if following is None else _put_back(following)
+            how = _put_back(following) if isinstance(following, Reschedule) else None
             note = {"as": "buried", "reason": reason, "next": how, "error_class": error_class}
             return json.dumps(note)
 
@@ -42,10 +42,10 @@ def format_for(outcome: Outcome, kept: int) -> int:
     match outcome:
         case Reschedule() as how:
             return max(kept, how.counters.format)
-        case Bury(next=None):
-            return kept
         case Bury(next=Reschedule() as how):
             return max(kept, how.counters.format)
+        case Bury():
+            return kept
     return 1
 
 

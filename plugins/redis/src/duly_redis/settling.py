@@ -9,7 +9,7 @@ import msgspec
 from duly import Message, State
 from duly.moment import to_microseconds
 from duly.record import UnreadableRecord, occurrence
-from duly.store import Bury, Key, Release, Reschedule, Settle, Settlement, Token
+from duly.store import Bury, End, Key, Release, Reschedule, Settle, Token
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
@@ -104,12 +104,15 @@ def words(settle: Settle, series: dict[str, Message], missing: Sequence[Key] = (
     for key in missing:
         exceptions += [_packed(key), ["drop"]]
     for key, settlement in settle.exceptions.items():
-        exceptions += [_packed(key), _word(key, settlement, series)]
+        if not isinstance(settlement, End):  # it is deleted, as what was delivered
+            exceptions += [_packed(key), _word(key, settlement, series)]
     only = False if settle.only is None else [_packed(key) for key in settle.only]
     return [settle.token, only, exceptions]
 
 
-def _word(key: Key, settlement: Settlement, series: dict[str, Message]) -> Sequence[Any]:
+def _word(
+    key: Key, settlement: Release | Reschedule | Bury, series: dict[str, Message]
+) -> Sequence[Any]:
     match settlement:
         case Release(at):
             return ["release", score(to_microseconds(at))]
@@ -120,7 +123,7 @@ def _word(key: Key, settlement: Settlement, series: dict[str, Message]) -> Seque
             if message is None:
                 return ["bury", reason, error_class]
             id, _, _, listed, creation, record = fields(occurrence(message, reason))
-            go_on = False if further is None else changes_of(further)
+            go_on = changes_of(further) if isinstance(further, Reschedule) else False
             return ["bury occurrence", id, listed, creation, record, reason, go_on, error_class]
 
 
