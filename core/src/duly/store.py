@@ -48,7 +48,7 @@ from duly._values.abilities import (
     SupportsWakeups,
     SupportsWhere,
 )
-from duly._values.ensuring import EnsurePlan, ensured, succeeded
+from duly._values.ensure_plans import EnsurePlan, ensured, succeeded
 from duly._values.opening_limit import unhurried
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
 from duly._values.series import Declared, Ensured, Successor

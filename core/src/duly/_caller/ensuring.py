@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from duly._caller.again import Again
 from duly._caller.arguments import all_or_none, as_number
+from duly._caller.replaying import Replaying
 from duly._values.texts import as_name
 from duly.errors import InvalidMessage, Unsupported
 from duly.message import Message, State
@@ -15,7 +15,7 @@ __all__ = ["Ensuring"]
 _MOST: Final = 2**63 - 1
 
 
-class Ensuring(Again):
+class Ensuring(Replaying):
     """The verbs of a client for series that are declared in code."""
 
     async def ensure(self, message: Message) -> Ensured:

@@ -13,11 +13,11 @@ from typing import Any, Final
 from duly._caller.calls import StoreCalls
 from duly._caller.store_answers import claims
 from duly._engine.claimed_job import ClaimedJob
+from duly._engine.error_texts import ErrorText, TellingJob
 from duly._engine.in_hand import Hand, Hands
 from duly._engine.outage import Outage
 from duly._engine.settlements import next_fire
 from duly._engine.store_time import StoreTime
-from duly._engine.telling import ErrorText, TellingJob
 from duly._engine.verdicts import Verdicts
 from duly._engine.workers import Workers
 from duly._plugins.registry import Plugins

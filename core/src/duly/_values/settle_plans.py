@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from duly._values.ensuring import succeeded, told_beyond
+from duly._values.ensure_plans import succeeded, told_beyond
 from duly._values.naming import occurrence
 from duly._values.series import Successor
 from duly._values.store import Bury, End, Key, Release, Reschedule, Settle, Settlement

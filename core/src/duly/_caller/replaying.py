@@ -15,7 +15,7 @@ from duly.errors import InvalidArgument, MessageNotFound, WrongState
 from duly.message import UNREADABLE, Filter, Message, Phase, State
 from duly.moment import as_moment
 
-__all__ = ["Again"]
+__all__ = ["Replaying"]
 
 _AT_ONCE: Final = 50  # dead letters that are scheduled side by side
 _MOST_RATE: Final = 1_000_000.0  # messages a second
@@ -23,7 +23,7 @@ _CENTURY: Final = 36525 * 86400.0  # seconds
 _LEFT_OUT: Final = (InvalidArgument, MessageNotFound, WrongState)  # expired, gone, taken or damaged
 
 
-class Again(Scheduling):
+class Replaying(Scheduling):
     """The verbs of a client that have something delivered again, or at once."""
 
     async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
