@@ -296,3 +296,32 @@ async def test_what_has_ended_can_be_made_and_is_refused_where_it_is_scheduled(
         await client.schedule(over)
     with pytest.raises(InvalidMessage, match="can never fire"):
         await client.schedule_many([over])
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "said"),
+    [
+        ("ensure", None, "ensure() returned NoneType, not a sequence"),
+        ("ensure", [], "ensure() returned 0 outcomes for 1"),
+        ("ensure", ["stored"], "ensure() returned str for a series"),
+        ("undeclare", None, "undeclare() returned NoneType"),
+        ("undeclare", ["a"], "undeclare() returned str among its answers"),
+        ("where", "here", "where() returned str, not Whereabouts"),
+    ],
+    ids=str,
+)
+async def test_a_store_that_answers_nonsense(verb: str, given: Any, said: str) -> None:
+    class Mistaken(MemoryStore):
+        pass
+
+    async def nonsense(self: Any, *args: Any, **more: Any) -> Any:
+        return given
+
+    setattr(Mistaken, verb, nonsense)
+    async with Client(Mistaken(), load_plugins=False) as client:
+        with pytest.raises(duly.StoreError) as caught:
+            if verb == "where":
+                await client.where("a")
+            else:
+                await client.declare([series()], by="me", generation=1)
+    assert said in str(caught.value)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from duly._caller import store_answers as answers
 from duly._caller.arguments import all_or_none, as_number
 from duly._caller.replaying import Replaying
 from duly._values.texts import as_name
@@ -61,7 +62,9 @@ class Ensuring(Replaying):
         if Ensured.OLDER in outcomes:
             return {message.id: Ensured.OLDER for message in wanted}
         store = self._able()
-        gone = await self._calls(store.undeclare, declared.by, declared.generation)
+        gone = answers.undeclare(
+            await self._calls(store.undeclare, declared.by, declared.generation)
+        )
         self._cancelled([id for id, state in gone if state is not State.CLAIMED])
         return {
             message.id: _raised(outcome) for message, outcome in zip(wanted, outcomes, strict=True)
@@ -71,7 +74,8 @@ class Ensuring(Replaying):
         self, wanted: Sequence[Message], declared: Declared | None
     ) -> Sequence[Ensured | Exception]:
         store = self._able()
-        outcomes = await self._calls(store.ensure, wanted, declared=declared)
+        answer = await self._calls(store.ensure, wanted, declared=declared)
+        outcomes = answers.ensure(answer, len(wanted))
         told = [
             (message, outcome)
             for message, outcome in zip(wanted, outcomes, strict=True)

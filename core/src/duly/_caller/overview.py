@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from duly._caller import store_answers as answers
 from duly._caller.arguments import as_filter, as_flag, as_id, as_number
 from duly._caller.lookup import ALL, Lookup, not_found
 from duly._caller.upcoming import Upcoming, first_of
@@ -125,7 +126,7 @@ class Overview(Lookup):
         store = self._calls.store
         if not isinstance(store, SupportsWhere):
             raise Unsupported(f"{type(store).__name__} cannot tell where a message is")
-        found = await self._calls(store.where, message_id)
+        found = answers.where(await self._calls(store.where, message_id))
         if found is None:
             raise not_found(message_id)
         return found

@@ -11,11 +11,11 @@ from typing import NoReturn
 from duly._values.answers import is_row, named
 from duly.errors import StoreError
 from duly.message import Message, State
-from duly.store import Batch, Claim, Key, Stats
+from duly.store import Batch, Claim, Ensured, Key, Stats, Whereabouts
 
 __all__ = [
-    "Outcomes", "cancel", "changed", "claim", "claims", "get", "page", "put", "renew", "reschedule",
-    "settle", "stats",
+    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "page", "put", "renew",
+    "reschedule", "settle", "stats", "undeclare", "where",
 ]  # fmt: skip
 
 Outcomes = Sequence[Exception | None]
@@ -119,6 +119,31 @@ def stats(answer: Stats) -> Stats:
         moment = getattr(answer, name)
         if moment is not None:
             _moment(moment, "stats", name)
+    return answer
+
+
+def where(answer: Whereabouts | None) -> Whereabouts | None:
+    """Where a message is."""
+    if answer is not None and not isinstance(answer, Whereabouts):
+        _odd("where", f"{named(answer)}, not Whereabouts or None")
+    return answer
+
+
+def ensure(answer: Sequence[Ensured | Exception], size: int) -> Sequence[Ensured | Exception]:
+    """One outcome for each of ``size`` series."""
+    _row(answer, "ensure", size)
+    for each in answer:
+        if not isinstance(each, Ensured | Exception):
+            _odd("ensure", f"{named(each)} for a series, not an Ensured or an exception")
+    return answer
+
+
+def undeclare(answer: Sequence[tuple[str, State]]) -> Sequence[tuple[str, State]]:
+    """What was removed, and the state it was found in."""
+    _row(answer, "undeclare")
+    for each in answer:
+        if not isinstance(each, tuple) or len(each) != 2 or not isinstance(each[1], State):
+            _odd("undeclare", f"{named(each)} among its answers, not an id and a State")
     return answer
 
 
