@@ -1,6 +1,7 @@
 """``ensure`` and ``declare`` as a service calls them, and what an engine makes of it."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -100,8 +101,9 @@ async def test_an_id_that_is_taken(client: Client, noting: Noting) -> None:
         (lambda: series(recurrence=Every(HOUR, max_occurrences=3)), "has max_occurrences"),
         (lambda: "s", "a message is a duly.Message"),
         (lambda: series(payload=b"x" * 2_000_000), "max_payload"),
+        (lambda: Message("tick", recurrence=Every(HOUR)), "needs an id of its own"),
     ],
-    ids=["one shot", "scheduled_at", "max_occurrences", "text", "large"],
+    ids=["one shot", "scheduled_at", "max_occurrences", "text", "large", "no id"],
 )
 async def test_refused(client: Client, made: Any, told: str) -> None:
     with pytest.raises(InvalidMessage, match=told):
@@ -109,6 +111,29 @@ async def test_refused(client: Client, made: Any, told: str) -> None:
     with pytest.raises(InvalidMessage, match=told):
         await client.declare([made()], by="me", generation=1)
     assert await client.list() == []
+
+
+async def test_an_id_that_only_looks_like_one_that_was_made(client: Client) -> None:
+    for id in ("01890a5d-ac96-774b-bcce-b302099a8057", str(uuid.uuid4())):
+        assert await client.ensure(series(id)) is Ensured.STORED
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_what_will_fire_is_told_of_what_follows(claimed: bool) -> None:
+    clock = HandClock()
+    start = clock()
+    store = MemoryStore(clock=clock)
+    async with Client(store, load_plugins=False) as client:
+        client._now = clock  # type: ignore[method-assign]  # the store's
+        await client.ensure(series(recurrence=Every(10 * SECOND, anchor=start)))
+        clock.advance(seconds=10)
+        if claimed:
+            await store.claim(limit=1, lease=HOUR, owner="x")
+        await client.ensure(series(payload=b"new", recurrence=Every(7 * SECOND)))
+        told = await client.upcoming(start + 40 * SECOND)
+    fires = [(each.at - start).total_seconds() for each in told]
+    assert fires == [10.0] * (not claimed) + [17.0, 24.0, 31.0, 38.0]
+    assert told[-1].message.recurrence == Every(7 * SECOND)
 
 
 async def test_what_was_listed_is_not_ensured(client: Client) -> None:

@@ -265,7 +265,10 @@ class TestRemoving:
         assert await client.purge(Filter(error="*x")) == 2
         await fill(store, letter(id="a", died=1), letter(id="b", died=9))
         assert await client.purge(Filter(died_before=at(5))) == 1
-        assert await client.purge(Filter(phase=Phase.DEAD)) == 1
+        for all_of_them in (Filter(phase=Phase.DEAD), Filter(phase=Phase.DEAD, state=State.DEAD)):
+            with pytest.raises(InvalidArgument, match="everything=True"):
+                await client.purge(all_of_them)
+        assert await client.purge(Filter(phase=Phase.DEAD), everything=True) == 1
         assert await ids(client) == ["c"]
 
     @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class TestSearch:
             found += [each.id for each in some.messages]
             key = some.from_key
         assert some.complete
+        assert some.from_key is None
         assert found == odd
 
     async def test_a_limit_ends_it_and_the_next_begins_behind(

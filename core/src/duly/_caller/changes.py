@@ -111,11 +111,11 @@ class Changes(Overview):
             raise InvalidArgument(
                 "purge removes dead letters only: leave the state out, or use cancel_many"
             )
-        filter = attrs.evolve(filter, state=State.DEAD)
+        filter = attrs.evolve(filter, state=State.DEAD, phase=None)
         if not as_flag(everything, "everything") and filter == _ALL_DEAD:
             raise InvalidArgument(
-                "purge with an empty filter removes all dead letters: give everything=True if that "
-                "is meant"
+                "purge would remove all dead letters: give a filter that says which, or "
+                "everything=True if that is meant"
             )
         with self._telling_removed("purged") as removed:
             await self._remove(filter, "purge", removed)

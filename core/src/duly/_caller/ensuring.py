@@ -1,5 +1,6 @@
 """What a service says of its series at each start: they are to be there, as they are given."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -7,13 +8,14 @@ from duly._caller import store_answers as answers
 from duly._caller.arguments import all_or_none, as_number
 from duly._caller.replaying import Replaying
 from duly._values.texts import as_name
-from duly.errors import InvalidMessage, Unsupported
+from duly.errors import InvalidArgument, InvalidMessage, Unsupported
 from duly.message import Message, State
 from duly.store import Declared, Ensured, SupportsEnsure
 
 __all__ = ["Ensuring"]
 
 _MOST: Final = 2**63 - 1
+_AT_ONCE: Final = 1000.0  # milliseconds
 
 
 class Ensuring(Replaying):
@@ -29,8 +31,8 @@ class Ensuring(Replaying):
         has an ``anchor``.
 
         Raises:
-            InvalidMessage: no recurrence, ``scheduled_at`` or ``max_occurrences`` are given, or the
-                payload exceeds ``max_payload``.
+            InvalidMessage: no recurrence or no id is given, or ``scheduled_at`` or
+                ``max_occurrences`` are, or the payload exceeds ``max_payload``.
             DuplicateMessage: the id is that of a message without a recurrence, or of a dead letter.
             StoreUnavailable: call again.
             Unsupported: the store cannot do it.
@@ -54,9 +56,11 @@ class Ensuring(Replaying):
             DuplicateMessage: an id is taken by what is no series; all others are seen to.
             InvalidMessage, StoreUnavailable, Unsupported: as with :meth:`ensure`.
         """
-        declared = Declared(
-            as_name(by, "by"), as_number(generation, "generation", at_least=0, at_most=_MOST)
-        )
+        number = as_number(generation, "generation", at_least=0, at_most=_MOST)
+        try:
+            declared = Declared(as_name(by, "by"), number)
+        except InvalidMessage as error:  # it is no part of a message
+            raise InvalidArgument(str(error)) from None
         wanted = self._wanted(messages)
         outcomes = await self._ensure(wanted, declared)
         if Ensured.OLDER in outcomes:
@@ -109,12 +113,27 @@ def _as_series(message: Message) -> Message:
         raise InvalidMessage(
             f"{message.id!r} has max_occurrences: an ended series would begin anew with each start"
         )
+    if _is_made(message):
+        raise InvalidMessage(
+            "a series to ensure needs an id of its own, as id='nightly-report': without one each "
+            "start would store another"
+        )
     if message.__dict__.get("_given_fire", True):
         raise InvalidMessage(
             f"{message.id!r} has scheduled_at, another one at each start: leave it out, and give "
             "Every an anchor instead"
         )
     return message
+
+
+def _is_made(message: Message) -> bool:
+    """Whether its id was made when the message was: a UUID of version 7 of that very moment."""
+    try:
+        made = uuid.UUID(message.id)
+    except ValueError:
+        return False
+    apart = (made.int >> 80) - message.created_at.timestamp() * 1000  # milliseconds
+    return made.version == 7 and abs(apart) < _AT_ONCE
 
 
 def _raised(outcome: Ensured | Exception) -> Ensured:

@@ -30,7 +30,8 @@ class Found:
     """What a bounded search has found.
 
     ``looked_at`` messages were looked at. When ``complete`` there are no more that match; otherwise
-    give ``from_key`` to the next search.
+    give ``from_key`` to the next search. It is None where there is no going on: when complete, and
+    with an order.
     """
 
     messages: Sequence[Message]
@@ -69,7 +70,9 @@ class Overview(Lookup):
 
         As :meth:`list`, but bounded however much there is: see :class:`Filter` for what has to be
         walked through. ``from_key`` goes on where an earlier search of the same filter ended; it
-        cannot go with an ``order`` or an ``offset``, which that one has counted already.
+        cannot go with an ``order`` or an ``offset``, which that one has counted already. An
+        ``order`` sorts what was looked at, the earliest by ``scheduled_at``: unless ``complete``,
+        what comes first of all may not be among it.
 
         Raises:
             InvalidArgument: an argument out of bounds, or ``from_key`` with an order or an offset.
@@ -84,11 +87,12 @@ class Overview(Lookup):
         payload = as_flag(payload, "payload")
         walk = self._walk(filter, payload=payload, look_at=look_at, from_key=key)
         messages = [message async for page in walk.pages() for message in page]
+        over = walk.complete or filter.order is not None
         return Found(
             messages=messages,
             looked_at=walk.looked_at,
             complete=walk.complete,
-            from_key=walk.last_key,
+            from_key=None if over else walk.last_key,
         )
 
     async def count(self, filter: Filter = ALL) -> Count:
@@ -157,7 +161,15 @@ class Overview(Lookup):
             raise InvalidArgument("upcoming has its own limit and order: leave the filter's out")
         before = until if filter.before is None else min(until, filter.before)
         waiting = self.iterate(attrs.evolve(filter, before=before), payload=False)
-        return await first_of(waiting, now, first, until, limit)
+        return await first_of(waiting, self._following, now, first, until, limit=limit)
+
+    async def _following(self, message: Message) -> Message | None:
+        """What takes the place of a series, where the store can tell."""
+        store = self._calls.store
+        if not isinstance(store, SupportsWhere):
+            return None
+        found = answers.where(await self._calls(store.where, message.id))
+        return None if found is None else found.follows
 
 
 def _as_key(value: object) -> Key | None:

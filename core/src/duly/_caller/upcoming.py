@@ -2,13 +2,13 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
 
-from duly.message import Message, State, begun
+from duly.message import Message, State, begun, with_changes
 from duly.recurrence import MOST_COUNTED, Every, Recurrence
 
 __all__ = ["Upcoming", "first_of"]
@@ -28,20 +28,41 @@ class Upcoming:
 
 async def first_of(
     messages: AsyncIterable[Message],
+    follows: Callable[[Message], Awaitable[Message | None]],
     now: datetime,
     since: datetime,
     until: datetime,
+    *,
     limit: int,
 ) -> Sequence[Upcoming]:
-    """The first so many fires from ``since`` to ``until``, of messages in order of their fires."""
+    """The first so many fires from ``since`` to ``until``, of messages in order of their fires.
+
+    ``follows`` is asked what takes the place of a message of which something is due or in hand.
+    """
     line = _Line(since, until, limit)
     async for message in messages:
         await line.move_on(message.scheduled_at)  # this one and all that follow are no earlier
         if len(line.found) == limit:
             break
+        successor = await follows(message) if _may_be_followed(message, now) else None
+        if successor is not None:
+            await line.join(successor, _fires(successor, now, since))
+            message = _up_to(message, max(now, message.scheduled_at))  # noqa: PLW2901  # what is left of it
         await line.join(message, _fires(message, now, since))
     await line.move_on()
     return line.found
+
+
+def _may_be_followed(message: Message, now: datetime) -> bool:
+    return message.recurrence is not None and (
+        message.state is State.CLAIMED or message.scheduled_at <= now
+    )
+
+
+def _up_to(message: Message, cut: datetime) -> Message:
+    """A series that another follows from then on."""
+    assert message.recurrence is not None  # noqa: S101  # for the type checker
+    return with_changes(message, recurrence=attrs.evolve(message.recurrence, until=cut))
 
 
 class _Line:
