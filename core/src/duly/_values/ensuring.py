@@ -81,7 +81,10 @@ def ensured(
             plan = ensured(None, None, wanted, now)
             return attrs.evolve(plan, removes=plan.stored is None)
         plan = ensured(follows, None, wanted, now)
-        return plan if plan.writes else attrs.evolve(plan, stored=follows, moves=True)
+        # Whatever becomes of what follows, its place in line is no longer that of the old fire.
+        return (
+            plan if plan.removes else attrs.evolve(plan, stored=plan.stored or follows, moves=True)
+        )
     return _Meeting(stored, stored.recurrence, successor, wanted, rule, now).plan()
 
 
