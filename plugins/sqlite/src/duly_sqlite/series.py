@@ -23,6 +23,7 @@ from duly.store import (
     Successor,
     ensured,
     succeeded,
+    to_be_moved,
 )
 from duly_sqlite import sql, sql_series, storing
 from duly_sqlite.line import put_in_line
@@ -83,7 +84,9 @@ def reschedule(db: sqlite3.Cursor, id: str, at: datetime | None, of_state: State
     if row is not None and STATES[row[3]] is State.SCHEDULED:
         key, due_at, lapses, state = row[:4]
         storing.leave_line(db, Found(key, due_at, lapses, 0, None, state))
-        take_place(db, [key])
+        ((_, *record),) = fetch(db, sql.LOAD, (str([key]),))
+        message = from_record(record, State.SCHEDULED)
+        give_way(db, key, to_be_moved(message, successors(db, [key])[key]))
     return storing.reschedule(db, id, at, of_state)
 
 
