@@ -7,7 +7,17 @@ from tests.core.engine_kit import at
 
 from duly import Ensured, Every, Message, State
 from duly.message import with_changes
-from duly.store import Successor, ensured
+from duly.store import (
+    Bury,
+    Counters,
+    End,
+    Reschedule,
+    Settle,
+    SettlePlan,
+    Successor,
+    ensured,
+    plan_settle,
+)
 
 HOUR = timedelta(hours=1)
 OLD = Every(HOUR, anchor=at(0))
@@ -54,3 +64,11 @@ class TestSettledByTheVersionBefore:
         ended = Every(HOUR, anchor=at(0), until=at(3600))
         plan = ensured(standing(2), following(3), series(rule=ended), at(1.6 * 3600))
         assert (plan.outcome, plan.removes, plan.stored) == (Ensured.ENDED, True, None)
+
+
+def test_what_was_set_aside_meanwhile_only_leaves_its_lease() -> None:
+    told = Reschedule(at(7200), Counters(at(7200), occurrence_count=1))
+    for settlement in (told, End(1), Bury("x", told)):
+        settle = Settle("token", {1: settlement})
+        plan = plan_settle(settle, [1], {}, now=at(3600), successors={1: following(3)})
+        assert plan == SettlePlan(deleted=[], left=[1], ends=True)

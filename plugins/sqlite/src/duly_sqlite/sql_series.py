@@ -3,13 +3,13 @@
 
 from typing import Final
 
-from duly.record import Record
+from duly.record import FORMAT, Record
 from duly_sqlite import sql
 
-# Of the keys of a JSON array.
-SUCCESSORS: Final = """\
+# Of the keys of a JSON array; what only a newer version can read is left to that.
+SUCCESSORS: Final = f"""\
 SELECT key, successor FROM duly_messages
-WHERE key IN (SELECT value FROM json_each(?)) AND successor IS NOT NULL"""
+WHERE key IN (SELECT value FROM json_each(?)) AND successor IS NOT NULL AND format <= {FORMAT}"""
 
 FLOOR: Final = "SELECT generation FROM duly_floors WHERE declared_by = ?"
 
