@@ -1,7 +1,7 @@
 """``ensure`` and ``declare`` as a service calls them, and what an engine makes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,12 +28,13 @@ from duly import (
     InvalidArgument,
     InvalidMessage,
     Message,
+    StoreUnavailable,
     Unsupported,
     hookimpl,
 )
 from duly.memory import MemoryStore
 from duly.record import from_record, successor_of, successor_text, to_record
-from duly.store import Successor, SupportsEnsure, SupportsWhere
+from duly.store import Declared, Successor, SupportsEnsure, SupportsWhere
 from duly.testing.clock import HandClock, run_virtually
 
 SECOND = timedelta(seconds=1)
@@ -286,6 +287,31 @@ class TestAnchor:
     def test_refused(self, anchor: Any) -> None:
         with pytest.raises(InvalidArgument, match="anchor"):
             Every(HOUR, anchor=anchor)
+
+
+class HalfThere(MemoryStore):
+    """Of two series it cannot reach the second."""
+
+    half = False
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        if not self.half:
+            return await super().ensure(wanted, declared=declared)
+        first = await super().ensure(wanted[:1], declared=declared)
+        return [*first, StoreUnavailable("gone")]
+
+
+async def test_what_could_not_be_ensured_is_not_removed_for_that() -> None:
+    store = HalfThere(clock=HandClock())
+    async with Client(store, load_plugins=False) as client:
+        both = [series("a"), series("b")]
+        await client.declare(both, by="me", generation=1)
+        store.half = True
+        with pytest.raises(StoreUnavailable):
+            await client.declare(both, by="me", generation=2)
+        assert [each.id for each in await client.list()] == ["a", "b"]
 
 
 async def test_what_has_ended_can_be_made_and_is_refused_where_it_is_scheduled(

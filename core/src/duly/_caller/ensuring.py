@@ -6,7 +6,7 @@ from typing import Any, Final
 from duly._caller.again import Again
 from duly._caller.arguments import all_or_none, as_number
 from duly._values.texts import as_name
-from duly.errors import InvalidMessage, Unsupported
+from duly.errors import DuplicateMessage, InvalidMessage, Unsupported
 from duly.message import Message, State
 from duly.store import Declared, Ensured, SupportsEnsure
 
@@ -60,6 +60,9 @@ class Ensuring(Again):
         outcomes = await self._ensure(wanted, declared)
         if Ensured.OLDER in outcomes:
             return {message.id: Ensured.OLDER for message in wanted}
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, DuplicateMessage):
+                raise outcome  # it may be there, and of the generation before
         store = self._able()
         gone = await self._calls(store.undeclare, declared.by, declared.generation)
         self._cancelled([id for id, state in gone if state is not State.CLAIMED])
