@@ -124,9 +124,12 @@ def _ensure(
         try:
             stored = from_record(record, STATES[state])
             follows = None if text is None else successor_of(text)
-        except NewerRecord:
-            return Ensured.NEWER
-        except (UnreadableRecord, *_DAMAGE):
+        except (UnreadableRecord, *_DAMAGE) as error:
+            if declared is not None:  # or it would be removed, though it is still declared
+                by, generation = declared.by, declared.generation
+                db.execute(sql_series.DECLARE_AGAIN, (by, generation, key))
+            if isinstance(error, NewerRecord):
+                return Ensured.NEWER
             return DuplicateMessage(f"the record under the id {wanted.id!r} cannot be read")
         plan = ensured(stored, follows, wanted, moment)
         found = Found(key, due_at, lapses, 0, None, state)

@@ -31,4 +31,7 @@ NEEDS_READER: Final = "UPDATE duly_messages SET format = max(format, 2) WHERE ke
 
 DECLARE: Final = "UPDATE duly_messages SET declared_by = ?, generation = ? WHERE key = ?"
 
+# Nothing of the record is touched.
+DECLARE_AGAIN: Final = f"{DECLARE} AND declared_by IS NOT NULL"
+
 DECLARED_BEFORE: Final = "SELECT id FROM duly_messages WHERE declared_by = ? AND generation < ?"
