@@ -142,6 +142,35 @@ async def test_a_record_damaged_in_hand_is_set_aside_and_not_put_in_line(desk: D
     assert len(await desk.store.list(Filter(state=State.DEAD))) == 1
 
 
+async def test_what_a_newer_version_has_changed_in_hand_is_buried_by_that(desk: Desk) -> None:
+    batch = await desk.follow()
+    desk.write("UPDATE duly_messages SET format = 99, recurrence = 'newer', successor = 'newer'")
+    assert await desk.tell(batch, Bury("x", desk.next(batch)))
+    stats = await desk.store.stats()
+    assert (stats.scheduled, stats.claimed, stats.dead) == (1, 0, 0)
+    (found,) = await desk.store.list(Filter())
+    assert found.state is State.SCHEDULED
+
+
+@pytest.mark.parametrize("payload", [b"two", b"three"], ids=str)
+async def test_set_aside_by_the_version_before_it_is_taken_back(desk: Desk, payload: bytes) -> None:
+    """That had it in hand, was to bury a fire of it, and could no longer read it."""
+    await desk.follow()
+    desk.write("UPDATE duly_messages SET dead = 2")
+    desk.write("DELETE FROM duly_leases")
+    (outcome,) = await desk.store.ensure([desk.series(payload, every=1.5)])
+    assert outcome is (Ensured.SAME if payload == b"two" else Ensured.FOLLOWS)
+    batch = await desk.claim()
+    assert [each.message.scheduled_at for each in batch.claims] == [desk.start + HOUR]
+    assert await desk.tell(batch, desk.next(batch))
+    (found,) = await desk.store.list(Filter())
+    assert (found.payload, found.scheduled_at, found.state) == (
+        payload, desk.start + 1.5 * HOUR, State.SCHEDULED,
+    )  # fmt: skip
+    stats = await desk.store.stats()
+    assert (stats.scheduled, stats.claimed, stats.dead) == (1, 0, 0)
+
+
 async def test_a_newer_version_changes_what_is_in_hand(desk: Desk) -> None:
     """What it has written is left to it: the fire is told, and nothing is set aside."""
     batch = await desk.follow()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from duly import DuplicateMessage, Message, State
+from duly.message import with_changes
 from duly.moment import from_microseconds
 from duly.record import (
     NewerRecord,
@@ -120,7 +121,7 @@ def _ensure(
         if plan.stored is not None:
             key = storing.insert(db, plan.stored)
     else:
-        key, due_at, lapses, state, text, *record = row
+        key, due_at, lapses, state, aside, text, *record = row
         try:
             stored = from_record(record, STATES[state])
             follows = None if text is None else successor_of(text)
@@ -131,6 +132,11 @@ def _ensure(
             if isinstance(error, NewerRecord):
                 return Ensured.NEWER
             return DuplicateMessage(f"the record under the id {wanted.id!r} cannot be read")
+        if aside and stored.recurrence is not None:
+            # A version that could not read it had it in hand, and set it aside.
+            stored, state, lapses = with_changes(stored, state=State.SCHEDULED), 0, 0
+            db.execute(sql_series.TAKE_BACK, (key,))
+            put_in_line(db, str([key]))
         plan = ensured(stored, follows, wanted, moment)
         found = Found(key, due_at, lapses, 0, None, state)
         key = _carry_out(db, found, plan)

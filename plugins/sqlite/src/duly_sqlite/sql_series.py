@@ -16,7 +16,10 @@ FLOOR: Final = "SELECT generation FROM duly_floors WHERE declared_by = ?"
 RAISE_FLOOR: Final = "INSERT OR REPLACE INTO duly_floors (declared_by, generation) VALUES (?, ?)"
 
 STANDING: Final = f"""\
-SELECT key, due_at, lapses, {sql.STATE}, successor, {sql.COLUMNS} FROM duly_messages WHERE id = ?"""
+SELECT key, due_at, lapses, {sql.STATE}, dead = 2, successor, {sql.COLUMNS}
+FROM duly_messages WHERE id = ?"""
+
+TAKE_BACK: Final = "UPDATE duly_messages SET dead = 0, lapses = 0 WHERE key = ?"
 
 FOLLOWED: Final = f"""\
 SELECT key, due_at, lapses, {sql.STATE} FROM duly_messages WHERE id = ? AND successor IS NOT NULL"""
