@@ -276,6 +276,11 @@ class TestAnchor:
         assert rule.following(last) is None
         begin = rule.first(first, first)
         assert begin is None or begin >= first
+        for interval in (timedelta.max, timedelta(days=3000 * 366)):
+            seldom = Every(interval, anchor=at(0))
+            assert seldom.latest(at(-9), at(-5)) == at(-9)
+            assert seldom.following(at(-9)) == at(0)
+            assert seldom.following(last) is None
 
     def test_it_is_kept_and_read(self) -> None:
         made = series(recurrence=Every(HOUR, anchor=at(7)))
