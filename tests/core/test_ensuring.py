@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,12 +29,13 @@ from duly import (
     InvalidArgument,
     InvalidMessage,
     Message,
+    StoreUnavailable,
     Unsupported,
     hookimpl,
 )
 from duly.memory import MemoryStore
 from duly.record import from_record, successor_of, successor_text, to_record
-from duly.store import Successor, SupportsEnsure, SupportsWhere
+from duly.store import Declared, Successor, SupportsEnsure, SupportsWhere
 from duly.testing.clock import HandClock, run_virtually
 
 SECOND = timedelta(seconds=1)
@@ -300,6 +301,11 @@ class TestAnchor:
         assert rule.following(last) is None
         begin = rule.first(first, first)
         assert begin is None or begin >= first
+        for interval in (timedelta.max, timedelta(days=3000 * 366)):
+            seldom = Every(interval, anchor=at(0))
+            assert seldom.latest(at(-9), at(-5)) == at(-9)
+            assert seldom.following(at(-9)) == at(0)
+            assert seldom.following(last) is None
 
     def test_it_is_kept_and_read(self) -> None:
         made = series(recurrence=Every(HOUR, anchor=at(7)))
@@ -311,6 +317,31 @@ class TestAnchor:
     def test_refused(self, anchor: Any) -> None:
         with pytest.raises(InvalidArgument, match="anchor"):
             Every(HOUR, anchor=anchor)
+
+
+class HalfThere(MemoryStore):
+    """Of two series it cannot reach the second."""
+
+    half = False
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        if not self.half:
+            return await super().ensure(wanted, declared=declared)
+        first = await super().ensure(wanted[:1], declared=declared)
+        return [*first, StoreUnavailable("gone")]
+
+
+async def test_what_could_not_be_ensured_is_not_removed_for_that() -> None:
+    store = HalfThere(clock=HandClock())
+    async with Client(store, load_plugins=False) as client:
+        both = [series("a"), series("b")]
+        await client.declare(both, by="me", generation=1)
+        store.half = True
+        with pytest.raises(StoreUnavailable):
+            await client.declare(both, by="me", generation=2)
+        assert [each.id for each in await client.list()] == ["a", "b"]
 
 
 async def test_what_has_ended_can_be_made_and_is_refused_where_it_is_scheduled(

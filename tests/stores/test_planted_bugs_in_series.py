@@ -172,6 +172,21 @@ class MovesTheOldOne(Model):
         return super().reschedule(id, at, of_state)
 
 
+class MovesTheOldOneWhereNothingFollows(Model):
+    def _to_be_moved(self, entry: Entry) -> Message:
+        if entry.successor is not None and entry.successor.at is None:
+            return entry.message
+        return super()._to_be_moved(entry)
+
+
+class MovesWhatFollowsToTheOldFire(Model):
+    def reschedule(self, id: str, at: Any, of_state: State) -> State | None:
+        entry = self.entries.get(id)
+        if entry is not None and at is None:
+            at = entry.message.scheduled_at
+        return super().reschedule(id, at, of_state)
+
+
 class KnowsNoFloor(Model):
     def ensure(
         self, wanted: Sequence[Message], declared: Declared | None
@@ -240,6 +255,8 @@ CAUGHT_BY: dict[type[Model], str] = {
     FollowsForEver: "test_ensure_rule_begun",
     SuccessorsKeepLapses: "test_ensure_keeps_suspects",
     MovesTheOldOne: "test_ensure_and_another_verb_while_one_follows",
+    MovesTheOldOneWhereNothingFollows: "test_ensure_until_and_a_move_of_the_last_fire",
+    MovesWhatFollowsToTheOldFire: "test_ensure_and_a_move_to_where_it_is_while_one_follows",
     KnowsNoFloor: "test_declare_rolling",
     AnEmptySetIsNothing: "test_declare_empty_set_raises_the_floor",
     TheSameKeepsItsGeneration: "test_declare_same_series_belong_to_the_newer_generation",

@@ -92,7 +92,7 @@ class MemoryStore:
             entry = self._ledger.shelf.entries.get(id)
             if entry is None or entry.message.state is not of_state:
                 return None if entry is None else entry.message.state
-            self._ledger.reschedule(entry, entry.message.scheduled_at if at is None else at)
+            self._ledger.reschedule(entry, at)
         self._wakeups.changed()
         return of_state
 

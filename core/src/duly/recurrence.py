@@ -94,7 +94,10 @@ class Every(Recurrence):
 
     def _last(self, fire: datetime, bound: datetime) -> datetime:
         start = fire if self.anchor is None else self.anchor
-        return max(fire, start + (bound - start) // self.interval * self.interval)
+        try:
+            return max(fire, start + (bound - start) // self.interval * self.interval)
+        except OverflowError:  # the last before the anchor would be before the first moment
+            return fire
 
 
 @attrs.frozen

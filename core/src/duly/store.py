@@ -48,7 +48,7 @@ from duly._values.abilities import (
     SupportsWakeups,
     SupportsWhere,
 )
-from duly._values.ensure_plans import EnsurePlan, ensured, succeeded
+from duly._values.ensure_plans import EnsurePlan, ensured, succeeded, to_be_moved
 from duly._values.opening_limit import unhurried
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
 from duly._values.series import Declared, Ensured, Successor
@@ -84,7 +84,7 @@ __all__ = [
     "SupportsEnsure", "SupportsHealth", "SupportsListingWithoutPayloads", "SupportsMigration",
     "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
     "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
-    "plan_put", "plan_settle", "put_back", "succeeded", "unhurried",
+    "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved", "unhurried",
 ]  # fmt: skip
 
 

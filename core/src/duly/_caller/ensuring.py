@@ -8,7 +8,7 @@ from duly._caller import store_answers as answers
 from duly._caller.arguments import all_or_none, as_number
 from duly._caller.replaying import Replaying
 from duly._values.texts import as_name
-from duly.errors import InvalidArgument, InvalidMessage, Unsupported
+from duly.errors import DuplicateMessage, InvalidArgument, InvalidMessage, Unsupported
 from duly.message import Message, State
 from duly.store import Declared, Ensured, SupportsEnsure
 
@@ -65,6 +65,9 @@ class Ensuring(Replaying):
         outcomes = await self._ensure(wanted, declared)
         if Ensured.OLDER in outcomes:
             return {message.id: Ensured.OLDER for message in wanted}
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, DuplicateMessage):
+                raise outcome  # it may be there, and of the generation before
         store = self._able()
         gone = answers.undeclare(
             await self._calls(store.undeclare, declared.by, declared.generation)

@@ -21,7 +21,7 @@ from duly.store import (
     plan_put,
     plan_settle,
     put_back,
-    succeeded,
+    to_be_moved,
 )
 
 __all__ = ["Ledger"]
@@ -60,12 +60,11 @@ class Ledger:
             self._line(entry).remove(entry.place)
         self.shelf.discard((entry,))
 
-    def reschedule(self, entry: Entry, at: datetime) -> None:
+    def reschedule(self, entry: Entry, at: datetime | None) -> None:
         """Move a message that is not claimed; it becomes another scheduling."""
         self.remove(entry)
-        message = entry.message
-        if entry.successor is not None:
-            message = succeeded(message, entry.successor, message.occurrence_count) or message
+        message = to_be_moved(entry.message, entry.successor)
+        at = message.scheduled_at if at is None else at
         self.add(moved(message, at)).declared = entry.declared
 
     def rewrite(self, entry: Entry, message: Message, *, moves: bool) -> None:

@@ -158,7 +158,8 @@ class SupportsEnsure(Protocol):
 
         With ``declared`` the floor of its ``by`` rises to its ``generation`` first, also if nothing
         is ``wanted``; where it is higher already, all are OLDER and nothing is changed. Each
-        message that is there afterwards, SAME included, belongs to that ``by`` and generation.
+        message that is there afterwards, SAME included, belongs to that ``by`` and generation; of
+        those that cannot be read, each that belonged to one before, and nothing else of it changes.
         """
 
     async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:

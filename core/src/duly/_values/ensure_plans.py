@@ -22,6 +22,7 @@ __all__ = [
     "ensured",
     "first_of_series",
     "succeeded",
+    "to_be_moved",
     "told_beyond",
 ]
 
@@ -81,7 +82,10 @@ def ensured(
             plan = ensured(None, None, wanted, now)
             return attrs.evolve(plan, removes=plan.stored is None)
         plan = ensured(follows, None, wanted, now)
-        return plan if plan.writes else attrs.evolve(plan, stored=follows, moves=True)
+        # Whatever becomes of what follows, its place in line is no longer that of the old fire.
+        return (
+            plan if plan.removes else attrs.evolve(plan, stored=plan.stored or follows, moves=True)
+        )
     return _Meeting(stored, stored.recurrence, successor, wanted, rule, now).plan()
 
 
@@ -184,6 +188,17 @@ def succeeded(message: Message, successor: Successor, occurrence_count: int) -> 
         return None
     row = _redefined(message, successor, successor.recurrence)
     return _at(row, successor.recurrence, successor.at, occurrence_count)
+
+
+def to_be_moved(message: Message, successor: Successor | None) -> Message:
+    """What is moved when a caller moves a series: what follows it takes its place first.
+
+    Where nothing follows, its last fire is moved, and by its newest rule it ends with that.
+    """
+    if successor is None:
+        return message
+    follows = succeeded(message, successor, message.occurrence_count)
+    return follows or _redefined(message, successor, successor.recurrence)
 
 
 def _at(message: Message, rule: Recurrence, fire: datetime, occurrence_count: int) -> Message:

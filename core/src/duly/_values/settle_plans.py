@@ -116,6 +116,8 @@ class _Draft:
         """Whether this takes a series beyond the cut of what follows it, which takes its place."""
         message, successor = self._messages.get(key), self._successors[key]
         count = told_beyond(successor, settlement)
+        if key not in self._messages:
+            return True  # it was set aside
         if message is None or count is None:
             return False
         follows = succeeded(message, successor, count)

@@ -48,8 +48,8 @@ def claim(
     last = rows[-1][:2] if len(rows) == wanted else (now, _LAST)
     db.execute(sql.LEAVE_LINE_UP_TO, (suspect, *last))
     if over := [row[1] for row in rows if row[3]]:
-        take_place(db, over)
-        rows = [row for row in rows if not row[3]]
+        gone = take_place(db, over)
+        rows = [row for row in rows if row[1] not in gone]
     claims, unreadable, newer = _sorted(rows)
     aside = [set_aside(db, key, message) for key, message in unreadable.items()]
     if newer:

@@ -1,10 +1,13 @@
 """Series that are ensured and declared. Runs within a transaction."""
 
+import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from duly import DuplicateMessage, Message, State
+from duly.message import with_changes
 from duly.moment import from_microseconds
 from duly.record import (
     NewerRecord,
@@ -23,6 +26,7 @@ from duly.store import (
     Successor,
     ensured,
     succeeded,
+    to_be_moved,
 )
 from duly_sqlite import sql, sql_series, storing
 from duly_sqlite.line import put_in_line
@@ -30,6 +34,9 @@ from duly_sqlite.records import fetch
 from duly_sqlite.storing import STATES, Found
 
 __all__ = ["ensure", "give_way", "reschedule", "successors", "take_place", "undeclare"]
+
+_DAMAGE: Final = (ValueError, TypeError, KeyError, OverflowError)
+"""What :func:`duly.record.successor_of` raises for a text that is none."""
 
 
 def ensure(
@@ -52,9 +59,12 @@ def undeclare(db: sqlite3.Cursor, by: str, generation: int) -> Sequence[tuple[st
 
 
 def successors(db: sqlite3.Cursor, keys: Sequence[Key]) -> dict[Key, Successor]:
-    """What follows those of them that have a successor."""
-    rows = db.execute(sql_series.SUCCESSORS, (str([*keys]),)).fetchall()
-    return {key: successor_of(text) for key, text in rows}
+    """What follows those of them that have a successor, as far as it can be read."""
+    found = dict[Key, Successor]()
+    for key, text in fetch(db, sql_series.SUCCESSORS, (str([*keys]),)):
+        with contextlib.suppress(*_DAMAGE):
+            found[key] = successor_of(text)
+    return found
 
 
 def give_way(db: sqlite3.Cursor, key: Key, message: Message) -> None:
@@ -63,16 +73,19 @@ def give_way(db: sqlite3.Cursor, key: Key, message: Message) -> None:
     put_in_line(db, str([key]))
 
 
-def take_place(db: sqlite3.Cursor, keys: Sequence[int]) -> None:
-    """Let what follows take the place of series that are over, which are in no line now."""
-    followed = successors(db, keys)
-    for key, *record in fetch(db, sql.LOAD, (str([*keys]),)):
-        message = from_record(record, State.SCHEDULED)
-        follows = succeeded(message, followed[key], message.occurrence_count)
+def take_place(db: sqlite3.Cursor, keys: Sequence[Key]) -> Collection[Key]:
+    """Let what follows take the place of series that are over, which are in no line now.
+
+    The keys of those that have given way: all but what cannot be read.
+    """
+    followed = _followed(db, keys)
+    for key, (message, successor) in followed.items():
+        follows = succeeded(message, successor, message.occurrence_count)
         if follows is None:
             db.execute(sql.REMOVE, (key,))
         else:
             give_way(db, key, follows)
+    return followed.keys()
 
 
 def reschedule(db: sqlite3.Cursor, id: str, at: datetime | None, of_state: State) -> State | None:
@@ -82,9 +95,19 @@ def reschedule(db: sqlite3.Cursor, id: str, at: datetime | None, of_state: State
         row = next(iter(fetch(db, sql_series.FOLLOWED, (id,))), None)
     if row is not None and STATES[row[3]] is State.SCHEDULED:
         key, due_at, lapses, state = row[:4]
-        storing.leave_line(db, Found(key, due_at, lapses, 0, None, state))
-        take_place(db, [key])
+        for each in _followed(db, [key]).values():
+            storing.leave_line(db, Found(key, due_at, lapses, 0, None, state))
+            give_way(db, key, to_be_moved(*each))
     return storing.reschedule(db, id, at, of_state)
+
+
+def _followed(db: sqlite3.Cursor, keys: Sequence[Key]) -> Mapping[Key, tuple[Message, Successor]]:
+    """Series, which wait, and what follows them, as far as both can be read."""
+    following, found = successors(db, keys), dict[Key, tuple[Message, Successor]]()
+    for key, *record in fetch(db, sql.LOAD, (str([*following]),)):
+        with contextlib.suppress(UnreadableRecord):
+            found[key] = from_record(record, State.SCHEDULED), following[key]
+    return found
 
 
 def _ensure(
@@ -98,14 +121,22 @@ def _ensure(
         if plan.stored is not None:
             key = storing.insert(db, plan.stored)
     else:
-        key, due_at, lapses, state, text, *record = row
+        key, due_at, lapses, state, aside, text, *record = row
         try:
             stored = from_record(record, STATES[state])
             follows = None if text is None else successor_of(text)
-        except NewerRecord:
-            return Ensured.NEWER
-        except (UnreadableRecord, ValueError, TypeError, KeyError, OverflowError):
+        except (UnreadableRecord, *_DAMAGE) as error:
+            if declared is not None:  # or it would be removed, though it is still declared
+                by, generation = declared.by, declared.generation
+                db.execute(sql_series.DECLARE_AGAIN, (by, generation, key))
+            if isinstance(error, NewerRecord):
+                return Ensured.NEWER
             return DuplicateMessage(f"the record under the id {wanted.id!r} cannot be read")
+        if aside and stored.recurrence is not None:
+            # A version that could not read it had it in hand, and set it aside.
+            stored, state, lapses = with_changes(stored, state=State.SCHEDULED), 0, 0
+            db.execute(sql_series.TAKE_BACK, (key,))
+            put_in_line(db, str([key]))
         plan = ensured(stored, follows, wanted, moment)
         found = Found(key, due_at, lapses, 0, None, state)
         key = _carry_out(db, found, plan)

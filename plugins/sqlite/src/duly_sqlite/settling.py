@@ -7,10 +7,10 @@ from typing import Any
 
 from duly import Message, State
 from duly.moment import from_microseconds, to_microseconds
-from duly.record import UnreadableRecord, from_record, to_record, with_next_id
+from duly.record import NewerRecord, UnreadableRecord, from_record, to_record, with_next_id
 from duly.store import Key, Reschedule, Settle, buried_keys, plan_settle
 from duly_sqlite import sql
-from duly_sqlite.aside import set_aside
+from duly_sqlite.aside import postpone, set_aside
 from duly_sqlite.line import put_in_line
 from duly_sqlite.records import fetch, show
 from duly_sqlite.series import give_way, successors
@@ -39,7 +39,7 @@ def _settle(db: sqlite3.Cursor, now: int, settle: Settle) -> bool:
 
 def _settle_some(db: sqlite3.Cursor, now: int, settle: Settle, held: dict[Key, None]) -> None:
     followed = successors(db, [key for key in settle.exceptions if key in held])
-    messages = _messages(db, list({*buried_keys(settle, held), *followed}))
+    messages = _messages(db, now, list({*buried_keys(settle, held), *followed}))
     plan = plan_settle(settle, held, messages, now=from_microseconds(now), successors=followed)
     if plan.left and not plan.ends:
         kept = held.keys() - plan.left
@@ -57,12 +57,14 @@ def _settle_some(db: sqlite3.Cursor, now: int, settle: Settle, held: dict[Key, N
     put_in_line(db, str([*plan.released, *plan.rescheduled]))
 
 
-def _messages(db: sqlite3.Cursor, keys: Sequence[Key]) -> dict[Key, Message]:
+def _messages(db: sqlite3.Cursor, now: int, keys: Sequence[Key]) -> dict[Key, Message]:
     """The messages of these keys, without those cancelled meanwhile or unreadable."""
     messages = dict[Key, Message]()
     for key, *record in fetch(db, sql.LOAD, (str(keys),)) if keys else ():
         try:
             messages[key] = from_record(record, State.CLAIMED)
+        except NewerRecord:  # a newer version changed it in hand, and can bury it as well
+            postpone(db, [key], now)
         except UnreadableRecord:  # since it was claimed
             set_aside(db, key, show(key, record, State.DEAD))
     return messages

@@ -29,7 +29,11 @@ END"""
 
 # One that knows nothing of successors has settled it: it is over, and what follows is to come.
 IS_OVER: Final = """\
-CASE WHEN successor IS NULL THEN 0 ELSE scheduled_at > json_extract(successor, '$.cut') END"""
+CASE
+    WHEN successor IS NOT NULL AND json_valid(successor)
+    THEN coalesce(scheduled_at > json_extract(successor, '$.cut'), 0)
+    ELSE 0
+END"""
 
 # --- storing
 

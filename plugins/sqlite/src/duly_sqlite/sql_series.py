@@ -3,20 +3,23 @@
 
 from typing import Final
 
-from duly.record import Record
+from duly.record import FORMAT, Record
 from duly_sqlite import sql
 
-# Of the keys of a JSON array.
-SUCCESSORS: Final = """\
+# Of the keys of a JSON array; what only a newer version can read is left to that.
+SUCCESSORS: Final = f"""\
 SELECT key, successor FROM duly_messages
-WHERE key IN (SELECT value FROM json_each(?)) AND successor IS NOT NULL"""
+WHERE key IN (SELECT value FROM json_each(?)) AND successor IS NOT NULL AND format <= {FORMAT}"""
 
 FLOOR: Final = "SELECT generation FROM duly_floors WHERE declared_by = ?"
 
 RAISE_FLOOR: Final = "INSERT OR REPLACE INTO duly_floors (declared_by, generation) VALUES (?, ?)"
 
 STANDING: Final = f"""\
-SELECT key, due_at, lapses, {sql.STATE}, successor, {sql.COLUMNS} FROM duly_messages WHERE id = ?"""
+SELECT key, due_at, lapses, {sql.STATE}, dead = 2, successor, {sql.COLUMNS}
+FROM duly_messages WHERE id = ?"""
+
+TAKE_BACK: Final = "UPDATE duly_messages SET dead = 0, lapses = 0 WHERE key = ?"
 
 FOLLOWED: Final = f"""\
 SELECT key, due_at, lapses, {sql.STATE} FROM duly_messages WHERE id = ? AND successor IS NOT NULL"""
@@ -30,5 +33,8 @@ WHERE key = ?"""
 NEEDS_READER: Final = "UPDATE duly_messages SET format = max(format, 2) WHERE key = ?"
 
 DECLARE: Final = "UPDATE duly_messages SET declared_by = ?, generation = ? WHERE key = ?"
+
+# Nothing of the record is touched.
+DECLARE_AGAIN: Final = f"{DECLARE} AND declared_by IS NOT NULL"
 
 DECLARED_BEFORE: Final = "SELECT id FROM duly_messages WHERE declared_by = ? AND generation < ?"

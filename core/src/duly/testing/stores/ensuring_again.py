@@ -95,6 +95,28 @@ class EnsureAgainCases(StoreHarness):
         await desk.settle(batch, {"a": following(message)})
         assert (await standing(desk))[1] == message.scheduled_at + HOUR - desk.start
 
+    async def test_ensure_and_a_move_to_where_it_is_while_one_follows(self, desk: Bench) -> None:
+        await begun(desk, "due")
+        await ensure(desk, wanted(desk, b"two", recurrence=OTHER))
+        await desk.store.reschedule("a", None, of_state=State.SCHEDULED)
+        assert await standing(desk) == (b"two", 80 * MINUTE, 0)
+        assert await ensure(desk, wanted(desk, b"two", recurrence=OTHER)) is Ensured.SAME
+
+    async def test_ensure_until_and_a_move_of_the_last_fire(self, desk: Bench) -> None:
+        """It is not lost, and nothing comes after it."""
+        await begun(desk, "due")
+        ends = Every(HOUR, anchor=desk.start, until=desk.start + HOUR)
+        assert await ensure(desk, wanted(desk, recurrence=ends)) is Ensured.ENDED
+        at = desk.start + 3 * HOUR
+        found = await desk.store.reschedule("a", at, of_state=State.SCHEDULED)
+        assert found is State.SCHEDULED
+        assert await standing(desk) == (b"one", 3 * HOUR, 0)
+        moved = await desk.store.get("a")
+        assert moved is not None
+        assert moved.recurrence == ends
+        await desk.pass_time(2 * HOUR)
+        assert [claim.message.id for claim in (await desk.claim()).claims] == ["a"]
+
     async def test_ensure_keeps_suspects(self, desk: Bench) -> None:
         await begun(desk, "due")
         for _ in range(2):

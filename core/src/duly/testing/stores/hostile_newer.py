@@ -1,9 +1,12 @@
 """Records of a newer format, and both kinds together."""
 
+import pytest
+
 from duly.errors import DuplicateMessage
 from duly.message import UNREADABLE, Filter, State
-from duly.store import NEWER_PAUSE, Group
+from duly.store import NEWER_PAUSE, Declared, Ensured, Group, SupportsEnsure
 from duly.testing.stores.bench import LEASE, Bench, ids
+from duly.testing.stores.ensuring import wanted
 from duly.testing.stores.hostile_records import RecordHarness, UnreadableCases
 from duly.testing.stores.situations import HOUR, MINUTE
 
@@ -84,6 +87,31 @@ class NewerCases(RecordHarness):
         batch = await desk.claim()
         assert (ids(batch), batch.newer, list(batch.unreadable)) == (["b"], 1, [])
         assert await desk.counts() == (1, 1, 0)
+
+    @pytest.mark.parametrize("readable", ["newer", "damaged"])
+    async def test_newer_declared_again_stays(self, desk: Bench, readable: str) -> None:
+        """A rollback declares what it cannot read: that is no reason to remove it."""
+        store = desk.store
+        if not isinstance(store, SupportsEnsure):
+            return
+        declared = [wanted(desk, id=id) for id in "ab"]
+        await store.ensure(declared, declared=Declared("billing", 1))
+        await desk.put("c", after=HOUR)
+        change = self.age if readable == "newer" else self.damage
+        for id in "abc":
+            await change(desk.namespace, id)
+        before = await desk.store.get("a")
+        outcomes = await store.ensure(
+            [wanted(desk, id=id) for id in "ac"], declared=Declared("billing", 2)
+        )
+        if readable == "newer":
+            assert outcomes == [Ensured.NEWER] * 2
+        else:
+            assert [type(each) for each in outcomes] == [DuplicateMessage] * 2
+        assert await store.undeclare("billing", 2) == [("b", State.SCHEDULED)]
+        assert await desk.store.get("a") == before
+        assert await store.undeclare("billing", 3) == [("a", State.SCHEDULED)]
+        assert await desk.listed() == ["c"]
 
     async def test_newer_beside_unreadable(self, desk: Bench) -> None:
         await desk.put(*"abcd")

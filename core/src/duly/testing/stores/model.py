@@ -6,7 +6,7 @@ from typing import Any
 
 from duly.message import Filter, Message, State, with_changes
 from duly.record import occurrence
-from duly.store import Bury, End, Release, Reschedule, Settlement, Stats, succeeded
+from duly.store import Bury, End, Release, Reschedule, Settlement, Stats
 from duly.testing.stores.model_entries import FRESH, Entry, Lease, died, given, remembering
 from duly.testing.stores.model_series import SeriesModel
 
@@ -64,10 +64,8 @@ class Model(SeriesModel):
         entry = self.entries.get(id)
         if entry is None or entry.message.state is not of_state:
             return None if entry is None else entry.message.state
-        at = entry.message.scheduled_at if at is None else at
-        before = entry.message
-        if entry.successor is not None:
-            before = succeeded(before, entry.successor, before.occurrence_count) or before
+        before = self._to_be_moved(entry)
+        at = before.scheduled_at if at is None else at
         message = with_changes(
             self._named_anew(before, at), scheduled_at=at, next_attempt_at=at, **FRESH
         )

@@ -15,6 +15,7 @@ from duly.store import (
     Settlement,
     Successor,
     succeeded,
+    to_be_moved,
 )
 from duly.store import ensured as planned
 from duly.testing.stores.model_entries import Entry, died
@@ -107,6 +108,9 @@ class SeriesModel:
             return
         entry.message, entry.successor, entry.lapses = follows, None, 0
         self._stand(entry, follows.next_attempt_at)
+
+    def _to_be_moved(self, entry: Entry) -> Message:
+        return to_be_moved(entry.message, entry.successor)
 
     def _add(self, message: Message, due: datetime, *, moved: bool = False) -> None:
         raise NotImplementedError
