@@ -191,6 +191,8 @@ async def test_declare_refuses(client: Client, asked: Any, told: str) -> None:
         await client.declare([], **asked)
     with pytest.raises(DuplicateMessage, match="given twice"):
         await client.declare([series("a"), series("a")], by="me", generation=1)
+    with pytest.raises(InvalidArgument, match="^one declare takes at most 10,000 series"):
+        await client.declare(map(series, map(str, range(10_001))), by="me", generation=1)
 
 
 def test_blocking_code_has_both() -> None:

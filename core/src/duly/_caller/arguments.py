@@ -120,7 +120,7 @@ def _fresh(message: Message) -> Message:
 def all_or_none(
     values: Iterable[object], max_payload: int, *, ended: bool = False
 ) -> Sequence[Message]:
-    """Messages that can be stored in one step.
+    """Messages that can be stored in one step; with ``ended`` those of a declare.
 
     Raises:
         InvalidArgument: more than 10,000 messages or 64 MiB of payload.
@@ -133,7 +133,9 @@ def all_or_none(
         size += len(message.payload)
         if len(messages) >= _MANY or size > _MANY_BYTES:
             raise InvalidArgument(
-                "schedule_many stores all or none of at most 10,000 messages and 64 MiB; "
+                "one declare takes at most 10,000 series and 64 MiB: divide them among several by"
+                if ended
+                else "schedule_many stores all or none of at most 10,000 messages and 64 MiB; "
                 "atomic=False takes any number, in chunks"
             )
         if message.id in messages:

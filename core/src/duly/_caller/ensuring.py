@@ -52,7 +52,8 @@ class Ensuring(Replaying):
         nothing, and each of its series is OLDER. A crash in the middle is mended by the next start.
 
         Raises:
-            InvalidArgument: ``by`` is no name, or ``generation`` no whole number from 0.
+            InvalidArgument: ``by`` is no name, ``generation`` no whole number from 0, or there are
+                more than 10,000 series or 64 MiB of payload.
             DuplicateMessage: an id is taken by what is no series; all others are seen to.
             InvalidMessage, StoreUnavailable, Unsupported: as with :meth:`ensure`.
         """
