@@ -146,6 +146,11 @@ class GivesWayAtOnce(Model):
         return True
 
 
+class LosesWhatWasMissed(Model):
+    def _brings_the_missed(self, entry: Entry, successor: Successor, told: Reschedule) -> bool:
+        return False
+
+
 class CountsAnew(Model):
     def _take_place(self, entry: Entry, successor: Successor, count: int) -> None:
         super()._take_place(entry, successor, 0)
@@ -251,6 +256,7 @@ CAUGHT_BY: dict[type[Model], str] = {
     EndsAreEnds: "test_ensure_rule_in_flight",
     BuriesWithoutGivingWay: "test_ensure_rule_in_flight",
     GivesWayAtOnce: "test_ensure_rule_in_flight_missed_all_goes_on",
+    LosesWhatWasMissed: "test_ensure_once_brings_the_latest_that_was_missed",
     CountsAnew: "test_ensure_rule_in_flight",
     FollowsForEver: "test_ensure_rule_begun",
     SuccessorsKeepLapses: "test_ensure_keeps_suspects",

@@ -5,14 +5,14 @@ What is due or in hand keeps its old rule up to a *cut*. What comes after waits 
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
 
 from duly._values.series import Ensured, Successor
-from duly._values.store import Bury, End, Reschedule, Settlement
+from duly._values.store import Bury, Counters, End, Reschedule, Settlement
 from duly.errors import DuplicateMessage
 from duly.message import UNTOUCHED, Message, State, with_changes
 from duly.recurrence import Every, Recurrence
@@ -21,6 +21,7 @@ __all__ = [
     "EnsurePlan",
     "ensured",
     "first_of_series",
+    "still_to_come",
     "succeeded",
     "to_be_moved",
     "told_beyond",
@@ -28,6 +29,7 @@ __all__ = [
 
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -139,9 +141,12 @@ class _Meeting:
         if before is not None and before.at is not None and before.at <= self.now:
             at: datetime | None = before.at  # it is due, and passes on to what comes instead
         elif self.new.is_same_rule(self.old):
-            at = self.new.goes_on_after(stored.scheduled_at, cut)
+            at = self.new.goes_on_after(stored.scheduled_at, max(cut, self.now))
         else:
-            at = self.new.begins_after(cut)
+            at = self.new.begins_after(max(cut, self.now))
+            former = None if before is None else before.at
+            if at is not None and former is not None and _counts_from_now(self.new):
+                at = min(at, former)  # or versions that follow in turn would push it away
         return Successor(
             cut=cut,
             at=at,
@@ -208,6 +213,25 @@ def _at(message: Message, rule: Recurrence, fire: datetime, occurrence_count: in
         scheduled_at=fire,
         next_attempt_at=rule.due(message.id, fire),
     )
+
+
+def still_to_come(
+    message: Message, successor: Successor, settlement: Settlement | None
+) -> Reschedule | None:
+    """The latest fire up to the cut that was missed, where ``missed="once"`` has it delivered.
+
+    A holder that finds fires missed, and knows of no cut, tells the latest of all of them: that may
+    be one beyond the cut, which nobody wants any more. None: there is no such fire.
+    """
+    rule = message.recurrence
+    if rule is None or rule.missed != "once" or not isinstance(settlement, Reschedule):
+        return None
+    told = settlement.counters
+    if told.scheduled_at <= successor.cut or told.occurrence_count != message.occurrence_count:
+        return None
+    fire = rule.latest(message.scheduled_at, successor.cut)
+    counters = Counters(fire, occurrence_count=message.occurrence_count, put_back=bool(rule.jitter))
+    return Reschedule(fire + _MICROSECOND, counters)  # no moment of its own: it is not missed again
 
 
 def told_beyond(successor: Successor, settlement: Settlement | None) -> int | None:

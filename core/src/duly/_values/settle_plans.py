@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from duly._values.ensure_plans import succeeded, told_beyond
+from duly._values.ensure_plans import still_to_come, succeeded, told_beyond
 from duly._values.naming import occurrence
 from duly._values.series import Successor
 from duly._values.store import Bury, End, Key, Release, Reschedule, Settle, Settlement
@@ -120,6 +120,9 @@ class _Draft:
             return True  # it was set aside
         if message is None or count is None:
             return False
+        if (missed := still_to_come(message, successor, settlement)) is not None:
+            self.rescheduled[key] = missed
+            return True
         follows = succeeded(message, successor, count)
         if follows is None:
             self.deleted.append(key)

@@ -4,17 +4,11 @@ import pytest
 
 from duly.message import Filter, State
 from duly.recurrence import Every
-from duly.store import (
-    Bury,
-    End,
-    Ensured,
-    Release,
-    Settlement,
-)
+from duly.store import Bury, Counters, End, Ensured, Release, Reschedule, Settlement
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.ensuring import OTHER, begun, ensure, following, standing, wanted
 from duly.testing.stores.harness import StoreHarness
-from duly.testing.stores.situations import HOUR, MINUTE, retry
+from duly.testing.stores.situations import DAY, HOUR, MINUTE, retry
 
 
 class EnsureBegunCases(StoreHarness):
@@ -113,6 +107,22 @@ class EnsureBegunCases(StoreHarness):
             await desk.settle(batch, {"a": following(message)})
         assert fires == [1, 2, 3, 4, 5]
         assert await standing(desk) == (b"one", 5 * HOUR + 20 * MINUTE, 5)
+
+    async def test_ensure_once_brings_the_latest_that_was_missed(self, desk: Bench) -> None:
+        """Up to the cut: what a holder tells of fires beyond it nobody wants any more."""
+        await ensure(desk, wanted(desk))
+        await desk.pass_time(4 * HOUR + 10 * MINUTE)
+        assert await ensure(desk, wanted(desk, recurrence=Every(DAY))) is Ensured.FOLLOWS
+        await desk.pass_time(55 * MINUTE)
+        latest = desk.start + 5 * HOUR  # of all by now, told by a holder that knows of no cut
+        told = Reschedule(latest + MINUTE, Counters(latest))
+        assert await desk.settle(await desk.claim(), {"a": told})
+        assert await standing(desk) == (b"one", 4 * HOUR, 0)
+        batch = await desk.claim()
+        message = batch.claims[0].message
+        assert message.next_attempt_at > message.scheduled_at  # so that it is not missed again
+        await desk.settle(batch, {"a": following(message)})
+        assert await standing(desk) == (b"one", DAY + 4 * HOUR + 10 * MINUTE, 1)
 
     async def test_ensure_once_to_skip_keeps_the_overdue_fire(self, desk: Bench) -> None:
         await ensure(desk, wanted(desk))

@@ -1,7 +1,7 @@
 """What a store must do with series that are declared, written as plainly as possible."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from duly.message import Message, State, with_changes
 from duly.record import occurrence
@@ -90,6 +90,8 @@ class SeriesModel:
         if isinstance(told, Reschedule):
             if told.counters.scheduled_at <= successor.cut:
                 return False
+            if self._brings_the_missed(entry, successor, told):
+                return True
             count = told.counters.occurrence_count
         else:
             count = told.occurrence_count
@@ -99,6 +101,28 @@ class SeriesModel:
             while dead.id in self.entries:
                 dead = with_changes(dead, id=dead.id + "+")
             self._add(dead, dead.next_attempt_at)
+        return True
+
+    def _brings_the_missed(self, entry: Entry, successor: Successor, told: Reschedule) -> bool:
+        """Whether the latest missed fire up to the cut comes first."""
+        message, rule = entry.message, entry.message.recurrence
+        jumped = told.counters.occurrence_count == message.occurrence_count
+        if not jumped or rule is None or rule.missed != "once":
+            return False
+        fire = rule.latest(message.scheduled_at, successor.cut)
+        at = fire + timedelta(microseconds=1)
+        entry.message = with_changes(
+            message,
+            state=State.SCHEDULED,
+            scheduled_at=fire,
+            next_attempt_at=at,
+            retry_count=0,
+            last_error=None,
+            postpone_count=0,
+            _put_back=bool(rule.jitter),
+        )
+        entry.lapses = 0
+        self._stand(entry, at)
         return True
 
     def _take_place(self, entry: Entry, successor: Successor, count: int) -> None:
