@@ -182,7 +182,7 @@ def first_of_series(wanted: Message, now: datetime) -> Message | None:
     if rule is None or fire is None:
         return None
     fresh = with_changes(
-        wanted, created_at=now, _given_at=None, _delivery_id=None, trace_context={}
+        wanted, created_at=now, _given_at=None, _delivery_id=None, trace_context=_NOTHING
     )
     return _at(fresh, rule, fire, 0)
 
