@@ -478,3 +478,9 @@ def test_all_plain_handlers_for_prefixes_share_the_threads() -> None:
     while lanes.take(0) is not None:
         taken += 1
     assert taken == 32
+
+
+def test_it_shows_what_was_given() -> None:
+    assert repr(Filter()) == "Filter()"
+    assert repr(Filter(event_name="orders.*", limit=5)) == "Filter(event_name='orders.*', limit=5)"
+    assert "'tenant': 'blue'" in repr(Filter(metadata={"tenant": "blue"}))

@@ -30,6 +30,7 @@ from duly import Client, Envelope, Every, LocalTransport
 from duly.errors import (
     DuplicateMessage,
     PartlyScheduled,
+    Postpone,
     StoreUnavailable,
     TransportError,
 )
@@ -275,6 +276,25 @@ class TestTrace:
         assert second.status.status_code is StatusCode.UNSET
         for envelope, span in zip(seen, (first, second), strict=True):
             assert envelope.headers["traceparent"] == traceparent(span)
+
+    @run_virtually
+    async def test_a_publish_that_was_postponed_has_not_failed(self) -> None:
+        told, store = Told(), WakingStore()
+        postponements = iter([Postpone(timedelta(seconds=9))])
+
+        async def publish(envelope: Envelope) -> None:
+            for postponed in postponements:
+                raise postponed
+
+        async with delivering(store, publish, **told.options) as running:
+            await running.schedule(message("a"))
+            await emptied(store)
+        first, second = told.spans("publish a")
+        assert first.status.status_code is second.status.status_code is StatusCode.UNSET
+        assert "error.type" not in facts(first)
+        events = [(event.name, dict(event.attributes or {})) for event in first.events]
+        assert events == [("postponed", {"duly.postpone.after": 9.0})]
+        assert not second.events
 
     @run_virtually
     async def test_each_occurrence_has_a_span_and_a_trace(self) -> None:

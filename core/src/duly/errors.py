@@ -158,7 +158,7 @@ class Postpone(DulyError):
         if not isinstance(after, timedelta) or asked is None or not _NO_TIME <= asked <= LATEST:
             raise InvalidArgument(
                 "Postpone takes how long to wait, as timedelta(minutes=5): at least 0, at most a "
-                "century"
+                f"century, not {after!r}"
             )
         super().__init__(f"not before {asked} from now")
         self.after = timedelta(asked.days, asked.seconds, asked.microseconds)

@@ -14,7 +14,7 @@ from opentelemetry import context
 from opentelemetry.trace import Link, Span, set_span_in_context
 
 from duly._telemetry.metrics import Metrics
-from duly._telemetry.spans import Spans, carrier_of, fail, harmless, link_to
+from duly._telemetry.spans import Spans, carrier_of, end, harmless, link_to
 from duly._values.publishing import Job
 from duly.hookspecs import MissedFires
 from duly.message import Message, first_due
@@ -228,9 +228,7 @@ class _ObservedJob:
         # No token is detached: it would restore nothing if a handler has left a span attached.
         if self._task is not None and self._task is asyncio.current_task():
             context.attach(self._before)
-        if error is not None:
-            fail(span, error)
-        span.end()
+        end(span, error)
 
 
 def _verb(message: Message, settlement: Reschedule | Release | Bury) -> str:

@@ -29,10 +29,11 @@ from opentelemetry.util.types import AttributeValue
 
 from duly._telemetry.logging import get_logger
 from duly._values.error_text import error_text
+from duly.errors import Postpone
 from duly.message import Message
 from duly.transport import Envelope
 
-__all__ = ["Spans", "carrier_of", "fail", "harmless", "link_to"]
+__all__ = ["Spans", "carrier_of", "end", "fail", "harmless", "link_to"]
 
 _LINKS: Final = 128  # of one span, as many as the SDKs keep
 _TYPES: Final = {"schedule": "send", "claim": "receive", "publish": "send", "delete": "settle"}
@@ -75,6 +76,15 @@ def carrier_of(span: Span) -> Mapping[str, str]:
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, set_span_in_context(span, _NOWHERE))
     return MappingProxyType(carrier)
+
+
+def end(span: Span, error: Exception | None) -> None:
+    """End the span of a publish; one that was postponed has not failed, an event tells of it."""
+    if isinstance(error, Postpone):
+        span.add_event("postponed", {"duly.postpone.after": error.after.total_seconds()})
+    elif error is not None:
+        fail(span, error)
+    span.end()
 
 
 def fail(span: Span, error: BaseException | str, kind: str | None = None) -> None:

@@ -140,7 +140,7 @@ def _one_of(kind: type[Any], example: str) -> Callable[[Any, Any, object], None]
     return check
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Filter(Growing):
     """Which messages to list: all that match every bound given, by ``(scheduled_at, id)``.
 
@@ -179,3 +179,12 @@ class Filter(Growing):
     died_after: datetime | None = attrs.field(default=None, converter=_died_after)
     phase: Phase | None = attrs.field(default=None, validator=_one_of(Phase, "Phase.RETRYING"))
     order: str | None = attrs.field(default=None, converter=_order)
+
+    def __repr__(self) -> str:
+        """Only what was given: most of the words never are."""
+        fields = ((field.name, getattr(self, field.name)) for field in attrs.fields(Filter))
+        given = [f"{name}={value!r}" for name, value in fields if value != getattr(_ALL, name)]
+        return f"Filter({', '.join(given)})"
+
+
+_ALL: Final = Filter()
