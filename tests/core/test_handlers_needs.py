@@ -175,9 +175,7 @@ class TestTimeout:
         await put(store, [message(name) for name in ("long", "short", "usual")])
         options = {"publish_timeout": 5 * SECOND, "recovery": lambda _: Bury("failed")}
         async with delivering(store, transport, plugins=[witness], max_in_flight=slots, **options):
-            await until(
-                lambda: sum(len(batch) for batch in [*witness.failed, *witness.delivered]) == 3
-            )
+            await emptied(store, within=100)
         assert [each.message.event_name for batch in witness.delivered for each in batch] == [
             "long"
         ]
