@@ -12,8 +12,9 @@ from tests.stores.mongo_series_kit import HOUR, SeriesDesk
 
 from duly import Ensured, Filter, InvalidMessage, State, StoreUnavailable
 from duly.store import Bury, Declared, End, Reschedule, Settlement
-from duly_mongo import series, settling
+from duly_mongo import series
 from duly_mongo.claiming import Claimer
+from duly_mongo.held import load
 
 __all__ = ["lone_mongo_url", "mongo_url"]  # fixtures are found by their names
 
@@ -75,8 +76,7 @@ async def test_ensured_in_the_middle_of_a_settle(
         assert await desk.ensure(desk.series(b"three", every=2.5)) is Ensured.FOLLOWS
         return found
 
-    load = settling.load
-    monkeypatch.setattr(settling, "load", look)
+    monkeypatch.setattr("duly_mongo.settling.load", look)
     assert await desk.tell(batch, told(how, desk.next(batch)))
     assert await desk.standing() == (b"three", 2.5)
     letters = await desk.store.list(Filter(state=State.DEAD))

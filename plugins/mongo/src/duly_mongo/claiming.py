@@ -194,7 +194,7 @@ def _keys(waiting: Sequence[Waiting]) -> list[str]:
 
 
 def _revisions(waiting: Sequence[Waiting]) -> list[str]:
-    found = (each["whole"].get("revision") for each in waiting)
+    found = ((each["whole"] or {}).get("revision") for each in waiting)
     return [each for each in found if isinstance(each, str)]
 
 
