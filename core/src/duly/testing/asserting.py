@@ -3,11 +3,11 @@
 import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from duly.message import Message
 
-__all__ = ["SupportsReading", "assert_not_scheduled", "assert_scheduled"]
+__all__ = ["Event", "SupportsReading", "assert_not_scheduled", "assert_scheduled"]
 
 _MOST: Final = 20  # messages that an error shows
 _LACKING: Final = object()
@@ -24,9 +24,11 @@ class SupportsReading(Protocol):
         """The payload as an object; its attributes, or its keys, are what is compared."""
 
 
-def assert_scheduled(
-    messages: Iterable[Message], event: str | SupportsReading, /, **fields: Any
-) -> Message:
+Event: TypeAlias = str | SupportsReading
+"""An event name, whose payloads are read as JSON, or an object that can read them."""
+
+
+def assert_scheduled(messages: Iterable[Message], event: Event, /, **fields: Any) -> Message:
     """Exactly one of the messages is of that event, with these fields in its payload; that one.
 
     ``assert_scheduled(await client.list(), "orders.reminder", order_id=17)``. Two of them would be
@@ -48,9 +50,7 @@ def assert_scheduled(
     raise AssertionError(f"no {_wanted(event, fields)} among {_shown(given, event, fields)}")
 
 
-def assert_not_scheduled(
-    messages: Iterable[Message], event: str | SupportsReading, /, **fields: Any
-) -> None:
+def assert_not_scheduled(messages: Iterable[Message], event: Event, /, **fields: Any) -> None:
     """None of the messages is of that event with these fields in its payload.
 
     Raises:
@@ -72,13 +72,11 @@ def _listed(messages: Iterable[Message]) -> Sequence[Message]:
     return list(messages)
 
 
-def _name(event: str | SupportsReading) -> str:
+def _name(event: Event) -> str:
     return event if isinstance(event, str) else event.name
 
 
-def _differences(
-    message: Message, event: str | SupportsReading, fields: Mapping[str, Any]
-) -> list[str]:
+def _differences(message: Message, event: Event, fields: Mapping[str, Any]) -> list[str]:
     """In what a message differs from what is wanted: nothing if it does not."""
     if message.event_name != _name(event):
         return [f"its event is {message.event_name!r}"]
@@ -105,14 +103,12 @@ def _field(payload: Any, field: str) -> Any:
     return getattr(payload, field, _LACKING)
 
 
-def _wanted(event: str | SupportsReading, fields: Mapping[str, Any]) -> str:
+def _wanted(event: Event, fields: Mapping[str, Any]) -> str:
     given = ", ".join(f"{field}={value!r}" for field, value in fields.items())
     return f"{_name(event)!r} with {given}" if given else f"{_name(event)!r}"
 
 
-def _shown(
-    messages: Sequence[Message], event: str | SupportsReading, fields: Mapping[str, Any]
-) -> str:
+def _shown(messages: Sequence[Message], event: Event, fields: Mapping[str, Any]) -> str:
     """The messages, those of the event first, each with what is wrong with it."""
     if not messages:
         return "no messages at all"
