@@ -134,10 +134,10 @@ class Ledger:
             self.renew(lease, moment_of(lease.place) + by)
 
     def occupied(self, now: datetime, owners: Collection[str]) -> bool:
-        """Whether something is due, or in the hands of these owners."""
-        first = self.first()
-        held = any(lease.held for lease in self.ends if lease.owner in owners)
-        return held or (first is not None and first < place_after(now))
+        """Whether something is due, or lapsed, or in the hands of these owners."""
+        first, bound = self.first(), place_after(now)
+        held = any(each.held and (each.owner in owners or each.place < bound) for each in self.ends)
+        return held or (first is not None and first < bound)
 
     def due_after(self, now: datetime, owners: Collection[str]) -> datetime | None:
         """When something is due next, leases that lapse included, but for those of these owners."""
