@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import freezegun
 import pytest
@@ -84,7 +85,8 @@ class TestWhatIsDue:
         assert len(await drained.drain()) == 1
         assert (await drained.get("a")).scheduled_at == NOON + HOUR
 
-    async def test_all_of_many_that_wait_for_a_thread(self) -> None:
+    @pytest.mark.parametrize("url", ["memory://", "sqlite:///"])
+    async def test_all_of_many_that_wait_for_a_thread(self, url: str, tmp_path: Path) -> None:
         """None is put back for a moment, in which the drain would end."""
         threads = Counter[str]()
 
@@ -92,10 +94,13 @@ class TestWhatIsDue:
             threads[threading.current_thread().name] += 1
             time.sleep(0.001)
 
-        store = duly.MemoryStore()  # any store, by its own clock
-        drained = scheduler(store, plain, max_in_flight=4, batch_size=7)
-        await drained.schedule_many([due(at=duly.after()) for _ in range(300)])
-        assert len(await drained.drain()) == threads.total() == 300
+        if url != "memory://":
+            url += f"/{tmp_path}/orders.db"
+        async with duly.Scheduler(
+            url, plain, max_in_flight=4, batch_size=7, load_plugins=["sqlite"]
+        ) as drained:
+            await drained.schedule_many([due(at=duly.after()) for _ in range(300)])
+            assert len(await drained.drain()) == threads.total() == 300
 
     async def test_a_handler_may_wait_for_what_another_delivers(self, store: FakeStore) -> None:
         came = asyncio.Event()
@@ -369,6 +374,17 @@ class TestTimeThatStandsStill:
     async def test_by_freezegun(self) -> None:
         with freezegun.freeze_time("2030-01-01 12:00"):
             await self.course()
+
+    async def test_a_running_scheduler_is_woken_however_often_it_was_in_vain(self) -> None:
+        with freezegun.freeze_time("2030-01-01 12:00"):
+            store = FakeStore()
+            handler, client = Handler(store), duly.Client(store)
+            async with scheduler(store, handler).running():
+                for number in range(50):
+                    await client.schedule(due(str(number), NOON + DAY))
+                    await store.advance()
+                await store.advance(days=1)
+                assert len(handler.calls) == 50
 
     async def test_by_freezegun_and_moved(self) -> None:
         """A store without a moment of its own goes with the host's clock."""

@@ -1,5 +1,6 @@
 """A run that ends by itself: when nothing more is due, or when it is the moment to end."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Final
@@ -62,7 +63,7 @@ class DrainingLoop(Loop):
             elif self._claimed > self.limit:
                 self._end(SchedulerStateError(_endless(self.limit)))
             elif await self._found_some():
-                continue
+                await asyncio.sleep(0)  # let the workers have a go
             elif hands.held:
                 await wait(self._woken, LONGEST_NAP)
             elif not (
