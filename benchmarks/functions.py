@@ -9,7 +9,12 @@ from benchmarks.section import Section, in_turn
 __all__ = ["functions"]
 
 _BATCH = 500
-_WAYS = {"transport": "a transport", "async": "an async function", "plain": "a plain function"}
+_WAYS = {
+    "transport": "a transport",
+    "async": "an async function",
+    "typed": "an async function of a typed event, its payload a dataclass",
+    "plain": "a plain function",
+}
 
 
 async def functions(ground: Ground, count: int, rounds: int) -> Section:
@@ -17,7 +22,7 @@ async def functions(ground: Ground, count: int, rounds: int) -> Section:
     section = Section(
         "Functions",
         f"Drain from {ground.name}, batch {_BATCH}, to a transport or function that returns at "
-        "once. Async functions run in a task of their own, plain ones in one of 32 threads.",
+        "once. Async functions run in a task of their own, plain ones in one of 12 threads.",
         ["to", "messages/s", "more, us a message"],
     )
     found = await in_turn({way: partial(_drain, ground, count, way) for way in _WAYS}, rounds)

@@ -5,6 +5,7 @@ import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = ["LEASE", "NoTransport", "chunks", "drain", "due", "emptied", "fill", 
 LEASE = timedelta(minutes=5)
 _NAMES = 10
 _AT_ONCE = 500
+_PAYLOAD = b'{"order_id":17,"note":"%s"}' % (b"x" * 75)
 
 
 class NoTransport:
@@ -58,10 +60,30 @@ class Paced(NoTransport):
         return self._count == self._last
 
 
+@dataclass
+class Order:
+    """What the payload of a typed event is."""
+
+    order_id: int
+    note: str
+
+
+def typed(paced: Paced) -> duly.LocalTransport:
+    """Hands the payloads of ten typed events to a function."""
+    transport = duly.LocalTransport()
+
+    async def handle(order: Order, envelope: duly.Envelope) -> None:
+        await paced.publish(envelope)
+
+    for number in range(_NAMES):
+        transport.on(duly.Event(f"event-{number}", Order))(handle)
+    return transport
+
+
 def due(count: int, *, seconds: float = -10) -> list[duly.Message]:
     """Messages of 100 bytes, due in that many seconds, under ten event names."""
     at = duly.after(seconds=seconds)
-    return [duly.Message(f"event-{n % _NAMES}", bytes(100), scheduled_at=at) for n in range(count)]
+    return [duly.Message(f"event-{n % _NAMES}", _PAYLOAD, scheduled_at=at) for n in range(count)]
 
 
 def chunks(messages: Sequence[duly.Message], size: int = _AT_ONCE) -> Iterator[list[duly.Message]]:
@@ -97,10 +119,13 @@ async def drain(
 ) -> float:
     """Messages per second from a store through a scheduler.
 
-    ``way`` is what they go to: a "transport", an "async" function or a "plain" one.
+    ``way`` is what they go to: a "transport", an "async" function, a "plain" one, or an async one
+    of a "typed" event.
     """
     paced = Paced(count)
-    ways: dict[str, Any] = {"async": paced.publish, "plain": paced.plainly}
+    ways: dict[str, Any] = {
+        "async": paced.publish, "plain": paced.plainly, "typed": typed(paced),
+    }  # fmt: skip
     handed = ways.get(way, paced)
     async with duly.Scheduler(url, handed, batch_size=batch, **options) as scheduler:
         if not filled:

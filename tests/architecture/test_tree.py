@@ -31,12 +31,15 @@ SOURCES = sorted(
 # or beside it, never what stands further up, for types either.
 FLOORS = [
     {
-        "_values", "errors", "health", "hookspecs", "message", "moment", "record", "recovery",
+        "_values", "codec", "errors", "health", "hookspecs", "message", "moment", "record", "recovery",
         "reading", "recurrence", "store", "template", "tls", "transport", "url",
     },
-    {"_local", "_memory", "_telemetry"},
-    {"local", "memory"},
+    {"_telemetry"},
     {"_plugins"},
+    {"_events"},
+    {"event"},
+    {"_local", "_memory"},
+    {"local", "memory"},
     {"_caller"},
     {"client"},
     {"_engine"},

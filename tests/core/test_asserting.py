@@ -40,7 +40,10 @@ def refusal(assertion, *arguments: Any, **fields: Any) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("event", ["orders.reminder", Reminders()])
+TYPED = duly.Event("orders.reminder", dict[str, Any])
+
+
+@pytest.mark.parametrize("event", ["orders.reminder", Reminders(), TYPED])
 class TestFields:
     def test_the_one_with_these_fields_is_returned(self, event) -> None:
         given = [message(order_id=16), message(order_id=17), message("other", order_id=17)]

@@ -196,15 +196,15 @@ async def test_threads_that_hang_are_counted_and_leave_some_for_others(names: in
     transport.on("async")(Heard(heard))
     async with delivering(store, transport, publish_timeout=TENTH) as running:
         await running.schedule_many([due(f"hangs {n % names}", id=f"h{n}") for n in range(200)])
-        await blocking.called(min(32, 8 * names))
+        await blocking.called(min(12, 8 * names))
         await running.schedule_many([due("async", id=f"a{n}") for n in range(20)])
         await happens(lambda: len(heard) == 20)
         await asyncio.sleep(0.3)
-        assert blocking.calls.total() == min(32, 8 * names)
+        assert blocking.calls.total() == min(12, 8 * names)
         blocking.go_on.set()
         await gone(store)
     assert set(blocking.calls.values()) == {1}
-    assert blocking.most == min(32, 8 * names)
+    assert blocking.most == min(12, 8 * names)
 
 
 class OneByOne(LocalTransport):

@@ -387,7 +387,7 @@ class TestSaying:
             ({"transports": ["1st"]}, "'1st' in the group duly.transports is no scheme"),
             (
                 {"hooks": ["duly_delivred"]},
-                "'duly_delivred' in the group duly.hooks is no hook that decides or observes: did",
+                "'duly_delivred' in the group duly.hooks is no hook that is called: did",
             ),
             ({"hooks": ["duly_stores"]}, "'duly_stores' in the group duly.hooks is no hook"),
         ],

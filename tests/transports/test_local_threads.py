@@ -67,9 +67,9 @@ def publishes(transport: Transport, number: int, kind: str = "one") -> list[asyn
     return [asyncio.create_task(transport.publish(each)) for each in told]
 
 
-async def test_at_most_32_plain_functions_run_at_a_time() -> None:
+async def test_at_most_12_plain_functions_run_at_a_time() -> None:
     running, most = 0, 0
-    lock, all_there = threading.Lock(), threading.Barrier(32)
+    lock, all_there = threading.Lock(), threading.Barrier(12)
 
     def count(told: Envelope) -> None:
         nonlocal running, most
@@ -84,22 +84,22 @@ async def test_at_most_32_plain_functions_run_at_a_time() -> None:
     told = [envelope(f"event-{number % 8}") for number in range(96)]
     await asyncio.gather(*map(transport.publish, told))
     await transport.close()
-    assert most == 32
+    assert most == 12
 
 
 async def test_what_was_given_up_before_its_turn_never_runs(
     transport: Transport, hanging: Hanging
 ) -> None:
     hung = publishes(transport, 40)
-    await hanging.called(32)
+    await hanging.called(12)
     await cancel(hung)
     (waiting,) = publishes(transport, 1, "another")
     await asyncio.sleep(0.01)
     assert not waiting.done()
-    assert hanging.calls == 32  # still running, though nobody waits for them
+    assert hanging.calls == 12  # still running, though nobody waits for them
     hanging.go_on.set()
     await waiting
-    assert hanging.calls == 33
+    assert hanging.calls == 13
     await transport.close()
 
 

@@ -1,7 +1,9 @@
 """Uses of the public API that a type checker must take as they are."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
@@ -234,6 +236,45 @@ async def remind(envelope: duly.Envelope) -> None:
 @local.on("orders.paid")
 def paid(envelope: duly.Envelope) -> None:
     assert_type(envelope.payload, bytes)
+
+
+@dataclasses.dataclass
+class Order:
+    order_id: int
+
+
+typed = duly.Event("orders.typed", Order)
+
+
+@local.on(typed, max_in_flight=3, timeout=timedelta(minutes=1), recovery=duly.Backoff())
+async def order_alone(order: Order) -> int:
+    return order.order_id
+
+
+@local.on(typed)
+async def order_and_envelope(order: Order, envelope: duly.Envelope) -> None: ...
+
+
+@local.on(typed)
+def envelope_alone(envelope: duly.Envelope) -> None: ...
+
+
+@local.on(typed)
+def neither() -> None: ...
+
+
+@local.cron("30 2 * * *", id="nightly", timezone="Europe/Berlin")
+async def nightly() -> None: ...
+
+
+@local.every(timedelta(hours=1), id="hourly", event=typed, payload=Order(17))
+def hourly(order: Order) -> None: ...
+
+
+@local.wrap
+@contextlib.asynccontextmanager
+async def around(envelope: duly.Envelope) -> AsyncIterator[None]:
+    yield
 
 
 async def lost(envelope: duly.Envelope) -> None: ...

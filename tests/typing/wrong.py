@@ -73,3 +73,27 @@ async def verbs(client: duly.Client) -> None:
     await client.reschedule("a", timedelta(hours=1))  # error: arg-type
     await client.running()  # error: attr-defined
     client.schedule(duly.Message("name", scheduled_at=AT))  # error: unused-coroutine
+
+
+class Order:
+    """What the payload is."""
+
+
+typed = duly.Event("orders.typed", Order)
+local = duly.LocalTransport()
+
+
+@local.on(typed)  # error: arg-type, call-overload
+async def another(order: str) -> None: ...
+
+
+@local.on(typed, max_in_flight="3")  # error: call-overload, arg-type
+async def order_alone(order: Order) -> None: ...
+
+
+@local.on("orders.reminder")  # error: type-var
+async def not_the_envelope(order: str) -> None: ...
+
+
+local.wrap(another)  # error: type-var
+local.every(5, id="x")  # error: arg-type

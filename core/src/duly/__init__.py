@@ -4,6 +4,7 @@ from duly import sync as sync
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
 from duly.client import Cancellation, Client
+from duly.codec import Codec
 from duly.errors import (
     DulyError,
     DuplicateMessage,
@@ -25,6 +26,7 @@ from duly.errors import (
     Unsupported,
     WrongState,
 )
+from duly.event import Event
 from duly.health import Health, Status
 from duly.hookspecs import Burial, Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
@@ -43,6 +45,7 @@ __all__ = [
     "Bury",
     "Cancellation",
     "Client",
+    "Codec",
     "Count",
     "CountKind",
     "Cron",
@@ -52,6 +55,7 @@ __all__ = [
     "DuplicateMessage",
     "Ensured",
     "Envelope",
+    "Event",
     "Every",
     "Expired",
     "Failure",

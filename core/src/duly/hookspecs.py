@@ -9,11 +9,12 @@ subset of the arguments named here.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 import pluggy
 
+from duly.codec import Codec
 from duly.health import Health
 from duly.message import Message
 from duly.recovery import Failure, Verdict
@@ -106,7 +107,7 @@ class Door(Protocol):
         ...
 
 
-# --- offering: asked at most once per client; the answers of all plugins are merged
+# --- offering: asked at most once; the answers of all plugins are merged
 
 
 @hookspec
@@ -117,6 +118,16 @@ def duly_stores() -> Mapping[str, StoreFactory]:  # type: ignore[empty-body]  # 
 @hookspec
 def duly_transports() -> Mapping[str, TransportFactory]:  # type: ignore[empty-body]  # a specification
     """Called to learn which URL schemes this plugin's transports serve."""
+
+
+@hookspec
+def duly_codec(type: Any) -> Codec[Any] | None:  # noqa: A002  # as in the signature of Event
+    """Called to learn what writes and reads payloads of a type: of those that are a plugin's own.
+
+    None for all other types, so that installing a plugin never changes the bytes of anything. It is
+    called when an :class:`duly.Event` needs its codec first, once in a process, for types that core
+    cannot write; no client governs it. An entry point in the group ``duly.hooks`` names it.
+    """
 
 
 # --- deciding: the first answer that is not None wins

@@ -7,33 +7,47 @@
 
 Async functions are awaited on the scheduler's loop; plain ones run in threads, so that they may
 block. A message is delivered when its function returns, and failed when it raises. What is
-registered with :func:`duly.local.on` is shared by all schedulers on the URL ``local://``.
+registered with :func:`duly.local.on`, ``cron``, ``every`` and ``wrap`` is shared by all schedulers
+on the URL ``local://``.
 """
 
 import difflib
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from datetime import timedelta
+from typing import Any, Final, TypeVar, overload
 
-from duly._local.calling import THREADS, Caller, Checked, Handler, checked, name_of
+from duly._local.binding import Handler, checked, name_of
+from duly._local.calling import THREADS, Around, Caller, checked_around
+from duly._local.registering import Handlers, Needs, Registered, as_threads
+from duly._local.series import OwnSeries
+from duly._local.typed import Typed
 from duly._values.limits import NO_LIMITS
-from duly._values.patterns import best_match, is_prefix
 from duly._values.plain import shown, text_of
 from duly.errors import InvalidArgument, TransportError
+from duly.event import Event
 from duly.hookspecs import TransportFactory, hookimpl
+from duly.recovery import Policy
 from duly.transport import Envelope, Limits
 from duly.url import parse
 
-__all__ = ["FunctionTransport", "Handler", "LocalTransport", "duly_transports", "on"]
+__all__ = [
+    "FunctionTransport",
+    "Handler",
+    "LocalTransport",
+    "cron",
+    "duly_transports",
+    "every",
+    "on",
+    "wrap",
+]
 
 H = TypeVar("H", bound=Handler)
-
-_OF_ONE_NAME: Final = THREADS // 4
-_NAMES: Final = 1000  # that may have limits of their own
-_PREFIXES: Final = 50  # among them
-_ANY: Final = 10**6  # publishes at a time: no limit
+F = TypeVar("F", bound=Callable[..., object])
+A = TypeVar("A", bound=Around)
+T = TypeVar("T")
 
 
-class LocalTransport(Caller):
+class LocalTransport(OwnSeries, Caller):
     """Delivers to functions of this process, by event name.
 
     A message whose event name has no function is a failed attempt, to be tried again: during a
@@ -41,64 +55,134 @@ class LocalTransport(Caller):
     prefix that ends in ``.*``, or for ``*``, which means all names: it gets the messages of names
     that have no function of their own and none under a longer prefix.
 
-    At most 32 plain functions run at a time, at most 8 of them for one event name, so that one that
-    hangs leaves room for others; a message that waits for one of them is not being published yet.
+    At most ``threads`` plain functions run at a time, by default 12, two thirds of them for one
+    event name, so that one that hangs leaves room for others; a message that waits for one of them
+    is not being published yet. Each may need a connection of a database: give as many threads as
+    the pool can lend beside what else uses it.
 
-    A plain function that outlives ``publish_timeout`` cannot be stopped: it gives its slot back and
+    A plain function that outlives its timeout cannot be stopped: it gives its slot back and
     keeps its thread and its claim, is not started again meanwhile, and counts as a delivery if it
     ends well after all. What calls ``sys.exit()`` or raises KeyboardInterrupt, async or not, has
     failed like any other, and the scheduler drains before that goes on outwards.
+
+    Raises:
+        InvalidArgument: ``threads`` is no whole number from 1 to 1,000.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._handlers: dict[str, Checked] = {}
-        self._limits = NO_LIMITS
+    def __init__(self, *, threads: int = THREADS) -> None:
+        super().__init__(as_threads(threads))
+        self._handlers = Handlers(self._most)
 
-    def on(self, event_name: str) -> Callable[[H], H]:
-        """Decorates the function that gets the messages of an event name, or of a prefix.
+    @overload
+    def on(
+        self,
+        event: str,
+        *,
+        max_in_flight: int | None = None,
+        timeout: timedelta | None = None,
+        recovery: Policy | None = None,
+    ) -> Callable[[H], H]: ...
 
-        A function may be registered under several names.
+    @overload
+    def on(
+        self,
+        event: Event[T],
+        *,
+        max_in_flight: int | None = None,
+        timeout: timedelta | None = None,
+        recovery: Policy | None = None,
+    ) -> Typed[T]: ...
+
+    def on(
+        self,
+        event: str | Event[Any],
+        *,
+        max_in_flight: int | None = None,
+        timeout: timedelta | None = None,
+        recovery: Policy | None = None,
+    ) -> Any:
+        """Decorates the function that gets the messages of an event, an event name or a prefix.
+
+        That of an :class:`duly.Event` takes the payload, read as its type, then the envelope; or
+        only one of them, or nothing. One that takes a single argument gets the payload, unless that
+        is annotated as :class:`duly.Envelope`. That of a name or a prefix takes the envelope. A
+        function may be registered under several names.
+
+        ``max_in_flight`` is how many of its publishes run side by side in one scheduler;
+        ``timeout`` how long one may take, instead of ``publish_timeout``; ``recovery`` decides
+        after a failure or a lapsed claim: it is asked after plugins and before that of the
+        scheduler.
 
         Raises:
-            InvalidArgument: no event name, a name that has a function already, or something that
-                cannot be called with an envelope.
+            InvalidArgument: no event, a name that has a function already, something that cannot be
+                called so, or a need out of bounds.
         """
-        name = text_of(event_name)
+        name = event.name if isinstance(event, Event) else text_of(event)
         if not name:
             raise InvalidArgument(
-                "on() takes an event name, as in "
-                f'@transport.on("orders.reminder"): {shown(event_name)}'
+                "on() takes an event or an event name, as in "
+                f'@transport.on("orders.reminder"): {shown(event)}'
             )
+        needs = Needs(max_in_flight=max_in_flight, timeout=timeout, recovery=recovery)
 
-        def register(function: H) -> H:
-            if name in self._handlers:
-                raise InvalidArgument(f"{name!r} has a handler already in {self!r}")
-            self._handlers[name] = checked(function)
-            self._limits = _limits_of_threads(self._handlers)
+        def register(function: F) -> F:
+            typed = event if isinstance(event, Event) else None
+            self._handlers.put(name, Registered(checked(function, typed), needs, typed), self)
             return function
 
         return register
 
+    def wrap(self, around: A) -> A:
+        """Have something entered round each call of a function: a session, a log context.
+
+        ``around`` is called with the envelope and returns an async context manager. What it raises,
+        and what it lets through, has failed; what it suppresses counts as delivered. Of several the
+        first is outermost. ContextVars that it sets are seen by the function, in a thread too.
+
+            @transport.wrap
+            @contextlib.asynccontextmanager
+            async def logged(envelope): ...
+
+        Raises:
+            InvalidArgument: something that cannot be called with an envelope, or makes none.
+        """
+        self._around.append(checked_around(around))
+        return around
+
     def limits(self) -> Limits:
-        """So many plain functions as there are threads, some for each event name."""
-        return self._limits
+        """What the handlers need, and how many threads there are."""
+        return self._handlers.limits
 
     async def publish(self, envelope: Envelope) -> None:
         """Return when the function of the event name has; what it raises is raised here.
 
         Raises:
             TransportError: no function is registered under that name.
+            Rejected: the payload cannot be read as the type of the event.
         """
-        handler = best_match(self._handlers, envelope.event_name)
-        if handler is None:
-            near = difflib.get_close_matches(envelope.event_name, self._handlers, n=1)
+        await self.call(envelope)
+
+    async def call(self, envelope: Envelope) -> Any:
+        """The same; returns what the function has returned."""
+        found = self._handlers.of(envelope.event_name)
+        if found is None:
+            names = self._handlers.by_name
+            near = difflib.get_close_matches(envelope.event_name, names, n=1)
             hint = "".join(f"; there is one for {name!r}" for name in near)
             raise TransportError(f"no handler is registered for {envelope.event_name!r}{hint}")
-        await self._call(handler, envelope)
+        return await self._call(found.handler, envelope)
+
+    def registered(self, function: object) -> Mapping[str, Event[Any] | None]:
+        """The names and prefixes under which a function is registered, each with its event."""
+        return {
+            name: each.event
+            for name, each in self._handlers.by_name.items()
+            if each.handler.function == function
+        }
 
     def __repr__(self) -> str:
-        return f"<LocalTransport {', '.join(sorted(self._handlers)) or 'without handlers'}>"
+        names = ", ".join(sorted(self._handlers.by_name))
+        return f"<LocalTransport {names or 'without handlers'}>"
 
 
 class FunctionTransport(Caller):
@@ -127,23 +211,11 @@ class FunctionTransport(Caller):
         return f"<FunctionTransport {name_of(self._handler.function)}>"
 
 
-def _limits_of_threads(handlers: Mapping[str, Checked]) -> Limits:
-    plain = [name for name, each in handlers.items() if not each.is_async]
-    if not plain:
-        return NO_LIMITS
-    prefixes = [name for name in plain if is_prefix(name)][:_PREFIXES]
-    own = [name for name in plain if not is_prefix(name)][: _NAMES - len(prefixes)]
-    by_name = dict.fromkeys([*own, *prefixes], _OF_ONE_NAME)
-    if prefixes:  # which do not stand for what has an async function
-        others = [name for name, each in handlers.items() if each.is_async]
-        exact = [name for name in others if not is_prefix(name)]
-        longer = [name for name in others if is_prefix(name)][: _PREFIXES - len(prefixes)]
-        by_name |= dict.fromkeys([*longer, *exact][: _NAMES - len(by_name)], _ANY)
-    return Limits(by_name=by_name, together=[(plain, THREADS)])
-
-
 _shared: Final = LocalTransport()
 on: Final = _shared.on
+cron: Final = _shared.cron
+every: Final = _shared.every
+wrap: Final = _shared.wrap
 
 
 def _from_url(text: str) -> LocalTransport:

@@ -73,6 +73,7 @@ class Scheduler(Drains):
         self._engine: Engine | None = None
         self._run: asyncio.Task[None] | None = None
         self._fallen: BaseException | None = None
+        self._troubles: Sequence[str] = ()
         self._starters = 0
 
     def _stored(self, messages: Sequence[Message]) -> None:
@@ -97,3 +98,5 @@ class Scheduler(Drains):
             report.ill(f"delivery has ended unasked: {masked.error_text(self._fallen)}")
         if self._engine is not None:
             self._engine.examine(report, replies)
+            for trouble in self._troubles:
+                report.odd(trouble)

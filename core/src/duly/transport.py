@@ -22,6 +22,7 @@ __all__ = [
     "SupportsHealth",
     "SupportsLimits",
     "SupportsOwnTasks",
+    "SupportsSeries",
     "Transport",
     "envelope_of",
     "waiting",
@@ -171,3 +172,12 @@ class SupportsBatches(Protocol):
         An outcome that is none of these is a failed attempt of its message. An answer that is not a
         sequence with one outcome for each message is a failed attempt of all of them.
         """
+
+
+@runtime_checkable
+class SupportsSeries(Protocol):
+    """A transport that brings series along, such as functions that are called every night."""
+
+    def series(self) -> Sequence[Message]:
+        """The series to ensure (:meth:`duly.Client.ensure`) whenever a scheduler with it starts."""
+        ...

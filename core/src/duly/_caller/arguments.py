@@ -1,6 +1,5 @@
 """Checks of arguments that verbs share; each raises an InvalidArgument that says what to do."""
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +10,6 @@ from duly.message import UNTOUCHED, Filter, Message, State, first_due, with_chan
 
 __all__ = [
     "all_or_none",
-    "as_error_text",
     "as_filter",
     "as_flag",
     "as_id",
@@ -19,9 +17,7 @@ __all__ = [
     "as_iterable",
     "as_message",
     "as_number",
-    "as_policy",
     "chunks",
-    "named",
 ]
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -178,36 +174,3 @@ def as_iterable(values: object) -> Iterable[object]:
     if isinstance(values, Message) or not isinstance(values, Iterable):
         raise InvalidArgument(f"messages must be an iterable, not {type(values).__name__}")
     return values
-
-
-def as_policy(value: object, name: str) -> object:
-    """A recovery policy, which can be called and answers at once, or None."""
-    return _asked(value, name, "a Failure, or an object such as duly.Backoff()", "the Failure")
-
-
-def as_error_text(value: object, name: str) -> object:
-    """A function that words errors, which can be called and answers at once, or None."""
-    return _asked(value, name, "an error that gives text", "the error")
-
-
-def _asked(value: object, name: str, what: str, argument: str) -> object:
-    if value is None:
-        return None
-    if not callable(value) or isinstance(value, type):
-        raise InvalidArgument(f"{name} must be a function of {what}, not {named(value)}")
-    if inspect.iscoroutinefunction(value):
-        raise InvalidArgument(
-            f"{name} must be a plain function, not async: it is called, not awaited"
-        )
-    try:
-        inspect.signature(value).bind(None)
-    except TypeError:
-        raise InvalidArgument(f"{name} must take one argument, {argument}") from None
-    except ValueError:
-        pass  # built in, without a signature
-    return value
-
-
-def named(value: object) -> str:
-    """What an object is called in an error."""
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

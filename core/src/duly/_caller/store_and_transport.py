@@ -2,9 +2,9 @@
 
 from typing import cast
 
-from duly._caller.arguments import named
 from duly._caller.required_methods import STORE, TRANSPORT, Verbs, lacking_of, plain_of
 from duly._plugins.registry import Plugins
+from duly._values.callables import named
 from duly.errors import InvalidArgument, PluginError
 from duly.local import FunctionTransport
 from duly.store import Store

@@ -75,7 +75,7 @@ class Deliveries:
         self.hands = Hands(plugins, wake, most_bytes=most_bytes)
         self.hands.tells_ends = isinstance(calls.store, SupportsEnsure)
         self.time = time_of(calls.store)
-        self.verdicts = Verdicts(plugins, policy, self.hands, self.time)
+        self.verdicts = Verdicts(plugins, policy, workers.limits.recovery, self.hands, self.time)
 
     def keep_until(self, sent: float) -> float:
         """Until when a lease that was asked for at ``sent`` is certain, both in loop time."""

@@ -7,9 +7,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from duly._telemetry.logging import get_logger
 from duly._values.limits import NO_LIMITS, Limits, SupportsLimits
-from duly._values.patterns import is_prefix, matches_name
+from duly._values.patterns import best_match, is_prefix, matches_name
+from duly._values.publishing import Job
 from duly._values.wording import worded
 from duly.errors import InvalidArgument
+from duly.recovery import Policy
 
 __all__ = ["Cap", "Caps", "ToldLimits"]
 
@@ -39,6 +41,18 @@ class ToldLimits:
             log.warning("limits_failed", error=worded(error))
             return False
         return self.now is not before
+
+    def longest(self, jobs: Iterable[tuple[object, Job]], otherwise: float) -> float:
+        """How many seconds the publish of some jobs may take; ``otherwise`` where none is told."""
+        timeouts = self.now.timeouts
+        if not timeouts:
+            return otherwise
+        own = [best_match(timeouts, job.name) for _, job in jobs]
+        return max(otherwise if each is None else each.total_seconds() for each in own)
+
+    def recovery(self, name: str) -> Policy | None:
+        """The policy of its own that a name has."""
+        return best_match(self.now.recovery, name)
 
     def _asked(self) -> Limits:
         if self._transport is None:

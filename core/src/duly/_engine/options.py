@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Final
 
-from duly._caller.arguments import as_error_text, as_policy
 from duly._caller.options import ClientOptions, Option, duration, flag, number
 from duly._engine.error_texts import ErrorText
+from duly._values.callables import as_error_text, as_policy
 from duly.recovery import Policy
 
 __all__ = ["SchedulerOptions"]

@@ -1,7 +1,7 @@
 """What a scheduler's runs are: begun, waited for, stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final, Self
@@ -9,6 +9,7 @@ from typing import Final, Self
 from duly._engine.engine import Engine
 from duly._engine.opening import opened
 from duly._engine.options import SchedulerOptions
+from duly._engine.own_series import ensured
 from duly._engine.programs import noting, run_here, run_to_the_end, until_signalled
 from duly._telemetry.logging import get_logger
 from duly.client import Client
@@ -33,6 +34,7 @@ class Runs(Client):
     _engine: Engine | None
     _run: asyncio.Task[None] | None
     _fallen: BaseException | None  # what ended the last run, unasked
+    _troubles: Sequence[str]  # with the series of the transport
     _starters: int  # how many wait for a run to end, to be told how
 
     async def start(self) -> None:
@@ -184,6 +186,7 @@ class Runs(Client):
                 self._calls, patient=self._options["wait_for_store"], stopped=engine.loop.stopped
             ):
                 return
+            self._troubles = await ensured(self._transport, self.ensure, engine.loop.stopped)
             self._plugins.tell("duly_started", scheduler=self)
             try:
                 await engine.run()

@@ -1,5 +1,6 @@
 """What becomes of a claim that is not delivered: by recovery, or without asking it."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,11 +34,22 @@ log = get_logger()
 
 
 class Verdicts:
-    """Gives claims outcomes other than a delivery. ``now`` is the store's time."""
+    """Gives claims outcomes other than a delivery. ``now`` is the store's time.
 
-    def __init__(self, plugins: Plugins, policy: Policy, hands: Hands, time: StoreTime) -> None:
+    ``own_policy`` gives the policy that an event name has of its own, or None.
+    """
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        policy: Policy,
+        own_policy: Callable[[str], Policy | None],
+        hands: Hands,
+        time: StoreTime,
+    ) -> None:
         self._plugins = plugins
         self._policy = policy
+        self._own_policy = own_policy
         self._hands = hands
         self._time = time
 
@@ -88,16 +100,21 @@ class Verdicts:
     def fail(self, hand: Hand, claim: Claim, error: Exception) -> None:
         """Decide what becomes of the message of a claim that has failed."""
         failure = self._failure(claim, error)
-        self._carry_out(self._plugins.recover(failure, self._policy), failure, hand, claim)
+        self._carry_out(self._recovered(failure), failure, hand, claim)
 
     def _lapsed(self, hand: Hand, claim: Claim) -> bool:
         """Whether a claim whose holder died before has its outcome without a publish."""
         failure = self._failure(claim, None)
-        verdict = self._plugins.recover(failure, self._policy)
+        verdict = self._recovered(failure)
         if isinstance(verdict, Retry) and not verdict.after:
             return False
         self._carry_out(verdict, failure, hand, claim)
         return True
+
+    def _recovered(self, failure: Failure) -> Verdict:
+        own = self._own_policy(failure.message.event_name)
+        policies = (self._policy,) if own is None else (own, self._policy)
+        return self._plugins.recover(failure, *policies)
 
     def _carry_out(self, verdict: Verdict, failure: Failure, hand: Hand, claim: Claim) -> None:
         log.warning(

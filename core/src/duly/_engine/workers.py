@@ -46,8 +46,8 @@ class Workers:
         end: Callable[[BaseException], None],
     ) -> None:
         self._transport = transport
-        self._limits = ToldLimits(transport)
-        self.lanes = lanes(self._limits.now)
+        self.limits = ToldLimits(transport)
+        self.lanes = lanes(self.limits.now)
         self._timeout = timeout
         self._wake = wake
         self._end = end
@@ -94,7 +94,7 @@ class Workers:
 
     def tick(self) -> None:
         """Call this every :data:`TICK`: deadlines, claims that end, names without a slot."""
-        now = self._clock()
+        now, most = self._clock(), self._timeout
         for worker in list(self._pool.workers):
             if not worker.taken:
                 continue
@@ -102,9 +102,8 @@ class Workers:
                 if now - worker.cancelled_at >= _ABANDON_AFTER:
                     self._pool.abandon(worker)
                     self._let_go(worker, worker.reason)
-            elif now - worker.started >= self._timeout:
-                error = TimedOut(f"publish took longer than {self._timeout:g} s")
-                worker.interrupt(error, now)
+            elif now - worker.started >= (timeout := self.limits.longest(worker.taken, most)):
+                worker.interrupt(TimedOut(f"publish took longer than {timeout:g} s"), now)
             elif any(now + TICK > job.keep_until() for _, job in worker.taken):
                 worker.interrupt(Interrupted("its claim is no longer certain"), now)
         self._pool.look_after()
@@ -126,8 +125,8 @@ class Workers:
             finish(job, None, Interrupted("no slot", pause))
 
     def _look_at_limits(self) -> None:
-        if self._limits.changed():
-            self.lanes.limit(self._limits.now, self._clock())
+        if self.limits.changed():
+            self.lanes.limit(self.limits.now, self._clock())
             self._stir()
 
     def _let_go(self, worker: Worker, error: Exception) -> None:

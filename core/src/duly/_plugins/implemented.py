@@ -13,6 +13,7 @@ from duly.errors import PluginError
 from duly.hookspecs import PROJECT
 
 __all__ = [
+    "NAMED",
     "TOLD",
     "TOLD_BY_CLIENTS",
     "Implementations",
@@ -23,8 +24,13 @@ __all__ = [
 
 _HOOKS: Final = tuple(sorted(name for name in vars(hookspecs) if name.startswith("duly_")))
 
-TOLD: Final = tuple(name for name in _HOOKS if name not in ("duly_stores", "duly_transports"))
+_OFFERING: Final = ("duly_codec", "duly_stores", "duly_transports")
+
+TOLD: Final = tuple(name for name in _HOOKS if name not in _OFFERING)
 """The hooks that decide or observe."""
+
+NAMED: Final = (*TOLD, "duly_codec")
+"""The hooks that an entry point in the group ``duly.hooks`` may name."""
 
 TOLD_BY_CLIENTS: Final = (
     "duly_cancelled", "duly_closed", "duly_purged", "duly_replayed", "duly_rescheduled",

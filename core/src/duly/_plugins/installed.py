@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from duly._plugins.implemented import TOLD, meant
+from duly._plugins.implemented import NAMED, meant
 from duly._plugins.requirements import unmet
 from duly._plugins.schemes import is_scheme
 from duly._telemetry.logging import get_logger
@@ -137,8 +137,8 @@ def _installed(entries: Sequence[EntryPoint], here: str) -> Installed:
     flaws = [
         *(f"{each!r} in the group {group} is no scheme"
           for group, told in schemes.items() for each in sorted(told) if not is_scheme(each)),
-        *(f"{each!r} in the group {_HOOKS} is no hook that decides or observes{meant(each, TOLD)}"
-          for each in sorted(named[_HOOKS].difference(TOLD))),
+        *(f"{each!r} in the group {_HOOKS} is no hook that is called{meant(each, NAMED)}"
+          for each in sorted(named[_HOOKS].difference(NAMED))),
     ]  # fmt: skip
     lacking = unmet(owner.requires, here)
     if lacking is not None:

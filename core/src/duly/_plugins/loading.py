@@ -1,5 +1,6 @@
 """Gather what plugins offer: those given by hand, the built-in ones and the installed."""
 
+import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
@@ -7,8 +8,6 @@ from typing import Any, Final
 
 import pluggy
 
-import duly.local
-import duly.memory
 from duly._plugins.implemented import TOLD, Implementations, called_in_order, implementations
 from duly._plugins.installed import Installed, installed_plugins, wanted_plugins
 from duly._plugins.schemes import Rank, Schemes, as_factories
@@ -22,7 +21,7 @@ from duly.url import mask
 
 __all__ = ["Loading", "call"]
 
-_BUILT_IN: Final[Mapping[str, object]] = {"duly.memory": duly.memory, "duly.local": duly.local}
+_BUILT_IN: Final = ("duly.memory", "duly.local")  # modules: plugins like others, found by name
 
 log = get_logger()
 
@@ -45,7 +44,8 @@ class Loading:
         installed = installed_plugins()
         self._wanted = {name: installed[name] for name in wanted_plugins(installed, load)}
         self._left_out = [each for name, each in installed.items() if name not in self._wanted]
-        for name, plugin in _BUILT_IN.items():
+        for name in _BUILT_IN:
+            plugin = importlib.import_module(name)
             self._offer(name, implementations(name, plugin), Rank.BUILT_IN)
         for each in self._wanted.values():
             self._take_installed(each, hooks)

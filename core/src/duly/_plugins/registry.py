@@ -60,8 +60,8 @@ class Plugins(Loading):
         """A transport for a URL, not opened yet; raises as :meth:`store` does."""
         return self._made(url, self._transports, self._stores)
 
-    def recover(self, failure: Failure, policy: Policy) -> Verdict:
-        """What next after a failure: the first verdict of the plugins, else that of the policy.
+    def recover(self, failure: Failure, *policies: Policy) -> Verdict:
+        """What next after a failure: the first verdict, of the plugins first, then of the policies.
 
         Never raises: a plugin that raises, or answers anything but a verdict, is logged and passed
         over.
@@ -70,7 +70,11 @@ class Plugins(Loading):
             verdict = _asked(decider.plugin_name, call, decider, {"failure": failure})
             if verdict is not None:
                 return verdict
-        return _asked("recovery", policy, failure) or _LAST_RESORT(failure)
+        for policy in policies:
+            verdict = _asked("recovery", policy, failure)
+            if verdict is not None:
+                return verdict
+        return _LAST_RESORT(failure)
 
     def observed(self, hook: str) -> bool:
         """Whether any plugin implements a hook; if not, the caller need not make its arguments."""

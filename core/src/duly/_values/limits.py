@@ -1,4 +1,4 @@
-"""How many publishes a transport can work at side by side.
+"""What a transport can do: how many publishes side by side, how long each may take.
 
 What is here for users is part of :mod:`duly.transport`.
 """
@@ -7,18 +7,26 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, Protocol, runtime_checkable
+from datetime import timedelta
+from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
+from duly._values.callables import as_policy
 from duly._values.patterns import is_prefix
 from duly._values.plain import shown
 from duly.errors import InvalidArgument
+from duly.moment import as_duration
 
-__all__ = ["NO_LIMITS", "Limits", "SupportsLimits", "waiting", "works"]
+__all__ = ["NAMES", "NO_LIMITS", "PREFIXES", "Limits", "SupportsLimits", "waiting", "works"]
 
-_NAMES: Final = 1000  # keys of by_name
-_PREFIXES: Final = 50  # of them
+NAMES: Final = 1000
+"""How many keys the ``by_name`` of limits may have."""
+
+PREFIXES: Final = 50
+"""How many of them may be prefixes."""
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _MOST: Final = 1_000_000
 
 
@@ -39,10 +47,8 @@ def _by_name(value: Mapping[str, int]) -> Mapping[str, int]:
         if not isinstance(name, str) or not name:
             raise InvalidArgument(f"Limits: by_name has a key that is not an event name: {name!r}")
         _number(most, f"Limits: by_name[{name!r}]", at_least=0)
-    if len(value) > _NAMES or sum(map(is_prefix, value)) > _PREFIXES:
-        raise InvalidArgument(
-            f"Limits: by_name may have {_NAMES} keys, {_PREFIXES} of them prefixes"
-        )
+    if len(value) > NAMES or sum(map(is_prefix, value)) > PREFIXES:
+        raise InvalidArgument(f"Limits: by_name may have {NAMES} keys, {PREFIXES} of them prefixes")
     return dict(value)
 
 
@@ -68,6 +74,23 @@ def _some(value: object) -> tuple[frozenset[str], int]:
     return frozenset(names), _number(most, "Limits: a number in together", at_least=1)
 
 
+def _timeouts(value: Mapping[str, timedelta | None]) -> Mapping[str, timedelta | None]:
+    def check(timeout: object, what: str) -> timedelta | None:
+        return None if timeout is None else as_duration(timeout, what, at_least=_MILLISECOND)
+
+    return _each(value, "timeouts", check)
+
+
+def _recovery(value: Mapping[str, Callable[[Any], Any] | None]) -> Mapping[str, Any]:
+    return _each(value, "recovery", as_policy)
+
+
+def _each(value: Any, field: str, check: Callable[[object, str], Any]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
+        raise InvalidArgument(f"Limits: {field} must be a mapping by event name")
+    return {name: check(each, f"Limits: {field}[{name!r}]") for name, each in value.items()}
+
+
 @attrs.frozen(kw_only=True)
 class Limits:
     """How many publishes a transport can work at side by side; more would only wait inside it.
@@ -79,6 +102,12 @@ class Limits:
     event names, and keys of ``by_name``, that share a number, at least 1, in addition to what
     ``by_name`` says of each.
 
+    ``timeouts`` says how long a publish of a name may take, instead of the ``publish_timeout`` of
+    the scheduler. ``recovery`` has policies of names, asked after plugins and before that of the
+    scheduler, for lapsed claims as well; one that answers None leaves it to that. Their keys are
+    names and prefixes as those of ``by_name``; with None a name has what the scheduler says,
+    whatever a prefix says.
+
     Raises:
         InvalidArgument: a number out of bounds, over 1,000 names or 50 prefixes.
     """
@@ -86,6 +115,11 @@ class Limits:
     in_all: int | None = attrs.field(default=None, converter=_in_all)
     by_name: Mapping[str, int] = attrs.field(factory=dict, converter=_by_name)
     together: Sequence[tuple[Collection[str], int]] = attrs.field(default=(), converter=_together)
+
+    timeouts: Mapping[str, timedelta | None] = attrs.field(factory=dict, converter=_timeouts)
+    recovery: Mapping[str, Callable[[Any], Any] | None] = attrs.field(
+        factory=dict, converter=_recovery
+    )
 
     @property
     def least(self) -> float:

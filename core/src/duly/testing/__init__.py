@@ -1,8 +1,8 @@
 """For tests: of a service that uses duly, and of a store or a transport of your own.
 
 **Of a service.** :class:`FakeStore` is a store with a clock to move, :func:`assert_scheduled` and
-:func:`assert_not_scheduled` look at what is scheduled, ``duly.testing.fixtures`` has fixtures. None
-of this needs pytest, but for the fixtures.
+:func:`assert_not_scheduled` look at what is scheduled, :func:`perform` calls a handler,
+``duly.testing.fixtures`` has fixtures. None of this needs pytest, but for the fixtures.
 
 **Of a plugin.** Load the kit with ``pytest_plugins = ["duly.testing"]``.
 ``duly.testing.stores`` holds the cases for stores, ``duly.testing.transports`` those for
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from duly.testing.asserting import assert_not_scheduled, assert_scheduled
     from duly.testing.fake_store import FakeStore
     from duly.testing.gate import Gate
+    from duly.testing.performing import perform
     from duly.testing.plugin import hand_clock, pytest_pycollect_makeitem
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "assert_not_scheduled",
     "assert_scheduled",
     "hand_clock",
+    "perform",
     "pytest_pycollect_makeitem",
 ]
 
@@ -46,6 +48,7 @@ _HOMES: Final[Mapping[str, str]] = MappingProxyType(
         "assert_not_scheduled": "asserting",
         "assert_scheduled": "asserting",
         "hand_clock": "plugin",
+        "perform": "performing",
         "pytest_pycollect_makeitem": "plugin",
     }
 )

@@ -1,0 +1,1 @@
+"""Events with a type: codecs, how they are found, and ids made of payloads."""
