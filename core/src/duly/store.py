@@ -42,6 +42,7 @@ from duly._values.abilities import (
     SupportsHealth,
     SupportsListingWithoutPayloads,
     SupportsMigration,
+    SupportsMovingTime,
     SupportsPeeking,
     SupportsTimeLimit,
     SupportsTransactions,
@@ -82,9 +83,10 @@ __all__ = [
     "PartlyUnavailable", "PutPlan", "Release", "Reschedule", "Settle", "SettlePlan", "Settlement",
     "Stats", "Store", "Stored", "Successor", "SupportsAnyLoop", "SupportsClaimingAhead",
     "SupportsEnsure", "SupportsHealth", "SupportsListingWithoutPayloads", "SupportsMigration",
-    "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
-    "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
-    "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved", "unhurried",
+    "SupportsMovingTime", "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions",
+    "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys",
+    "duplicate", "ensured", "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved",
+    "unhurried",
 ]  # fmt: skip
 
 
