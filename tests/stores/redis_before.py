@@ -12,18 +12,20 @@ from duly_redis.keys import shards
 
 NEWER: Final = "newer"
 
-# To stand in front of a script: it knows nothing of deaths.
-_WITHOUT_DEATHS: Final = """
-local real, unknown = redis, KEYS[13]
-local NOTHING = { HDEL = 0, HSET = 0, HEXISTS = 0, HLEN = 0, HGET = false }
+# To stand in front of a script: it knows nothing of deaths, and nothing of series that are declared.
+_KNOWS_LESS: Final = """
+local real = redis
+local UNKNOWN = { [KEYS[13]] = true, [KEYS[14]] = true, [KEYS[15]] = true, [KEYS[16]] = true }
+local NOTHING = { EXISTS = 0, HDEL = 0, HSET = 0, HEXISTS = 0, HLEN = 0, HGET = false }
 local redis = {
   call = function(command, ...)
-    if ... == unknown then
+    if UNKNOWN[...] then
       return NOTHING[command]
     end
     return real.call(command, ...)
   end,
   pcall = real.pcall,
+  sha1hex = real.sha1hex,
 }
 """
 
@@ -37,9 +39,7 @@ class StoreBefore(RedisStore):
 
         async def run_before(script: Script, *rest: Any) -> Any:
             text = script.text.decode()
-            return await run(
-                Script(_WITHOUT_DEATHS + text) if "KEYS[13]" in text else script, *rest
-            )
+            return await run(Script(_KNOWS_LESS + text) if "KEYS[13]" in text else script, *rest)
 
         self._calls.run = run_before  # type: ignore[method-assign, assignment]  # all that differs
 

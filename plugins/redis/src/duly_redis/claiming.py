@@ -21,8 +21,8 @@ from duly_redis.taken import Taken, glance, taken
 __all__ = ["LARGEST_BATCH", "Claiming"]
 
 LARGEST_BATCH: Final = 1000  # messages; a script of that size holds a server for some 5 ms
-_CLAIM: Final = script("burying", "leases", "claim")
-_RENEW: Final = script("burying", "leases", "renew")
+_CLAIM: Final = script("burying", "moving", "following", "leases", "outcomes", "claim")
+_RENEW: Final = script("leases", "renew")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
