@@ -1,14 +1,17 @@
 """The version before format 2, as far as a namespace of Redis can tell: its reader and its scripts."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
 
-from duly.store import Clock
+from duly import Message
+from duly.store import Clock, Settle
 from duly_redis import RedisStore
 from duly_redis.calls import Script
 from duly_redis.keys import shards
+from duly_redis.settling import words
 
 NEWER: Final = "newer"
 
@@ -41,7 +44,20 @@ class StoreBefore(RedisStore):
             text = script.text.decode()
             return await run(Script(_KNOWS_LESS + text) if "KEYS[13]" in text else script, *rest)
 
-        self._calls.run = run_before  # type: ignore[method-assign, assignment]  # all that differs
+        self._calls.run = run_before  # type: ignore[method-assign, assignment]  # what it writes
+
+        async def words_before(settles: Sequence[Settle]) -> Sequence[Any]:
+            series = dict[str, Message | None]()
+            for key in (key for each in settles for key in each.exceptions):
+                assert isinstance(key, bytes)
+                id = key.partition(b"\n")[2].decode()
+                message = await self.get(id)
+                if message is not None and await read_before(client, id) != NEWER:
+                    series[id] = message
+            return [words(each, series) for each in settles]
+
+        settling = self._claiming._settling
+        settling.words = words_before  # type: ignore[method-assign]  # what it can read for that
 
 
 async def kept(client: Redis, name: str, field: str | bytes) -> bytes | None:

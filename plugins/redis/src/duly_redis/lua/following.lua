@@ -10,10 +10,10 @@ local function unhex(text)
   end))
 end
 
-local function is_read(follows)
+local function is_read(follows, record)
   return type(follows) == 'table' and type(follows.cut) == 'number'
     and type(follows.count) == 'number' and type(follows.event) == 'string'
-    and type(follows.split) == 'number'
+    and type(follows.split) == 'number' and follows.split >= 0 and follows.split <= #record
     and (not follows.due or type(follows.due) == 'number' and type(follows.listed) == 'number')
     and (not follows.once or type(follows.once) == 'table' and #follows.once == 5)
 end
@@ -29,10 +29,11 @@ local function follower(member)
     return nil
   end
   local done, follows = pcall(cjson.decode, string.sub(kept, 1, feed - 1))
-  if not done or not is_read(follows) then
+  local record = string.sub(kept, feed + 1)
+  if not done or not is_read(follows, record) then
     return nil
   end
-  follows.id, follows.value, follows.record = id, value, string.sub(kept, feed + 1)
+  follows.id, follows.value, follows.record = id, value, record
   return follows
 end
 
