@@ -155,13 +155,13 @@ CASES = {
     "claim what is over": Case(over, Scene.claim, "s"),
     "ensure what is over": Case(over, ensuring(b"new", 3), "s"),
     **{
-        f"settle as {how}": Case(held, settling(how), "sa")
+        f"settle as {how}": Case(held, settling(how), "s")
         for how in ("next", "retry", "end", "bury", "bury and end")
     },
-    "settle under a new name": Case(held_renamed, settling("next"), "sa"),
-    "bury under a new name": Case(held_renamed, settling("bury"), "sa"),
-    "settle for the last time": Case(held_for_the_last_time, settling("next"), "a"),
-    "bury for the last time": Case(held_for_the_last_time, settling("bury and end"), "a"),
+    "settle under a new name": Case(held_renamed, settling("next"), "s"),
+    "bury under a new name": Case(held_renamed, settling("bury"), "s"),
+    "settle for the last time": Case(held_for_the_last_time, settling("next")),
+    "bury for the last time": Case(held_for_the_last_time, settling("bury and end")),
 }  # fmt: skip
 
 
