@@ -90,11 +90,11 @@ WITH ended AS (
         ) END AS due_at
 )
 (
-    SELECT m.key, m.lapses, {COLUMNS}, NULL::record AS about
+    SELECT m.key, m.lapses, m.scheduled_at > m.cut AS over, {COLUMNS}, NULL::record AS about
     FROM {{messages}} AS m WHERE m.key = ANY (ARRAY(SELECT key FROM taken))
     ORDER BY m.due_at, m.key
 ) UNION ALL (
-    SELECT {", ".join(["NULL"] * (2 + len(Record._fields)))}, ROW(
+    SELECT {", ".join(["NULL"] * (3 + len(Record._fields)))}, ROW(
         {NOW},
         turn.lapsed,
         turn.suspect_first,
