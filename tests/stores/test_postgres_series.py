@@ -119,6 +119,19 @@ async def test_the_same_again_writes_nothing(series: Timetable) -> None:
     assert await written() == once
 
 
+async def test_a_claim_that_began_before_a_change_does_not_find_what_was(
+    series: Timetable,
+) -> None:
+    """The place in the line is a new one, though it is at the same moment."""
+    await series.ensure()
+    places = await series.place.fetch("SELECT ctid, * FROM {t}_due")
+    assert await series.ensure(b"two") is Ensured.CHANGED
+    ((place, *where),) = await series.place.fetch("SELECT ctid, * FROM {t}_due")
+    ((former, *before),) = places
+    assert place != former
+    assert where == before
+
+
 async def test_ensure_waits_for_the_row_and_reads_the_time_then(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@
 from typing import Final
 
 from duly.record import Record
-from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON, TEXT_NOW
+from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON, SUSPECT, TEXT_NOW
 from duly_postgres.foreign import FOREIGN_COLUMNS
 from duly_postgres.sql_putting import from_json
 
@@ -56,27 +56,29 @@ SELECT m.successor, {FOREIGN_COLUMNS} FROM {{messages}} AS m WHERE m.key = $1::b
 _RECORD: Final = ", ".join(Record._fields)
 _DECODED, _TYPED = from_json(Record._fields)
 
-# The old place is left before the new one is taken: it may be the same.
+# Who waits gets another place in the line, even one that is just like the old: a claim that began
+# before finds the old one gone, and so does not hand out what the message was.
 REWRITE: Final = f"""\
 WITH given AS MATERIALIZED (
     SELECT {_DECODED} FROM json_to_record($4::text::json) AS given ({_TYPED})
 ), left_line AS (
-    DELETE FROM {{due}} WHERE $3::boolean AND ctid = ANY (ARRAY(
+    DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
         SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = $2::bigint
     ))
     RETURNING key
 ), rewritten AS (
     UPDATE {{messages}} AS m SET
         ({_RECORD}) = (SELECT {_RECORD} FROM given),
-        due_at = CASE WHEN $3 THEN (SELECT next_attempt_at FROM given) ELSE m.due_at END,
+        due_at = CASE WHEN $3::boolean THEN (SELECT next_attempt_at FROM given) ELSE m.due_at END,
         lapses = CASE WHEN $3 THEN 0 ELSE m.lapses END,
         successor = $5::text, cut = $6::text::timestamptz,
         declared_by = coalesce($7::text, m.declared_by),
         generation = coalesce($8::bigint, m.generation)
     WHERE m.key = $2::bigint AND (SELECT count(*) FROM left_line) >= 0
-    RETURNING m.key, m.due_at
+    RETURNING m.key, m.due_at, {SUSPECT} AS suspect
 ), lined_up AS (
-    INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM rewritten WHERE $3
+    INSERT INTO {{due}} (suspect, due_at, key) SELECT suspect, due_at, key FROM rewritten
+    WHERE $3 OR EXISTS (SELECT FROM left_line)
 )
 SELECT $3 AND due_at <= {TEXT_NOW} + {SOON} AS soon FROM rewritten"""
 """Lets a message, which is held, be another: the record $4. If it moves ($3) it waits anew."""
