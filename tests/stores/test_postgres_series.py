@@ -158,6 +158,26 @@ async def test_ensure_waits_for_the_row_and_reads_the_time_then(
             assert found.scheduled_at == fire
 
 
+async def test_what_is_changed_before_it_is_declared_again_is_not_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_BRIEF", timedelta(seconds=5))
+    async with place.opened() as store:
+        wanted = [Message("tick", id=id, recurrence=Every(HOUR)) for id in "ab"]
+        await store.ensure(wanted, declared=Declared("billing", 1))
+        async with place.connection() as holder:
+            await holder.execute(f"BEGIN; UPDATE {place.table} SET payload = 'x' WHERE id = 'b'")
+            again = asyncio.create_task(store.ensure(wanted, declared=Declared("billing", 2)))
+            while not await waits(holder):  # noqa: ASYNC110  # it happens elsewhere
+                await asyncio.sleep(0.01)
+            await holder.execute("COMMIT")
+            assert await again == [Ensured.SAME, Ensured.CHANGED]
+        found = await store.get("b")
+        assert found is not None
+        assert found.payload == b""
+        assert await store.undeclare("billing", 2) == []
+
+
 async def waits(connection: asyncpg.Connection) -> bool:
     """Whether somebody waits for the messages that this transaction holds."""
     return bool(

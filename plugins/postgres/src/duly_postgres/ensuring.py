@@ -4,7 +4,7 @@ It holds the newest generation of who declares, then the row, then its place in 
 claims, settles or changes something takes the last two in the same order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -22,6 +22,7 @@ from duly_postgres.names import Names
 from duly_postgres.sql_putting import PUT_DECLARED
 from duly_postgres.sql_series import (
     DECLARE,
+    DECLARE_AGAIN,
     DECLARED_BEFORE,
     FLOOR,
     HELD_FLOOR,
@@ -55,10 +56,12 @@ async def ensure(
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
 
-        async def look(db: Executor, some: Sequence[Message] = some) -> set[str]:
-            return await already_there(db, names, some, declared)
+        async def look(
+            db: Executor, some: Sequence[Message] = some
+        ) -> tuple[Collection[str], bool]:
+            return await _already_there(db, names, some, declared), False
 
-        there = await desk.look(look, None)
+        there = await desk.change(look)
         for message in some:
             if message.id in there:
                 outcomes.append(Ensured.SAME)
@@ -75,6 +78,30 @@ async def _is_older(names: Names, declared: Declared, db: Executor) -> tuple[boo
         await db.fetch(names(RAISE_FLOOR), declared.by, declared.generation)
         floors = await db.fetch(names(FLOOR), declared.by)
     return floors[0][0] > declared.generation, False
+
+
+async def _already_there(
+    db: Executor, names: Names, wanted: Sequence[Message], declared: Declared | None
+) -> Collection[str]:
+    """The ids of those that are there as they are wanted, and now belong to who declares them."""
+    found = await already_there(db, names, wanted)
+    if declared is None:
+        return {each.id for each in found}
+    there = {each.id for each in found if each.declared == declared}
+    again = [each for each in found if each.declared != declared]
+    if again:
+        async with db.transaction():
+            ((newest,),) = await db.fetch(names(HELD_FLOOR), declared.by)
+            if newest == declared.generation:
+                rows = await db.fetch(
+                    names(DECLARE_AGAIN),
+                    declared.by,
+                    declared.generation,
+                    [each.key for each in again],
+                    [each.version for each in again],
+                )
+                there |= {id for (id,) in rows}
+    return there
 
 
 async def undeclare(

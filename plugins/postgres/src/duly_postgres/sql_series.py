@@ -12,8 +12,8 @@ from duly_postgres.foreign import FOREIGN_COLUMNS
 from duly_postgres.sql_putting import from_json
 
 __all__ = [
-    "DECLARE", "DECLARED_BEFORE", "FLOOR", "FOLLOWED", "HELD_FLOOR", "HOLD_SERIES", "PLACE",
-    "RAISE_FLOOR", "REWRITE", "STANDING", "TAKE_BACK",
+    "DECLARE", "DECLARED_BEFORE", "DECLARE_AGAIN", "FLOOR", "FOLLOWED", "HELD_FLOOR", "HOLD_SERIES",
+    "PLACE", "RAISE_FLOOR", "REWRITE", "STANDING", "TAKE_BACK",
 ]  # fmt: skip
 
 FLOOR: Final = "SELECT generation FROM {floors} WHERE declared_by = $1::text"
@@ -26,14 +26,15 @@ INSERT INTO {floors} AS f (declared_by, generation) VALUES ($1::text, $2::bigint
 ON CONFLICT (declared_by) DO UPDATE SET generation = excluded.generation
 WHERE f.generation < excluded.generation"""
 
-_SERIES: Final = f"m.declared_by, m.generation, m.successor, {COLUMNS}"
+_SERIES: Final = f"""\
+m.key, m.xmin::text AS version, m.dead, m.declared_by, m.generation, m.successor, {COLUMNS}"""
 
 STANDING: Final = f"""\
-SELECT m.key, m.dead, {_SERIES} FROM {{messages}} AS m WHERE m.id = ANY ($1::text[])"""
+SELECT {_SERIES} FROM {{messages}} AS m WHERE m.id = ANY ($1::text[])"""
 """What is stored under some ids, which nobody is kept from changing."""
 
 HOLD_SERIES: Final = f"""\
-SELECT m.key, m.dead, {_SERIES} FROM {{messages}} AS m WHERE m.id = $1::text FOR UPDATE"""
+SELECT {_SERIES} FROM {{messages}} AS m WHERE m.id = $1::text FOR UPDATE"""
 """What is stored under an id, held from now on."""
 
 # Each part reads only what the one before has brought: first the place is held, which may take a
@@ -85,6 +86,12 @@ SELECT $3 AND due_at <= {TEXT_NOW} + {SOON} AS soon FROM rewritten"""
 
 DECLARE: Final = """\
 UPDATE {messages} SET declared_by = $2::text, generation = $3::bigint WHERE key = $1::bigint"""
+
+DECLARE_AGAIN: Final = """\
+UPDATE {messages} AS m SET declared_by = $1::text, generation = $2::bigint
+WHERE m.key = ANY ($3::bigint[]) AND m.xmin::text = ($4::text[])[array_position($3, m.key)]
+RETURNING m.id"""
+"""The same for many, of those that nobody has changed since they were read."""
 
 DECLARED_BEFORE: Final = """\
 SELECT key, id, dead > 0 AS dead FROM {messages}

@@ -20,6 +20,7 @@ class Standing(NamedTuple):
     """It, as the statements STANDING and HOLD_SERIES bring it."""
 
     key: int
+    version: str
     dead: int
     declared: Declared | None
     successor: str | None
@@ -28,9 +29,9 @@ class Standing(NamedTuple):
     @classmethod
     def of(cls, row: Row) -> "Standing":
         """From a row."""
-        key, dead, by, generation, successor, *record = row
+        key, version, dead, by, generation, successor, *record = row
         declared = None if by is None or generation is None else Declared(by, generation)
-        return cls(key, dead, declared, successor, record)
+        return cls(key, version, dead, declared, successor, record)
 
     @property
     def id(self) -> str:
@@ -51,13 +52,9 @@ class Standing(NamedTuple):
 
 
 async def already_there(
-    db: Executor, names: Names, wanted: Sequence[Message], declared: Declared | None
-) -> set[str]:
-    """The ids of series of which nothing is to be written, found without holding anything."""
+    db: Executor, names: Names, wanted: Sequence[Message]
+) -> Sequence[Standing]:
+    """Those that are there as they are wanted, found without holding anything."""
     by_id = {message.id: message for message in wanted}
     found = map(Standing.of, await db.fetch(names(STANDING), [*by_id]))
-    return {
-        each.id
-        for each in found
-        if declared in (None, each.declared) and each.is_same(by_id[each.id])
-    }
+    return [each for each in found if each.is_same(by_id[each.id])]
