@@ -83,7 +83,14 @@ def _parsed(template: str) -> Sequence[tuple[str, str | None]]:
     for _, name, format_spec, conversion in parsed:
         if name is not None and (format_spec or conversion or not _NAME.fullmatch(name)):
             raise InvalidArgument(f"the id template {template!r} {_NOT_PLAIN}, not {{{name}}}")
-    return [(literal, name) for literal, name, _, _ in parsed]
+    parts: list[tuple[str, str | None]] = []
+    literal = ""
+    for text, name, _, _ in parsed:
+        literal += text  # which ends behind each brace that is written twice
+        if name is not None:
+            parts.append((literal, name))
+            literal = ""
+    return [*parts, (literal, None)]
 
 
 def _as_in_urls(found: re.Match[str]) -> str:
