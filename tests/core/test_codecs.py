@@ -154,7 +154,7 @@ def deep(levels: int) -> list[Any]:
     return value
 
 
-WRITTEN = [
+WRITTEN: list[tuple[Any, Any, bytes]] = [
     (bytes, b"\0\xff", b"\0\xff"),
     (str, "a\0é\ufeff", "a\0é\ufeff".encode()),
     (Annotated[str, "note"], "a", b"a"),

@@ -18,10 +18,12 @@ def difference(given: Any, read: Any, place: str = "it") -> str | None:
     Fields are compared one by one, as a class may compare itself in its own way or not at all.
     """
     names, parts = _parts(given)
-    if type(given) is not type(read) or parts is None:
-        return None if _equal(given, read) else place
     _, others = _parts(read)
-    if others is None or parts.keys() != others.keys():
+    if parts is None and others is None:
+        return None if _equal(given, read) else place
+    if type(given) is not type(read) or parts is None or others is None:
+        return place
+    if parts.keys() != others.keys():
         return place
     for name, value in parts.items():
         # The key of a dictionary is somebody's data.

@@ -19,8 +19,10 @@ def difference(given: Any, read: Any, place: str = "it") -> str | None:
     Private attributes and cached properties are no part of a value.
     """
     parts, others = _parts(given), _parts(read)
-    if type(given) is not type(read) or parts is None or others is None:
+    if parts is None and others is None:
         return None if _equal(given, read) else place
+    if type(given) is not type(read) or parts is None or others is None:
+        return place
     if parts.keys() != others.keys():
         return place
     for name, value in parts.items():
