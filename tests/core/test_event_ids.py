@@ -120,6 +120,10 @@ class TestMaking:
             with pytest.raises(duly.InvalidMessage, match="id must have 1 to 255 characters"):
                 make()
 
+    def test_a_number_of_thousands_of_digits_is_none_either(self):
+        with pytest.raises(duly.InvalidMessage, match="too large for an id"):
+            id_of("{a}", a=10**5000)
+
     @pytest.mark.parametrize(("value", "told"), [("", "1 to 255"), ("a\nb", "control character")])
     def test_what_is_no_id_is_refused(self, value, told):
         event = duly.Event("e", Order, id="{order_id}")

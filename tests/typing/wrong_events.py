@@ -39,9 +39,7 @@ either.message(1.5, scheduled_at=AT)  # error: arg-type, reportArgumentType
 model.read(b"{}")  # error: arg-type, reportArgumentType
 number: int = model.read(model.message(Model(number=1)))  # error: assignment, reportAssignmentType
 model.name = "other"  # error: misc, reportAttributeAccessIssue
-duly.Event(
-    "model", Model, codec=Deaf()
-)  # error: call-overload, reportCallIssue, reportArgumentType
-duly.Event(5, Model)  # error: call-overload, reportCallIssue, reportArgumentType
+duly.Event("model", Model, codec=Deaf())  # error: call-overload, reportCallIssue
+duly.Event(5, Model)  # error: call-overload, reportCallIssue
 duly.Event("model")  # error: call-overload, reportCallIssue
 duly.Event("model", Model, ids="a")  # error: call-overload, reportCallIssue

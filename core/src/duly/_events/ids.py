@@ -66,7 +66,10 @@ class IdTemplate:
             value = value.value
         number = whole(value)
         plain = isinstance(value, UUID) or number is not None
-        text = str(value if number is None else number) if plain else text_of(value)
+        try:
+            text = str(value if number is None else number) if plain else text_of(value)
+        except ValueError as error:  # Python refuses to write numbers of thousands of digits
+            raise InvalidMessage(f"{what} is too large for an id: {error}") from None
         if text is None or not encodable(text):
             raise InvalidMessage(
                 f"{what} must be an int, a str, a UUID or an Enum's value of these, not "
