@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import math
+import sys
 import typing
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -350,3 +351,14 @@ def test_a_dataclass_that_is_not_made_of_its_fields_has_no_codec(install, kind):
         duly.PluginError, match="not made of its fields alone.*give the event codec="
     ):
         message(kind, None)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.12 brought aliases of types")
+def test_an_alias_means_what_it_stands_for(install):
+    make: Any = typing.TypeAliasType  # type: ignore[attr-defined]  # in Python 3.12
+    assert message(make("Words", str), "a").payload == b"a"
+    assert again(list[make("Number", int | None)], [1, None]) == [1, None]
+    space: dict[str, Any] = {"TypeAliasType": make}
+    exec("type Tree = dict[str, Tree] | int", space)
+    with pytest.raises(duly.PluginError, match="there is no codec for .*RecursionError"):
+        message(space["Tree"], 1)
