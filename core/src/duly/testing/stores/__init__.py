@@ -71,6 +71,7 @@ from duly.testing.stores.outages import OutageCases
 from duly.testing.stores.recurring import SeriesCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.recurring_names import NameCases
+from duly.testing.stores.series_histories import SeriesHistoryCases
 from duly.testing.stores.settling_deaths import DeathCases, PostponeCases
 from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
@@ -152,7 +153,9 @@ class TransactionCases(WithinHeldCases, WithinRaceCases, WithinLookCases, Within
     """For stores that are :class:`~duly.store.SupportsTransactions`."""
 
 
-class EnsureCases(DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases):
+class EnsureCases(
+    SeriesHistoryCases, DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases
+):
     """For stores that are :class:`~duly.store.SupportsEnsure`."""
 
 
