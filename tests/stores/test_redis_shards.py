@@ -26,6 +26,7 @@ from duly.testing.stores.declaring import DeclareCases
 from duly.testing.stores.ensuring_again import EnsureAgainCases
 from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
+from duly.testing.stores.ensuring_waking import EnsureWakingCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.settling_deaths import PostponeCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases
@@ -73,6 +74,7 @@ class Harness(RedisHarness):
 class TestShards(
     Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
     LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases, DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases,
+    EnsureWakingCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
 

@@ -56,6 +56,7 @@ from duly.testing.stores.declaring import DeclareCases
 from duly.testing.stores.ensuring_again import EnsureAgainCases
 from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
+from duly.testing.stores.ensuring_waking import EnsureWakingCases
 from duly.testing.stores.first_steps import FirstStepCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
@@ -154,7 +155,12 @@ class TransactionCases(WithinHeldCases, WithinRaceCases, WithinLookCases, Within
 
 
 class EnsureCases(
-    SeriesHistoryCases, DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases
+    SeriesHistoryCases,
+    EnsureWakingCases,
+    DeclareCases,
+    EnsureAgainCases,
+    EnsureBegunCases,
+    EnsureWaitingCases,
 ):
     """For stores that are :class:`~duly.store.SupportsEnsure`."""
 
