@@ -367,28 +367,28 @@ class Counting(MemoryStore):
 async def test_many_series_are_declared_in_several_calls(noting: Noting) -> None:
     """``store_timeout`` counts for each: ten thousand take a server longer than that."""
     store = Counting()
-    many = [series(f"{number:04}") for number in range(1201)]
+    many = [series(f"{number:04}") for number in range(241)]
     async with Client(store, plugins=[noting], load_plugins=False) as client:
         outcomes = await client.declare(many, by="me", generation=1)
-        assert store.sizes == [500, 500, 201]
+        assert store.sizes == [100, 100, 41]
         assert [*outcomes] == [each.id for each in many]
         assert {*outcomes.values()} == {Ensured.STORED}
         assert noting.told == [(each.id, Ensured.STORED) for each in many]
         await client.declare([], by="me", generation=2)
-        assert store.sizes == [500, 500, 201, 0]
+        assert store.sizes == [100, 100, 41, 0]
         assert await client.list() == []
 
 
 async def test_a_newer_generation_while_many_are_declared(noting: Noting) -> None:
     store = Counting()
     store.newer = Declared("me", 2)
-    many = [series(f"{number:04}") for number in range(1201)]
+    many = [series(f"{number:04}") for number in range(241)]
     async with Client(store, plugins=[noting], load_plugins=False) as client:
         outcomes = await client.declare(many, by="me", generation=1)
         assert {*outcomes.values()} == {Ensured.OLDER}
-        assert store.sizes == [500, 500]
+        assert store.sizes == [100, 100]
         kinds = [what for _, what in noting.told]
-        assert kinds == [Ensured.STORED] * 500 + [Ensured.OLDER] * 701
+        assert kinds == [Ensured.STORED] * 100 + [Ensured.OLDER] * 141
 
 
 async def test_what_has_ended_can_be_made_and_is_refused_where_it_is_scheduled(

@@ -16,7 +16,7 @@ __all__ = ["Ensuring"]
 
 _MOST: Final = 2**63 - 1
 _AT_ONCE: Final = 1000.0  # milliseconds
-_IN_A_CALL: Final = 500  # series; each has its share of the time that a store is given to answer
+_IN_A_CALL: Final = 100  # series; each has its share of the time that a store is given to answer
 
 
 class Ensuring(Replaying):

@@ -211,7 +211,7 @@ class SeriesHistoryCases(StoreHarness):
     """How many steps each history has, at scale 1."""
 
     async def test_histories_of_series(self) -> None:
-        """The same six each time, or as many as the variable DULY_SEEDS says."""
+        """Of six seeds, or of as many as the variable DULY_SEEDS says: the same each time."""
         for seed in range(int(os.environ.get("DULY_SEEDS", "6"))):
             await asyncio.to_thread(live, self, seed, self.many(self.series_steps))
 
