@@ -207,7 +207,7 @@ def _definition(of: Message) -> tuple[object, ...]:
 class SeriesHistoryCases(StoreHarness):
     """Histories of series, compared step by step with a dictionary."""
 
-    series_steps = 800
+    series_steps = 400
     """How many steps each history has, at scale 1."""
 
     async def test_histories_of_series(self) -> None:
