@@ -346,6 +346,51 @@ async def test_what_could_not_be_ensured_is_not_removed_for_that() -> None:
         assert [each.id for each in await client.list()] == ["a", "b"]
 
 
+class Counting(MemoryStore):
+    """Notes how many series each call brings, and may learn of a newer generation in between."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=HandClock())
+        self.sizes: list[int] = []
+        self.newer: Declared | None = None
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        self.sizes.append(len(wanted))
+        outcomes = await super().ensure(wanted, declared=declared)
+        if self.newer is not None:
+            await super().ensure([], declared=self.newer)
+        return outcomes
+
+
+async def test_many_series_are_declared_in_several_calls(noting: Noting) -> None:
+    """``store_timeout`` counts for each: ten thousand take a server longer than that."""
+    store = Counting()
+    many = [series(f"{number:04}") for number in range(241)]
+    async with Client(store, plugins=[noting], load_plugins=False) as client:
+        outcomes = await client.declare(many, by="me", generation=1)
+        assert store.sizes == [100, 100, 41]
+        assert [*outcomes] == [each.id for each in many]
+        assert {*outcomes.values()} == {Ensured.STORED}
+        assert noting.told == [(each.id, Ensured.STORED) for each in many]
+        await client.declare([], by="me", generation=2)
+        assert store.sizes == [100, 100, 41, 0]
+        assert await client.list() == []
+
+
+async def test_a_newer_generation_while_many_are_declared(noting: Noting) -> None:
+    store = Counting()
+    store.newer = Declared("me", 2)
+    many = [series(f"{number:04}") for number in range(241)]
+    async with Client(store, plugins=[noting], load_plugins=False) as client:
+        outcomes = await client.declare(many, by="me", generation=1)
+        assert {*outcomes.values()} == {Ensured.OLDER}
+        assert store.sizes == [100, 100]
+        kinds = [what for _, what in noting.told]
+        assert kinds == [Ensured.STORED] * 100 + [Ensured.OLDER] * 141
+
+
 async def test_what_has_ended_can_be_made_and_is_refused_where_it_is_scheduled(
     client: Client,
 ) -> None:

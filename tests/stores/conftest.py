@@ -29,6 +29,7 @@ class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, EnsureCases, StoreSu
 
     scale = 0.2
     patience = 0.2
+    series_steps = 800  # quick: it is in the process itself
     no_outages = no_connections = "it is in the process itself"
     no_secrets = "it is made without a password"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+from tests.stores.conftest import PlantedSuite
 
 from duly.message import Message, State, with_changes
 from duly.recurrence import Every
@@ -22,6 +23,7 @@ from duly.store import (
 from duly.store import ensured as planned
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry
+from duly.testing.stores.plain import PlainStore
 
 
 class _Planning(Model):
@@ -242,6 +244,25 @@ class SparesWhatIsClaimed(Model):
         return gone
 
 
+class ForgetsWhoDeclaresWhatIsMoved(Model):
+    def reschedule(self, id: str, at: Any, of_state: State) -> State | None:
+        found = super().reschedule(id, at, of_state)
+        if found is of_state:
+            self.entries[id].declared = None
+        return found
+
+
+class ForgetsWhoDeclaresWhatFollows(Model):
+    def _take_place(self, entry: Entry, successor: Successor, count: int) -> None:
+        super()._take_place(entry, successor, count)
+        entry.declared = None
+
+
+class TellsNothingOfWhatFollows(Model):
+    def follows(self, entry: Entry) -> Message | None:
+        return None
+
+
 CAUGHT_BY: dict[type[Model], str] = {
     TakesTheObjectsCreation: "test_ensure_unknown",
     WritesTheSameAgain: "test_ensure_same_writes_nothing",
@@ -269,9 +290,32 @@ CAUGHT_BY: dict[type[Model], str] = {
     BelongsToTheFirst: "test_declare_moves_between_two_by",
     UndeclaresThisGenerationToo: "test_declare_rolling",
     SparesWhatIsClaimed: "test_undeclare_tells_what_it_found",
+    ForgetsWhoDeclaresWhatIsMoved: "test_declare_holds_for_what_is_moved",
+    ForgetsWhoDeclaresWhatFollows: "test_declare_holds_for_what_follows",
+    TellsNothingOfWhatFollows: "test_ensure_where_tells_what_follows",
 }
+
+# What the long histories catch of these; of what comes to light at once, and of what needs many
+# steps in a row.
+IN_HISTORIES = [
+    TakesTheObjectsCreation, ForgetsRetries, NothingFollows, BuriesWithoutGivingWay, GivesWayAtOnce,
+    LosesWhatWasMissed, FollowsForEver, SuccessorsKeepLapses, MovesTheOldOne, KnowsNoFloor,
+    AnEmptySetIsNothing, BelongsToTheFirst, SparesWhatIsClaimed, ForgetsWhoDeclaresWhatIsMoved,
+    ForgetsWhoDeclaresWhatFollows, TellsNothingOfWhatFollows,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("bug", CAUGHT_BY)
 async def test_a_bug_is_caught(assert_caught: Any, bug: type) -> None:
     await assert_caught(bug, CAUGHT_BY[bug])
+
+
+@pytest.mark.parametrize("bug", IN_HISTORIES)
+async def test_histories_catch_it(bug: type[Model]) -> None:
+    with pytest.raises(AssertionError) as caught:
+        await PlantedSuite(bug).test_histories_of_series()
+    assert any("with the seed" in note for note in caught.value.__notes__)
+
+
+async def test_histories_find_nothing_where_there_is_nothing() -> None:
+    await PlantedSuite(PlainStore).test_histories_of_series()

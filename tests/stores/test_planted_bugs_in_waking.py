@@ -1,13 +1,17 @@
 """Bugs in waking schedulers, and the cases that catch them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from duly._memory.places import place_after
 from duly.memory import MemoryStore
-from duly.store import Batch, Clock, Store
-from duly.testing.stores import WakeupCases
+from duly.message import Message
+from duly.store import Batch, Clock, Declared, Ensured, Settle, Store
+from duly.testing.stores import WakeupCases, ensuring_waking
+from duly.testing.stores.ensuring_waking import EnsureWakingCases
 
 
 class ReturnsAtOnce(MemoryStore):
@@ -42,7 +46,22 @@ class WakesForEveryClaim(MemoryStore):
         self._claimed.clear()
 
 
-class Planted(WakeupCases):
+class WakesForNoSeries(MemoryStore):
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        with self._lock:
+            return self._series.ensure(wanted, declared, self._clock())
+
+
+class WakesForNothingThatFollows(MemoryStore):
+    async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
+        with self._lock:
+            now = self._clock()
+            return [self._ledger.settle(each, now, place_after(now)) for each in settles]
+
+
+class Planted(EnsureWakingCases, WakeupCases):
     def __init__(self, kind: type[MemoryStore]) -> None:
         self.kind = kind
         self.stores: dict[str, MemoryStore] = {}
@@ -69,3 +88,25 @@ async def test_a_bug_is_caught(bug: type[MemoryStore]) -> None:
                     await getattr(suite, case)(desk)
             else:
                 await getattr(suite, case)(desk)
+
+
+@pytest.mark.parametrize(
+    ("bug", "how"),
+    [
+        (WakesForNoSeries, "stored"),
+        (WakesForNoSeries, "changed"),
+        (WakesForNothingThatFollows, "followed"),
+    ],
+)
+async def test_a_bug_in_waking_for_series_is_caught(
+    monkeypatch: pytest.MonkeyPatch, bug: type[MemoryStore], how: str
+) -> None:
+    monkeypatch.setattr(ensuring_waking, "PATIENCE", 0.2)
+    for kind in (bug, MemoryStore):
+        suite = Planted(kind)
+        async with suite.bench() as desk:
+            if kind is bug:
+                with pytest.raises(TimeoutError):
+                    await suite.test_a_fire_that_comes_sooner_wakes(desk, how)
+            else:
+                await suite.test_a_fire_that_comes_sooner_wakes(desk, how)

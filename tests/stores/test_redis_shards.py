@@ -15,13 +15,18 @@ from duly import Client, DuplicateMessage, Filter, State, Stats, StoreError, Uns
 from duly.record import given_at
 from duly.store import Bury, Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import Bench, EnsureCases, WakeupCases
+from duly.testing.stores import Bench, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
 from duly.testing.stores.caller_as_is import AsIsCases
 from duly.testing.stores.caller_list import ListCases, PageCases
 from duly.testing.stores.caller_repeats import RepeatCases
 from duly.testing.stores.caller_replace import ReplaceCases
 from duly.testing.stores.caller_states import OpenAndCloseCases, StateCases
+from duly.testing.stores.declaring import DeclareCases
+from duly.testing.stores.ensuring_again import EnsureAgainCases
+from duly.testing.stores.ensuring_begun import EnsureBegunCases
+from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
+from duly.testing.stores.ensuring_waking import EnsureWakingCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.settling_deaths import PostponeCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases
@@ -68,7 +73,8 @@ class Harness(RedisHarness):
 
 class TestShards(
     Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
-    LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases, EnsureCases,
+    LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases, DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases,
+    EnsureWakingCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
 

@@ -16,6 +16,7 @@ __all__ = ["Ensuring"]
 
 _MOST: Final = 2**63 - 1
 _AT_ONCE: Final = 1000.0  # milliseconds
+_IN_A_CALL: Final = 100  # series; each has its share of the time that a store is given to answer
 
 
 class Ensuring(Replaying):
@@ -81,9 +82,18 @@ class Ensuring(Replaying):
     async def _ensure(
         self, wanted: Sequence[Message], declared: Declared | None
     ) -> Sequence[Ensured | Exception]:
-        store = self._able()
-        answer = await self._calls(store.ensure, wanted, declared=declared)
-        outcomes = answers.ensure(answer, len(wanted))
+        outcomes: list[Ensured | Exception] = []
+        for start in range(0, len(wanted) or 1, _IN_A_CALL):  # none too: a generation without any
+            some = wanted[start : start + _IN_A_CALL]
+            if Ensured.OLDER in outcomes:
+                outcomes += [Ensured.OLDER] * len(some)
+            else:
+                answer = await self._calls(self._able().ensure, some, declared=declared)
+                outcomes += answers.ensure(answer, len(some))
+            self._ensured(some, outcomes[start:])
+        return outcomes
+
+    def _ensured(self, wanted: Sequence[Message], outcomes: Sequence[Ensured | Exception]) -> None:
         told = [
             (message, outcome)
             for message, outcome in zip(wanted, outcomes, strict=True)
@@ -92,7 +102,6 @@ class Ensuring(Replaying):
         if told:
             messages, kinds = zip(*told, strict=True)
             self._plugins.tell("duly_ensured", messages=messages, outcomes=kinds)
-        return outcomes
 
     def _able(self) -> SupportsEnsure:
         store: Any = self._calls.store

@@ -171,7 +171,8 @@ class SupportsEnsure(Protocol):
         Each on its own, in one step: compared and changed by :func:`~duly.store.ensured`, with the
         store's now as it is read once nobody else can change the message. Nobody sees anything
         between old and new. NEWER for a record that only a newer version can read,
-        DuplicateMessage for one that cannot be read at all. Again is always safe.
+        DuplicateMessage for one that cannot be read at all. Again is always safe. A client brings
+        up to 100 at a time.
 
         With ``declared`` the floor of its ``by`` rises to its ``generation`` first, also if nothing
         is ``wanted``; where it is higher already, all are OLDER and nothing is changed. Each

@@ -56,6 +56,7 @@ from duly.testing.stores.declaring import DeclareCases
 from duly.testing.stores.ensuring_again import EnsureAgainCases
 from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
+from duly.testing.stores.ensuring_waking import EnsureWakingCases
 from duly.testing.stores.first_steps import FirstStepCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
@@ -71,6 +72,7 @@ from duly.testing.stores.outages import OutageCases
 from duly.testing.stores.recurring import SeriesCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.recurring_names import NameCases
+from duly.testing.stores.series_histories import SeriesHistoryCases
 from duly.testing.stores.settling_deaths import DeathCases, PostponeCases
 from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
@@ -152,7 +154,14 @@ class TransactionCases(WithinHeldCases, WithinRaceCases, WithinLookCases, Within
     """For stores that are :class:`~duly.store.SupportsTransactions`."""
 
 
-class EnsureCases(DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases):
+class EnsureCases(
+    SeriesHistoryCases,
+    EnsureWakingCases,
+    DeclareCases,
+    EnsureAgainCases,
+    EnsureBegunCases,
+    EnsureWaitingCases,
+):
     """For stores that are :class:`~duly.store.SupportsEnsure`."""
 
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from duly.message import State
 from duly.store import Declared, Ensured, Store, SupportsEnsure
 from duly.testing.stores.bench import Bench
@@ -75,6 +77,28 @@ class DeclareCases(StoreHarness):
         await declare(desk, 1, "a")
         await declare(desk, 2)
         assert await desk.listed() == ["ensured", "plain"]
+
+    @pytest.mark.parametrize("state", ["waiting", "due", "due, another follows"])
+    async def test_declare_holds_for_what_is_moved(self, desk: Bench, state: str) -> None:
+        await declare(desk, 1, "a")
+        if state != "waiting":
+            await desk.pass_time(HOUR)
+        if state == "due, another follows":
+            await ensure(desk, wanted(desk, recurrence=OTHER))
+        at = desk.start + 5 * HOUR
+        await desk.store.reschedule("a", at, of_state=State.SCHEDULED)
+        await declare(desk, 2)
+        assert await desk.listed() == []
+
+    async def test_declare_holds_for_what_follows(self, desk: Bench) -> None:
+        await declare(desk, 1, "a")
+        await desk.pass_time(HOUR)
+        batch = await desk.claim()
+        await ensure(desk, wanted(desk, recurrence=OTHER))
+        await desk.settle(batch, {"a": following(batch.claims[0].message)})
+        assert (await standing(desk))[1] == 80 * MINUTE
+        await declare(desk, 2)
+        assert await desk.listed() == []
 
     async def test_undeclare_tells_what_it_found(self, desk: Bench) -> None:
         store = desk.store

@@ -4,9 +4,7 @@ import pytest
 
 from duly.message import State
 from duly.recurrence import Every
-from duly.store import (
-    Ensured,
-)
+from duly.store import Ensured, SupportsWhere
 from duly.testing.stores.bench import LEASE, Bench
 from duly.testing.stores.ensuring import OTHER, begun, ensure, following, standing, wanted
 from duly.testing.stores.harness import StoreHarness
@@ -60,6 +58,24 @@ class EnsureAgainCases(StoreHarness):
         assert await standing(desk) == (b"three", 80 * MINUTE, 1)
         (claim,) = (await desk.claim()).claims
         assert claim.message.recurrence == Every(7 * HOUR)
+
+    async def test_ensure_where_tells_what_follows(self, desk: Bench) -> None:
+        store = desk.store
+        if not isinstance(store, SupportsWhere):
+            pytest.skip("the store cannot tell where messages are")
+        batch = await begun(desk, "in flight")
+        assert batch is not None
+        await ensure(desk, wanted(desk, b"two", recurrence=OTHER))
+        where = await store.where("a")
+        assert where is not None
+        assert where.follows is not None
+        fire = desk.start + 80 * MINUTE
+        assert (where.follows.payload, where.follows.recurrence) == (b"two", OTHER)
+        assert (where.follows.scheduled_at, where.follows.next_attempt_at) == (fire, fire)
+        await desk.settle(batch, {"a": following(batch.claims[0].message)})
+        where = await store.where("a")
+        assert where is not None
+        assert (where.follows, where.due_at) == (None, fire)
 
     async def test_ensure_until_ends_what_is_in_flight(self, desk: Bench) -> None:
         batch = await begun(desk, "in flight")

@@ -71,6 +71,7 @@ class Model(SeriesModel):
         )
         self._remove(entry)
         self._add(message, at, moved=True)
+        self.entries[id].declared = entry.declared
         return of_state
 
     def list(self, filter: Filter, from_key: tuple[datetime, str] | None) -> Sequence[Message]:

@@ -53,6 +53,12 @@ class SeriesModel:
             self._remove(entry)
         return [(entry.message.id, entry.message.state) for entry in gone]
 
+    def follows(self, entry: Entry) -> Message | None:
+        """What takes the place of a series by and by; None for nothing."""
+        if entry.successor is None:
+            return None
+        return succeeded(entry.message, entry.successor, entry.message.occurrence_count)
+
     def _ensure(self, wanted: Message, declared: Declared | None) -> Ensured | Exception:
         entry = self.entries.get(wanted.id)
         stored = None if entry is None else entry.message

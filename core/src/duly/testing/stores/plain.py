@@ -99,6 +99,7 @@ class PlainStore:
             lapses=entry.lapses,
             owner=None if lease is None else lease.owner,
             lease_ends_at=None if lease is None else lease.end,
+            follows=model.follows(entry),
         )
 
     async def list(
