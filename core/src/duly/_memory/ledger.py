@@ -3,19 +3,25 @@
 import itertools
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
+from operator import attrgetter
+from typing import Final
 
 from duly._memory.agenda import Agenda
 from duly._memory.places import earliest, place_at
 from duly._memory.shelf import Entry, Lease, Shelf
+from duly._memory.sidings import Sidings
 from duly.errors import DuplicateMessage
 from duly.message import Message, State, with_changes
 from duly.record import moved, with_next_id
 from duly.store import (
+    LOOKED_AT,
     SUSPECT_LAPSES,
     Bury,
     Claim,
     Group,
     Reschedule,
+    Rooms,
     Settle,
     buried_keys,
     plan_put,
@@ -25,6 +31,8 @@ from duly.store import (
 )
 
 __all__ = ["Ledger"]
+
+_PLACE: Final = attrgetter("place")
 
 
 class Ledger:
@@ -38,6 +46,7 @@ class Ledger:
         self.shelf = Shelf()
         self.ordinary: Agenda[Entry] = Agenda()
         self.suspects: Agenda[Entry] = Agenda()
+        self.sidings = Sidings()
         self.leases: dict[str, Lease] = {}
         self.ends: Agenda[Lease] = Agenda()
         self._numbers = itertools.count(1)
@@ -57,7 +66,7 @@ class Ledger:
             del entry.lease.held[entry.key]
             entry.lease.gone.add(entry.key)
         elif entry.message.state is State.SCHEDULED:
-            self._line(entry).remove(entry.place)
+            self._leave(entry)
         self.shelf.discard((entry,))
 
     def reschedule(self, entry: Entry, at: datetime | None) -> None:
@@ -71,7 +80,7 @@ class Ledger:
         """Let an entry be another message of its id; it ``moves`` only if it is not claimed."""
         self.shelf.discard((entry,))
         if moves and entry.lease is None:
-            self._line(entry).remove(entry.place)
+            self._leave(entry)
         entry.message = message
         self.shelf.add(entry)
         if moves:
@@ -86,22 +95,65 @@ class Ledger:
                 entry.lapses += 1
                 self._put_back(entry, entry.place)
 
-    def first(self, bound: int | None = None, *, suspects: bool = True) -> int | None:
-        """The first place that is taken, or the first of those not below ``bound``."""
-        suspect = self.suspects.first(bound) if suspects else None
-        return earliest(self.ordinary.first(bound), suspect)
+    def first(self, bound: int | None = None) -> int | None:
+        """The first place of the main line, or the first of those not below ``bound``."""
+        return earliest(self.ordinary.first(bound), self.suspects.first(bound))
+
+    def first_of(self, rooms: Rooms, *, suspects: bool) -> int | None:
+        """The first place of the main line, of what a claim takes or moves."""
+        suspect = self.suspect(rooms) if suspects else None
+        return earliest(self.ordinary.first(), None if suspect is None else suspect.place)
 
     def first_lapse(self) -> int | None:
         """The end of the lease that ends first, of those that still hold something."""
         return next((lease.place for lease in self.ends if lease.held), None)
 
-    def take(self, bound: int, limit: int, *, suspects: bool) -> list[Entry]:
-        """Take out of line what comes first before ``bound``: one suspect, or no suspects."""
-        suspect = self.suspects.first() if suspects else None
+    def suspect(self, rooms: Rooms) -> Entry | None:
+        """The first suspect whose name is not passed over."""
+        names = (entry for entry in self.suspects)
+        return next(
+            (each for each in names if not rooms.passes_over(each.message.event_name)), None
+        )
+
+    def take(
+        self, bound: int, limit: int, rooms: Rooms, *, suspects: bool
+    ) -> tuple[list[Entry], int]:
+        """Take what comes first before ``bound``: one suspect, or no suspects.
+
+        Also how many were moved aside.
+        """
+        suspect = self.suspect(rooms) if suspects else None
         ordinary = self.ordinary.first()
-        if suspect is not None and suspect < bound and (ordinary is None or suspect < ordinary):
-            return self.suspects.take(bound, 1)
-        return self.ordinary.take(bound, limit)
+        if (
+            suspect is not None
+            and suspect.place < bound
+            and (ordinary is None or suspect.place < ordinary)
+        ):
+            self.suspects.remove(suspect.place)
+            return [suspect], 0
+        if rooms.unlimited and not self.sidings.names:
+            return self.ordinary.take(bound, limit), 0
+        taken = self.sidings.take(bound, self.sidings.half(limit), rooms)
+        moved = self._look_past(bound, limit, rooms, taken)
+        taken += self.sidings.take(bound, limit - len(taken), rooms)
+        return sorted(taken, key=_PLACE), moved
+
+    def _look_past(self, bound: int, limit: int, rooms: Rooms, taken: list[Entry]) -> int:
+        """Take from the main line what may be handed out, and move aside what must wait."""
+        moved = 0
+        for entry in list(islice(self.ordinary, LOOKED_AT)):
+            if len(taken) >= limit or entry.place >= bound:
+                break
+            name, recurs = entry.message.event_name, entry.message.recurrence is not None
+            waits = rooms.left(name) == 0 or name in self.sidings.names
+            self.ordinary.remove(entry.place)
+            if waits and rooms.may_wait(name, recurs=recurs):
+                self.sidings.add(entry)
+                moved += 1
+            else:
+                rooms.hand_out(name)
+                taken.append(entry)
+        return moved
 
     def lease(self, entries: Sequence[Entry], owner: str, end: datetime) -> tuple[str, list[Claim]]:
         """Hand out what was taken out of line; the token and the claims."""
@@ -208,8 +260,14 @@ class Ledger:
         return entry
 
     def _line_up(self, entry: Entry, place: int) -> None:
-        entry.place = place
+        entry.place, entry.aside = place, False
         self._line(entry).add(place, entry)
+
+    def _leave(self, entry: Entry) -> None:
+        if entry.aside:
+            self.sidings.remove(entry)
+        else:
+            self._line(entry).remove(entry.place)
 
     def _line(self, entry: Entry) -> Agenda[Entry]:
         return self.suspects if entry.lapses >= SUSPECT_LAPSES else self.ordinary
