@@ -40,7 +40,6 @@ from duly._values.abilities import (
     SupportsClaimingAhead,
     SupportsEnsure,
     SupportsHealth,
-    SupportsLines,
     SupportsListingWithoutPayloads,
     SupportsMigration,
     SupportsPeeking,
@@ -50,7 +49,7 @@ from duly._values.abilities import (
     SupportsWhere,
 )
 from duly._values.ensure_plans import EnsurePlan, ensured, succeeded, to_be_moved
-from duly._values.lines import NO_LIMITS, Rooms
+from duly._values.lines import NO_LIMITS, Rooms, SupportsLines
 from duly._values.opening_limit import unhurried
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
 from duly._values.series import Declared, Ensured, Successor

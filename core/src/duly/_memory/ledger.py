@@ -3,26 +3,21 @@
 import itertools
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
-from operator import attrgetter
-from typing import Final
 
 from duly._memory.agenda import Agenda
-from duly._memory.places import earliest, place_at
+from duly._memory.lines import Lines
+from duly._memory.places import moment_of, place_after, place_at
 from duly._memory.shelf import Entry, Lease, Shelf
-from duly._memory.sidings import Sidings
 from duly.errors import DuplicateMessage
 from duly.message import Message, State, with_changes
 from duly.record import moved, with_next_id
 from duly.store import (
-    LOOKED_AT,
-    SUSPECT_LAPSES,
     Bury,
     Claim,
     Group,
     Reschedule,
-    Rooms,
     Settle,
+    Stats,
     buried_keys,
     plan_put,
     plan_settle,
@@ -31,8 +26,6 @@ from duly.store import (
 )
 
 __all__ = ["Ledger"]
-
-_PLACE: Final = attrgetter("place")
 
 
 class Ledger:
@@ -44,9 +37,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.shelf = Shelf()
-        self.ordinary: Agenda[Entry] = Agenda()
-        self.suspects: Agenda[Entry] = Agenda()
-        self.sidings = Sidings()
+        self.lines = Lines()
         self.leases: dict[str, Lease] = {}
         self.ends: Agenda[Lease] = Agenda()
         self._numbers = itertools.count(1)
@@ -66,7 +57,7 @@ class Ledger:
             del entry.lease.held[entry.key]
             entry.lease.gone.add(entry.key)
         elif entry.message.state is State.SCHEDULED:
-            self._leave(entry)
+            self.lines.remove(entry)
         self.shelf.discard((entry,))
 
     def reschedule(self, entry: Entry, at: datetime | None) -> None:
@@ -80,12 +71,12 @@ class Ledger:
         """Let an entry be another message of its id; it ``moves`` only if it is not claimed."""
         self.shelf.discard((entry,))
         if moves and entry.lease is None:
-            self._leave(entry)
+            self.lines.remove(entry)
         entry.message = message
         self.shelf.add(entry)
         if moves:
             entry.lapses = 0
-            self._line_up(entry, place_at(message.next_attempt_at, entry.key))
+            self.lines.add(entry, place_at(message.next_attempt_at, entry.key))
 
     def recover(self, bound: int) -> None:
         """Put what is left in leases that end before ``bound`` back at its place."""
@@ -95,65 +86,23 @@ class Ledger:
                 entry.lapses += 1
                 self._put_back(entry, entry.place)
 
-    def first(self, bound: int | None = None) -> int | None:
-        """The first place of the main line, or the first of those not below ``bound``."""
-        return earliest(self.ordinary.first(bound), self.suspects.first(bound))
-
-    def first_of(self, rooms: Rooms, *, suspects: bool) -> int | None:
-        """The first place of the main line, of what a claim takes or moves."""
-        suspect = self.suspect(rooms) if suspects else None
-        return earliest(self.ordinary.first(), None if suspect is None else suspect.place)
+    def stats(self, now: datetime) -> Stats:
+        """How much there is."""
+        lines, shelf, not_due = self.lines, self.shelf, place_after(now)
+        oldest, coming, aside = lines.first(), lines.first(not_due), lines.sidings.first()
+        return Stats(
+            scheduled=len(lines),
+            claimed=len(shelf.entries) - len(lines) - len(shelf.dead),
+            dead=len(shelf.dead),
+            oldest_due=moment_of(oldest) if oldest is not None and oldest < not_due else None,
+            next_due=None if coming is None else moment_of(coming),
+            aside=len(lines.sidings),
+            oldest_aside=None if aside is None else moment_of(aside),
+        )
 
     def first_lapse(self) -> int | None:
         """The end of the lease that ends first, of those that still hold something."""
         return next((lease.place for lease in self.ends if lease.held), None)
-
-    def suspect(self, rooms: Rooms) -> Entry | None:
-        """The first suspect whose name is not passed over."""
-        names = (entry for entry in self.suspects)
-        return next(
-            (each for each in names if not rooms.passes_over(each.message.event_name)), None
-        )
-
-    def take(
-        self, bound: int, limit: int, rooms: Rooms, *, suspects: bool
-    ) -> tuple[list[Entry], int]:
-        """Take what comes first before ``bound``: one suspect, or no suspects.
-
-        Also how many were moved aside.
-        """
-        suspect = self.suspect(rooms) if suspects else None
-        ordinary = self.ordinary.first()
-        if (
-            suspect is not None
-            and suspect.place < bound
-            and (ordinary is None or suspect.place < ordinary)
-        ):
-            self.suspects.remove(suspect.place)
-            return [suspect], 0
-        if rooms.unlimited and not self.sidings.names:
-            return self.ordinary.take(bound, limit), 0
-        taken = self.sidings.take(bound, self.sidings.half(limit), rooms)
-        moved = self._look_past(bound, limit, rooms, taken)
-        taken += self.sidings.take(bound, limit - len(taken), rooms)
-        return sorted(taken, key=_PLACE), moved
-
-    def _look_past(self, bound: int, limit: int, rooms: Rooms, taken: list[Entry]) -> int:
-        """Take from the main line what may be handed out, and move aside what must wait."""
-        moved = 0
-        for entry in list(islice(self.ordinary, LOOKED_AT)):
-            if len(taken) >= limit or entry.place >= bound:
-                break
-            name, recurs = entry.message.event_name, entry.message.recurrence is not None
-            waits = rooms.left(name) == 0 or name in self.sidings.names
-            self.ordinary.remove(entry.place)
-            if waits and rooms.may_wait(name, recurs=recurs):
-                self.sidings.add(entry)
-                moved += 1
-            else:
-                rooms.hand_out(name)
-                taken.append(entry)
-        return moved
 
     def lease(self, entries: Sequence[Entry], owner: str, end: datetime) -> tuple[str, list[Claim]]:
         """Hand out what was taken out of line; the token and the claims."""
@@ -247,7 +196,7 @@ class Ledger:
     def _put_back(self, entry: Entry, place: int) -> None:
         entry.message = with_changes(entry.message, state=State.SCHEDULED)
         entry.lease = None
-        self._line_up(entry, place)
+        self.lines.add(entry, place)
 
     def add(self, message: Message) -> Entry:
         """Take in a message whose id is free, dead or alive."""
@@ -256,18 +205,5 @@ class Ledger:
             self.shelf.add_dead(entry)
         else:
             self.shelf.add(entry)
-            self._line_up(entry, place_at(message.next_attempt_at, entry.key))
+            self.lines.add(entry, place_at(message.next_attempt_at, entry.key))
         return entry
-
-    def _line_up(self, entry: Entry, place: int) -> None:
-        entry.place, entry.aside = place, False
-        self._line(entry).add(place, entry)
-
-    def _leave(self, entry: Entry) -> None:
-        if entry.aside:
-            self.sidings.remove(entry)
-        else:
-            self._line(entry).remove(entry.place)
-
-    def _line(self, entry: Entry) -> Agenda[Entry]:
-        return self.suspects if entry.lapses >= SUSPECT_LAPSES else self.ordinary
