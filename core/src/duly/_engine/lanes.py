@@ -16,10 +16,11 @@ for all, in the order of arrival. Nothing starts beyond the limits of a transpor
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Generic
 
 from duly._engine.lane import TICK, J, Lane, Returns
+from duly._engine.sidings import HeldBack
 from duly._engine.slots import Slots
 from duly._engine.turns import Turns
 from duly._values.limits import NO_LIMITS, Limits
@@ -46,6 +47,7 @@ class Lanes(Generic[J]):
         self._forget_at = _LANES
         self._turns: Turns[J] = Turns(limits)
         self._returns: Returns[J] = Returns()
+        self.held_back: HeldBack[J] = HeldBack(limits)
 
     def ready(self) -> int:
         """How many jobs can start just now."""
@@ -74,6 +76,7 @@ class Lanes(Generic[J]):
         for lane in self._lanes.values():
             lane.allowance = min(max(lane.allowance, self.slots.quarter), self.slots.most)
         self._turns.limit(limits, self._lanes.values())
+        self.held_back.limit(limits)
         if self.slots.apart != apart:
             self.add(self.empty()[::-1], now, in_any_case=True)
 
@@ -98,6 +101,7 @@ class Lanes(Generic[J]):
                     self._held += 1
                 else:
                     refused.append((job, self._returns.send_back(lane, now)))
+                    self.held_back.add(lane)
                     continue
             if not lane.jobs:
                 lane.moved_at = now
@@ -126,6 +130,9 @@ class Lanes(Generic[J]):
         self.waiting -= 1
         self._held -= lane.slow
         job = lane.jobs.popleft()
+        if len(lane.jobs) < lane.low:
+            lane.low = 0
+            self.held_back.ran_low()
         if lane.caps:
             turns.start(lane)
         if lane.jobs:
@@ -138,6 +145,9 @@ class Lanes(Generic[J]):
         lane.running -= 1
         slots.running -= 1
         lane.end(now, took, earned=earned)
+        if len(lane.jobs) < lane.low:
+            lane.low = 0
+            self.held_back.ran_low()
         if earned and lane.jobs and lane.allowance < slots.most:
             lane.allowance += lane.allowance < slots.most_of_one(now)
         if lane.caps:
@@ -179,8 +189,28 @@ class Lanes(Generic[J]):
             while kept < jobs and self._keeps(lane, kept):
                 kept += 1
                 self._held += 1
-            refused += [(job, back(lane, now)) for job in self._shorten(lane, kept)]
+            shortened = [(job, back(lane, now)) for job in self._shorten(lane, kept)]
+            if shortened:
+                self.held_back.add(lane)
+                refused += shortened
         return refused
+
+    def most(self, now: float) -> Mapping[str, int]:
+        """How many the next claim may bring of names that find no slot; see :class:`HeldBack`."""
+        free, half = self.slots.free, self._batch // 2
+        budget = free + max(0, half - self._held)  # of all together
+        share = max(1, half // max(1, len(self.held_back)))
+
+        def room(lane: Lane[J]) -> int:
+            nonlocal budget
+            ahead = 0 if lane.stuck(now) else max(share, lane.works_off)
+            lane.low = max(1, ahead // 2)
+            wanted = min(free, lane.startable) + ahead - len(lane.jobs)
+            number = max(0, min(wanted, budget))
+            budget -= number
+            return number
+
+        return self.held_back.most(room)
 
     def empty(self) -> list[J]:
         """Take all waiting jobs out of the queue."""
@@ -243,6 +273,6 @@ class Lanes(Generic[J]):
     def _forget(self) -> None:
         """Forget the names that do nothing; in place, since others use the same lanes."""
         for name, lane in list(self._lanes.items()):
-            if not (lane.active or lane.lingering):
+            if not (lane.active or lane.lingering or name in self.held_back):
                 del self._lanes[name]
         self._forget_at = max(_LANES, 2 * len(self._lanes))

@@ -49,7 +49,7 @@ class Workers:
         self.limits = ToldLimits(transport)
         self.lanes: Lanes[Job] = Lanes(slots, batch, self.limits.now)
         self._timeout = timeout
-        self._wake = wake
+        self.lanes.held_back.wake = self._wake = wake
         self._end = end
         self._clock = asyncio.get_running_loop().time
         work = self._publish_many if isinstance(transport, SupportsBatches) else self._publish
@@ -121,8 +121,9 @@ class Workers:
         await self._pool.close()
 
     def _send_back(self, jobs: Sequence[tuple[Job, float]]) -> None:
+        aside = self.lanes.held_back.able and self.lanes.held_back.moves
         for job, pause in jobs:
-            finish(job, None, Interrupted("no slot", pause))
+            finish(job, None, Interrupted("no slot", pause, aside=aside))
 
     def _look_at_limits(self) -> None:
         if self.limits.changed():
