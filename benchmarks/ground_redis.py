@@ -19,6 +19,7 @@ import duly
 from benchmarks.load import LEASE, chunks, due
 from benchmarks.servers import REDIS_SETTINGS, Servers
 from duly_redis.calls import Script, script
+from duly_redis.claiming import CLAIM
 from duly_redis.keys import shards, wake_channel
 from duly_redis.plugin import store_from_url
 from duly_redis.records import fields
@@ -29,7 +30,7 @@ __all__ = ["ground"]
 _PREFIX: Final = "bench:"
 _CHANNEL: Final = wake_channel(_PREFIX)
 _KEYS: Final = shards(_PREFIX, 1)[0].keys
-_PUT, _CLAIM = script("put"), script("burying", "leases", "claim")
+_PUT = script("put")
 _TAKE_ONE: Final = """\
 local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)[1]
 if not id then return false end
@@ -71,7 +72,7 @@ class Redis:
             while True:
                 token = secrets.token_hex(16)
                 arguments = [0, settles, [], batch, _LEASE, "bench", True, token, ""]
-                if not plain.send(hiredis.pack_command(_evalsha(_CLAIM, arguments)))[3]:
+                if not plain.send(hiredis.pack_command(_evalsha(CLAIM, arguments)))[3]:
                     return count / (time.perf_counter() - start)
                 settles = [[token, False, []]]
 
@@ -131,7 +132,7 @@ class _Plain:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._reader = hiredis.Reader()
-        for each in (_PUT, _CLAIM):
+        for each in (_PUT, CLAIM):
             self.ask("SCRIPT", "LOAD", each.text)
 
     def ask(self, *words: Any) -> Any:

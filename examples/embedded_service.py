@@ -2,7 +2,7 @@
 
 ``python embedded_service.py`` serves on port 8000, or on that of the variable PORT; messages rest
 in ``orders.db``, or wherever DULY_STORE says. Several of these processes may share one store.
-Needs duly, duly-sqlite, starlette and uvicorn.
+Needs duly, duly-sqlite, starlette and uvicorn. ``test_embedded_service.py`` tests it.
 
     curl -X POST 'localhost:8000/orders/17?patience=5'     place an order
     curl -X DELETE localhost:8000/orders/17                take it back
@@ -13,6 +13,8 @@ Needs duly, duly-sqlite, starlette and uvicorn.
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,67 +28,86 @@ transport = duly.LocalTransport()
 reminded: set[str] = set()  # a service would keep this in its database
 
 
-@transport.on("orders.reminder")
-async def remind(envelope: duly.Envelope) -> None:
+@dataclass
+class OrderReminder:
+    """What a reminder is about."""
+
+    order: str
+
+
+# The id makes a request that comes twice harmless, and finds the reminder of an order again.
+reminder = duly.Event("orders.reminder", OrderReminder, id="order-{order}-reminder")
+
+
+@transport.on(reminder, max_in_flight=10, recovery=duly.Backoff(max_retries=5))
+async def remind(order: OrderReminder) -> None:
     """Called when an order was not taken back in time; again after a crash: it does no harm."""
-    reminded.add(envelope.payload.decode())
+    reminded.add(order.order)
 
 
-scheduler = duly.Scheduler(os.environ.get("DULY_STORE", "sqlite:///orders.db"), transport)
+@transport.cron("0 3 * * *", id="forget-reminders", timezone="Europe/Berlin")
+async def forget() -> None:
+    """Called every night, by one of all processes."""
+    reminded.clear()
 
 
-@contextlib.asynccontextmanager
-async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-    """Deliver for as long as the service runs; what is on its way at the end is finished."""
-    async with scheduler, scheduler.running():
-        yield
-
-
-async def place(request: Request) -> Response:
-    """Schedule a reminder. The id makes a request that comes twice harmless."""
-    order = request.path_params["order"]
-    message = duly.Message(
-        "orders.reminder",
-        order.encode(),
-        id=f"order-{order}-reminder",
-        scheduled_at=duly.after(seconds=float(request.query_params.get("patience", "60"))),
-    )
+async def place(client: duly.Client, order: str, patience: timedelta) -> bool:
+    """Schedule the reminder of an order; whether there was none yet."""
+    due = duly.after(seconds=patience.total_seconds())
     try:
-        await scheduler.schedule(message)
+        await client.schedule(reminder.message(OrderReminder(order), scheduled_at=due))
     except duly.DuplicateMessage:
-        return JSONResponse({"order": order, "placed": "before"})
-    return JSONResponse({"order": order, "placed": "now"}, status_code=201)
+        return False
+    return True
 
 
-async def take_back(request: Request) -> Response:
-    """Cancel the reminder, and tell the truth about it."""
-    order = request.path_params["order"]
-    answer = await scheduler.cancel(f"order-{order}-reminder", missing_ok=True)
-    return JSONResponse({"order": order, "reminder": answer.value})
+async def take_back(client: duly.Client, order: str) -> duly.Cancellation:
+    """Cancel the reminder of an order, and tell the truth about it."""
+    return await client.cancel(reminder.id(order=order), missing_ok=True)
 
 
-async def show(request: Request) -> Response:
-    """Whether the reminder has gone out."""
-    order = request.path_params["order"]
-    return JSONResponse({"order": order, "reminded": order in reminded})
+def application(scheduler: duly.Scheduler) -> Starlette:
+    """The routes, and a scheduler that delivers for as long as the service runs."""
 
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with scheduler, scheduler.running():  # what is on its way at the end is finished
+            yield
 
-async def health(_request: Request) -> Response:
-    """For the load balancer: 503 when nothing can be scheduled or delivered."""
-    found = await scheduler.health()
-    code = 503 if found.status is duly.Status.UNHEALTHY else 200
-    return JSONResponse({"status": found.status.value, "reason": found.reason}, status_code=code)
+    async def post(request: Request) -> Response:
+        order = request.path_params["order"]
+        patience = timedelta(seconds=float(request.query_params.get("patience", "60")))
+        new = await place(scheduler, order, patience)
+        answer = {"order": order, "placed": "now" if new else "before"}
+        return JSONResponse(answer, status_code=201 if new else 200)
 
+    async def delete(request: Request) -> Response:
+        order = request.path_params["order"]
+        answer = await take_back(scheduler, order)
+        return JSONResponse({"order": order, "reminder": answer.value})
 
-app = Starlette(
-    lifespan=lifespan,
-    routes=[
-        Route("/orders/{order}", place, methods=["POST"]),
-        Route("/orders/{order}", take_back, methods=["DELETE"]),
-        Route("/orders/{order}", show),
-        Route("/health", health),
-    ],
-)
+    async def show(request: Request) -> Response:
+        order = request.path_params["order"]
+        return JSONResponse({"order": order, "reminded": order in reminded})
+
+    async def health(_request: Request) -> Response:
+        """For the load balancer: 503 when nothing can be scheduled or delivered."""
+        found = await scheduler.health()
+        code = 503 if found.status is duly.Status.UNHEALTHY else 200
+        return JSONResponse({"status": found.status.value, "reason": found.reason}, code)
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/orders/{order}", post, methods=["POST"]),
+            Route("/orders/{order}", delete, methods=["DELETE"]),
+            Route("/orders/{order}", show),
+            Route("/health", health),
+        ],
+    )
+
 
 if __name__ == "__main__":
+    store = os.environ.get("DULY_STORE", "sqlite:///orders.db")
+    app = application(duly.Scheduler(store, transport))
     uvicorn.run(app, port=int(os.environ.get("PORT", "8000")), log_level="warning")

@@ -106,7 +106,7 @@ async def test_what_is_not_registered_there_is_refused(transport: LocalTransport
     ):
         await perform(remind, Order(17), transport=transport)
     with pytest.raises(InvalidArgument, match="must be a LocalTransport, not str"):
-        await perform(remind, Order(17), transport="local://")  # type: ignore[arg-type]
+        await perform(remind, Order(17), transport="local://")  # type: ignore[arg-type]  # as tried
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ SERVERS = {
     "rabbitmq.py": "rabbitmq_url",
     "redis_streams.py": "empty_redis",
 }
-PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED)
+TESTS = sorted(path.name for path in EXAMPLES.glob("test_*.py"))
+PROGRAMS = sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED - {*TESTS})
 
 
 def run(*arguments: str | Path, folder: Path) -> str:
@@ -48,6 +49,12 @@ def test_an_example_ends_well(name: str, tmp_path: Path, request: pytest.Fixture
     urls = [request.getfixturevalue(SERVERS[name])] if name in SERVERS else []
     assert run("-W", "error", EXAMPLES / name, *urls, folder=tmp_path)
     assert not list(tmp_path.iterdir()), "it left something behind"
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_a_service_passes_its_own_tests(name: str) -> None:
+    printed = run("-m", "pytest", "-q", "-p", "no:cacheprovider", name, folder=EXAMPLES)
+    assert " passed" in printed
 
 
 def test_the_transport_of_ones_own_passes_its_test(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Of the version before: its documents, its updates and its reading, as it had them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from bson.int64 import Int64
@@ -99,3 +100,25 @@ async def buried_by_it(shop: Shop, id: str) -> None:
     marks = {"status": "dead", "dead": "$place", "last_error": {"$literal": "by it"}}
     stages = [{"$set": marks}, {"$unset": "token"}]
     assert (await shop.messages.update_one({"_id": id}, stages)).matched_count
+
+
+async def settled_by_it(shop: Shop, id: str, at: datetime) -> None:
+    """Its settlement of a fire of a series in hand, which goes on at that moment."""
+    document = await shop.messages.find_one({"_id": id})
+    due = to_microseconds(at)
+    fields = {
+        "status": "scheduled", "due": f"{OFFSET + due}-{document['key']}",
+        "place": f"{OFFSET + due}-{id}", "lapses": 0, "retry_count": 0, "occurrence_count": 1,
+        "last_error": None, "scheduled_at": at, "scheduled_at_us": Int64(due),
+        "next_attempt_at": at, "next_attempt_at_us": Int64(due),
+    }  # fmt: skip
+    await shop.messages.update_one({"_id": id}, {"$set": fields, "$unset": {"token": ""}})
+    await shop.leases.delete_one({"_id": document["token"]})
+
+
+async def set_aside_by_it(shop: Shop, id: str) -> None:
+    """What it does with a record in hand that it is to bury and cannot read."""
+    document = await shop.messages.find_one({"_id": id})
+    marks = {"status": "dead", "dead": document["place"], "unreadable": True}
+    await shop.messages.update_one({"_id": id}, {"$set": marks, "$unset": {"token": ""}})
+    await shop.leases.delete_one({"_id": document["token"]})

@@ -1,29 +1,34 @@
 """The version before format 2, as far as a namespace of Redis can tell: its reader and its scripts."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
 
-from duly.store import Clock
+from duly import Message
+from duly.store import Clock, Settle
 from duly_redis import RedisStore
 from duly_redis.calls import Script
 from duly_redis.keys import shards
+from duly_redis.settling import words
 
 NEWER: Final = "newer"
 
-# To stand in front of a script: it knows nothing of deaths.
-_WITHOUT_DEATHS: Final = """
-local real, unknown = redis, KEYS[13]
-local NOTHING = { HDEL = 0, HSET = 0, HEXISTS = 0, HLEN = 0, HGET = false }
+# To stand in front of a script: it knows nothing of deaths, and nothing of series that are declared.
+_KNOWS_LESS: Final = """
+local real = redis
+local UNKNOWN = { [KEYS[13]] = true, [KEYS[14]] = true, [KEYS[15]] = true, [KEYS[16]] = true }
+local NOTHING = { EXISTS = 0, HDEL = 0, HSET = 0, HEXISTS = 0, HLEN = 0, HGET = false }
 local redis = {
   call = function(command, ...)
-    if ... == unknown then
+    if UNKNOWN[...] then
       return NOTHING[command]
     end
     return real.call(command, ...)
   end,
   pcall = real.pcall,
+  sha1hex = real.sha1hex,
 }
 """
 
@@ -37,11 +42,22 @@ class StoreBefore(RedisStore):
 
         async def run_before(script: Script, *rest: Any) -> Any:
             text = script.text.decode()
-            return await run(
-                Script(_WITHOUT_DEATHS + text) if "KEYS[13]" in text else script, *rest
-            )
+            return await run(Script(_KNOWS_LESS + text) if "KEYS[13]" in text else script, *rest)
 
-        self._calls.run = run_before  # type: ignore[method-assign, assignment]  # all that differs
+        self._calls.run = run_before  # type: ignore[method-assign, assignment]  # what it writes
+
+        async def words_before(settles: Sequence[Settle]) -> Sequence[Any]:
+            series = dict[str, Message | None]()
+            for key in (key for each in settles for key in each.exceptions):
+                assert isinstance(key, bytes)
+                id = key.partition(b"\n")[2].decode()
+                message = await self.get(id)
+                if message is not None and await read_before(client, id) != NEWER:
+                    series[id] = message
+            return [words(each, series) for each in settles]
+
+        settling = self._claiming._settling
+        settling.words = words_before  # type: ignore[method-assign]  # what it can read for that
 
 
 async def kept(client: Redis, name: str, field: str | bytes) -> bytes | None:

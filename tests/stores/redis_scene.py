@@ -37,6 +37,7 @@ local redis = {
     end
     return real.pcall(command, ...)
   end,
+  sha1hex = real.sha1hex,
 }
 """
 
@@ -131,5 +132,5 @@ class Scene:
         assert await self.client.hlen("scheduler:{scheduler:}messages") == 0, "it is in no place"
         assert list(await self.store.mend()) == []
         kept = {key.decode() async for key in self.client.scan_iter("*")} - self.foreign
-        assert kept <= {f"scheduler:{{scheduler:}}{name}" for name in ("meta", "numbers")}
+        assert kept <= {f"scheduler:{{scheduler:}}{name}" for name in ("meta", "numbers", "floors")}
         return delivered, dead

@@ -15,6 +15,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     CallerCases,
+    EnsureCases,
     FirstStepCases,
     HealthCases,
     HistoryCases,
@@ -39,6 +40,7 @@ class WithMore(
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,
+    EnsureCases,
     RecordCases,
 ):
     """What it can do beyond the contract."""

@@ -13,7 +13,7 @@ from tests.stores.mongo_kit import MongoHarness, Shop, opened
 import duly
 from duly import Every, Message, Unsupported, after
 from duly.store import Clock, Group
-from duly.testing.stores import RecurringCases, SettlingCases, WhereCases
+from duly.testing.stores import EnsureCases, RecurringCases, SettlingCases, WhereCases
 from duly_mongo import MongoStore
 
 __all__ = ["lone_mongo_url"]  # fixtures are found by their names
@@ -35,7 +35,7 @@ class OneByOne(MongoStore):
         ]
 
 
-class TestAlone(MongoHarness, SettlingCases, RecurringCases, WhereCases):
+class TestAlone(MongoHarness, SettlingCases, RecurringCases, WhereCases, EnsureCases):
     """What a scheduler relies on does without transactions."""
 
     scale = 0.01

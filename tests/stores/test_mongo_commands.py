@@ -13,6 +13,7 @@ from duly.store import (
     Batch,
     Bury,
     Counters,
+    Declared,
     Group,
     Key,
     Release,
@@ -49,6 +50,11 @@ async def claim(shop: Shop, limit: int = 1000, **more: Any) -> Batch:
 def again(message: Message) -> Reschedule:
     at = message.scheduled_at + timedelta(hours=1)
     return Reschedule(at, Counters(message.scheduled_at, message.retry_count + 1))
+
+
+def following(message: Message) -> Reschedule:
+    at = message.scheduled_at + timedelta(hours=1)
+    return Reschedule(at, Counters(at, occurrence_count=message.occurrence_count + 1))
 
 
 @pytest.mark.parametrize("count", [1, 150])
@@ -88,7 +94,8 @@ async def test_exceptions_cost_the_same_however_many(shop: Shop, count: int) -> 
     shop.asked.take()
     assert [*await shop.store.settle([Settle(batch.token or "", early, half)])] == [True]
     assert shop.asked.take() == ["update", "update", "delete", "update"]
-    assert [*await shop.store.settle([Settle(batch.token or "", outcomes)])] == [True]
+    rest = {key: each for key, each in outcomes.items() if key not in half}
+    assert [*await shop.store.settle([Settle(batch.token or "", rest)])] == [True]
     assert shop.asked.take() == ["update", "update", "delete", "delete"]
 
 
@@ -126,6 +133,38 @@ async def test_what_a_caller_costs(shop: Shop) -> None:
     assert shop.asked.take() == ["find"]
 
 
+@pytest.mark.parametrize("count", [1, 50])
+async def test_what_a_service_costs_that_declares(shop: Shop, count: int) -> None:
+    assert shop.clock is not None
+    store, hour = shop.store, timedelta(hours=1)
+
+    def series(payload: bytes = b"one", every: int = 1) -> list[Message]:
+        rule = Every(every * hour)
+        return [Message("event", payload, id=f"s{n}", recurrence=rule) for n in range(count)]
+
+    async def declare(wanted: list[Message], generation: int) -> None:
+        await store.ensure(wanted, declared=Declared("billing", generation))
+        await store.undeclare("billing", generation)
+
+    await declare(series(), 1)
+    assert shop.asked.take() == ["update", "find", "aggregate", "insert", "find", "find"]
+    await declare(series(), 1)  # another instance, or the next start
+    assert shop.asked.take() == ["update", "find", "aggregate", "find"]
+    await declare(series(), 2)
+    assert shop.asked.take() == ["update", "find", "aggregate", "update", "find"]
+    await declare(series(b"two"), 2)
+    assert shop.asked.take() == ["update", "find", "aggregate", *["update"] * count, "find"]
+    shop.clock.advance(hours=1)
+    batch = await claim(shop)
+    await declare(series(b"two", every=2), 2)
+    shop.asked.take()
+    outcomes = {each.key: following(each.message) for each in batch.claims}
+    assert [*await store.settle([Settle(batch.token or "", outcomes)])] == [True]
+    assert shop.asked.take() == ["update", "update", "find", "update", "delete", "delete"]
+    found = await store.list(Filter())
+    assert {each.recurrence for each in found} == {Every(2 * hour)}
+
+
 async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> None:
     """Two faults of SecantusDB, avoided at no cost elsewhere.
 
@@ -152,6 +191,9 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
     await store.reschedule("m1", None, of_state=State.DEAD)
     await store.put([Group([Message("event", id="m1", scheduled_at=now)], replace=True)])
     await store.cancel(["m1", "m2", "m5"])
+    series = Message("event", id="s", recurrence=Every(timedelta(hours=1)))
+    await store.ensure([series], declared=Declared("billing", 1))
+    assert await store.undeclare("billing", 2) == [("s", State.SCHEDULED)]
     shop.clock.advance(hours=1)
     await claim(shop)
     asked = shop.asked.commands
@@ -165,7 +207,7 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
         assert "partialFilterExpression" not in index
     # The key that is searched by range is the last one.
     assert {index["key"][-1][0] for index in made.values()} == {
-        "_id", "due", "place", "dead", "token",
+        "_id", "due", "place", "dead", "token", "declared_by",
     }  # fmt: skip
 
 

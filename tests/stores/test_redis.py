@@ -11,6 +11,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
+    EnsureCases,
     HealthCases,
     ListingWithoutPayloadsCases,
     RecordCases,
@@ -35,6 +36,7 @@ class Harness(RedisURLHarness):
 class TestRedisStore(
     Harness,
     ClaimingAheadCases,
+    EnsureCases,
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,

@@ -5,7 +5,14 @@ from tests.servers.redis_cluster import redis_cluster_url
 from tests.stores.redis_harness import RedisHarness
 
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import ClaimingCases, RecordCases, StoreSuite, WakeupCases, WhereCases
+from duly.testing.stores import (
+    ClaimingCases,
+    EnsureCases,
+    RecordCases,
+    StoreSuite,
+    WakeupCases,
+    WhereCases,
+)
 
 __all__ = ["redis_cluster_url"]
 
@@ -21,7 +28,7 @@ class Harness(RedisHarness):
         self.url = redis_cluster_url
 
 
-class TestRedisCluster(Harness, WakeupCases, WhereCases, RecordCases, ClaimingCases):
+class TestRedisCluster(Harness, WakeupCases, WhereCases, EnsureCases, RecordCases, ClaimingCases):
     """What schedulers rely on; see also the crash points of the store in shards."""
 
 

@@ -1,12 +1,13 @@
 """Scripts that end halfway, at each of their writes: nothing is lost, and all comes back."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from tests.servers.redis import RedisServer
+from tests.stores.redis_halfway import Case, assert_at_each_write
 from tests.stores.redis_scene import Scene
 
 from duly import Every, Filter, State, StoreError
@@ -28,14 +29,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 async def client(server: RedisServer) -> AsyncIterator[Redis]:
     async with Redis(port=server.port) as client:
         yield client
-
-
-class Case(NamedTuple):
-    """A step: what goes before it, itself, and the ids that stay whatever becomes of it."""
-
-    before: Callable[[Scene], Awaitable[object]]
-    act: Callable[[Scene], Awaitable[object]]
-    stay: Sequence[str] = ()
 
 
 async def nothing(scene: Scene) -> None: ...
@@ -170,27 +163,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 @pytest.mark.parametrize("again", [False, True], ids=["and that is all", "and is repeated"])
 async def test_at_each_write(client: Redis, case: Case, again: bool) -> None:
-    async with Scene(client) as scene:
-        await case.before(scene)
-        await case.act(scene)
-        delivered, dead = await scene.drain()
-    expected = {id for id, _ in delivered} | dead
-    assert expected >= {*case.stay}
-    number, failed = 0, True
-    while failed:
-        number += 1
-        async with Scene(client) as scene:
-            await case.before(scene)
-            failed = await scene.fail(number, lambda scene=scene: case.act(scene))  # type: ignore[misc]  # bound at once
-            if failed and again:
-                await case.act(scene)
-            found, buried = await scene.drain()
-        ids = {id for id, _ in found} | buried
-        assert ids >= {*case.stay}, f"lost when write {number} fails"
-        if again:
-            assert found >= delivered, f"not repeated when write {number} has failed"
-            assert ids == expected
-    assert number > 1
+    await assert_at_each_write(client, case, again=again)
 
 
 async def test_a_group_is_whole_or_not_there(client: Redis) -> None:

@@ -29,6 +29,10 @@ DELETED: list[tuple[str, list[str], bool]] = [
     ("withdrawn", [], False),
     ("names", [], False),
     ("numbers", [], False),
+    ("successors", [], False),
+    ("declared", [], False),
+    ("floors", [], False),
+    ("by:billing", [], False),
     ("name:event", [], False),
     ("name:other", [], False),
 ]

@@ -15,7 +15,7 @@ from duly import Client, DuplicateMessage, Filter, State, Stats, StoreError, Uns
 from duly.record import given_at
 from duly.store import Bury, Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import Bench, WakeupCases
+from duly.testing.stores import Bench, EnsureCases, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
 from duly.testing.stores.caller_as_is import AsIsCases
 from duly.testing.stores.caller_list import ListCases, PageCases
@@ -68,7 +68,7 @@ class Harness(RedisHarness):
 
 class TestShards(
     Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
-    LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases,
+    LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases, EnsureCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
 

@@ -9,6 +9,7 @@ from typing import Any, assert_type
 
 import duly
 import duly.sync
+import duly.testing
 from duly.store import (
     Batch,
     Bury,
@@ -104,6 +105,19 @@ def blocking_verbs(client: duly.sync.Client) -> None:
     assert_type(client.migrate(), Sequence[str])
     duly.sync.Client("memory://", max_payload=5, plugins=[])
     duly.sync.Scheduler("memory://", print, batch_size=5, recovery=None, max_payload=5).start()
+
+
+async def testing(envelope: object) -> None:
+    store = duly.testing.FakeStore(now=AT)
+    scheduler = duly.Scheduler(store, print)
+    assert_type(await store.advance(days=1), datetime)
+    assert_type(store.after(hours=1), datetime)
+    assert_type(
+        await scheduler.drain(store.now, raise_failures=False, limit=5), Sequence[duly.Delivery]
+    )
+    assert_type(duly.sync.Scheduler(store, print).drain(), Sequence[duly.Delivery])
+    found = duly.testing.assert_scheduled(await scheduler.list(within=envelope), "a", order_id=17)
+    assert_type(found, duly.Message)
 
 
 class Recorder:

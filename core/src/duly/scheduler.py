@@ -8,10 +8,10 @@ from typing import Any, Unpack
 from duly._caller.inquiry import Questions, Replies
 from duly._caller.options import for_client, takes
 from duly._caller.store_and_transport import as_transport
+from duly._engine.drains import Drains
 from duly._engine.engine import Engine
 from duly._engine.options import SchedulerOptions
 from duly._engine.programs import on_its_loop
-from duly._engine.runs import Runs
 from duly._values import error_text as masked
 from duly.health import Report
 from duly.message import Message
@@ -24,7 +24,7 @@ Handler = Callable[[Envelope], Any]
 """A function that takes an envelope, async or not; what it returns is ignored."""
 
 
-class Scheduler(Runs):
+class Scheduler(Drains):
     """Claims messages when they are due and publishes them to a transport.
 
     ``transport`` is a URL, a transport object or a function ``handler(envelope)``. Any number of

@@ -42,6 +42,7 @@ from duly._values.abilities import (
     SupportsHealth,
     SupportsListingWithoutPayloads,
     SupportsMigration,
+    SupportsMovingTime,
     SupportsPeeking,
     SupportsTimeLimit,
     SupportsTransactions,
@@ -86,10 +87,10 @@ __all__ = [
     "Group", "HeldUp", "Key", "NamesTransactions", "PartlyUnavailable", "PutPlan", "Release",
     "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement", "Stats", "Store", "Stored",
     "Successor", "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsEnsure", "SupportsHealth",
-    "SupportsLines", "SupportsListingWithoutPayloads", "SupportsMigration", "SupportsPeeking",
-    "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups", "SupportsWhere", "Token",
-    "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured", "plan_put", "plan_settle",
-    "put_back", "succeeded", "to_be_moved", "unhurried",
+    "SupportsLines", "SupportsListingWithoutPayloads", "SupportsMigration", "SupportsMovingTime",
+    "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
+    "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
+    "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved", "unhurried",
 ]  # fmt: skip
 
 

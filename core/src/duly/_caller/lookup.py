@@ -22,6 +22,7 @@ from duly.store import (
     Stats,
     SupportsHealth,
     SupportsMigration,
+    SupportsMovingTime,
     SupportsTransactions,
 )
 
@@ -161,4 +162,5 @@ class Lookup:
 
     def _now(self) -> datetime:
         """The store's time as well as we know it."""
-        return datetime.now(UTC)
+        store = self._calls.store
+        return store.now if isinstance(store, SupportsMovingTime) else datetime.now(UTC)

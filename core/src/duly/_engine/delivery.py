@@ -17,7 +17,7 @@ from duly._engine.error_texts import ErrorText, TellingJob
 from duly._engine.in_hand import Hand, Hands
 from duly._engine.outage import Outage
 from duly._engine.settlements import next_fire
-from duly._engine.store_time import StoreTime
+from duly._engine.store_time import time_of
 from duly._engine.verdicts import Verdicts
 from duly._engine.workers import Workers
 from duly._plugins.registry import Plugins
@@ -75,7 +75,7 @@ class Deliveries:
         self.hands = Hands(plugins, wake, most_bytes=most_bytes)
         workers.lanes.held_back.able = getattr(type(calls.store), "lines", False) is True
         self.hands.tells_ends = isinstance(calls.store, SupportsEnsure)
-        self.time = StoreTime()
+        self.time = time_of(calls.store)
         self.verdicts = Verdicts(plugins, policy, workers.limits.recovery, self.hands, self.time)
 
     def keep_until(self, sent: float) -> float:

@@ -7,12 +7,12 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from duly._caller.calls import StoreCalls, cancelled_by_itself
 from duly._caller.inquiry import Replies
 from duly._engine.delivery import Deliveries
-from duly._engine.lanes import TICK
+from duly._engine.lanes import TICK, Lanes
 from duly._engine.leases import Leases
 from duly._engine.loop import Loop
 from duly._engine.options import SchedulerOptions
@@ -23,6 +23,7 @@ from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._telemetry.telemetry import Telemetry
 from duly._values.error_text import error_text
+from duly._values.publishing import Job
 from duly._values.wording import decide_text
 from duly.health import Report
 from duly.recovery import Backoff
@@ -38,6 +39,9 @@ log = get_logger()
 
 class Engine:
     """One run of a scheduler, from the first claim to the last settlement."""
+
+    lanes: ClassVar[type[Lanes[Job]]] = Lanes
+    loops: ClassVar[type[Loop]] = Loop
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Engine:
             transport,
             slots=options["max_in_flight"],
             timeout=options["publish_timeout"].total_seconds(),
-            batch=options["batch_size"],
+            lanes=functools.partial(self.lanes, options["max_in_flight"], options["batch_size"]),
             wake=self._wake,
             end=self._end,
         )
@@ -90,7 +94,7 @@ class Engine:
             hold=self.workers.hold,
             resume=self.workers.resume,
         )
-        self.loop = Loop(
+        self.loop = self.loops(
             calls,
             self.deliveries,
             self.workers,

@@ -47,7 +47,7 @@ class Lanes(Generic[J]):
         self._forget_at = _LANES
         self._turns: Turns[J] = Turns(limits)
         self._returns: Returns[J] = Returns()
-        self.held_back: HeldBack[J] = HeldBack(limits)
+        self.held_back: HeldBack[J] = HeldBack(limits, batch)
 
     def ready(self) -> int:
         """How many jobs can start just now."""
@@ -131,8 +131,7 @@ class Lanes(Generic[J]):
         self._held -= lane.slow
         job = lane.jobs.popleft()
         if len(lane.jobs) < lane.low:
-            lane.low = 0
-            self.held_back.ran_low()
+            self.held_back.ran_low(lane)
         if lane.caps:
             turns.start(lane)
         if lane.jobs:
@@ -146,8 +145,7 @@ class Lanes(Generic[J]):
         slots.running -= 1
         lane.end(now, took, earned=earned)
         if len(lane.jobs) < lane.low:
-            lane.low = 0
-            self.held_back.ran_low()
+            self.held_back.ran_low(lane)
         if earned and lane.jobs and lane.allowance < slots.most:
             lane.allowance += lane.allowance < slots.most_of_one(now)
         if lane.caps:
@@ -197,20 +195,7 @@ class Lanes(Generic[J]):
 
     def most(self, now: float) -> Mapping[str, int]:
         """How many the next claim may bring of names that find no slot; see :class:`HeldBack`."""
-        free, half = self.slots.free, self._batch // 2
-        budget = free + max(0, half - self._held)  # of all together
-        share = max(1, half // max(1, len(self.held_back)))
-
-        def room(lane: Lane[J]) -> int:
-            nonlocal budget
-            ahead = 0 if lane.stuck(now) else max(share, lane.works_off)
-            lane.low = max(1, ahead // 2)
-            wanted = min(free, lane.startable) + ahead - len(lane.jobs)
-            number = max(0, min(wanted, budget))
-            budget -= number
-            return number
-
-        return self.held_back.most(room)
+        return self.held_back.most(self.slots.free, max(0, self._batch // 2 - self._held), now)
 
     def empty(self) -> list[J]:
         """Take all waiting jobs out of the queue."""

@@ -51,9 +51,12 @@ class Runs(Client):
             StoreUnavailable: the store is away (``wait_for_store=False`` only).
             StoreError: the store cannot be used.
         """
+        await self._run_to_its_end(None)
+
+    async def _run_to_its_end(self, engine: Engine | None) -> None:
         self._starters += 1
         try:
-            run = await self._begin()
+            run = await self._begin(engine)
             await asyncio.wait([run])
         except asyncio.CancelledError:
             await self.stop()
@@ -152,13 +155,15 @@ class Runs(Client):
         finally:
             await self.close()
 
-    async def _begin(self) -> asyncio.Task[None]:
+    async def _begin(self, engine: Engine | None = None) -> asyncio.Task[None]:
         """Start a run; it claims already, or is about to, when this returns."""
         if run_here(self._run) is not None:
             raise SchedulerStateError("this scheduler runs already: stop it first")
-        engine = self._engine = Engine(
-            self._calls, self._transport, self._plugins, self._telemetry, self._options
-        )
+        if engine is None:
+            engine = Engine(
+                self._calls, self._transport, self._plugins, self._telemetry, self._options
+            )
+        self._engine = engine
         run = asyncio.create_task(self._deliver(engine), name="duly-scheduler")
         if not run.done():  # where the loop starts tasks at once it may be over already
             self._run = run

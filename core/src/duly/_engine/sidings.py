@@ -28,7 +28,8 @@ class HeldBack(Generic[J]):
     ``wake`` is called when one of them has run low here while more of it stands aside.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, batch: int) -> None:
+        self._batch = batch  # of a claim
         self.wake: Callable[[], None] = lambda: None
         self.able = False
         """Whether the store has sidings."""
@@ -57,19 +58,26 @@ class HeldBack(Generic[J]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._lanes)
 
-    def most(self, room: Callable[[Lane[J]], int]) -> Mapping[str, int]:
-        """What the next claim may bring, given the ``room`` that there is for each."""
+    def most(self, free: int, spare: int, now: float) -> Mapping[str, int]:
+        """What the next claim may bring of each: what can start, and some to wait here.
+
+        ``free`` slots there are, and room for ``spare`` more jobs that wait.
+        """
         if not self._lanes:
             return NO_LIMITS
         most: dict[str, int] = {}
+        left, share = free + spare, max(1, self._batch // 2 // len(self._lanes))
         for name, lane in list(self._lanes.items()):
             key = self._key(name)
             if is_prefix(key) and len(most) >= _PREFIXES:
                 key = name
-            number = room(lane)
+            ahead = 0 if lane.stuck(now) else max(share, lane.works_off)
+            lane.low = max(1, ahead // 2)
+            number = max(0, min(left, min(free, lane.startable) + ahead - len(lane.jobs)))
             most[key] = most.get(key, 0) + number
-            if number:  # the others go first next time
-                self._lanes[name] = self._lanes.pop(name)
+            if number:
+                left -= number
+                self._lanes[name] = self._lanes.pop(name)  # the others go first next time
         for key in [each for each in most if is_prefix(each)]:  # others must not fall under it
             most |= {
                 name: _ANY
@@ -97,8 +105,9 @@ class HeldBack(Generic[J]):
         for name in [name for name in self._lanes if self._flows(name, most, brought)]:
             self._lanes.pop(name).low = 0
 
-    def ran_low(self) -> None:
+    def ran_low(self, lane: Lane[J]) -> None:
         """Call this when so few of a name are left here that a claim should bring more."""
+        lane.low = 0
         if self._aside:
             self.wake()
 

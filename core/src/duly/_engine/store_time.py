@@ -7,8 +7,9 @@ from typing import Final
 
 from duly._telemetry.logging import get_logger
 from duly.health import Report
+from duly.store import Store, SupportsMovingTime
 
-__all__ = ["StoreTime"]
+__all__ = ["StoreTime", "time_of"]
 
 _RECENT: Final = 16  # claims at due times that tell how long the next takes to reach the store
 _AT_MOST: Final = 0.005  # seconds that these may say more or less than the last answer
@@ -123,3 +124,35 @@ class StoreTime:
     def _ahead(self) -> float:
         heard, sent = self._first
         return (self._heard - heard).total_seconds() - (self._sent - sent)
+
+
+class MovedTime(StoreTime):
+    """The time of a store whose clock tests move: it is asked, and nothing is guessed from it."""
+
+    def __init__(self, store: SupportsMovingTime) -> None:
+        super().__init__()
+        self._store = store
+
+    def hear(self, now: datetime, sent: float) -> None:
+        """There is nothing to remember."""
+
+    def learn(self) -> None:
+        """No question takes any time."""
+
+    def now(self) -> datetime:
+        """The store's time."""
+        return self._store.now
+
+    at_least = likely = now
+
+    def seconds_until(self, moment: datetime) -> float:
+        """How long until that moment, if nobody moves the clock."""
+        return (moment - self._store.now).total_seconds()
+
+    def examine(self, report: Report) -> None:
+        """That such a clock differs from ours is what it is for."""
+
+
+def time_of(store: Store) -> StoreTime:
+    """How the time of a store is told."""
+    return MovedTime(store) if isinstance(store, SupportsMovingTime) else StoreTime()

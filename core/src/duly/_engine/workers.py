@@ -17,7 +17,7 @@ from duly._engine.pool import Pool
 from duly._engine.worker import Worker, finish
 from duly._values.answers import Outcome, outcomes_of, receipt_of
 from duly._values.publishing import Interrupted, Job, StillRunning, TimedOut, as_error
-from duly.transport import Envelope, SupportsBatches, Transport
+from duly.transport import Envelope, Limits, SupportsBatches, Transport
 
 __all__ = ["Workers"]
 
@@ -31,7 +31,7 @@ _CHUNK: Final = 100  # messages of one publish_many
 class Workers:
     """Publishes jobs on at most ``slots`` slots; a publish takes at most ``timeout`` seconds.
 
-    ``batch`` is the size of a claim. ``wake`` is called when what :attr:`hungry` waits for has
+    ``lanes`` makes the queues. ``wake`` is called when what :attr:`hungry` waits for has
     come, ``end`` with an exception of a handler that asks the whole process to end.
     """
 
@@ -41,13 +41,13 @@ class Workers:
         *,
         slots: int,
         timeout: float,
-        batch: int,
+        lanes: Callable[[Limits], Lanes[Job]],
         wake: Callable[[], None],
         end: Callable[[BaseException], None],
     ) -> None:
         self._transport = transport
         self.limits = ToldLimits(transport)
-        self.lanes: Lanes[Job] = Lanes(slots, batch, self.limits.now)
+        self.lanes = lanes(self.limits.now)
         self._timeout = timeout
         self.lanes.held_back.wake = self._wake = wake
         self._end = end

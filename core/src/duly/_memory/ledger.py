@@ -1,12 +1,12 @@
 """What the memory store does to what it holds, one step at a time: the caller locks and tells."""
 
 import itertools
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from duly._memory.agenda import Agenda
 from duly._memory.lines import Lines
-from duly._memory.places import moment_of, place_after, place_at
+from duly._memory.places import earliest, moment_of, place_after, place_at
 from duly._memory.shelf import Entry, Lease, Shelf
 from duly.errors import DuplicateMessage
 from duly.message import Message, State, with_changes
@@ -128,6 +128,35 @@ class Ledger:
         self.ends.remove(lease.place)
         lease.place = place_at(end, next(self._numbers))
         self.ends.add(lease.place, lease)
+
+    def prolong(self, owners: Collection[str], by: timedelta) -> None:
+        """Let the leases of these owners end so much later."""
+        for lease in [each for each in self.ends if each.owner in owners]:
+            self.renew(lease, moment_of(lease.place) + by)
+
+    def occupied(self, now: datetime, owners: Collection[str]) -> bool:
+        """Whether something is due, or lapsed, or in the hands of these owners."""
+        first, bound = self.lines.first(), place_after(now)
+        held = any(each.held and (each.owner in owners or each.place < bound) for each in self.ends)
+        return held or (first is not None and first < bound)
+
+    def due_after(self, now: datetime, owners: Collection[str]) -> datetime | None:
+        """When something is due next, leases that lapse included, but for those of these owners."""
+        bound = place_after(now)
+        lapses = (
+            each.place for each in self.ends
+            if each.held and each.place >= bound and each.owner not in owners
+        )  # fmt: skip
+        place = earliest(self.lines.first(bound), next(lapses, None))
+        return None if place is None else moment_of(place)
+
+    def copy(self) -> "Ledger":
+        """The same messages, for somebody to try something with; leases stay behind."""
+        other = Ledger()
+        for entry in self.shelf.entries.values():
+            made = other.add(entry.message)
+            made.successor, made.declared = entry.successor, entry.declared
+        return other
 
     def settle(self, settle: Settle, now: datetime, bound: int) -> bool:
         """Do what a settle says; False, and nothing, for a lease that ended before ``bound``."""

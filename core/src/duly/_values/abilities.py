@@ -17,6 +17,7 @@ __all__ = [
     "SupportsHealth",
     "SupportsListingWithoutPayloads",
     "SupportsMigration",
+    "SupportsMovingTime",
     "SupportsPeeking",
     "SupportsTimeLimit",
     "SupportsTransactions",
@@ -90,6 +91,22 @@ class SupportsPeeking(Protocol):
 
     async def changed(self) -> bool:
         """Whether another process may have changed the store since the last call."""
+
+
+@runtime_checkable
+class SupportsMovingTime(Protocol):
+    """A store for tests, whose clock is moved: :class:`duly.testing.FakeStore`."""
+
+    @property
+    def now(self) -> datetime:
+        """What its clock shows; it can be asked at any moment."""
+
+    def move_on(self, until: datetime) -> bool:
+        """Let it be the next moment at which something falls due, ``until`` at the latest.
+
+        False, and nothing is moved, when it is ``until`` already. The leases of schedulers that
+        run are kept.
+        """
 
 
 @runtime_checkable

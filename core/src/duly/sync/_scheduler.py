@@ -57,6 +57,7 @@ class Scheduler(Client):
         self._stand_before(inner, inner.give_up)
 
     start = blocking(AsyncScheduler.start)
+    drain = blocking(AsyncScheduler.drain)
 
     def stop(self, timeout: timedelta = _DRAIN) -> None:
         """Claim no more, let publishes in flight end, settle, and return in any case.

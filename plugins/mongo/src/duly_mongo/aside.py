@@ -43,7 +43,12 @@ async def set_aside(
 
 
 async def postpone(
-    space: Namespace, documents: Sequence[Mapping[str, Any]], token: Token, now: int
+    space: Namespace,
+    documents: Sequence[Mapping[str, Any]],
+    token: Token,
+    now: int,
+    *,
+    session: Any = None,
 ) -> None:
     """Put documents of a newer format back, for a reader that knows it."""
     if not documents:
@@ -64,4 +69,5 @@ async def postpone(
             for each in documents
         ],
         ordered=False,
+        session=session,
     )

@@ -163,6 +163,8 @@ class Claimer:
                 "_id": {"$in": [each["_id"] for each in wanted]},
                 "status": wanted[0]["status"],  # of all, or of a suspect alone
                 "due": {"$in": [each["due"] for each in wanted]},
+                # What a series is may have been changed in its place since it was looked at.
+                "revision": {"$in": [None, *_revisions(wanted)]},
                 "$expr": {"$lt": [space.now(), lease["expires_at"]]},  # should we have slept since
             },
             {"$set": {"status": CLAIMED, "token": token}},
@@ -191,6 +193,11 @@ def _keys(waiting: Sequence[Waiting]) -> list[str]:
     return [f"{each['due'][-KEY_LENGTH:]}{each['_id']}" for each in waiting]
 
 
+def _revisions(waiting: Sequence[Waiting]) -> list[str]:
+    found = ((each["whole"] or {}).get("revision") for each in waiting)
+    return [each for each in found if isinstance(each, str)]
+
+
 def _batch(
     view: View,
     taken: Sequence[Mapping[str, Any]],
@@ -201,7 +208,7 @@ def _batch(
     """What a claim brought, and when to look again."""
     left = view.left(taken)
     coming = [moment_of(each.get("due")) for each in left]
-    coming.append(view.first_lapse(but=token))
+    coming += [view.first_lapse(but=token), *found.coming]
     if found.newer:
         coming.append(view.now + NEWER_PAUSE // MICROSECOND)
     moments = [moment for moment in coming if moment is not None]
@@ -210,7 +217,9 @@ def _batch(
         claims=found.claims,
         now=from_microseconds(view.now),
         next_due=from_microseconds(min(moments)) if moments else None,
-        more=any(view.due(each) for each in left) or view.more,
+        more=view.more
+        or any(view.due(each) for each in left)
+        or any(moment <= view.now for moment in found.coming),
         settled=settled,
         unreadable=found.unreadable,
         newer=found.newer,

@@ -1,18 +1,19 @@
 """What callers look at: get, where, list, stats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from duly import Filter, Message, State, Stats
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
-from duly.record import encodable
-from duly.store import Whereabouts
+from duly.record import UnreadableRecord, encodable
+from duly.store import Whereabouts, succeeded
+from duly_mongo.following import following
 from duly_mongo.looking import end_of
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after, after_expression, moment_of, place
-from duly_mongo.records import show
+from duly_mongo.records import read, show
 from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state, state_of
 
 __all__ = ["get", "list_", "stats", "where"]
@@ -62,8 +63,21 @@ async def where(space: Namespace, id: str) -> Whereabouts | None:
             lapses=int(lapses) if isinstance(lapses, int) else 0,  # somebody may have changed it
             owner=leases[0].get("owner") if leases else None,
             lease_ends_at=from_microseconds(end_of(leases[0])) if leases else None,
+            follows=_following(message.get("followed")),
         )
     return None
+
+
+def _following(document: Mapping[str, Any] | None) -> Message | None:
+    """What follows a series, as it will wait for its first fire, if both can be read."""
+    successor = following(document or {})
+    if document is None or successor is None:
+        return None
+    try:
+        message = read(document, State.SCHEDULED)
+    except UnreadableRecord:
+        return None
+    return succeeded(message, successor, message.occurrence_count)
 
 
 def _with_lease(space: Namespace, id: str) -> list[dict[str, Any]]:
@@ -74,13 +88,14 @@ def _with_lease(space: Namespace, id: str) -> list[dict[str, Any]]:
         "foreignField": "_id",
         "as": "lease",
     }
-    of_message = dict.fromkeys(("status", "due", "lapses", "token"), 1)
+    of_message: dict[str, Any] = dict.fromkeys(("status", "due", "lapses", "token"), 1)
+    of_message["followed"] = {"$cond": [{"$ifNull": ["$successor", False]}, "$$ROOT", None]}
     of_lease = dict.fromkeys(("lease.owner", "lease.expires_at", "lease.held_until"), 1)
     return [
         {"$match": {"_id": id}},
-        {"$project": of_message},  # without its payload
+        {"$project": of_message},  # without its payload, unless something follows it
         {"$lookup": lookup},
-        {"$project": {**of_message, **of_lease}},
+        {"$project": {**of_message, "followed": 1, **of_lease}},
     ]
 
 

@@ -1,16 +1,18 @@
 """What a claim looks at first, in one round trip: the clock, all leases, the heads of the line."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
 
+from duly.moment import from_microseconds
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after_expression, moment_of
 from duly_mongo.schema import SETTINGS_ID, mark
 from duly_mongo.statuses import SCHEDULED, SUSPECT
 
-__all__ = ["View", "end_of", "look"]
+__all__ = ["View", "end_of", "look", "present"]
 
 _LEASES = 1000  # looked at, those that end first
 
@@ -105,6 +107,15 @@ async def look(space: Namespace, limit: int, *, suspects: bool, skip: int = 0) -
         with_suspects=suspects,
         skipped=skip,
     )
+
+
+async def present(space: Namespace) -> datetime:
+    """The store's present moment."""
+    while True:
+        stages = [{"$match": {"_id": SETTINGS_ID}}, {"$project": {"now": space.now()}}]
+        for found in await space.aggregate(space.leases, stages):
+            return from_microseconds(int(found["now"]))
+        await mark(space)  # somebody has emptied the collection
 
 
 def _head(clock: Any, status: str, limit: int, skip: int = 0) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A collection of messages, the one of leases beside it, and the transactions over both."""
+"""A collection of messages, those of leases and floors beside it, and transactions over them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from duly_mongo.clocks import now_expression
 from duly_mongo.errors import DUPLICATE
 from duly_mongo.handles import in_session, resolve
 
-__all__ = ["PATIENCE", "Namespace"]
+__all__ = ["PATIENCE", "TRIES", "Namespace"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,8 @@ _AT_ONCE: Final = 10_000  # documents of an answer, as long as they are not larg
 PATIENCE: Final = 20.0
 """Seconds after which the caller of a transaction hears that nobody answers."""
 
-_TRIES: Final = 20  # of a transaction in which an id was taken by somebody else meanwhile
+TRIES: Final = 20
+"""How often something is tried that somebody else was in the way of each time."""
 
 
 class Namespace:
@@ -54,6 +55,7 @@ class Namespace:
         }
         self.messages = database.get_collection(collection, **options)
         self.leases = database.get_collection(f"{collection}.leases", **options)
+        self.floors = database.get_collection(f"{collection}.floors", **options)
 
     def now(self) -> Any:
         """The present moment in microseconds, as an expression of the server's language."""
@@ -116,7 +118,7 @@ class Namespace:
             task.exception()  # seen by whoever waited, if anybody did
 
     async def _transact(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 async with in_session(self.database.client) as session:
                     done: T = await session.with_transaction(

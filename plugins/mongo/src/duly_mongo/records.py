@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import bson
 
-from duly import Message, State
+from duly import InvalidMessage, Message, State
 from duly.message import UNREADABLE, with_changes
 from duly.record import (
     FORMAT,
@@ -21,18 +21,31 @@ from duly_mongo.places import as_moment, place
 from duly_mongo.statuses import DEAD, SCHEDULED, state_of
 from duly_mongo.values import maybe_whole, moments, whole
 
-__all__ = ["LARGEST", "document_of", "id_of", "read", "show"]
+__all__ = ["LARGEST", "document_of", "id_of", "read", "show", "too_large"]
 
 LARGEST: Final = 16_000_000
 """Bytes that a message may hold, of the 16 MiB of a document; the rest is for other fields."""
 
 _OURS: Final = frozenset({
-    "dead", "due", "key", "lapses", "origin", "place", "status", "token", "unreadable",
+    "dead", "declared_by", "due", "generation", "key", "lapses", "origin", "place", "revision",
+    "status", "successor", "token", "unreadable",
 })  # fmt: skip
 """The fields that belong to the store itself, besides the record."""
 
 _SELDOM: Final = slice(Record._fields.index("postpone_count"), None)  # what is kept as its fate
 _NOTHING: Final[Any] = (None,) * len(Record._fields[_SELDOM])
+
+
+def too_large(message: Message, beside: int = 0) -> InvalidMessage | None:
+    """What is wrong with a message that a document cannot hold, with so many bytes beside it."""
+    size = len(message.payload) + sum(len(k) + len(v) for k, v in message.metadata.items()) + beside
+    if size <= LARGEST:
+        return None
+    what = " and what follows it have" if beside else " has"
+    return InvalidMessage(
+        f"message {message.id!r}{what} {size} bytes, MongoDB stores {LARGEST} at most: "
+        "store a reference to the data"
+    )
 
 
 def document_of(message: Message, key: str) -> dict[str, Any]:

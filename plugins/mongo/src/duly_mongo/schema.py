@@ -36,8 +36,10 @@ INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_by_time": {"key": {"place": 1}},
     "duly_dead": {"key": {"dead": 1}, "sparse": True},
     "duly_token": {"key": {"token": 1}, "sparse": True},
+    "duly_declared": {"key": {"declared_by": 1}, "sparse": True},
 }
-"""By name: what to claim, what to list by name and without one, dead letters, what is in hand."""
+"""By name: what to claim, what to list by name and without one, dead letters, what is in hand,
+series that are declared."""
 
 
 async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
@@ -127,7 +129,7 @@ async def check_collections(space: Namespace) -> None:
     Raises:
         StoreError: it is not a plain collection.
     """
-    for collection in (space.messages, space.leases):
+    for collection in (space.messages, space.leases, space.floors):
         answer = await space.database.command("listCollections", filter={"name": collection.name})
         for found in answer["cursor"]["firstBatch"]:
             options = found.get("options", {})

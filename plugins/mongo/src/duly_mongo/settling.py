@@ -3,27 +3,29 @@
 A settle takes hold of its lease first, then changes messages one by one or, if an occurrence of a
 series is buried, in a transaction; the lease document goes last. If it dies on the way, messages it
 did not get to are still claimed, and come back when the lease has lapsed and the hold is over.
+
+Whether something follows a series is looked at only where a write finds out that it does.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from bson.int64 import Int64
-from pymongo import DeleteMany, ReturnDocument, UpdateOne
+from pymongo import DeleteOne, ReturnDocument, UpdateOne
 
-from duly import Message, State
+from duly import Message, StoreUnavailable
 from duly.message import with_changes
 from duly.moment import from_microseconds, to_microseconds
-from duly.record import UnreadableRecord, to_record
-from duly.store import Bury, Key, Reschedule, Settle, buried_keys, plan_settle
-from duly_mongo.aside import set_aside
+from duly.record import to_record
+from duly.store import Bury, End, Reschedule, Settle, buried_keys, plan_settle
 from duly_mongo.burying import bury_occurrences
 from duly_mongo.fates import fate_of
+from duly_mongo.following import becoming
+from duly_mongo.held import Held, load
 from duly_mongo.leases import still_valid
-from duly_mongo.namespace import Namespace
+from duly_mongo.namespace import TRIES, Namespace
 from duly_mongo.places import KEY_LENGTH, place
-from duly_mongo.records import read
 from duly_mongo.statuses import DEAD, PUT_BACK, SCHEDULED
 from duly_mongo.values import moments, whole
 
@@ -34,7 +36,7 @@ _HOLD: Final = 10 * 10**6  # microseconds that a settle may take before others l
 
 async def settle(space: Namespace, settle: Settle) -> bool:
     """Do what a settle says; False, and nothing, for a token that is not valid."""
-    if not _buried_keys(settle):
+    if not buried_keys(settle, settle.exceptions):
         query, hold = _hold(space, settle)
         held = await space.leases.update_one(query, hold)
         return bool(held.matched_count) and await _work(space, settle, None)
@@ -69,69 +71,63 @@ async def _work(
 ) -> bool:
     """Carry out what a settle says; ``now`` is needed where something is buried."""
     token = settle.token
-    messages = await _load(space, token, _buried_keys(settle), session)
-    plan = plan_settle(settle, _named(settle), messages, now=now)
-    await bury_occurrences(space, plan.occurrences, session)
-    writes = [
-        *[_released(token, *each) for each in plan.released.items()],
-        *[_rescheduled(token, *each) for each in plan.rescheduled.items()],
-        *[_buried(token, key, how, messages[key], now) for key, how in plan.buried.items()],
-    ]
-    delivered: dict[str, Any] = {"token": token}
-    if not plan.ends:
-        delivered["key"] = {"$in": [str(key)[:KEY_LENGTH] for key in plan.deleted]}
-    if writes:
+    exceptions = settle.exceptions
+    looked_at = {key: each for key, each in exceptions.items() if isinstance(each, Bury | End)}
+    held = await load(space, token, looked_at, now, session)
+    for _ in range(TRIES):
         # Those named in exceptions leave the lease first: the rest was delivered.
-        await space.messages.bulk_write([*writes, DeleteMany(delivered)], session=session)
+        if await _carry_out(space, Settle(token, exceptions, [*exceptions]), held, session, now):
+            break
+        # Something follows one of them, was changed or is gone: look at those that are left.
+        held = await load(space, token, exceptions, now, session)
+        exceptions = {key: each for key, each in exceptions.items() if key in held.documents}
     else:
-        await space.messages.delete_many(delivered, session=session)
-    if plan.ends:
+        raise StoreUnavailable("MongoDB: others keep changing the same series: it may work again")
+    delivered: dict[str, Any] = {"token": token}
+    if settle.only is not None:
+        keys = {*settle.only} - settle.exceptions.keys()
+        delivered["key"] = {"$in": [str(key)[:KEY_LENGTH] for key in keys]}
+    await space.messages.delete_many(delivered, session=session)
+    if settle.only is None:
         over = await space.leases.delete_one({"_id": token}, session=session)
         return bool(over.deleted_count)
     await space.leases.update_one({"_id": token}, {"$unset": {"held_until": ""}}, session=session)
     return True
 
 
-def _named(settle: Settle) -> Collection[Key]:
-    """The keys that a settle names. Which of them are in the lease each write finds out."""
-    return settle.exceptions if settle.only is None else {*settle.only}
+async def _carry_out(
+    space: Namespace, settle: Settle, held: Held, session: Any, now: datetime | None
+) -> bool:
+    """Do what is told of the keys of a settle; whether each was found as it was looked at.
+
+    Nothing that was done is done a second time: what has left the lease is not found again.
+    """
+    named, messages = dict.fromkeys(settle.exceptions), held.messages
+    plan = plan_settle(settle, named, messages, now=now, successors=held.successors)
+    await bury_occurrences(space, plan.occurrences, session)
+    writes = [
+        *[_released(held.itself(key), at) for key, at in plan.released.items()],
+        *[_rescheduled(held.unchanged(key), how) for key, how in plan.rescheduled.items()],
+        *[_succeeded(held.unchanged(key), message) for key, message in plan.succeeded.items()],
+        *[
+            _buried(held.unchanged(key), how, messages[key], now)
+            for key, how in plan.buried.items()
+        ],
+        *[DeleteOne(held.unchanged(key)) for key in plan.deleted],
+    ]
+    if not writes:
+        return True
+    done = await space.messages.bulk_write(writes, session=session)
+    found: int = done.matched_count + done.deleted_count
+    return found == len(writes)
 
 
-def _buried_keys(settle: Settle) -> Sequence[Key]:
-    return buried_keys(settle, _named(settle))
-
-
-async def _load(
-    space: Namespace, token: str, keys: Sequence[Key], session: Any
-) -> Mapping[Key, Message]:
-    """The messages of these keys that are still in the lease and can be read."""
-    messages = dict[Key, Message]()
-    if not keys:
-        return messages
-    query = {"token": token, "key": {"$in": [str(key)[:KEY_LENGTH] for key in keys]}}
-    for document in await space.find(query, session=session):
-        try:
-            message = read(document, State.CLAIMED)
-        except UnreadableRecord:  # since it was claimed
-            await set_aside(space, document, token, session=session)
-        else:
-            messages[f"{document['key']}{message.id}"] = message
-    return messages
-
-
-def _held(token: str, key: Key) -> dict[str, Any]:
-    """The message of that key, if it is still in the lease."""
-    return {"_id": str(key)[KEY_LENGTH:], "key": str(key)[:KEY_LENGTH], "token": token}
-
-
-def _released(token: str, key: Key, at: datetime) -> UpdateOne:
-    mine = _held(token, key)
+def _released(mine: Mapping[str, Any], at: datetime) -> UpdateOne:
     due = place(to_microseconds(at), mine["key"])
     return UpdateOne(mine, [{"$set": {"due": {"$literal": due}}}, *PUT_BACK])
 
 
-def _rescheduled(token: str, key: Key, how: Reschedule) -> UpdateOne:
-    mine = _held(token, key)
+def _rescheduled(mine: Mapping[str, Any], how: Reschedule) -> UpdateOne:
     due_at, counters = to_microseconds(how.next_attempt_at), how.counters
     scheduled_at = to_microseconds(counters.scheduled_at)
     fields = {
@@ -151,8 +147,13 @@ def _rescheduled(token: str, key: Key, how: Reschedule) -> UpdateOne:
     return UpdateOne(mine, {**changes, "$max": {"format": counters.format}})
 
 
-def _buried(token: str, key: Key, how: Bury, message: Message, now: datetime | None) -> UpdateOne:
-    mine = _held(token, key)
+def _succeeded(mine: Mapping[str, Any], message: Message) -> UpdateOne:
+    return UpdateOne(mine, becoming(message, mine["key"]))
+
+
+def _buried(
+    mine: Mapping[str, Any], how: Bury, message: Message, now: datetime | None
+) -> UpdateOne:
     letter = with_changes(message, died_at=now, error_class=how.error_class)
     marks = {
         "status": DEAD,

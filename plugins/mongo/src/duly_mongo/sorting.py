@@ -9,6 +9,7 @@ from duly import Message, State
 from duly.record import NewerRecord, UnreadableRecord
 from duly.store import Claim, Token
 from duly_mongo.aside import postpone, set_aside
+from duly_mongo.following import following, give_way, is_over
 from duly_mongo.namespace import Namespace
 from duly_mongo.records import read
 
@@ -22,6 +23,8 @@ class Found:
     claims: Sequence[Claim] = ()
     unreadable: Sequence[Message] = ()
     newer: int = 0
+    coming: Sequence[int] = ()
+    """Where series wait again whose successors took their places."""
 
 
 async def sort_out(
@@ -29,6 +32,7 @@ async def sort_out(
 ) -> Found:
     """The messages in claimed documents; damaged and newer ones are put where they belong."""
     claims, unreadable, newer = list[Claim](), list[Message](), list[dict[str, Any]]()
+    coming = list[int | None]()
     for document in documents:
         try:
             message = read(document, State.CLAIMED)
@@ -37,8 +41,16 @@ async def sort_out(
         except UnreadableRecord:
             unreadable.append(await set_aside(space, document, token))
         else:
+            if (follows := following(document)) is not None and is_over(message, follows):
+                coming.append(await give_way(space, document, token))
+                continue
             lapses = document.get("lapses")
             key = f"{document['key']}{message.id}"
             claims.append(Claim(key, message, lapses if isinstance(lapses, int) else 0))
     await postpone(space, newer, token, now)
-    return Found(claims=claims, unreadable=unreadable, newer=len(newer))
+    return Found(
+        claims=claims,
+        unreadable=unreadable,
+        newer=len(newer),
+        coming=[moment for moment in coming if moment is not None],
+    )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from duly import Filter, Message, State, Stats, StoreError
-from duly.store import Batch, Clock, Group, Key, Settle, Token, Whereabouts
-from duly_mongo import changing, leases, listing, schema, storing
+from duly.store import Batch, Clock, Declared, Ensured, Group, Key, Settle, Token, Whereabouts
+from duly_mongo import changing, leases, listing, schema, series, storing
 from duly_mongo.claiming import Claimer
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
@@ -198,6 +198,18 @@ class MongoStore:
         """Settle without a claim; False for a token that is not valid."""
         with translated():
             return await self._opened.claimer.settle(settles)
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        """See to it that series are there as they are given; one outcome for each."""
+        with translated():
+            return await series.ensure(await self._opened.usable.space(), wanted, declared)
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        """Remove what ``by`` has declared with a lower generation."""
+        with translated():
+            return await series.undeclare(await self._opened.usable.space(), by, generation)
 
     async def stats(self) -> Stats:
         """How much there is, from an index."""

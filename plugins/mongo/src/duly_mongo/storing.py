@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from duly import InvalidMessage, Message, State, Unsupported
+from duly import Message, State, Unsupported
 from duly.store import Group, PutPlan, as_stored, plan_put
 from duly_mongo.namespace import Namespace, taken
 from duly_mongo.places import new_keys
-from duly_mongo.records import LARGEST, document_of
+from duly_mongo.records import document_of, too_large
 from duly_mongo.statuses import state_of
 
 __all__ = ["put"]
@@ -39,7 +39,9 @@ async def put(space: Namespace, groups: Sequence[Group], session: Any) -> Sequen
     """Store groups; one outcome for each."""
     ids = [message.id for group in groups for message in group.messages]
     keys = dict(zip(ids, new_keys(len(ids)), strict=True))
-    outcomes: list[Outcome] = [_too_large(group) for group in groups]
+    outcomes: list[Outcome] = [
+        next(filter(None, map(too_large, group.messages)), None) for group in groups
+    ]
     ways: dict[str, list[int]] = {"insert": [], "replace": [], "transact": []}
     for number, group in enumerate(groups):
         if outcomes[number] is None and group.messages:
@@ -72,17 +74,6 @@ def _filled(
 ) -> list[Outcome]:
     by_number = dict(zip(numbers, found, strict=True))
     return [by_number.get(number, outcome) for number, outcome in enumerate(outcomes)]
-
-
-def _too_large(group: Group) -> Outcome:
-    for message in group.messages:
-        size = len(message.payload) + sum(len(k) + len(v) for k, v in message.metadata.items())
-        if size > LARGEST:
-            return InvalidMessage(
-                f"message {message.id!r} has {size} bytes, MongoDB stores {LARGEST} at most: "
-                "store a reference to the data"
-            )
-    return None
 
 
 async def _insert(space: Namespace, groups: Sequence[Group], keys: Keys) -> Sequence[Outcome]:

@@ -27,6 +27,11 @@ _NEWS: Final = [
                     "operationType": "update",
                     "updateDescription.updatedFields.status": {"$in": [*WAITING]},
                 },
+                # A status that stays as it was is no updated field.
+                {
+                    "operationType": "update",
+                    "updateDescription.updatedFields.due": {"$exists": True},
+                },
             ]
         }
     },

@@ -18,11 +18,11 @@ from duly_redis.records import show
 from duly_redis.settling import SETTLE, Settling, words
 from duly_redis.taken import Taken, glance, taken
 
-__all__ = ["LARGEST_BATCH", "Claiming"]
+__all__ = ["CLAIM", "LARGEST_BATCH", "Claiming"]
 
 LARGEST_BATCH: Final = 1000  # messages; a script of that size holds a server for some 5 ms
-_CLAIM: Final = script("burying", "leases", "claim")
-_RENEW: Final = script("burying", "leases", "renew")
+CLAIM: Final = script("burying", "moving", "following", "leases", "outcomes", "claim")
+_RENEW: Final = script("leases", "renew")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -171,7 +171,7 @@ class Claiming:
         asked, words = lost.tokens(), await self._settling.words(settles)
         try:
             answer = await self._calls.run(
-                _CLAIM, shard, self._clock(), words, asked, limit,
+                CLAIM, shard, self._clock(), words, asked, limit,
                 lease // _MICROSECOND, owner, suspects, token, self._name,
             )  # fmt: skip
             if told is not None:

@@ -13,7 +13,8 @@ __all__ = ["MOST_SHARDS", "Shard", "home", "meta_key", "shards", "wake_channel"]
 
 NAMES: Final = (
     "due", "suspects", "messages", "changes", "lapses", "dead", "reasons", "leases", "ends",
-    "withdrawn", "names", "numbers", "deaths",
+    "withdrawn", "names", "numbers", "deaths", "successors", "declared",
+    "floors",
 )  # fmt: skip
 """The keys of a shard, in the order in which ``lua/shard.lua`` takes them."""
 

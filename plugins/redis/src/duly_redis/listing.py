@@ -7,12 +7,14 @@ from typing import Final
 
 from duly import Filter, Message, State, Stats
 from duly.moment import from_microseconds
-from duly.record import encodable
-from duly.store import Whereabouts
+from duly.record import UnreadableRecord, encodable
+from duly.store import Whereabouts, succeeded
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
+from duly_redis.following import follows_of
 from duly_redis.keys import Shard, home
-from duly_redis.records import STATES, Kept, moment, show
+from duly_redis.packing import moment
+from duly_redis.records import STATES, Kept, load, show
 from duly_redis.walking import PAGE, walk
 
 __all__ = ["Listing"]
@@ -52,13 +54,14 @@ class Listing:
         answer = await self._calls.run(_WHERE, self._shards[home(id, len(self._shards))], 0, id)
         if not answer:
             return None
-        state, due_at, lapses, owner, end = answer
+        state, due_at, lapses, owner, end, follows, value, changes = answer
         return Whereabouts(
             state=STATES[state],
             due_at=None if due_at is None else from_microseconds(moment(due_at)),
             lapses=int(lapses or 0),
             owner=None if owner is None else owner.decode(),
             lease_ends_at=None if end is None else from_microseconds(moment(end)),
+            follows=None if follows is None else _following(id, value, changes, follows),
         )
 
     async def find(
@@ -150,6 +153,14 @@ def _matches(message: Message, filter: Filter, from_key: tuple[datetime, str] | 
         and (filter.after is None or message.scheduled_at >= filter.after)
         and (from_key is None or _place(message) > from_key)
     )
+
+
+def _following(id: str, value: bytes, changes: bytes | None, follows: bytes) -> Message | None:
+    try:
+        message = load(id, value, changes)
+        return succeeded(message, follows_of(follows).successor, message.occurrence_count)
+    except UnreadableRecord:
+        return None
 
 
 def _place(message: Message) -> tuple[datetime, str]:

@@ -9,7 +9,8 @@ from duly.record import UnreadableRecord
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
-from duly_redis.records import Kept, load, raw, score
+from duly_redis.packing import raw, score
+from duly_redis.records import Kept, load
 
 __all__ = ["mend", "strays"]
 
@@ -20,6 +21,7 @@ _SWEEP: Final = script("holding", "sweep")
 _AT_ONCE: Final = 200  # messages that a script looks at; it holds up the server
 _SWEPT: Final = (
     "due", "suspects", "changes", "lapses", "dead", "reasons", "deaths", "leases", "withdrawn",
+    "successors", "declared",
 )  # fmt: skip
 
 
@@ -65,6 +67,8 @@ async def mend(calls: Calls, shard: Shard, clock: int) -> Sequence[str]:
         await _sweep(calls, shard, what, False)
     for event in await calls.command("SMEMBERS", shard.key("names")):
         await _sweep(calls, shard, True, raw(event))
+    for by in await calls.command("HKEYS", shard.key("floors")):
+        await _sweep(calls, shard, "by", raw(by))
     return back
 
 

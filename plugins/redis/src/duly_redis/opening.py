@@ -25,7 +25,7 @@ _EXPECTED: Final = dict(
     zip(
         NAMES,
         ("zset", "zset", "hash", "hash", "hash", "zset", "hash", "hash", "zset", "set", "set",
-         "string", "hash"),
+         "string", "hash", "hash", "hash", "hash"),
         strict=True,
     )
 )  # fmt: skip

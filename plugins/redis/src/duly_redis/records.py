@@ -1,18 +1,16 @@
 """From messages to what Redis keeps, texts for the scripts and then the record, and back.
 
 ``lua/shard.lua`` tells what a message looks like in Redis. What scripts need not know is one
-MessagePack array. Redis counts with doubles, which are exact to the microsecond until the year
-2255; later due times are rounded up.
+MessagePack array.
 """
 
-import math
 from typing import Final, NamedTuple
 
 import msgspec
 
 from duly import Message, State
 from duly.message import with_changes
-from duly.moment import LAST, from_microseconds, to_microseconds
+from duly.moment import from_microseconds, to_microseconds
 from duly.record import (
     NewerRecord,
     Record,
@@ -23,6 +21,7 @@ from duly.record import (
     unreadable,
 )
 from duly.store import Reschedule
+from duly_redis.packing import moment, raw, score
 
 __all__ = [
     "STATES",
@@ -31,17 +30,13 @@ __all__ = [
     "death_of",
     "fields",
     "load",
-    "moment",
-    "raw",
     "rescheduled",
-    "score",
     "show",
 ]
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that scripts use."""
 
-_EXACT: Final = 2**53
 _FIRST_WIDTH: Final = 11  # fields of a record of format 1
 _LINE: Final = 12  # digits of its number, in front of the kind and the event name
 _RECURS: Final = b"*"
@@ -65,33 +60,23 @@ class Kept(NamedTuple):
         """The name of its scheduling, without the id."""
         return self.value.partition(b"\n")[0]
 
-
-def raw(data: bytes) -> msgspec.Raw:
-    """Bytes packed for a script: Redis knows only the older byte type of MessagePack."""
-    return msgspec.Raw(b"\xdb" + len(data).to_bytes(4) + data)
-
-
-def score(microseconds: int) -> int:
-    """The moment as Redis keeps it, never an earlier one."""
-    if -_EXACT <= microseconds <= _EXACT:
-        return microseconds
-    near = float(microseconds)
-    return int(near if near >= microseconds else math.nextafter(near, math.inf))
+    @property
+    def recurs(self) -> bool:
+        """Whether it is a series."""
+        return self.value[_LINE : _LINE + 1] == _RECURS
 
 
-def moment(score: bytes) -> int:
-    """The microseconds of a moment as Redis keeps it."""
-    return min(int(float(score)), LAST)
+def fields(message: Message, least: int = 1) -> tuple[str, str, int, int, str, msgspec.Raw]:
+    """The arguments of ``put.lua``: id, kind and event name, two times, creation, record.
 
-
-def fields(message: Message) -> tuple[str, str, int, int, str, msgspec.Raw]:
-    """The arguments of ``put.lua``: id, kind and event name, two times, creation, record."""
+    Its format is ``least`` or higher.
+    """
     record = to_record(message)
-    event_name = record.event_name
+    event_name, version = record.event_name, max(record.format, least)
     packed = _encode(
-        (record.format, record.payload, record.metadata, record.scheduled_at, record.expires_at,
+        (version, record.payload, record.metadata, record.scheduled_at, record.expires_at,
          record.recurrence, record.next_attempt_at, *record[10:13], record.trace_context,
-         *(record[16:18] if record.format > 1 else ()))
+         *(record[16:18] if version > 1 else ()))
     )  # fmt: skip
     return (
         record.id,
@@ -154,7 +139,7 @@ def rescheduled(kept: Kept, at: int | None) -> tuple[int, msgspec.Raw, str]:
 
 
 def _creation_when_moved(kept: Kept, at: int) -> str:
-    if kept.value[_LINE : _LINE + 1] != _RECURS:
+    if not kept.recurs:
         return ""
     try:
         message = load(kept.id, kept.value, kept.changes)

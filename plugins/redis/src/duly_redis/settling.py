@@ -1,25 +1,37 @@
 """What ends claims: which shard is told what, in the words of ``lua/leases.lua``."""
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
 from duly import Message, State
 from duly.moment import to_microseconds
-from duly.record import UnreadableRecord, occurrence
-from duly.store import Bury, End, Key, Release, Reschedule, Settle, Token
+from duly.record import NewerRecord, UnreadableRecord, occurrence
+from duly.store import (
+    NEWER_PAUSE,
+    Bury,
+    End,
+    Key,
+    Release,
+    Reschedule,
+    Settle,
+    Settlement,
+    Token,
+)
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
 from duly_redis.listing import Listing
-from duly_redis.records import changes_of, fields, load, raw, score
+from duly_redis.packing import raw, score
+from duly_redis.records import changes_of, fields, load
 
 __all__ = ["SETTLE", "Settling", "words"]
 
-SETTLE: Final = script("burying", "leases", "settle")
+SETTLE: Final = script("burying", "moving", "following", "leases", "outcomes", "settle")
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 _RECURS: Final = b"*"
 _KIND: Final = slice(12, 13)
 
@@ -57,12 +69,16 @@ class Settling:
 
     async def words(self, settles: Sequence[Settle]) -> Sequence[Any]:
         """What the script of one shard is told of them."""
-        series: dict[str, Message] = {}  # those that can be read
+        series: dict[str, Message | None] = {}  # those that can be read, by this version or a newer
         ids = _buried_series(settles)
         for kept in await self._listing.read(ids) if ids else ():
             if kept is not None:
-                with contextlib.suppress(UnreadableRecord):
+                try:
                     series[kept.id] = load(kept.id, kept.value, kept.changes, State.CLAIMED)
+                except NewerRecord:
+                    series[kept.id] = None
+                except UnreadableRecord:
+                    continue
         return [words(settle, series) for settle in settles]
 
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool | None]:
@@ -94,37 +110,45 @@ def _buried_series(settles: Sequence[Settle]) -> Sequence[str]:
     ]
 
 
-def words(settle: Settle, series: dict[str, Message], missing: Sequence[Key] = ()) -> Sequence[Any]:
+def words(
+    settle: Settle, series: Mapping[str, Message | None], missing: Sequence[Key] = ()
+) -> Sequence[Any]:
     """What a script is told of one settle; ``series`` has the messages that were needed.
 
-    An occurrence of a series that is gone or unreadable is not buried alone. What is ``missing`` is
+    An occurrence of a series that is gone or unreadable is not buried alone; one that only a newer
+    version can read, None, is left to that. What is ``missing`` is
     cleared away; if another message has its id by now, that one stays.
     """
     exceptions: list[Any] = []
     for key in missing:
         exceptions += [_packed(key), ["drop"]]
     for key, settlement in settle.exceptions.items():
-        if not isinstance(settlement, End):  # it is deleted, as what was delivered
-            exceptions += [_packed(key), _word(key, settlement, series)]
+        exceptions += [_packed(key), _word(key, settlement, series)]
     only = False if settle.only is None else [_packed(key) for key in settle.only]
     return [settle.token, only, exceptions]
 
 
-def _word(
-    key: Key, settlement: Release | Reschedule | Bury, series: dict[str, Message]
-) -> Sequence[Any]:
+def _word(key: Key, settlement: Settlement, series: Mapping[str, Message | None]) -> Sequence[Any]:
     match settlement:
+        case End(occurrence_count):
+            return ["end", occurrence_count]
         case Release(at):
             return ["release", score(to_microseconds(at))]
         case Reschedule():
             return ["put back", *changes_of(settlement)]
         case Bury(reason, further, error_class):
-            message = series.get(_id_of(key)) if _recurs(key) else None
-            if message is None:
+            id = _id_of(key)
+            if not _recurs(key) or id not in series:
                 return ["bury", reason, error_class]
+            message = series[id]
+            if message is None:
+                return ["pause", NEWER_PAUSE // _MICROSECOND]
             id, _, _, listed, creation, record = fields(occurrence(message, reason))
             go_on = changes_of(further) if isinstance(further, Reschedule) else False
-            return ["bury occurrence", id, listed, creation, record, reason, go_on, error_class]
+            count = further.occurrence_count if isinstance(further, End) else False
+            return [
+                "bury occurrence", id, listed, creation, record, reason, go_on, error_class, count
+            ]  # fmt: skip
 
 
 def _packed(key: Key) -> msgspec.Raw:

@@ -9,7 +9,18 @@ from typing import Any, Final
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
-from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token, Whereabouts
+from duly.store import (
+    Answered,
+    Batch,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Settle,
+    Token,
+    Whereabouts,
+)
 from duly_redis import keys
 from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
@@ -18,6 +29,7 @@ from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
 from duly_redis.opening import check
 from duly_redis.records import show
+from duly_redis.series import Series
 from duly_redis.storing import Storing
 from duly_redis.wakeups import Wakeups
 
@@ -65,6 +77,7 @@ class RedisStore:
         self._listing = Listing(self._calls, self._shards)
         self._storing = Storing(self._calls, self._shards, self._listing, self._now)
         self._claiming = Claiming(self._calls, self._shards, self._listing, self._now, name)
+        self._series = Series(self._calls, self._shards, self._now)
         self._wakeups = Wakeups(self._calls, channel, name)
 
     def __repr__(self) -> str:
@@ -169,6 +182,16 @@ class RedisStore:
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool | None]:
         """Settle without a claim; False for a token that is not valid, None for no answer."""
         return await self._claiming.settle(settles)
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        """See to it that these series are there as they are given; one outcome for each."""
+        return await self._series.ensure(wanted, declared)
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        """Remove what ``by`` has declared with a lower generation."""
+        return await self._series.undeclare(by, generation)
 
     async def stats(self) -> Stats:
         """How much there is, from counts that Redis keeps anyway."""

@@ -6,18 +6,21 @@ from typing import Any, Final
 
 from duly import State, StoreError, Unsupported
 from duly.moment import to_microseconds
+from duly.record import moved
 from duly.store import Group, as_stored, duplicate
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, home
 from duly_redis.listing import Listing
-from duly_redis.records import STATES, death_of, fields, raw, rescheduled, score
+from duly_redis.packing import raw, score
+from duly_redis.records import STATES, Kept, death_of, fields, rescheduled
+from duly_redis.series import in_its_place, standing
 
 __all__ = ["Storing"]
 
 _PUT: Final = script("put")
 _CANCEL: Final = script("cancel")
-_RESCHEDULE: Final = script("reschedule")
+_RESCHEDULE: Final = script("moving", "reschedule")
 _AS_IS: Final = "as is"
 _CANCELS_AT_ONCE: Final = 500  # ids for one script, which holds up the server
 
@@ -105,19 +108,32 @@ class Storing:
 
     async def reschedule(self, id: str, at: datetime | None, of_state: State) -> State | None:
         """Move a message found in ``of_state``; the state it was found in."""
-        moment = None if at is None else to_microseconds(at)
         shard = self._shards[home(id, len(self._shards))]
         while True:
             (kept,) = await self._listing.read([id])
             if kept is None or STATES[kept.state] is not of_state:
                 return None if kept is None else STATES[kept.state]
-            due_at, changes, creation = rescheduled(kept, moment)
-            before, place = (raw(kept.line), kept.state), score(due_at)
-            if await self._calls.run(
-                _RESCHEDULE, shard, self._clock(), id, *before, place, place, changes, creation
-            ):
+            told = await self._told(shard, kept, at)
+            before = raw(kept.line), kept.state
+            if await self._calls.run(_RESCHEDULE, shard, self._clock(), id, *before, *told):
                 return of_state
             # It changed since it was read: look again.
+
+    async def _told(self, shard: Shard, kept: Kept, at: datetime | None) -> Sequence[Any]:
+        """What the script is told of a move; what follows a series takes its place before that."""
+        mark: str | bool = False
+        if kept.recurs:
+            _, (found,) = await standing(self._calls, shard, self._clock(), [kept.id])
+            if found is not None and found.follows is not None:
+                mark = found.mark.decode()
+                if (follows := in_its_place(kept.id, found)) is not None:
+                    message = moved(follows, follows.scheduled_at if at is None else at)
+                    _, line, due_at, listed, creation, record = fields(message)
+                    return due_at, listed, "", creation, mark, line, record
+        moment = None if at is None else to_microseconds(at)
+        due_at, changes, creation = rescheduled(kept, moment)
+        place = score(due_at)
+        return place, place, changes, creation, mark, False, False
 
     async def _sent(self, orders: dict[int, Order]) -> Sequence[Answer | StoreError]:
         """The answers of the shards; if there are several, each fails on its own."""

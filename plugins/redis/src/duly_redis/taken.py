@@ -10,8 +10,10 @@ import attrs
 from duly import Message, State
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, UnreadableRecord
-from duly.store import NEWER_PAUSE, Bury, Claim, Release, Settle, Token
-from duly_redis.records import load, moment
+from duly.store import NEWER_PAUSE, Bury, Claim, End, Release, Settle, Token
+from duly_redis.following import Follows, follows_of
+from duly_redis.packing import moment
+from duly_redis.records import load
 
 __all__ = ["Taken", "glance", "taken"]
 
@@ -26,8 +28,9 @@ class Taken:
 
     Moments are microseconds: ``due`` is the first due time of what waits, ``first_end`` the first
     end of a lease of others. ``missing`` are keys whose record is not there, or is that of another
-    scheduling: somebody deleted it, or a step failed halfway. ``shown`` is how the unreadable ones
-    are listed.
+    scheduling: somebody deleted it, or a step failed halfway. ``over`` are series that an older
+    version has taken beyond the cut of what follows them, with the count of their fires, and
+    ``coming`` the moments at which that is due. ``shown`` is how the unreadable ones are listed.
     """
 
     token: Token
@@ -38,6 +41,8 @@ class Taken:
     unreadable: dict[bytes, str]
     newer: list[bytes]
     missing: list[bytes]
+    over: dict[bytes, int]
+    coming: list[int]
     due: int | None
     first_end: int | None
     shown: Sequence[Message] = ()
@@ -50,17 +55,17 @@ class Taken:
     @property
     def odd(self) -> bool:
         """Whether there is something to set aside."""
-        return bool(self.unreadable or self.newer or self.missing)
+        return bool(self.unreadable or self.newer or self.missing or self.over)
 
     @property
     def more(self) -> bool:
         """Whether something is due already; if very many leases lapsed, some may not be back."""
-        return _any_by(self.now, self.due, self.first_end)
+        return _any_by(self.now, self.due, self.first_end, *self.coming)
 
     @property
     def next_due(self) -> int | None:
         """When to look again."""
-        moments = [each for each in (self.due, self.first_end) if each is not None]
+        moments = [each for each in (self.due, self.first_end, *self.coming) if each is not None]
         if self.newer:
             moments.append(self.now + NEWER_PAUSE // _MICROSECOND)
         return min(moments, default=None)
@@ -68,11 +73,13 @@ class Taken:
     def aside(self) -> Settle:
         """What becomes of what could not be read: dead letters, or back in line for a while.
 
-        What is missing is cleared away. When nothing was claimed besides, the lease ends with it.
+        What is missing is cleared away, and what is over gives way to what follows. When nothing
+        was claimed besides, the lease ends with it.
         """
         later = from_microseconds(self.now) + NEWER_PAUSE
         exceptions: dict[Any, Any] = {key: Bury(why) for key, why in self.unreadable.items()}
         exceptions |= dict.fromkeys(self.newer, Release(later))
+        exceptions |= {key: End(count) for key, count in self.over.items()}
         only = [*exceptions, *self.missing] if self.claims else None
         return Settle(self.token, exceptions, only)
 
@@ -85,12 +92,14 @@ def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, int, bool]:
 
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
     """Parse an answer."""
-    now, outcomes, found, members, values, lapses, changes, *_ = answer
+    now, outcomes, found, members, values, lapses, changes, *_, following = answer
     due, first_end = _ahead(answer, suspects=suspects)
     claims: list[Claim] = []
     unreadable: dict[bytes, str] = {}
     newer: list[bytes] = []
     missing: list[bytes] = []
+    over: dict[bytes, int] = {}
+    coming: list[int] = []
     for number, (member, value) in enumerate(zip(members, values, strict=True)):
         if value is None or (value[:_NUMBER] != member[:_NUMBER] and _LINE.match(value)):
             missing.append(member)
@@ -107,6 +116,10 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
         except (UnreadableRecord, UnicodeDecodeError) as error:
             unreadable[member] = str(error)
         else:
+            if following and (follows := _over(message, following[number])) is not None:
+                over[member] = message.occurrence_count
+                coming += [] if follows.due is None else [follows.due]
+                continue
             claims.append(Claim(member, message, int(lapses[number] or 0) if lapses else 0))
     return Taken(
         token=token,
@@ -117,14 +130,27 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
         unreadable=unreadable,
         newer=newer,
         missing=missing,
+        over=over,
+        coming=coming,
         due=due,
         first_end=first_end,
     )
 
 
+def _over(message: Message, text: bytes | None) -> Follows | None:
+    """What follows a series that is beyond the cut of that already, as far as it can be read."""
+    if text is None:
+        return None
+    try:
+        follows = follows_of(text)
+    except UnreadableRecord:
+        return None
+    return follows if message.scheduled_at > follows.successor.cut else None
+
+
 def _ahead(answer: Sequence[Any], *, suspects: bool) -> tuple[int | None, int | None]:
     """When what waits is due first, and when a lease of others ends."""
-    due, suspect, first_end = answer[7:]
+    due, suspect, first_end = answer[7:10]
     waiting = [moment(each) for each in (due, suspect if suspects else b"") if each]
     return min(waiting, default=None), moment(first_end) if first_end else None
 

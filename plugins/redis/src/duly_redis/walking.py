@@ -11,7 +11,7 @@ from duly.moment import to_microseconds
 from duly.record import encodable
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
-from duly_redis.records import moment, score
+from duly_redis.packing import moment, score
 
 __all__ = ["PAGE", "walk"]
 

@@ -1,8 +1,9 @@
 -- First settles, then brings back what lapsed, then claims. args: now, settles, tokens of claims
 -- that nobody got the answer of, limit (0: claim nothing, only look), length of the lease, owner,
 -- whether suspects too, token, who is not to be woken by this.
--- Answers now, outcomes, the tokens found, members, messages, lapses, changes, and what is ahead:
--- the due times of the next message and of the next suspect and the next end of a lease.
+-- Answers now, outcomes, the tokens found, members, messages, lapses, changes, what is ahead:
+-- the due times of the next message and of the next suspect and the next end of a lease; and what
+-- follows those that are series.
 
 local limit, length, owner, with_suspects, token = args[4], args[5], args[6], args[7], args[8]
 local LAPSED_AT_ONCE = 10000 -- messages after which the rest waits for the next claim
@@ -101,4 +102,5 @@ return {
   ahead[1],
   ahead[2],
   first_end,
+  exists(successors) and read('HMGET', successors, members) or {},
 }

@@ -11,11 +11,13 @@
 local due, suspects, messages, changes, lapses = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, reasons, leases, ends, withdrawn = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local names, numbers, deaths = KEYS[11], KEYS[12], KEYS[13]
+local successors, declared, floors = KEYS[14], KEYS[15], KEYS[16]
 local base = string.sub(due, 1, -4)
 local args, channel = cmsgpack.unpack(ARGV[1]), ARGV[2]
 
 local SCHEDULED, CLAIMED, DEAD = 0, 1, 2
 local SUSPECT_LAPSES = 2
+local RECURS = 42 -- the byte "*"
 local SLICE = 4000 -- arguments that a command may have here; Lua gives up at 8,000
 
 local now = args[1]
@@ -159,6 +161,26 @@ local function announce(member, state)
   end
 end
 
+local function recurs(member)
+  return string.byte(member, 13) == RECURS
+end
+
+-- The members that somebody has declared. Who declares is told as a generation of 19 digits, and
+-- behind a space the name.
+local function set_of(of)
+  return base .. 'by:' .. string.sub(of, 21)
+end
+
+-- Forgets what follows a series, and who has declared it.
+local function forget_series(member)
+  redis.call('HDEL', successors, member)
+  local of = redis.call('HGET', declared, member)
+  if of then
+    redis.call('SREM', set_of(of), member)
+    redis.call('HDEL', declared, member)
+  end
+end
+
 -- Takes a scheduling out of its place when its record has gone, or is that of the next, which may
 -- be dead as well.
 local function clear(id, member, state, next_is_dead)
@@ -174,6 +196,9 @@ local function clear(id, member, state, next_is_dead)
   end
   redis.call('HDEL', changes, member)
   redis.call('HDEL', lapses, member)
+  if recurs(member) then
+    forget_series(member)
+  end
 end
 
 -- Removes a message; the state it was in.

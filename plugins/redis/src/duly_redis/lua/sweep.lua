@@ -1,9 +1,11 @@
 -- Clears away what belongs to no message. args: now, what: "leases", a key of the shard by its
--- name, or true for an index; the event name of that; cursor, how many. The next cursor.
+-- name, true for an index, or "by" for the set of somebody who declares; the event name or the name
+-- of that; cursor, how many. The next cursor.
 
 although_memory_is_full()
 
 local what, event, cursor, count = args[2], args[3], args[4], args[5]
+local set = base .. 'by:' .. (event or '')
 
 local function is_scheduling(member)
   local _, id = parts(member)
@@ -28,6 +30,20 @@ local function is_listed(id)
   return value and parts(member_of(id, value)) == event
 end
 
+-- What is declared stands in the set as well.
+local function is_declared_scheduling(member)
+  local is_one = is_scheduling(member)
+  if is_one then
+    redis.call('SADD', set_of(redis.call('HGET', declared, member)), member)
+  end
+  return is_one
+end
+
+local function is_declared(member)
+  local of = redis.call('HGET', declared, member)
+  return of and set_of(of) == set
+end
+
 local held = what == 'withdrawn' and held_members()
 local function is_held(member)
   return held[member]
@@ -48,6 +64,9 @@ local WAYS = {
   deaths = { deaths, 'HSCAN', 'HDEL', is_dead_scheduling },
   leases = { leases, 'HSCAN', 'HDEL', has_end },
   withdrawn = { withdrawn, 'SSCAN', 'SREM', is_held },
+  successors = { successors, 'HSCAN', 'HDEL', is_scheduling },
+  declared = { declared, 'HSCAN', 'HDEL', is_declared_scheduling },
+  by = { set, 'SSCAN', 'SREM', is_declared },
   [true] = { event and index(event), 'ZSCAN', 'ZREM', is_listed },
 }
 local key, scan, take_out, stays = unpack(WAYS[what])

@@ -1,5 +1,6 @@
 -- In whose hands a message is. args: now, id. Nothing when there is none; else the state, the due
--- time or false, the lapses or false, and of the lease it is in the owner and the end, or false.
+-- time or false, the lapses or false, of the lease it is in the owner and the end, or false, and for a series that
+-- something follows that, what is kept of the series, and changes or false.
 
 local id = args[2]
 local value = redis.call('HGET', messages, id)
@@ -33,4 +34,6 @@ if state == SCHEDULED then
 elseif state == CLAIMED then
   owner, lease_end = holder()
 end
-return { state, due_at, redis.call('HGET', lapses, member), owner, lease_end }
+local follows = recurs(member) and redis.call('HGET', successors, member)
+return { state, due_at, redis.call('HGET', lapses, member), owner, lease_end, follows,
+  follows and value, follows and redis.call('HGET', changes, member) }
