@@ -22,7 +22,7 @@ async def journey(tmp_path: Path, postgres_url: str) -> AsyncIterator[Journey]:
     table = f"j_{secrets.token_hex(4)}"
     async with Journey(tmp_path, f"{postgres_url}?table={table}") as journey:
         yield journey
-    tables = ", ".join(f"{table}{end}" for end in ("", "_due", LEASES, "_version"))
+    tables = ", ".join(f"{table}{end}" for end in ("", "_due", LEASES, "_floors", "_version"))
     await execute(
         postgres_url, f"DROP TABLE {tables}", f"DROP FUNCTION {table}_schedule, {table}_moved"
     )

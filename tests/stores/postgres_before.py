@@ -73,10 +73,12 @@ def microseconds(name: str) -> str:
     return f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in TIMES else name
 
 
-def at_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the schema be made as the version before makes it."""
-    monkeypatch.setattr("duly_postgres.schema.STEPS", ddl.STEPS[:VERSION])
-    monkeypatch.setattr("duly_postgres.schema.VERSION", VERSION)
+def at_version(monkeypatch: pytest.MonkeyPatch, version: int = VERSION) -> None:
+    """Let the schema be made as an earlier version makes it, the one before unless told."""
+    monkeypatch.setattr("duly_postgres.schema.STEPS", ddl.STEPS[:version])
+    monkeypatch.setattr("duly_postgres.schema.VERSION", version)
+    monkeypatch.setattr("duly_postgres.schema.AFTERWARDS", ())
+    monkeypatch.setattr("duly_postgres.indexes.INDEXES", ddl.FIRST_INDEXES)
 
 
 async def key_of(place: Place, id: str) -> int:

@@ -19,6 +19,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
+    EnsureCases,
     HealthCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
@@ -74,7 +75,7 @@ class OnPostgres(StoreHarness):
     async def drop(self, namespace: str) -> None:
         table = self.table(namespace)
         await self.execute(
-            "; ".join(f"DELETE FROM {table}{end}" for end in ("", "_due", "_leases"))
+            "; ".join(f"DELETE FROM {table}{end}" for end in ("", "_due", "_leases", "_floors"))
         )
         _free.append(table)
 
@@ -86,6 +87,7 @@ class OnPostgres(StoreHarness):
 class TestPostgresStore(
     OnPostgres,
     ClaimingAheadCases,
+    EnsureCases,
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,

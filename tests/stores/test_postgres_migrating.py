@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.stores.postgres_before import at_version
 from tests.stores.postgres_kit import Place, due, group, ids, place, refusal
 
 import duly
@@ -35,8 +36,7 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 async def old(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A schema of the version before the checks, with messages."""
     with monkeypatch.context() as then:
-        then.setattr("duly_postgres.schema.STEPS", ddl.STEPS[:2])
-        then.setattr("duly_postgres.schema.VERSION", 2)
+        at_version(then, 2)
         async with place.opened() as store:
             await store.put([due(*"abcd")])
     return place

@@ -13,7 +13,14 @@ from tests.stores.postgres_kit import Place, place
 
 from duly import Filter, State
 from duly.message import UNREADABLE
-from duly_postgres import sql_claiming, sql_passing, sql_putting, sql_settling, sql_storing
+from duly_postgres import (
+    sql_claiming,
+    sql_passing,
+    sql_putting,
+    sql_series,
+    sql_settling,
+    sql_storing,
+)
 from duly_postgres.connector import SETTINGS
 from duly_postgres.listing import statement_for
 from duly_postgres.names import Names
@@ -23,9 +30,10 @@ __all__ = ["place"]
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
 STATEMENTS = {
     name: getattr(module, name)
-    for module in (sql_claiming, sql_passing, sql_putting, sql_settling, sql_storing)
+    for module in (sql_claiming, sql_passing, sql_putting, sql_series, sql_settling, sql_storing)
     for name in module.__all__
-    if name not in ("GIVEN_COLUMNS", "KEPT_COLUMNS", "IN_LEASES", "STATE")
+    if name not in ("GIVEN_COLUMNS", "DECLARED_COLUMNS", "KEPT_COLUMNS", "IN_LEASES", "STATE")
+    and name != "from_json"
     and not name.startswith("LISTED")
 }
 FILTERS = [
@@ -39,6 +47,7 @@ MANY = 20_000
 FIRST = {
     "pkey": r"\bkey\b", "id_key": r"\bid\b", "due_pkey": r"\bsuspect\b",
     "event_name_idx": r"\bevent_name\b", "time_idx": r"\bscheduled_at\b", "dead_idx": "",
+    "declared_idx": r"\bdeclared_by\b",
 }  # fmt: skip
 
 

@@ -11,12 +11,14 @@ from tests.servers.pgbouncer import PgBouncer
 from tests.stores.postgres_kit import Place, place
 
 import duly
-from duly import Filter, Message, State, after
-from duly.store import Group, HeldUp, Settle
+from duly import Ensured, Every, Filter, Message, State, after
+from duly.store import Declared, Group, HeldUp, Settle
 from duly_postgres import PostgresStore
 from duly_postgres.plugin import store_from_url
 
 __all__ = ["place"]
+
+EVERY = Every(timedelta(hours=1))
 
 
 @pytest.fixture
@@ -49,11 +51,16 @@ async def test_every_verb_while_servers_change(place: Place, pooler: PgBouncer) 
             assert (await store.get(a)) is not None
             await store.list(Filter(event_name="event", limit=3))
             await store.stats()
+            series = Message("event", b"%d" % turn, id=f"{number}-series", recurrence=EVERY)
+            outcome = Ensured.CHANGED if turn else Ensured.STORED
+            assert await store.ensure([series], declared=Declared("all", 1)) == [outcome]
+            assert await store.ensure([series]) == [Ensured.SAME]
         await store.close()
 
     await asyncio.gather(*(live(number) for number in range(8)))
     async with place.opened() as direct:
-        assert (await direct.stats()).scheduled == 40
+        assert (await direct.stats()).scheduled == 48
+        assert len(await direct.undeclare("all", 2)) == 8
 
 
 async def test_claims_leases_and_settles(store: PostgresStore) -> None:

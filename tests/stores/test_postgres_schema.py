@@ -8,6 +8,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.stores.postgres_before import at_version
 from tests.stores.postgres_kit import ENDS, Place, place, refusal
 
 import duly
@@ -109,8 +110,7 @@ class TestMigrating:
         self, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as old:
-            old.setattr("duly_postgres.schema.STEPS", ddl.STEPS[:1])
-            old.setattr("duly_postgres.schema.VERSION", 1)
+            at_version(old, 1)
             assert await place.store().migrate()
         for id in ("a", "b"):
             await self._store_as_version_1(place, id)

@@ -15,6 +15,7 @@ from duly.store import Answered, Batch, Claim, Settle, Token
 from duly_postgres.columns import NOW
 from duly_postgres.connection import Connection, Executor, Row
 from duly_postgres.finishing import Finished, finish
+from duly_postgres.following import take_place
 from duly_postgres.leases import put_aside, recover
 from duly_postgres.names import Names
 from duly_postgres.passing import past_settled
@@ -26,7 +27,7 @@ __all__ = ["Mark", "claim", "nothing", "with_settled"]
 _LAST: Final = 253_402_300_800_000_000  # the year 10000
 _LOOK_AGAIN: Final = timedelta(milliseconds=100)
 _LOOK_FOR_HELD: Final = timedelta(seconds=1)  # whether a transaction that holds some has ended
-_PAYLOAD: Final = 2 + Record._fields.index("payload")  # where it stands in a row
+_PAYLOAD: Final = 3 + Record._fields.index("payload")  # where it stands in a row
 _FULL: Final = 50  # messages of a batch from which on a mark is worth it
 _GOOD_FOR: Final = 1.0  # seconds
 
@@ -130,7 +131,14 @@ async def claim(
     if answered is not None:
         size = sum(len(row[_PAYLOAD]) for row in rows[:-1])
         await answered(len(rows) - 1, size, _any_by(moment, *ahead[:2]))
-    claims, unreadable, newer = _sorted(rows[:-1])
+    found = rows[:-1]
+    if over := [row[0] for row in found if row[2]]:
+        # One that knows nothing of what follows has settled them.
+        gone = await take_place(db, names, now, token, over)
+        found = [row for row in found if row[0] not in gone]
+        ahead[0] = _earliest(ahead[0], *gone.values())
+        mark.forget()
+    claims, unreadable, newer = _sorted(found)
     if unreadable or newer:
         await put_aside(
             db, names, now, token, unreadable=[*unreadable], newer=newer, ends=not claims
@@ -146,7 +154,7 @@ async def claim(
         unreadable=list(unreadable.values()),
         newer=len(newer),
     )
-    return batch, finished.back or len(recovered) > len(claims)
+    return batch, bool(over) or finished.back or len(recovered) > len(claims)
 
 
 def _batch(
@@ -168,6 +176,10 @@ def _batch(
     if left:
         moments.append(moment + _LOOK_FOR_HELD)
     return Batch(now=moment, next_due=min(moments, default=None), more=more, **found)
+
+
+def _earliest(*moments: int | None) -> int | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _any_by(now: int, *moments: int | None) -> bool:
@@ -193,7 +205,7 @@ def _sorted(
     """The claims, what cannot be read, by key, and the keys of records of a newer format."""
     claims, unreadable, newer = [], {}, []
     for row in rows:
-        key, record = row[0], row[2:-1]
+        key, record = row[0], row[3:-1]
         try:
             claims.append(Claim(key, from_record(record, State.CLAIMED), row[1]))
         except NewerRecord:

@@ -6,7 +6,10 @@ from typing import Final
 from duly.message import METADATA_LIMIT, UNREADABLE
 from duly_postgres.columns import IN_YEARS, SOON, SORTED_ID
 
-__all__ = ["CHECKED_FROM", "CHECKED_LATER", "INDEXES", "STEPS", "VERSION", "constraint"]
+__all__ = [
+    "AFTERWARDS", "CHECKED_FROM", "CHECKED_LATER", "FIRST_INDEXES", "INDEXES", "STEPS", "VERSION",
+    "constraint",
+]  # fmt: skip
 
 _MOMENT: Final = f"CHECK {IN_YEARS}"
 
@@ -25,13 +28,25 @@ def constraint(column: str) -> str:
 _CONTROL: Final = r"[\u0001-\u001f\u007f-\u009f]"
 """Control characters, as a regular expression of PostgreSQL."""
 
-INDEXES: Final = {
+FIRST_INDEXES: Final = {
     '"{table}_event_name_idx"': f"{{messages}} (event_name, scheduled_at, {SORTED_ID})",
     '"{table}_time_idx"': f"{{messages}} (scheduled_at, {SORTED_ID})",
     '"{table}_dead_idx"': f"{{messages}} (scheduled_at, {SORTED_ID}) WHERE dead > 0",
     '"{table}_leases_end_idx"': "{leases} (expires_at)",
 }
+"""Those of the first version."""
+
+_LATER_INDEXES: Final = {
+    '"{table}_declared_idx"': (
+        "{messages} (declared_by, generation) WHERE declared_by IS NOT NULL"
+    ),
+}
+
+INDEXES: Final = FIRST_INDEXES | _LATER_INDEXES
 """By name: on what. For tables in use :mod:`duly_postgres.indexes` makes them."""
+
+AFTERWARDS: Final = tuple(f"CREATE INDEX {name} ON {on}" for name, on in _LATER_INDEXES.items())
+"""The statements after all steps where there were no tables, so that there is nothing to read."""
 
 # A queue's tables turn over many times a minute; the usual settings vacuum too rarely for that.
 _OFTEN: Final = (
@@ -150,7 +165,7 @@ CREATE TABLE {{leases}} (
     owner text NOT NULL, -- host:pid:random of the scheduler that holds it
     keys bigint[] NOT NULL
 ) WITH ({_OFTEN})""",
-    *(f"CREATE INDEX {name} ON {where}" for name, where in INDEXES.items()),
+    *(f"CREATE INDEX {name} ON {where}" for name, where in FIRST_INDEXES.items()),
     _SCHEDULE,
     "INSERT INTO {version} (version, usable_from) VALUES (1, 1)",
 )
@@ -184,7 +199,12 @@ _SELDOM: Final = {
     "put_back": "smallint",  # 1: a fire of a series with jitter that was claimed before
     "died_at": "timestamptz",
     "error_class": "text",
+    "successor": "text",  # what follows a series, as JSON
+    "cut": "timestamptz",  # up to when the series itself holds, where something follows it
 }
+
+# Who declared a series, and with which generation; a message that is moved is still theirs.
+_DECLARED: Final = {"declared_by": 'text COLLATE "C"', "generation": "bigint"}
 
 # To move or replay a message is to begin anew. It alone gives a message another key, and those who
 # do it may be of the version before and leave these columns as they are.
@@ -198,7 +218,13 @@ $duly$"""
 
 _FIFTH: Final = (
     "ALTER TABLE {messages} "
-    + ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in _SELDOM.items()),
+    + ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in (_SELDOM | _DECLARED).items()),
+    # The newest generation that each has declared.
+    """\
+CREATE TABLE {floors} (
+    declared_by text COLLATE "C" PRIMARY KEY,
+    generation bigint NOT NULL
+)""",
     _MOVED,
     """\
 CREATE TRIGGER duly_moved BEFORE UPDATE OF key ON {messages}

@@ -22,7 +22,10 @@ SELECT
     current_setting('full_page_writes') AS full_page_writes,
     ARRAY(
         SELECT relname::text FROM pg_class WHERE relpersistence = 'u' AND oid = ANY (
-            ARRAY['{messages}'::regclass, '{due}'::regclass, '{leases}'::regclass]::oid[]
+            ARRAY[
+                '{messages}'::regclass, '{due}'::regclass, '{leases}'::regclass,
+                '{floors}'::regclass
+            ]::oid[]
         )
     ) AS unlogged"""
 

@@ -12,7 +12,10 @@ from duly.record import Record, encodable, to_record
 from duly.store import as_stored
 from duly_postgres.sql_putting import GIVEN_COLUMNS, KEPT_COLUMNS
 
-__all__ = ["Grouped", "as_arrays", "as_json", "given", "recorded", "storable", "storable_text"]
+__all__ = [
+    "Grouped", "as_arrays", "as_json", "given", "record_as_json", "recorded", "storable",
+    "storable_text",
+]  # fmt: skip
 
 Grouped = Sequence[tuple[int, Message]]
 """Messages with the number of their group."""
@@ -58,6 +61,15 @@ def as_json(messages: Grouped, *, as_is: bool) -> str:
         for place, (number, message) in enumerate(messages)
     ]
     return json.dumps(objects, ensure_ascii=False)
+
+
+def record_as_json(message: Message, *, at_least: int) -> str:
+    """The record of a message as an object, of a format that is not lower."""
+    record = recorded(message)
+    record = record._replace(format=max(record.format, at_least))
+    return json.dumps(
+        {name: _plain(name, value) for name, value in record._asdict().items()}, ensure_ascii=False
+    )
 
 
 def _plain(name: str, value: Any) -> Any:

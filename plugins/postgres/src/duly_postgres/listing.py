@@ -10,6 +10,7 @@ from duly.moment import from_microseconds, to_microseconds
 from duly.store import Whereabouts
 from duly_postgres.columns import SORTED_ID
 from duly_postgres.connection import Connection, Executor, Row
+from duly_postgres.following import following
 from duly_postgres.foreign import native
 from duly_postgres.giving import storable
 from duly_postgres.names import Names
@@ -49,7 +50,7 @@ async def get(db: Executor, names: Names, id: str) -> Message | None:
 async def where(db: Executor, names: Names, id: str) -> Whereabouts | None:
     """In whose hands a message is; None when there is none."""
     rows = await db.fetch(names(WHERE), id) if storable(id) else ()
-    for number, due_at, lapses, owner, end in rows:
+    for number, due_at, lapses, owner, end, text, *record in rows:
         state = STATES[number]
         return Whereabouts(
             state=state,
@@ -57,6 +58,7 @@ async def where(db: Executor, names: Names, id: str) -> Whereabouts | None:
             lapses=lapses,
             owner=owner,
             lease_ends_at=None if end is None else from_microseconds(end),
+            follows=None if text is None else following(record, text),
         )
     return None
 

@@ -32,6 +32,7 @@ class Names:
             "messages": f'{place}"{table}"',
             "due": f'{place}"{table}_due"',
             "leases": f'{place}"{table}_leases"',
+            "floors": f'{place}"{table}_floors"',
             "version": f'{place}"{table}_version"',
             "schedule": f'{place}"{table}_schedule"',
             "moved": f'{place}"{table}_moved"',

@@ -20,8 +20,10 @@ Outcome = Settlement | Lapse | None
 def written(outcome: Outcome) -> str:
     """The text of a note for an outcome."""
     match outcome:
-        case None | End():
+        case None:
             return json.dumps({"as": "delivered"})
+        case End(occurrence_count):
+            return json.dumps({"as": "ended", "occurrence_count": occurrence_count})
         case Lapse():
             return json.dumps({"as": "lapsed"})
         case Release(at):
@@ -29,17 +31,26 @@ def written(outcome: Outcome) -> str:
         case Reschedule():
             return json.dumps({"as": "rescheduled", **_put_back(outcome)})
         case Bury(reason, following, error_class):
-            how = _put_back(following) if isinstance(following, Reschedule) else None
-            note = {"as": "buried", "reason": reason, "next": how, "error_class": error_class}
+            note: dict[str, Any] = {
+                "as": "buried",
+                "reason": reason,
+                "next": _put_back(following) if isinstance(following, Reschedule) else None,
+                "error_class": error_class,
+            }
+            if isinstance(following, End):
+                note["ended"] = following.occurrence_count
             return json.dumps(note)
 
 
 def format_for(outcome: Outcome, kept: int) -> int:
     """The record format that one must know to do this with a record of the format ``kept``.
 
-    All know how to delete and release. To put back and to bury takes reading the record.
+    All know how to delete and release. To put back and to bury takes reading the record, and to end
+    a series knowing that something may follow it.
     """
     match outcome:
+        case End() | Bury(next=End()):
+            return max(kept, 2)
         case Reschedule() as how:
             return max(kept, how.counters.format)
         case Bury(next=Reschedule() as how):
@@ -56,17 +67,24 @@ def read(text: str) -> Outcome:
         match note["as"]:
             case "delivered":
                 return None
+            case "ended":
+                return End(note["occurrence_count"])
             case "released":
                 return Release(from_microseconds(note["at"]))
             case "rescheduled":
                 return _rescheduled(note)
             case "buried":
-                how = note["next"]
-                following = None if how is None else _rescheduled(how)
-                return Bury(note["reason"], following, note.get("error_class"))
+                return Bury(note["reason"], _following(note), note.get("error_class"))
     except (KeyError, TypeError, ValueError, OverflowError):
         pass
     return Lapse()
+
+
+def _following(note: dict[str, Any]) -> Reschedule | End | None:
+    """What becomes of the series of which a fire is buried."""
+    if note["next"] is not None:
+        return _rescheduled(note["next"])
+    return End(note["ended"]) if "ended" in note else None
 
 
 def _put_back(how: Reschedule) -> dict[str, Any]:

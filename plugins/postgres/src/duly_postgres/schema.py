@@ -8,7 +8,7 @@ from duly import StoreError
 from duly.record import Record
 from duly.store import unhurried
 from duly_postgres.connection import Connection
-from duly_postgres.ddl import STEPS, VERSION
+from duly_postgres.ddl import AFTERWARDS, STEPS, VERSION
 from duly_postgres.later import do, to_do, validated
 from duly_postgres.migrating import COMMAND, patiently
 from duly_postgres.names import Names
@@ -20,11 +20,17 @@ _FOUND: Final = """\
 SELECT c.relname FROM pg_class AS c
 WHERE c.relnamespace = to_regnamespace($1) AND c.relname = ANY ($2::text[]) ORDER BY c.relname"""
 
+_OTHERS: Final = ("due", "leases", "floors", "version")
+
 _VERSIONS: Final = "SELECT max(version) AS version, max(usable_from) AS usable_from FROM {version}"
 
 _PROBE: Final = f"""\
 SELECT FROM
-    (SELECT key, due_at, lapses, dead, {", ".join(Record._fields)} FROM {{messages}} LIMIT 0) AS m,
+    (
+        SELECT key, due_at, lapses, dead, successor, cut, declared_by, generation,
+            {", ".join(Record._fields)}
+        FROM {{messages}} LIMIT 0
+    ) AS m,
     (SELECT suspect, due_at, key FROM {{due}} LIMIT 0) AS d,
     (SELECT token, expires_at, owner, keys, outcome FROM {{leases}} LIMIT 0) AS l"""
 """It succeeds if the tables have the columns that are needed."""
@@ -96,12 +102,13 @@ async def _make(db: Connection, names: Names) -> Sequence[str]:
 
 
 def _from(version: int, names: Names) -> Sequence[str]:
-    return [names(statement) for step in STEPS[version:] for statement in step]
+    steps = STEPS[version:] if version else (*STEPS, AFTERWARDS)
+    return [names(statement) for step in steps for statement in step]
 
 
 async def _version(db: Connection, names: Names) -> int:
     """The version of the existing schema: 0 for none, at most :data:`VERSION`."""
-    tables = [names.table, *(f"{names.table}_{each}" for each in ("due", "leases", "version"))]
+    tables = [names.table, *(f"{names.table}_{each}" for each in _OTHERS)]
     found = [row["relname"] for row in await db.fetch(_FOUND, f'"{names.schema}"', tables)]
     if not found:
         return 0

@@ -1,18 +1,20 @@
 """What ends claims: deliveries, put-backs, burials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from duly import Message, State
+from duly import Message
 from duly.moment import from_microseconds, to_microseconds
-from duly.record import UnreadableRecord, from_record, with_next_id
-from duly.store import Bury, Key, Reschedule, Settle, SettlePlan, buried_keys, plan_settle
+from duly.record import with_next_id
+from duly.store import Bury, End, Key, Reschedule, Settle, SettlePlan, plan_settle
 from duly_postgres.connection import Connection, Executor
+from duly_postgres.following import rewrite
 from duly_postgres.giving import recorded, storable_text
+from duly_postgres.loading import load
 from duly_postgres.names import Names
 from duly_postgres.passing import past_settled
-from duly_postgres.sql_settling import HOLD, INSERT_DEAD, IS_TAKEN, LOAD, SETTLE
+from duly_postgres.sql_settling import HOLD, INSERT_DEAD, IS_TAKEN, SETTLE
 
 __all__ = ["Settled", "is_plain", "settle"]
 
@@ -36,7 +38,7 @@ def is_plain(settle: Settle) -> bool:
 async def settle(db: Connection, names: Names, now: datetime | None, settle: Settle) -> Settled:
     """Do what a settle says; what others hold stays, its outcome noted.
 
-    It is one statement; if something is buried or held, several in one transaction.
+    It is one statement; if something is buried, held or followed, several in one transaction.
     """
 
     async def past() -> Settled:
@@ -48,23 +50,45 @@ async def settle(db: Connection, names: Names, now: datetime | None, settle: Set
 
 async def _settle(db: Executor, names: Names, now: datetime | None, settle: Settle) -> Settled:
     if not any(isinstance(each, Bury) for each in settle.exceptions.values()):
-        return await _carry_out(db, names, now, settle, plan_settle(settle, settle.exceptions))
+        plan = plan_settle(settle, settle.exceptions)
+        settled = await _carry_out(db, names, now, settle, plan, watched=_moving(settle))
+        if settled is not None:
+            return settled
     async with db.transaction():
         held = await db.fetch(names(HOLD), now, settle.token)
         if not held:
             return Settled()
         # All of it happens at one moment, at which the lease was valid, however long it takes.
         keys, now = {*held[0]["keys"]}, from_microseconds(held[0]["now"])
-        messages = await _load(db, names, buried_keys(settle, keys))
-        plan = plan_settle(settle, keys, messages, now=now)
+        loaded = await load(db, names, now, settle, keys)
+        plan = plan_settle(
+            loaded.settle, keys, loaded.messages, now=now, successors=loaded.successors
+        )
         for message in plan.occurrences.values():
             await _insert_dead(db, names, message)
-        return await _carry_out(db, names, now, settle, plan)
+        settled = await _carry_out(db, names, now, settle, plan) or Settled()
+        soon = [
+            await rewrite(db, names, now, key, message, moves=True)
+            for key, message in plan.succeeded.items()
+        ]
+        return settled._replace(soon=settled.soon or any(soon))
+
+
+def _moving(settle: Settle) -> Sequence[Key]:
+    """What may go beyond a fire after which something else follows."""
+    return [key for key, each in settle.exceptions.items() if isinstance(each, Reschedule | End)]
 
 
 async def _carry_out(
-    db: Executor, names: Names, now: datetime | None, settle: Settle, plan: SettlePlan
-) -> Settled:
+    db: Executor,
+    names: Names,
+    now: datetime | None,
+    settle: Settle,
+    plan: SettlePlan,
+    *,
+    watched: Sequence[Key] = (),
+) -> Settled | None:
+    """Do what is planned; None, and nothing, if something follows what is ``watched``."""
     (row,) = await db.fetch(
         names(SETTLE),
         now,
@@ -74,8 +98,9 @@ async def _carry_out(
         *_columns([(key, to_microseconds(at)) for key, at in plan.released.items()], 2),
         *_columns([_put_back(*each) for each in plan.rescheduled.items()], 9),
         *_columns([_buried(*each) for each in plan.buried.items()], 3),
+        watched,
     )
-    return Settled(row["valid"], row["soon"], row["noted"])
+    return None if row["followed"] else Settled(row["valid"], row["soon"], row["noted"])
 
 
 def _put_back(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
@@ -95,17 +120,6 @@ def _put_back(key: Key, reschedule: Reschedule) -> tuple[Any, ...]:
 
 def _buried(key: Key, bury: Bury) -> tuple[Any, ...]:
     return key, storable_text(bury.reason), storable_text(bury.error_class)
-
-
-async def _load(db: Executor, names: Names, keys: Sequence[Key]) -> Mapping[Key, Message | None]:
-    """The messages of these keys, without those that are gone; None for one that cannot be read."""
-    messages = dict[Key, Message | None]()
-    for key, *record in await db.fetch(names(LOAD), keys):
-        try:
-            messages[key] = from_record(record, State.CLAIMED)
-        except UnreadableRecord:  # since it was claimed
-            messages[key] = None
-    return messages
 
 
 async def _insert_dead(db: Executor, names: Names, message: Message) -> None:

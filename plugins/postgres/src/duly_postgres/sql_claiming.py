@@ -53,6 +53,9 @@ def _take(lane: str, turn: str) -> str:
     line and in the ends of leases, $6 to $8 token, duration and owner of the lease, $9 whether
     suspects count, $10 whether there is no need to wait for the disk.
 
+    Each message comes with its lapses, and whether it is a series that is over, so that what
+    follows takes its place.
+
     The last row has no key; it tells about the claim: now, whether a lapsed lease or a suspect
     comes first (then nothing was taken), the tokens that were valid, the last due time taken, what
     is ahead in this lane and in the other, when a lease ends (unless something is due before),
@@ -90,11 +93,11 @@ WITH ended AS (
         ) END AS due_at
 )
 (
-    SELECT m.key, m.lapses, {COLUMNS}, NULL::record AS about
+    SELECT m.key, m.lapses, m.scheduled_at > m.cut AS over, {COLUMNS}, NULL::record AS about
     FROM {{messages}} AS m WHERE m.key = ANY (ARRAY(SELECT key FROM taken))
     ORDER BY m.due_at, m.key
 ) UNION ALL (
-    SELECT {", ".join(["NULL"] * (2 + len(Record._fields)))}, ROW(
+    SELECT {", ".join(["NULL"] * (3 + len(Record._fields)))}, ROW(
         {NOW},
         turn.lapsed,
         turn.suspect_first,

@@ -12,13 +12,16 @@ from duly.record import Record
 from duly_postgres.columns import NOW, SOON, TEXT_NOW
 
 __all__ = [
+    "DECLARED_COLUMNS",
     "GIVEN_COLUMNS",
     "KEPT_COLUMNS",
     "PUT",
     "PUT_AS_IS",
     "PUT_AS_IS_WITHIN",
+    "PUT_DECLARED",
     "PUT_ONE",
     "PUT_WITHIN",
+    "from_json",
 ]
 
 _MANAGED: Final = (
@@ -28,6 +31,8 @@ _MANAGED: Final = (
 
 GIVEN_COLUMNS: Final = tuple(name for name in Record._fields if name not in _MANAGED)
 """The columns that come from the message when it is stored; what duly manages starts anew."""
+
+DECLARED_COLUMNS: Final = ("declared_by", "generation")
 
 KEPT_COLUMNS: Final = (*Record._fields, "dead")
 """The columns of a message that is stored as it is: its whole record, and whether it is dead."""
@@ -58,7 +63,8 @@ SELECT * FROM unnest($2::integer[], {given})
 WITH ORDINALITY AS given (group_number, {", ".join(columns)}, place)"""
 
 
-def _from_json(columns: Sequence[str]) -> str:
+def from_json(columns: Sequence[str]) -> tuple[str, str]:
+    """What to select of objects of these columns, and the types that they have as JSON."""
     decoded = ", ".join(
         f"decode({name}, 'base64') AS {name}" if _TYPES.get(name) == "bytea" else name
         for name in columns
@@ -66,6 +72,11 @@ def _from_json(columns: Sequence[str]) -> str:
     typed = ", ".join(
         f"{name} {_TYPES.get(name, 'text').replace('bytea', 'text')}" for name in columns
     )
+    return decoded, typed
+
+
+def _from_json(columns: Sequence[str]) -> str:
+    decoded, typed = from_json(columns)
     return f"""\
 SELECT group_number, {decoded}, place
 FROM json_to_recordset($2::text::json) AS given (group_number integer, place integer, {typed})"""
@@ -99,18 +110,24 @@ SELECT
     coalesce((SELECT min(due_at) <= {now} + {SOON} FROM {waiting}), false) AS soon"""
 
 
-_VALUES: Final = {name: f"${n + 2}" for n, name in enumerate(GIVEN_COLUMNS)}
-
-PUT_ONE: Final = f"""\
+def _put_one(columns: Sequence[str]) -> str:
+    values = {name: f"${n + 2}" for n, name in enumerate(columns)}
+    return f"""\
 WITH added AS (
-    INSERT INTO {{messages}} (due_at, {", ".join(GIVEN_COLUMNS)})
-    VALUES ({_VALUES["next_attempt_at"]}, {", ".join(_VALUES.values())})
+    INSERT INTO {{messages}} (due_at, {", ".join(columns)})
+    VALUES ({values["next_attempt_at"]}, {", ".join(values.values())})
     ON CONFLICT DO NOTHING RETURNING due_at, key
 ), lined_up AS (
     INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM added
 )
 SELECT due_at <= {NOW} + {SOON} AS soon FROM added"""
+
+
+PUT_ONE: Final = _put_one(GIVEN_COLUMNS)
 """Stores one message, at half the cost of PUT; no row when its id is taken."""
+
+PUT_DECLARED: Final = _put_one((*GIVEN_COLUMNS, *DECLARED_COLUMNS))
+"""The same for a series that may be declared."""
 
 PUT: Final = _put(_from_arrays(GIVEN_COLUMNS), GIVEN_COLUMNS, NOW)
 """Takes the columns as arrays. A unique violation: somebody else was storing the same id."""

@@ -13,8 +13,16 @@ __all__ = ["HOLD", "INSERT_DEAD", "IS_TAKEN", "LOAD", "SETTLE"]
 SETTLE: Final = f"""\
 WITH held AS MATERIALIZED (
     SELECT keys FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE
+), watched AS MATERIALIZED (
+    SELECT cut FROM {{messages}} WHERE key = ANY (ARRAY(
+        SELECT key FROM held, unnest(held.keys) AS key WHERE key = ANY ($19::bigint[])
+    ))
+    ORDER BY key + 0 FOR UPDATE
+), followed AS MATERIALIZED (
+    SELECT FROM watched WHERE cut IS NOT NULL
 ), settled AS MATERIALIZED (
-    SELECT key FROM held, unnest(held.keys) AS key WHERE $3::bigint[] IS NULL OR key = ANY ($3)
+    SELECT key FROM held, unnest(held.keys) AS key
+    WHERE ($3::bigint[] IS NULL OR key = ANY ($3)) AND NOT EXISTS (SELECT FROM followed)
 ), narrowed AS (
     UPDATE {{leases}} SET keys = ARRAY(
         SELECT key FROM unnest(keys) AS key WHERE key <> ALL ($3)
@@ -22,6 +30,7 @@ WITH held AS MATERIALIZED (
     WHERE token = $2 AND $3 IS NOT NULL AND EXISTS (SELECT FROM settled)
 ), ended AS (
     DELETE FROM {{leases}} WHERE token = $2 AND $3 IS NULL AND EXISTS (SELECT FROM held)
+        AND NOT EXISTS (SELECT FROM followed)
 ), delivered AS (
     DELETE FROM {{messages}} WHERE key = ANY (ARRAY(
         SELECT key FROM settled WHERE key <> ALL ($4::bigint[])
@@ -58,19 +67,25 @@ WITH held AS MATERIALIZED (
 SELECT
     EXISTS (SELECT FROM held) AS valid,
     coalesce((SELECT min(due_at) <= {NOW} + {SOON} FROM lined_up), false) AS soon,
-    EXISTS (SELECT FROM {{leases}} WHERE expires_at >= {NEVER}) AS noted"""
+    EXISTS (SELECT FROM {{leases}} WHERE expires_at >= {NEVER}) AS noted,
+    EXISTS (SELECT FROM followed) AS followed"""
 """Settles a lease $2, or just the keys $3 of it.
 
 All but $4 were delivered. $5 and $6 are released, $7 to $15 put back with new counters, $16 to
-$18 buried: parallel arrays, keys first.
+$18 buried: parallel arrays, keys first. Where something follows one of $19, which are held before
+all else, nothing is done.
 """
 
 HOLD: Final = f"""\
 SELECT keys, {NOW} AS now FROM {{leases}} WHERE token = $2 AND expires_at > {NOW} FOR UPDATE"""
 
+_READ: Final = "m.cut IS NOT NULL OR m.key = ANY ($2::bigint[])"
+_PAYLOAD: Final = f"CASE WHEN {_READ} THEN m.payload ELSE '' END AS payload"
+
 LOAD: Final = f"""\
-SELECT m.key, {COLUMNS} FROM {{messages}} AS m WHERE m.key = ANY ($1::bigint[])
-ORDER BY m.key FOR UPDATE"""
+SELECT m.key, m.successor, {COLUMNS.replace("m.payload", _PAYLOAD)}
+FROM {{messages}} AS m WHERE m.key = ANY ($1::bigint[]) ORDER BY m.key FOR UPDATE"""
+"""Some messages, held from now on, and what follows them; of $2 with the payload in any case."""
 
 IS_TAKEN: Final = "SELECT key FROM {messages} WHERE id = $1"
 

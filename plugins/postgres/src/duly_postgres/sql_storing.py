@@ -33,10 +33,12 @@ FIND: Final = f"""\
 WITH held AS MATERIALIZED (
     SELECT key, id, dead > 0 AS dead,
         {microseconds("created_at")} AS created_at,
-        {microseconds("coalesce(given_at, created_at)")} AS given_at
+        {microseconds("coalesce(given_at, created_at)")} AS given_at,
+        cut IS NOT NULL AS followed
     FROM {{messages}} WHERE id = ANY ($1::text[]) ORDER BY key + 0 FOR UPDATE
 )
-SELECT held.key, seen.id, held.dead, held.created_at, held.given_at, seen.key AS old_key
+SELECT held.key, seen.id, held.dead, held.created_at, held.given_at, held.followed,
+    seen.key AS old_key
 FROM unnest($1::text[]) AS wanted (id)
 CROSS JOIN LATERAL (SELECT id, key FROM {{messages}} WHERE id = wanted.id LIMIT 1) AS seen
 LEFT JOIN held ON held.id = seen.id"""
@@ -82,7 +84,8 @@ WITH left_line AS (
         scheduled_at = coalesce($3::text::timestamptz, scheduled_at),
         next_attempt_at = coalesce($3::text::timestamptz, scheduled_at),
         retry_count = 0, lapses = 0, last_error = NULL, dead = 0,
-        postpone_count = NULL, put_back = NULL, died_at = NULL, error_class = NULL
+        postpone_count = NULL, put_back = NULL, died_at = NULL, error_class = NULL,
+        successor = NULL, cut = NULL
     WHERE key = $2::bigint RETURNING due_at, key
 )
 INSERT INTO {{due}} (suspect, due_at, key) SELECT false, due_at, key FROM moved
@@ -116,7 +119,8 @@ LISTED_WITHIN_WITHOUT_PAYLOAD: Final = LISTED_WITHIN.replace("encode(m.payload, 
 # hand, and are read only for a message that is claimed. In one statement, so that state and owner
 # are of the same moment. A lease with an outcome is a note, which nobody holds.
 WHERE: Final = f"""\
-SELECT {STATE} AS state, m.due_at, m.lapses, held.owner, held.expires_at
+SELECT {STATE} AS state, m.due_at, m.lapses, held.owner, held.expires_at, m.successor,
+    {COLUMNS.replace("m.payload,", "''::bytea AS payload,")}
 FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true LEFT JOIN LATERAL (
     SELECT owner, expires_at FROM {{leases}}
     WHERE m.dead = 0 AND d.key IS NULL AND m.key = ANY (keys) AND outcome IS NULL LIMIT 1

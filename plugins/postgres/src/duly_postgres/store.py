@@ -6,15 +6,27 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
-from duly.store import Answered, Batch, Clock, Group, Key, Settle, Token, Whereabouts
-from duly_postgres import claiming, leases, listing, schema, settling, storing
-from duly_postgres.connection import Connection, Executor
+from duly import Filter, InvalidArgument, Message, State, Stats
+from duly.store import (
+    Answered,
+    Batch,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Settle,
+    Token,
+    Whereabouts,
+)
+from duly_postgres import claiming, ensuring, leases, listing, schema, storing
+from duly_postgres.connection import Executor
 from duly_postgres.desk import Desk
 from duly_postgres.doubts import doubts
-from duly_postgres.finishing import settle_all, settle_alone
+from duly_postgres.finishing import settle_alone
 from duly_postgres.names import Names
 from duly_postgres.storing_past import put_past
+from duly_postgres.taking import Taking
 from duly_postgres.within import NAMED, accepts
 
 __all__ = ["PostgresStore"]
@@ -150,48 +162,18 @@ class PostgresStore:
         answered: Answered | None = None,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
-        names = self._desk.names
-        plain = all(map(settling.is_plain, settle))
-
-        async def claim(db: Connection) -> tuple[Batch, bool]:
-            return await claiming.claim(
-                db,
-                names,
-                self._now(),
-                self._mark,
-                limit=limit,
-                lease=lease,
-                owner=owner,
-                suspects=suspects,
-                delivered=[each.token for each in settle] if plain else (),
-                alone=plain,
-                answered=answered if plain else None,  # else it is not committed by then
-            )
-
-        async def both(db: Connection) -> tuple[Batch, bool]:
-            async with db.transaction():
-                settled, soon = await settle_all(db, names, self._now(), settle)
-                if soon:
-                    self._mark.forget()
-                batch, recovered = await claim(db)
-            return claiming.with_settled(batch, settled), soon or recovered
-
-        async def undo(db: Connection, outcome: tuple[Batch, bool]) -> None:
-            await leases.give_back(db, names, self._now(), outcome[0].token)
-
-        async def work(db: Connection) -> tuple[Batch, bool]:
-            try:
-                await self._desk.usable.see(db, names)
-            except StoreError:
-                if not settle:
-                    raise
-                settled, soon = await settle_alone(db, names, self._now(), settle)
-                return await claiming.nothing(db, self._now(), settled), soon
-            if plain:
-                return await claim(db)
-            return await db.unless_locked(lambda: both(db), lambda: both(db))
-
-        batch, soon = await self._desk.schedulers.run(work, undo=undo)
+        taking = Taking(
+            self._desk,
+            self._mark,
+            self._now,
+            limit=limit,
+            lease=lease,
+            owner=owner,
+            suspects=suspects,
+            settle=settle,
+            answered=answered,
+        )
+        batch, soon = await self._desk.schedulers.run(taking.take, undo=taking.undo)
         if soon:
             self._desk.notifier.tell()
         return batch
@@ -219,6 +201,22 @@ class PostgresStore:
         return await self._desk.look(
             lambda db: listing.stats(db, self._desk.names, self._now()), None
         )
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        """See to it that series are there as they are given; one outcome for each."""
+        outcomes = await ensuring.ensure(self._desk, self._now, wanted, declared)
+        self._mark.forget()
+        return outcomes
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        """Remove what was declared with a lower generation; the state each was found in."""
+
+        async def remove(db: Executor) -> tuple[Sequence[tuple[str, State]], bool]:
+            return await ensuring.undeclare(db, self._desk.names, by, generation), False
+
+        return await self._desk.change(remove)
 
     async def wait_for_change(self) -> None:
         """Return when something came in that may be due earlier, stored by any process.

@@ -12,12 +12,13 @@ from typing import Final, NamedTuple, TypeVar
 from duly import DuplicateMessage, State
 from duly.store import Group, plan_put
 from duly_postgres.connection import Executor, Row
+from duly_postgres.following import give_way_to_move
 from duly_postgres.giving import Grouped, as_arrays, as_json, given, storable
 from duly_postgres.names import Names
 from duly_postgres.sql_putting import PUT, PUT_AS_IS, PUT_AS_IS_WITHIN, PUT_ONE, PUT_WITHIN
 from duly_postgres.sql_storing import FIND, MOVE, REMOVE, WAITING
 
-__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule"]
+__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule", "state_of"]
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_postgres.sql_storing.STATE` brings."""
@@ -37,6 +38,8 @@ class Found(NamedTuple):
     state: State
     created_at: int
     given_at: int
+    followed: bool
+    """Whether something is to take its place: it is a series."""
 
 
 async def put(
@@ -161,6 +164,8 @@ async def reschedule(
         found = (await _find(db, names, [id])).get(id)
         if found is None or found.state is not of_state:
             return None if found is None else found.state, False
+        if found.followed:
+            await give_way_to_move(db, names, found.key)
         ((soon,),) = await db.fetch(names(MOVE), _text(now), found.key, _text(at))
     return of_state, soon
 
@@ -177,12 +182,13 @@ async def _find(db: Executor, names: Names, ids: Sequence[str]) -> dict[str, Fou
         return {}
     waiting = {row[0] for row in await db.fetch(names(WAITING), [row[0] for row in held])}
     return {
-        id: Found(key, id, _state(dead, key in waiting), created_at, given_at)
-        for key, id, dead, created_at, given_at, *_ in held
+        id: Found(key, id, state_of(dead, key in waiting), created_at, given_at, followed)
+        for key, id, dead, created_at, given_at, followed, _ in held
     }
 
 
-def _state(dead: bool, waiting: bool) -> State:
+def state_of(dead: bool, waiting: bool) -> State:
+    """The state of a message that is held, and held in the line if it is waiting there."""
     if dead:
         return State.DEAD
     return State.SCHEDULED if waiting else State.CLAIMED
