@@ -136,7 +136,8 @@ class Ledger:
 
     def occupied(self, now: datetime, owners: Collection[str]) -> bool:
         """Whether something is due, or lapsed, or in the hands of these owners."""
-        first, bound = self.lines.first(), place_after(now)
+        bound = place_after(now)
+        first = earliest(self.lines.first(), self.lines.sidings.first())
         held = any(each.held and (each.owner in owners or each.place < bound) for each in self.ends)
         return held or (first is not None and first < bound)
 
