@@ -17,6 +17,7 @@ import pytest
 from tests.servers.finding import lacking
 
 import duly
+from duly._plugins.implemented import NAMED
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core" / "src" / "duly"
@@ -206,6 +207,7 @@ class TestDependencies:
             "asyncpg",
             "motor",
             "nats",
+            "pydantic",
             "pymongo",
             "redis",
         }
@@ -221,6 +223,8 @@ class TestDependencies:
         for kind in ("stores", "transports"):
             offered = getattr(plugin, f"duly_{kind}", dict)()
             assert groups.get(f"duly.{kind}", {}) == dict.fromkeys(offered, reference)
+        hooks = [name for name in vars(plugin) if name in NAMED]
+        assert groups.get("duly.hooks", {}) == dict.fromkeys(hooks, reference)
 
     @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
     def test_only_the_plugin_module_knows_hooks(self, folder):

@@ -194,6 +194,10 @@ class Fuzzer:
             ("url.as_hosts", duly.url.as_hosts, {"values": [("a", 1)]}),
             ("url.as_hosts of pairs", lambda **some: duly.url.as_hosts([(some["name"], some["port"])]), {"name": "a", "port": 1}),
             ("Template", functools.partial(duly.template.Template, option="topic"), {"text": "{event_name}"}),
+            ("Event", duly.Event, {"name": "e", "type": dict, "id": "{a}", "codec": None}),
+            ("Event.message", self._of_event, {"kind": dict, "payload": {"a": 1}, "metadata": {"a": "b"}, "id": None}),
+            ("Event.id", duly.Event("e", dict, id="{a}").id, {"a": 1}),
+            ("Event.read", duly.Event("e", int).read, {"of": duly.Message("e", b"1", scheduled_at=MOMENT)}),
             ("from_record", self._from_record, dict.fromkeys(map(str, range(len(self._record())))), ),
         ]  # fmt: skip
         self.verbs: list[tuple[str, dict[str, Any]]] = [
@@ -261,6 +265,11 @@ class Fuzzer:
         hash(message)
         repr(message)
         duly.record.from_record(duly.record.to_record(message), message.state)
+
+    @staticmethod
+    def _of_event(*, kind: Any, payload: Any, **some: Any) -> None:
+        event = duly.Event[Any]("e", kind)
+        event.read(event.message(payload, scheduled_at=MOMENT, **some))
 
     @staticmethod
     def _record() -> duly.record.Record:

@@ -175,6 +175,30 @@ async def test_duly_transports():
     assert published == ["opened", "news", "closed"]
 
 
+async def test_duly_codec(install):
+    install(
+        "import duly\n"
+        "class Lines:\n"
+        "    content_type = 'text/csv'\n"
+        "    def encode(self, rows): return '\\n'.join(rows).encode()\n"
+        "    def decode(self, data): return set(data.decode().split())\n"
+        "@duly.hookimpl\n"
+        "def duly_codec(type):\n"
+        "    return Lines() if type == set[str] else None\n",
+        hooks=["duly_codec"],
+    )
+    event = duly.Event("rows", set[str])
+    read = []
+
+    async def handler(envelope):
+        read.append((envelope.metadata["content-type"], event.read(envelope)))
+
+    async with scheduler(handler) as running, running.running():
+        await running.schedule(event.message({"a", "b"}, scheduled_at=duly.after()))
+        await until(lambda: read)
+    assert read == [("text/csv", {"a", "b"})]
+
+
 async def test_duly_started_and_duly_stopped_once_each_run():
     listener = Listener()
     async with scheduler(deliver, listener) as running:

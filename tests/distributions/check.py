@@ -20,7 +20,9 @@ DRIVERS = [
     "aiomqtt",
     "asyncpg",
     "motor",
+    "msgspec",
     "nats-py",
+    "pydantic",
     "pymongo",
     "redis",
     "sqlalchemy",
@@ -107,6 +109,11 @@ def plugin(name: str) -> None:
                 else:
                     duly.Scheduler("memory://", url)
             found += schemes
+        hooks = {each.name for each in every.select(group="duly.hooks")}
+        assert all(callable(getattr(module, each)) for each in hooks), (
+            f"{name} lacks one of {hooks}"
+        )
+        found += sorted(hooks)
         assert found, f"{entry.value} offers nothing"
         print(f"{name}: {', '.join(found)}")
 

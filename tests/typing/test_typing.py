@@ -1,17 +1,24 @@
 """A type checker takes what is right and finds what is wrong, from what is shipped alone."""
 
+import importlib.util
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from mypy import api
+from tests.servers.finding import lacking
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
 
-def reported(name: str, cache: Path) -> dict[int, set[str]]:
+def mypy(name: str, folder: Path) -> dict[int, set[str]]:
     """The kinds of errors that mypy reports, by line."""
-    config = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(cache)]
+    config = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(folder)]
     out, err, _ = api.run([*config, "--no-error-summary", str(HERE / name)])
     assert not err, err
     found: dict[int, set[str]] = {}
@@ -21,16 +28,39 @@ def reported(name: str, cache: Path) -> dict[int, set[str]]:
     return found
 
 
-def test_what_is_right_is_taken(tmp_path):
-    assert reported("right.py", tmp_path) == {}
+def pyright(name: str, folder: Path) -> dict[int, set[str]]:
+    """The same by pyright, as strict as the comment in the file tells it to be."""
+    if importlib.util.find_spec("pyright") is None or shutil.which("node") is None:
+        lacking("pyright", "it is not installed, or there is no node to run it")
+    command = ["pyright", "--outputjson", "--pythonpath", sys.executable, str(HERE / name)]
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False
+    )
+    found: dict[int, set[str]] = {}
+    report = json.loads(done.stdout)
+    assert report["summary"]["filesAnalyzed"] == 1
+    for each in report["generalDiagnostics"]:
+        line = each["range"]["start"]["line"] + 1
+        found.setdefault(line, set()).add(each.get("rule", each["message"]))
+    return found
 
 
-def test_what_is_wrong_is_found(tmp_path):
+CHECKED = [(mypy, ""), (mypy, "_events"), (pyright, "_events")]
+
+
+@pytest.mark.parametrize(("checker", "what"), CHECKED)
+def test_what_is_right_is_taken(tmp_path, checker, what):
+    assert checker(f"right{what}.py", tmp_path) == {}
+
+
+@pytest.mark.parametrize(("checker", "what"), CHECKED)
+def test_what_is_wrong_is_found(tmp_path, checker, what):
+    name = f"wrong{what}.py"
     expected = {
         number: set(line.partition("# error: ")[2].split(", "))
-        for number, line in enumerate((HERE / "wrong.py").read_text().splitlines(), 1)
+        for number, line in enumerate((HERE / name).read_text().splitlines(), 1)
         if "# error: " in line
     }
-    found = reported("wrong.py", tmp_path)
+    found = checker(name, tmp_path)
     assert found.keys() == expected.keys()
     assert not {line: found[line] for line in expected if not found[line] & expected[line]}

@@ -7,8 +7,9 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from duly._events.finding import codec_for
 from duly._events.ids import IdTemplate
-from duly._events.payloads import kind_named, may_have, value_in
+from duly._events.payloads import as_codec, kind_named, may_have, value_in
 from duly._values.message import as_event_name, as_id, as_payload
+from duly._values.plain import shown
 from duly._values.wording import text_of, worded
 from duly.codec import Codec
 from duly.errors import InvalidArgument, InvalidMessage, Rejected
@@ -42,7 +43,8 @@ class Event(Generic[T]):
 
     Raises:
         InvalidMessage: the name is none for an event.
-        InvalidArgument: the id is no template, or names a field that the type has not.
+        InvalidArgument: the id is no template, or names a field that the type has not; the codec
+            is none.
     """
 
     @overload
@@ -71,7 +73,7 @@ class Event(Generic[T]):
         self._name = as_event_name(name)
         self._type = type
         self._template = None if id is None else IdTemplate(id)
-        self._codec = codec
+        self._codec = None if codec is None else as_codec(codec, f"{self._name}: codec must be one")
         for field in () if self._template is None else self._template.fields:
             if not may_have(type, field):
                 raise InvalidArgument(
@@ -123,19 +125,17 @@ class Event(Generic[T]):
         data = self._encoded(codec, payload)
         if id is None and self._template is not None:
             id = self._template.id(self._name, lambda field: value_in(payload, field))
-        if isinstance(metadata, Mapping) and not any(map(_is_content_type, metadata)):
-            metadata = {**metadata, CONTENT_TYPE: codec.content_type}
         return Message(
             self._name,
             data,
             scheduled_at=scheduled_at,
             id=id,
-            metadata=metadata,
+            metadata=_with_content_type(metadata, codec.content_type),
             recurrence=recurrence,
             expires_at=expires_at,
         )
 
-    def id(self, **fields: object) -> str:
+    def id(self, /, **fields: object) -> str:
         """The id of the message whose payload has these fields: ``reminder.id(order_id=17)``.
 
         Raises:
@@ -155,11 +155,17 @@ class Event(Generic[T]):
 
         Raises:
             Rejected: its bytes cannot be read as the type; the text quotes nothing of them.
+            InvalidMessage: a message that was looked up without its payload.
             PluginError: there is no codec for the type.
         """
         codec = self.codec
+        if not isinstance(of, Envelope | Message):
+            raise InvalidArgument(
+                f"{self._name}: read takes an Envelope or a Message, not {shown(of)}"
+            )
+        payload = of.payload
         try:
-            return codec.decode(of.payload)
+            return codec.decode(payload)
         except Rejected as error:
             told = text_of(error)
         except Exception as error:  # noqa: BLE001  # whatever a codec finds wrong
@@ -183,5 +189,11 @@ class Event(Generic[T]):
         return f"Event({self._name!r}, {kind_named(self._type)})"
 
 
-def _is_content_type(key: object) -> bool:
-    return isinstance(key, str) and key.lower() == CONTENT_TYPE
+def _with_content_type(metadata: Mapping[str, str], content_type: str) -> Mapping[str, str]:
+    try:
+        given = dict(metadata)
+    except Exception:  # noqa: BLE001  # the message says what is wrong with it
+        return metadata
+    if any((text_of(key) or "").lower() == CONTENT_TYPE for key in given):
+        return metadata
+    return {**given, CONTENT_TYPE: content_type}

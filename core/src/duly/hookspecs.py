@@ -124,9 +124,9 @@ def duly_transports() -> Mapping[str, TransportFactory]:  # type: ignore[empty-b
 def duly_codec(type: Any) -> Codec[Any] | None:  # noqa: A002  # as in the signature of Event
     """Called to learn what writes and reads payloads of a type: of those that are a plugin's own.
 
-    None for all other types, so that installing a plugin never changes the bytes of anything. It is
-    called when an :class:`duly.Event` needs its codec first, once in a process, for types that core
-    cannot write; no client governs it. An entry point in the group ``duly.hooks`` names it.
+    None for all other types, so that installing a plugin never changes the bytes of anything. Only
+    installed plugins are asked: once for each :class:`duly.Event`, when it needs its codec first,
+    if core cannot write its type. No client governs it.
     """
 
 

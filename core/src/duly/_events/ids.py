@@ -66,7 +66,10 @@ class IdTemplate:
             value = value.value
         number = whole(value)
         plain = isinstance(value, UUID) or number is not None
-        text = str(value if number is None else number) if plain else text_of(value)
+        try:
+            text = str(value if number is None else number) if plain else text_of(value)
+        except ValueError as error:  # Python refuses to write numbers of thousands of digits
+            raise InvalidMessage(f"{what} is too large for an id: {error}") from None
         if text is None or not encodable(text):
             raise InvalidMessage(
                 f"{what} must be an int, a str, a UUID or an Enum's value of these, not "
@@ -83,7 +86,14 @@ def _parsed(template: str) -> Sequence[tuple[str, str | None]]:
     for _, name, format_spec, conversion in parsed:
         if name is not None and (format_spec or conversion or not _NAME.fullmatch(name)):
             raise InvalidArgument(f"the id template {template!r} {_NOT_PLAIN}, not {{{name}}}")
-    return [(literal, name) for literal, name, _, _ in parsed]
+    parts: list[tuple[str, str | None]] = []
+    literal = ""
+    for text, name, _, _ in parsed:
+        literal += text  # which ends behind each brace that is written twice
+        if name is not None:
+            parts.append((literal, name))
+            literal = ""
+    return [*parts, (literal, None)]
 
 
 def _as_in_urls(found: re.Match[str]) -> str:

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from duly._values.plain import shown
-from duly.errors import InvalidMessage
+from duly._values.wording import worded
+from duly.codec import Codec
+from duly.errors import InvalidArgument, InvalidMessage
 
-__all__ = ["kind_named", "may_have", "value_in"]
+__all__ = ["as_codec", "kind_named", "may_have", "value_in"]
 
 _WITHOUT_FIELDS: Final = (bytes, str, int, float, bool, list, tuple, type(None))
 
@@ -25,7 +27,7 @@ def may_have(kind: Any, field: str) -> bool:
         return known is None or field in known
     if origin in _WITHOUT_FIELDS:
         return False
-    if origin is object:
+    if origin in (Any, object):
         return True
     annotated = any(field in inspect.get_annotations(each) for each in origin.__mro__)
     return annotated or hasattr(origin, field)
@@ -35,12 +37,34 @@ def value_in(payload: object, field: str) -> object:
     """The value of a field: a mapping's key, or else an attribute.
 
     Raises:
-        InvalidMessage: there is none.
+        InvalidMessage: there is none, or a property of the payload fails.
     """
     try:
         return payload[field] if isinstance(payload, Mapping) else getattr(payload, field)
     except (LookupError, AttributeError):
         raise InvalidMessage(f"the payload has no {field!r}, which its id needs") from None
+    except Exception as error:
+        raise InvalidMessage(f"{field!r}, which the id needs, fails: {worded(error)}") from error
+
+
+def as_codec(value: Any, where: str) -> Codec[Any]:
+    """The same codec, checked as far as that goes without calling it.
+
+    Raises:
+        InvalidArgument: it has not all that a codec has.
+    """
+    try:
+        fits = isinstance(value.content_type, str) and not isinstance(value, type)
+        if fits and callable(value.encode) and callable(value.decode):
+            return value  # type: ignore[no-any-return]  # seen just now
+    except Exception as error:  # noqa: BLE001  # it lacks one of these, or is hostile
+        lacking = worded(error)
+    else:
+        lacking = shown(value)
+    raise InvalidArgument(
+        f"{where}, not {type(value).__name__} ({lacking}): an object with content_type, encode and "
+        "decode"
+    )
 
 
 def _is_typed_dict(kind: object) -> bool:

@@ -62,18 +62,23 @@ def _single(wanted: str, kinds: str, fits: Callable[[Any], bool]) -> Shape:
 
 
 def _float() -> Shape:
-    def fits(value: object) -> bool:
-        return type(value) is int or (type(value) is float and math.isfinite(value))
-
-    number = _single("a finite number", "number integer", fits)
+    """A float; also a whole number that is one exactly, which type checkers take for a float."""
 
     def value(plain: Any) -> float:
         try:
-            return float(number.value(plain))
+            if type(plain) in (int, float) and math.isfinite(plain):
+                return float(plain)
         except OverflowError:  # a whole number that is too large
-            raise Misfit("a finite number") from None
+            pass
+        raise Misfit("a finite number")
 
-    return attrs.evolve(number, value=value)
+    def exact(given: Any) -> float:
+        number = value(given)
+        if number != given:
+            raise Misfit("a number that a float holds exactly")
+        return number
+
+    return Shape(frozenset({"number", "integer"}), exact, value)
 
 
 def _text(
@@ -97,16 +102,32 @@ def _text(
     return Shape(frozenset({"string"}), plain, value)
 
 
+def _moment(value: datetime) -> str:
+    if value.fold and value.tzinfo is None:  # which of two an hour apart: no text says it
+        raise Misfit("a moment with a time zone")
+    return value.isoformat()
+
+
+def _finite(value: Decimal) -> Decimal:
+    if value.is_finite():  # what is no number is not even equal to itself
+        return value
+    raise Misfit(_DECIMAL)
+
+
+_DECIMAL: Final = "a finite decimal number"
+
 SINGLE: Final[Mapping[Any, Shape]] = {
     type(None): _single("null", "null", lambda value: value is None),
     bool: _single("true or false", "boolean", lambda value: type(value) is bool),
     int: _single("a whole number", "integer", lambda value: type(value) is int),
     float: _float(),
     str: _single("text", "string", lambda value: type(value) is str and encodable(value)),
-    datetime: _text(datetime, "a moment", datetime.isoformat, datetime.fromisoformat),
+    datetime: _text(datetime, "a moment", _moment, datetime.fromisoformat),
     date: _text(date, "a date", date.isoformat, date.fromisoformat),
     UUID: _text(UUID, "a UUID", str, UUID),
-    Decimal: _text(Decimal, "a decimal number", str, Decimal),
+    Decimal: _text(
+        Decimal, _DECIMAL, lambda value: str(_finite(value)), lambda text: _finite(Decimal(text))
+    ),
 }
 """The shapes of types that hold nothing else."""
 

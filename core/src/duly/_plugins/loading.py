@@ -8,7 +8,13 @@ from typing import Any, Final
 
 import pluggy
 
-from duly._plugins.implemented import TOLD, Implementations, called_in_order, implementations
+from duly._plugins.implemented import (
+    NAMED,
+    TOLD,
+    Implementations,
+    called_in_order,
+    implementations,
+)
 from duly._plugins.installed import Installed, installed_plugins, wanted_plugins
 from duly._plugins.schemes import Rank, Schemes, as_factories
 from duly._telemetry.logging import get_logger
@@ -116,7 +122,7 @@ class Loading:
                 schemes.withdraw(each.name, told)
                 factories = {name: make for name, make in factories.items() if name in told}
             schemes.add(each.name, factories, Rank.INSTALLED)
-        hooks = {hook: found for hook, found in implemented.items() if hook in TOLD}
+        hooks = {hook: found for hook, found in implemented.items() if hook in NAMED}
         if each.tells:
             self._compare(each.name, "the hook", each.hooks, hooks)
             hooks = {hook: found for hook, found in hooks.items() if hook in each.hooks}
