@@ -115,6 +115,12 @@ class Lane(Generic[J]):
         caps = (cap.most - cap.used for cap in self.caps)
         return max(0, min(self.allowance - self.running, *caps, _MOST))
 
+    def is_slow(self, now: float, fair: bool, free: int) -> bool:
+        """Whether it finds no slot of so many free ones; ``fair``: slots are kept for others."""
+        if not (fair or self.caps) or len(self.jobs) < self.works_off or self.unknown(now):
+            return False
+        return self.active and not (free and self.may_start())
+
     def unknown(self, now: float) -> bool:
         """Whether it has only just begun, so that nobody can say yet how quick it is."""
         return self.running > 0 and not self.worked and now - self.begun_at < _TOO_EARLY
