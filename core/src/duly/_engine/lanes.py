@@ -1,4 +1,6 @@
-"""Who gets a slot, that is one publish in flight: queues by event name. Three rules hold:
+"""Who gets a slot, that is one publish in flight: queues by event name.
+
+Three rules hold:
 
 1. A claim may bring as many messages as slots are free and one batch beyond, less those that wait
    here already.

@@ -59,21 +59,23 @@ class HeldBack(Generic[J]):
         return iter(self._lanes)
 
     def most(self, free: int, spare: int, now: float) -> Mapping[str, int]:
-        """What the next claim may bring of each: what can start, and some to wait here.
+        """What the next claim may bring of each: what can start, or some to wait here.
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait.
         """
         if not self._lanes:
             return NO_LIMITS
         most: dict[str, int] = {}
-        left, share = free + spare, max(1, self._batch // 2 // len(self._lanes))
+        left, count = free + spare, len(self._lanes)
+        share, each = self._batch // 2 // count, -(-free // count)
         for name, lane in list(self._lanes.items()):
             key = self._key(name)
             if is_prefix(key) and len(most) >= _PREFIXES:
                 key = name
-            ahead = 0 if lane.stuck(now) else max(share, lane.works_off)
+            ahead = max(share, lane.works_off) if share and not lane.stuck(now) else 0
             lane.low = max(1, ahead // 2)
-            number = max(0, min(left, min(free, lane.startable) + ahead - len(lane.jobs)))
+            room = max(ahead, min(each, lane.startable)) - len(lane.jobs)
+            number = max(0, min(left, room))
             most[key] = most.get(key, 0) + number
             if number:
                 left -= number
