@@ -73,13 +73,14 @@ class SupportsLines(Protocol):
     Beside the *main line*, in which all wait that is scheduled, an event name may have a *siding*.
     What stands there is due and SCHEDULED for every verb, and keeps its due time and its order. It
     comes there by a claim alone, and leaves it by a claim, a cancel, a put with ``replace``, a
-    reschedule or an ensure that moves it. Whatever is put back, or lapses, is in the main line; no
-    suspect stands aside.
+    reschedule, an undeclare or an ensure that moves it or gives it another event name. Whatever is
+    put back, or lapses, is in the main line; no suspect stands aside.
 
     **The mark.** A namespace is marked when it is made; an older one by a ``migrate()`` that
     somebody calls, not by opening. Before that nothing is moved aside, as schedulers of a version
     without lines would not find it, and what stands in the main line is handed out whatever
-    ``most`` says; what stands aside is found and handed out all the same.
+    ``most`` says; what stands aside is found and handed out all the same, as ``most`` says. A store
+    that is open when somebody migrates need not notice before it is opened again.
     """
 
     lines: bool
@@ -97,27 +98,32 @@ class SupportsLines(Protocol):
     ) -> Batch:
         """As :meth:`Store.claim`, but of a name in ``most`` at most so many are handed out.
 
-        0: none, but what recurs; :data:`~duly.store.PAUSED`: none at all. Of other names as many as
-        fit. A key that ends in ``.*``, or is ``*``, is one number for all names that begin with
-        what is before the ``*`` and have no key of their own, nor a longer prefix: together. At
-        most 1,000 keys, 50 of them prefixes.
+        0: none, but what recurs; :data:`~duly.store.PAUSED`: none at all. What recurs counts, as
+        does a suspect. Of other names as many as fit. A key that ends in ``.*``, or is ``*``, is
+        one number for all names that begin with what is before the ``*`` and have no key of their
+        own, nor a longer prefix: together. At most 1,000 keys, 50 of them prefixes.
 
         After the settles and what has lapsed:
 
-        1. Sidings of names that may give some are visited, at most :data:`~duly.store.SIDINGS`, in
+        1. Sidings of names that may give some are visited, some :data:`~duly.store.SIDINGS`, in
            turn: the next claim goes on behind the one visited last, so that none is passed by for
            ever, also of a name that nobody else has heard of. Of each the first by due time, then
            by the order in which they were stored. Together they give half of ``limit``, and what
-           the main line leaves.
+           the main line leaves. Of an odd limit now one, now the other has the larger half.
         2. The main line is looked at from its head, at most :data:`~duly.store.LOOKED_AT` messages
            that are due. One whose name may give no more, or has a siding that is not empty, is
            moved into that siding; unless it recurs and the name is not paused, as a fire that was
            in time would become a missed one by waiting: that is handed out in any case. All others
            are handed out, as many as ``limit`` leaves, at least half of it if there are as many.
 
-        All of it is one batch under one token and one lease, in order of due time. Suspects of a
-        name whose number is 0 or less are passed over, of ``more`` and ``next_due`` too.
+        All of it is one batch under one token and one lease, in order of due time. A suspect is
+        claimed alone if it comes first in the main line. Suspects of a name whose number is 0 or
+        less are passed over, of ``more`` and ``next_due`` too.
 
-        ``more`` of the answer: another claim with the same ``most`` could bring or move something
-        now. ``next_due`` says nothing of what stands aside.
+        ``more`` of the answer: another claim, with what this one has left of ``most``, could bring
+        or move something now. ``aside``: a siding holds something, and nothing of ``most`` is left
+        for its name. ``next_due`` says nothing of what stands aside.
+
+        Raises:
+            InvalidArgument: as :class:`Rooms`; nothing is settled then, and nothing moved.
         """
