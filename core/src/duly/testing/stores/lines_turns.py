@@ -39,6 +39,19 @@ class LineTurnCases(StoreHarness):
         first = await self._many_aside(desk, SIDINGS + 6, 1)
         assert sorted(await drained(desk, 1000)) == first
 
+    async def test_however_many_may_give_nothing_hide_no_other(self, desk: Bench) -> None:
+        closed = [f"a.{number:04}" for number in range(1005)]
+        await desk.put(*(desk.message(id, -HOUR, event_name=id) for id in closed))
+        await put_of(desk, "b", "b1", "b2", after=-MINUTE)
+        await put_of(desk, "a.0999.x", "x1", after=-MINUTE)
+        await stand_aside(desk)
+        most = {"a.*": 0, "a.0999.*": 1}
+        batch = await desk.claim(most=most)
+        assert sorted(ids(batch)) == ["b1", "b2", "x1"]
+        assert (batch.more, batch.aside) == (False, True)
+        batch = await desk.claim(most=most)
+        assert (ids(batch), batch.more, batch.aside) == ([], False, True)
+
     async def test_a_name_that_nobody_knows_has_its_turn(self, desk: Bench) -> None:
         """Those who claim later speak of other names."""
         await self._many_aside(desk, 5, 3)
