@@ -260,7 +260,7 @@ CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     TurnsBeginAnew: "test_each_siding_has_its_turn",
     IsClaimedWhileItIsMoved: "test_cancel_against_moving_finds_them_scheduled",
     IsLostWhileItIsMoved: "test_reschedule_against_moving_finds_them_scheduled",
-    IsInNeitherLineForAMoment: "test_reschedule_against_moving_finds_them_scheduled",
+    IsInNeitherLineForAMoment: "test_cancel_against_moving_finds_them_scheduled",
     LooksAtEverything: "test_a_claim_looks_at_so_many",
     LooksAtAFewLess: "test_a_claim_looks_at_so_many",
     PausedSuspectsStopEverybody: "test_a_suspect_of_a_full_name_is_passed_over",

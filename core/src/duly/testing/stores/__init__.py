@@ -66,6 +66,7 @@ from duly.testing.stores.hostile_races import RaceCases
 from duly.testing.stores.hostile_replacing import ReplaceRaceCases
 from duly.testing.stores.hostile_text import TextCases
 from duly.testing.stores.lines_callers import LineCallerCases
+from duly.testing.stores.lines_histories import LineHistoryCases
 from duly.testing.stores.lines_mark import LineMarkCases
 from duly.testing.stores.lines_most import LineMostCases
 from duly.testing.stores.lines_moving import LineMovingCases
@@ -170,9 +171,9 @@ class EnsureCases(DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitin
 
 
 class LineCases(
-    LineEnsureRaceCases, LineRaceCases, LineMoveRaceCases, LineEnsureCases, LineSettlingCases,
-    LineCallerCases,
-    LineSuspectCases, LineTurnCases, LineMostCases, LineTellingCases, LineMovingCases,
+    LineHistoryCases, LineEnsureRaceCases, LineRaceCases, LineMoveRaceCases, LineEnsureCases,
+    LineSettlingCases, LineCallerCases, LineSuspectCases, LineTurnCases, LineMostCases,
+    LineTellingCases, LineMovingCases,
 ):  # fmt: skip
     """For stores that are :class:`~duly.store.SupportsLines`; these tell where a message is too."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -16,15 +16,7 @@ from duly.recurrence import Every
 from duly.store import Group, Rooms
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.harness import StoreHarness
-from duly.testing.stores.history_parts import (
-    IDS,
-    MOST,
-    MOVABLE,
-    NAMES,
-    SECONDS,
-    STATES,
-    Held,
-)
+from duly.testing.stores.history_parts import IDS, MOST, MOVABLE, NAMES, SECONDS, STATES, Held
 from duly.testing.stores.lines_checks import Look
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, check_taken
@@ -117,10 +109,21 @@ class History(RuleBasedStateMachine):
 
     @rule(data=st.data(), limit=st.integers(1, 6), lease=st.integers(1, 9), suspects=st.booleans())
     def claim(self, data: st.DataObject, limit: int, lease: int, *, suspects: bool) -> None:
+        most = data.draw(MOST) if self.desk.lines else {}
+        self._claim(data, limit, lease, most, suspects=suspects)
+
+    def _claim(
+        self,
+        data: st.DataObject,
+        limit: int,
+        lease: int,
+        most: Mapping[str, int],
+        *,
+        suspects: bool,
+    ) -> None:
         said = [held.say(data, self.model) for held in self._some(data)]
         settled = [self.model.settle(*each) for _, each in said]
         self.model.recover()
-        most = data.draw(MOST) if self.desk.lines else {}
         look = Look.at(self.model, limit, most, suspects=suspects)
         batch = self._run(
             self.desk.claim(
@@ -228,14 +231,18 @@ class HistoryCases(StoreHarness):
     """How many histories are tried, at scale 1."""
 
     async def test_random_histories(self) -> None:
-        machine = type("HistoryOfThisStore", (History,), {"harness": self})
-        await asyncio.to_thread(
-            run_state_machine_as_test,
-            machine,
-            settings=settings(
-                max_examples=self.many(self.histories),
-                stateful_step_count=30,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        await try_histories(self, History, self.many(self.histories))
+
+
+async def try_histories(harness: StoreHarness, history: type[History], number: int) -> None:
+    """Try so many histories of a kind on a store."""
+    await asyncio.to_thread(
+        run_state_machine_as_test,
+        type("HistoryOfThisStore", (history,), {"harness": harness}),
+        settings=settings(
+            max_examples=number,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

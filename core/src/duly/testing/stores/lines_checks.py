@@ -60,7 +60,8 @@ class Look:
         assert len(taken) == 1, "took a suspect together with others"
         assert not moved, "moved some beside a suspect"
         first = taken[0]
-        assert all(in_order(first, each) for each in (*self.main, *self.suspects)), "no turn"
+        others = [each for each in (*self.main, *self.suspects) if each is not first]
+        assert all(in_order(first, each) for each in others), "took a suspect out of turn"
 
     def _check_ordinary(
         self, taken: Sequence[Entry], stayed: Sequence[Entry], came: Sequence[Entry], moved: int
