@@ -1,5 +1,6 @@
 """No event name holds up another: what a claim may hand out of each; from :mod:`duly.store`."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
@@ -33,6 +34,7 @@ class Rooms:
         self._most = most
         self._left = dict(most)
         self._patterned = any(map(is_prefix, most))
+        self._stems: Sequence[str] | None = None  # in order: names, and what prefixes begin with
 
     @property
     def unlimited(self) -> bool:
@@ -59,6 +61,36 @@ class Rooms:
         key = self._key(name)
         if key is not None:
             self._left[key] -= count
+
+    def first_open(self, name: str) -> str | None:
+        """Where names may begin, from this one on, of which some may be handed out; None: nowhere.
+
+        With it a store walks along the names that have sidings and passes all those that may give
+        nothing, as many as there are, in a step for each key.
+        """
+        return self._first(name, is_open=True)
+
+    def first_closed(self, name: str) -> str | None:
+        """The same for names of which nothing may be handed out."""
+        return self._first(name, is_open=False)
+
+    def _first(self, name: str, *, is_open: bool) -> str | None:
+        if self._stems is None:
+            self._stems = sorted(key[:-1] if is_prefix(key) else key for key in self._most)
+        while (self.left(name) != 0) is not is_open:
+            key = self._key(name)
+            if key == name:  # it stands for itself alone
+                name += "\0"
+                continue
+            stem = "" if key is None else key[:-1]
+            after = bisect_right(self._stems, name)
+            if after < len(self._stems) and self._stems[after].startswith(stem):
+                name = self._stems[after]
+            elif stem:
+                name = f"{stem[:-1]}{chr(ord(stem[-1]) + 1)}"  # behind all that begin with it
+            else:
+                return None
+        return name
 
     def _key(self, name: str) -> str | None:
         if self._patterned:
