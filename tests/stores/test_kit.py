@@ -20,6 +20,8 @@ from duly.testing.stores import (
     AnyLoopCases,
     ClaimingAheadCases,
     HealthCases,
+    LineCases,
+    LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
     PeekingCases,
@@ -97,6 +99,8 @@ def test_no_case_hides_another_and_none_needs_a_mode_of_asyncio() -> None:
     class Everything(
         AnyLoopCases,
         HealthCases,
+        LineCases,
+        LineMarkCases,
         MigrationCases,
         TransactionCases,
         PeekingCases,

@@ -70,13 +70,16 @@ class Ledger:
     def rewrite(self, entry: Entry, message: Message, *, moves: bool) -> None:
         """Let an entry be another message of its id; it ``moves`` only if it is not claimed."""
         self.shelf.discard((entry,))
-        if moves and entry.lease is None:
+        renamed = entry.aside and message.event_name != entry.message.event_name
+        if (moves and entry.lease is None) or renamed:
             self.lines.remove(entry)
         entry.message = message
         self.shelf.add(entry)
         if moves:
             entry.lapses = 0
             self.lines.add(entry, place_at(message.next_attempt_at, entry.key))
+        elif renamed:  # a siding is of one name
+            self.lines.add(entry, entry.place)
 
     def recover(self, bound: int) -> None:
         """Put what is left in leases that end before ``bound`` back at its place."""

@@ -69,6 +69,7 @@ class Lines:
             and (ordinary is None or suspect.place < ordinary)
         ):
             self._suspects.remove(suspect.place)
+            rooms.hand_out(suspect.message.event_name)
             return [suspect], 0
         if rooms.unlimited and not self.sidings.names:
             return self._ordinary.take(bound, limit), 0
