@@ -187,7 +187,8 @@ class Lanes(Generic[J]):
 
     def most(self, now: float) -> Mapping[str, int]:
         """How many the next claim may bring of names that are held back."""
-        return self.held_back.most(self.slots.free, max(0, self._batch // 2 - self._held), now)
+        spare = max(0, self._batch // 2 - self._held)
+        return self.held_back.most(self.slots.free, spare, self._slow, now)
 
     def empty(self) -> list[J]:
         """Take all waiting jobs out of the queue."""

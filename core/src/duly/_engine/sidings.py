@@ -20,6 +20,7 @@ __all__ = ["HeldBack"]
 _NAMES: Final = 900  # of the 1,000 keys that a claim takes; the rest is for names under prefixes
 _PREFIXES: Final = 50
 _ANY: Final = 10**6
+_IN_VAIN: Final = 3
 
 
 class HeldBack(Generic[J]):
@@ -36,6 +37,7 @@ class HeldBack(Generic[J]):
         self.moves = True
         """Whether it moves messages there: an old namespace must be marked for that."""
         self._lanes: dict[str, Lane[J]] = {}
+        self._vain = 0  # claims in a row of which nothing has found a place
         self._aside = False  # whether anything stands aside that the last claim kept back
         self.limit(limits)
 
@@ -58,16 +60,26 @@ class HeldBack(Generic[J]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._lanes)
 
-    def most(self, free: int, spare: int, now: float) -> Mapping[str, int]:
+    @property
+    def at_its_place(self) -> bool:
+        """Whether what finds no place here is put back at its own, as the store moves it aside."""
+        return self.able and self.moves and self._vain < _IN_VAIN
+
+    def kept(self, some: bool) -> None:
+        """Whether any of what a claim has brought has found a place here."""
+        self._vain = 0 if some else self._vain + 1
+
+    def most(self, free: int, spare: int, slow: int, now: float) -> Mapping[str, int]:
         """What the next claim may bring of each: what can start, or some to wait here.
 
-        ``free`` slots there are, and room for ``spare`` more jobs that wait.
+        ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
         if not self._lanes:
             return NO_LIMITS
         most: dict[str, int] = {}
         left, count = free + spare, len(self._lanes)
-        share, each = self._batch // 2 // count, -(-free // count)
+        quick = {name for name, lane in self._lanes.items() if not lane.running and lane.is_quick}
+        share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
         for name, lane in list(self._lanes.items()):
             key = self._key(name)
             if is_prefix(key) and len(most) >= _PREFIXES:
@@ -76,6 +88,8 @@ class HeldBack(Generic[J]):
             lane.low = max(1, ahead // 2)
             room = max(ahead, min(each, lane.startable)) - len(lane.jobs)
             number = max(0, min(left, room))
+            if quick and name not in quick and free:  # they go first, and give the slots back
+                number, lane.low = 0, 1
             most[key] = most.get(key, 0) + number
             if number:
                 left -= number

@@ -66,6 +66,8 @@ class Workers:
         """Queue jobs whose claim ``took`` so long; those not to wait here end as Interrupted."""
         self._look_at_limits()
         sent_back = self.lanes.add(jobs, self._clock(), took=took, in_any_case=in_any_case)
+        if jobs:
+            self.lanes.held_back.kept(len(sent_back) < len(jobs))
         self._send_back(sent_back)
         self._stir()
         return {job for job, _ in sent_back}
@@ -121,7 +123,7 @@ class Workers:
         await self._pool.close()
 
     def _send_back(self, jobs: Sequence[tuple[Job, float]]) -> None:
-        aside = self.lanes.held_back.able and self.lanes.held_back.moves
+        aside = self.lanes.held_back.at_its_place
         for job, pause in jobs:
             finish(job, None, Interrupted("no slot", pause, aside=aside))
 
