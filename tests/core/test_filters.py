@@ -477,7 +477,7 @@ def test_all_plain_handlers_for_prefixes_share_the_threads() -> None:
     taken = 0
     while lanes.take(0) is not None:
         taken += 1
-    assert taken == 32
+    assert taken == 12
 
 
 def test_it_shows_what_was_given() -> None:
