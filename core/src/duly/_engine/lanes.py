@@ -1,7 +1,5 @@
 """Who gets a slot, that is one publish in flight: queues by event name.
 
-Three rules hold:
-
 1. A claim may bring as many messages as slots are free and one batch beyond, less those that wait
    here already.
 2. A name runs at most a quarter of the slots while others wait; names that run nothing go first.
@@ -200,7 +198,6 @@ class Lanes(Generic[J]):
         return self._returns.send_back(lane, now)
 
     def _slowed(self, lane: Lane[J]) -> Lane[J]:
-        """A lane that has proved slow before, and finds no slot again."""
         if not lane.slow:
             lane.slow = True
             self._slow += 1
