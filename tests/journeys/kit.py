@@ -48,12 +48,18 @@ class Worker:
     def __init__(self, process: Process, journal: Path) -> None:
         self.process = process
         self._journal = journal
+        self._known: list[Note] = []
+        self._read = 0  # bytes of the journal, which is asked for again and again
 
     def notes(self, *what: str) -> list[Note]:
         """What it has noted so far, of these kinds or all."""
-        text = self._journal.read_text()
-        lines = map(json.loads, text[: text.rfind("\n") + 1].splitlines())
-        return [_note(line) for line in lines if not what or line["what"] in what]
+        with self._journal.open("rb") as journal:
+            journal.seek(self._read)
+            text = journal.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        self._known += [_note(json.loads(line)) for line in whole.splitlines()]
+        return [note for note in self._known if not what or note.what in what]
 
     def ids(self, what: str) -> list[str]:
         """The ids of what it noted like that, in this order."""
