@@ -134,18 +134,6 @@ async def test_one_that_cannot_be_read_comes_out_of_its_siding(
     assert (waits.state, waits.aside) == (State.SCHEDULED, False)
 
 
-async def test_within_a_transaction_that_is_rolled_back(store: SQLiteStore, path: Path) -> None:
-    await put(store, "slow", "a", "b")
-    assert (await claim(store, _=PAUSED)).moved == 2
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert await store.cancel(["a"], within=connection) == [State.SCHEDULED]
-        connection.rollback()
-        assert (await store.stats()).aside == 2
-        assert await store.cancel(["b"], within=connection) == [State.SCHEDULED]
-        connection.commit()
-    assert ids(await claim(store)) == ["a"]
-
-
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_no_statement_looks_at_every_message(
     store: SQLiteStore, path: Path, name: str

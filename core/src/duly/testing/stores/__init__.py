@@ -28,7 +28,8 @@ What not every store can do is in classes of its own. Add them as further bases 
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
 :class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
-:class:`LineCases`, :class:`LineMarkCases` and :class:`AnyLoopCases`.
+:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases` and
+:class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -77,6 +78,7 @@ from duly.testing.stores.lines_settling import LineEnsureCases, LineSettlingCase
 from duly.testing.stores.lines_suspects import LineSuspectCases
 from duly.testing.stores.lines_telling import LineTellingCases
 from duly.testing.stores.lines_turns import LineTurnCases
+from duly.testing.stores.lines_within import LineTransactionCases
 from duly.testing.stores.listing_without_payloads import ListingWithoutPayloadsCases
 from duly.testing.stores.opening import ConnectionCases, SecretCases
 from duly.testing.stores.outages import OutageCases
@@ -109,6 +111,7 @@ __all__ = [
     "HostileCases",
     "LineCases",
     "LineMarkCases",
+    "LineTransactionCases",
     "ListingWithoutPayloadsCases",
     "MigrationCases",
     "OutageCases",
