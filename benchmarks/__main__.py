@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 
 from benchmarks import pictures, report
+from benchmarks.aside import Backlog, aside
 from benchmarks.beside import peers
 from benchmarks.drain import drained, drained_by_several, scheduled
 from benchmarks.functions import functions
@@ -47,14 +48,24 @@ class Size:
     growth: Sequence[int]
     peers: Load
     mixed: float
+    beside: Sequence[Backlog]
 
 
 LONG = ("peers", "mixed")  # measured when asked for by name, or with --full
+BESIDE = [
+    Backlog(0, 1, 0),
+    Backlog(3000, 1, 1, limit=10),
+    Backlog(200_000, 1, 0.5),
+    Backlog(50_000, 4, 0.5),
+    Backlog(50_000, 100, 0.5),
+]
 QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000],
-             Load(2000, late=50, step=0.1, idle=5, patience=15, limit=60), 30)  # fmt: skip
+             Load(2000, late=50, step=0.1, idle=5, patience=15, limit=60), 30,
+             BESIDE[:2])  # fmt: skip
 FULL = Size(30_000, [100, 500, 1000], 3, [50, 1000], 30, [0, 1_000_000],
             [10_000, 100_000, 1_000_000],
-            Load(10_000, late=300, step=0.1, idle=10, patience=60, limit=200), 150)  # fmt: skip
+            Load(10_000, late=300, step=0.1, idle=10, patience=60, limit=200), 150,
+            BESIDE)  # fmt: skip
 
 
 def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mapping[str, Scenario]:
@@ -69,6 +80,7 @@ def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mappin
         "idle": lambda all_: idle(all_, 10),
         "slow": lambda all_: slow(all_[0], [0.005, 0.05], 200, size.rounds),
         "hanging": lambda all_: hanging(all_[0], 5000, size.seconds),
+        "aside": lambda all_: aside(all_, size.beside, 300),
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
         "peers": lambda _: peers(
             servers, _names(asked.peers), _names(asked.trials), asked.folder / "peers", size.peers

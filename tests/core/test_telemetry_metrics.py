@@ -426,6 +426,7 @@ UNITS = {
     "duly.delivery.lateness": "s",
     "duly.batch.duration": "s",
     "duly.messages.pending": "{message}",
+    "duly.messages.aside": "{message}",
     "duly.messages.dead": "{message}",
     "duly.messages.oldest_due_age": "s",
     "duly.clock.offset": "s",

@@ -10,6 +10,7 @@ from tests.servers.postgres import postgres_url
 from duly.store import Clock, Store
 from duly.testing.stores import (
     EnsureCases,
+    LineCases,
     ListingWithoutPayloadsCases,
     StoreHarness,
     StoreSuite,
@@ -24,7 +25,7 @@ Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]
 
 
-class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, EnsureCases, StoreSuite):
+class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, EnsureCases, LineCases, StoreSuite):
     """The cases, over whatever store is planted."""
 
     scale = 0.2

@@ -79,23 +79,23 @@ class WhatIsTakenIsMore(PlainStore):
 
 
 class AwaitsWhatIsTaken(Model):
-    def next_due(self, own: Lease | None, **more: bool) -> datetime | None:
+    def next_due(self, own: Lease | None, **more: Any) -> datetime | None:
         waiting = [*self.of_state(State.SCHEDULED), *self.of_state(State.CLAIMED)]
         return min((each.message.next_attempt_at for each in waiting), default=None)
 
 
 class ForgetsOtherLeases(Model):
-    def next_due(self, own: Lease | None, **more: bool) -> datetime | None:
+    def next_due(self, own: Lease | None, **more: Any) -> datetime | None:
         return min((each.due for each in self.of_state(State.SCHEDULED)), default=None)
 
 
 class AwaitsItsOwnLease(Model):
-    def next_due(self, own: Lease | None, **more: bool) -> datetime | None:
+    def next_due(self, own: Lease | None, **more: Any) -> datetime | None:
         return super().next_due(None, **more)
 
 
 class AwaitsSuspects(Model):
-    def next_due(self, own: Lease | None, **more: bool) -> datetime | None:
+    def next_due(self, own: Lease | None, **more: Any) -> datetime | None:
         return super().next_due(own, **more | {"suspects": True})
 
 

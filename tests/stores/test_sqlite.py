@@ -13,6 +13,9 @@ from duly.testing.stores import (
     AnyLoopCases,
     EnsureCases,
     HealthCases,
+    LineCases,
+    LineMarkCases,
+    LineTransactionCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
     PeekingCases,
@@ -36,6 +39,9 @@ class TestSQLiteStore(
     AnyLoopCases,
     EnsureCases,
     HealthCases,
+    LineCases,
+    LineMarkCases,
+    LineTransactionCases,
     MigrationCases,
     TransactionCases,
     PeekingCases,
@@ -94,8 +100,12 @@ class TestSQLiteStore(
 
     async def leftovers(self, namespace: str) -> Collection[str]:
         async with self.transaction(namespace) as opened:
-            tables = ("duly_messages", "duly_due", "duly_leases")
+            tables = ("duly_messages", "duly_due", "duly_aside", "duly_leases")
             return [each for each in tables if opened.execute(f"SELECT 1 FROM {each}").fetchone()]
+
+    async def unmark(self, namespace: str) -> None:
+        async with self.transaction(namespace) as opened:
+            opened.execute("DELETE FROM duly_marks")
 
     async def damage(self, namespace: str, id: str) -> None:
         async with self.transaction(namespace) as opened:

@@ -19,6 +19,7 @@ from duly.errors import InvalidArgument, Unsupported
 from duly.hookspecs import StoreFactory, hookimpl
 from duly.message import Filter, Message, State
 from duly.store import (
+    NO_LIMITS,
     Batch,
     Claim,
     Clock,
@@ -26,6 +27,7 @@ from duly.store import (
     Ensured,
     Group,
     Key,
+    Rooms,
     Settle,
     Stats,
     Token,
@@ -45,6 +47,7 @@ class MemoryStore:
     """
 
     any_loop = True
+    lines = True
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = _forward_clock() if clock is None else clock
@@ -139,17 +142,18 @@ class MemoryStore:
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
-        ledger = self._ledger
+        ledger, lines, rooms = self._ledger, self._ledger.lines, Rooms(most)
         with self._lock:
             now = self._clock()
             end = now + lease  # before anything is changed: it may be beyond the calendar
             not_due = place_after(now)
             settled = self._settle(settle, now, not_due)
             ledger.recover(not_due)
-            entries = ledger.take(not_due, limit, suspects=suspects)
-            waiting = ledger.first(suspects=suspects)
+            entries, moved = lines.take(not_due, limit, rooms, suspects=suspects)
+            waiting = lines.first_of(rooms, suspects=suspects)
             next_due = earliest(waiting, ledger.first_lapse())
             token: Token | None = None
             claims: Sequence[Claim] = ()
@@ -160,8 +164,10 @@ class MemoryStore:
             claims=claims,
             now=now,
             next_due=None if next_due is None else moment_of(next_due),
-            more=waiting is not None and waiting < not_due,
+            more=(waiting is not None and waiting < not_due) or lines.sidings.gives(not_due, rooms),
             settled=settled,
+            moved=moved,
+            aside=lines.sidings.kept_back(rooms),
         )
 
     async def renew(
@@ -186,19 +192,8 @@ class MemoryStore:
 
     async def stats(self) -> Stats:
         """How much there is, without reading it."""
-        ledger, shelf = self._ledger, self._ledger.shelf
         with self._lock:
-            not_due = place_after(self._clock())
-            oldest = ledger.first()
-            coming = ledger.first(not_due)
-            scheduled = len(ledger.ordinary) + len(ledger.suspects)
-            return Stats(
-                scheduled=scheduled,
-                claimed=len(shelf.entries) - scheduled - len(shelf.dead),
-                dead=len(shelf.dead),
-                oldest_due=moment_of(oldest) if oldest is not None and oldest < not_due else None,
-                next_due=None if coming is None else moment_of(coming),
-            )
+            return self._ledger.stats(self._clock())
 
     async def wait_for_change(self) -> None:
         """Return when something was stored or moved since the calling task last waited."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from duly._caller.inquiry import Questions, Replies
 from duly._caller.options import for_client, takes
@@ -19,6 +19,8 @@ from duly.store import Store, SupportsHealth
 from duly.transport import Envelope, Transport
 
 __all__ = ["Handler", "Scheduler"]
+
+_TOLD: Final = 3  # names in a sentence
 
 Handler = Callable[[Envelope], Any]
 """A function that takes an envelope, async or not; what it returns is ignored."""
@@ -84,6 +86,11 @@ class Scheduler(Drains):
 
     def _now(self) -> datetime:
         return super()._now() if self._engine is None else self._engine.deliveries.time.now()
+
+    def _of_held_back(self) -> str:
+        names = [] if self._engine is None else sorted(self._engine.workers.lanes.held_back)
+        told = ", ".join(map(repr, names[:_TOLD]))
+        return f" of {told}{' and others' if len(names) > _TOLD else ''}" if names else ""
 
     def _questions(self) -> Questions:
         questions, engine, transport = super()._questions(), self._engine, self._transport

@@ -140,9 +140,17 @@ class Lookup:
             return
         report.details |= attrs.asdict(stats)
         replies.tell("store", "the store", report)
-        if stats.oldest_due is not None and self._now() - stats.oldest_due > _LATE:
-            late = (self._now() - stats.oldest_due).total_seconds()
+        now = self._now()
+        if stats.oldest_due is not None and now - stats.oldest_due > _LATE:
+            late = (now - stats.oldest_due).total_seconds()
             report.odd(f"the oldest due message is {late:.0f} s late")
+        if stats.oldest_aside is not None and now - stats.oldest_aside > _LATE:
+            late = (now - stats.oldest_aside).total_seconds()
+            report.odd(f"messages{self._of_held_back()} stand aside, the oldest for {late:.0f} s")
+
+    def _of_held_back(self) -> str:
+        """Of which event names messages stand aside, as far as anybody here knows."""
+        return ""
 
     def _within(self, within: object) -> Any:
         """The caller's transaction, if the store can act in it."""

@@ -115,7 +115,7 @@ def stats(answer: Stats) -> Stats:
     """The numbers."""
     if not isinstance(answer, Stats):
         _odd("stats", f"{named(answer)}, not Stats")
-    for name in ("oldest_due", "next_due"):
+    for name in ("oldest_due", "next_due", "oldest_aside"):
         moment = getattr(answer, name)
         if moment is not None:
             _moment(moment, "stats", name)

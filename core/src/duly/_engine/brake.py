@@ -44,7 +44,7 @@ class Brake:
         return nap
 
     def _slowed(self, batch: Batch, asked: float, until: float, *, caused: bool) -> float:
-        if batch.claims or batch.unreadable or batch.newer:
+        if batch.claims or batch.unreadable or batch.newer or batch.moved:
             self.brought += 1
             self._calm()
             return asked

@@ -73,6 +73,7 @@ class Deliveries:
         self._observed = plugins.observed("duly_delivered")
         self._newer_seen = -math.inf  # loop time
         self.hands = Hands(plugins, wake, most_bytes=most_bytes)
+        workers.lanes.held_back.able = getattr(type(calls.store), "lines", False) is True
         self.hands.tells_ends = isinstance(calls.store, SupportsEnsure)
         self.time = time_of(calls.store)
         self.verdicts = Verdicts(plugins, policy, workers.limits.recovery, self.hands, self.time)
@@ -96,7 +97,10 @@ class Deliveries:
         be, the nearest that can. All others are put back at their places; with 0 all are.
         """
         settling = self.hands.take_waiting()
-        sent = self._clock()
+        sent, held_back = self._clock(), self._workers.lanes.held_back
+        most = self._workers.lanes.most(sent)
+        if most:
+            more["most"] = most
         try:
             batch = await self._calls.claim(
                 limit=limit,
@@ -111,6 +115,7 @@ class Deliveries:
             self._telemetry.failed("claim", error, sent)
             raise
         self.time.hear(batch.now, sent)
+        held_back.heard(most, batch)
         self.hands.answered(settling, batch.settled, sent)
         for message in batch.unreadable:
             log.error("record_unreadable", message_id=message.id, reason=message.last_error)
@@ -222,7 +227,10 @@ class Deliveries:
     def _failed(self, job: ClaimedJob, error: Exception) -> None:
         hand, claim = job.hand, job.claim
         if isinstance(error, Interrupted):
-            self.verdicts.release(hand, claim, error.pause)
+            recurs, suspect = claim.message.recurrence is not None, claim.lapses >= SUSPECT_LAPSES
+            # The store moves it aside, at its place; what it does not move comes later.
+            at_its_place = error.aside and not recurs and not suspect
+            self.verdicts.release(hand, claim, 0.0 if at_its_place else error.pause)
         elif isinstance(error, Postpone):
             if job.probe:
                 self.outage.over(job.probe)

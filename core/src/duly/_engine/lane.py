@@ -23,6 +23,7 @@ _SOONEST: Final = 0.05  # seconds until what was sent back returns, at least
 _LATEST: Final = 30.0  # at most, if they can all be looked at: the name may be well by then
 _SHARE: Final = 2  # what was sent back returns at the pace of claims divided by this, at most
 _UNKNOWN: Final = 0.05  # seconds that a publish is taken to last as long as none has ended
+_MOST: Final = 10**6  # more than anybody runs
 _RETURN: Final = 2  # times the pace at which the name works
 
 
@@ -39,7 +40,7 @@ class Lane(Generic[J]):
     """The jobs of one event name. Moments are loop time, in seconds."""
 
     __slots__ = (
-        "allowance", "begun_at", "caps", "ended", "ended_at", "jobs", "lingering", "listed",
+        "allowance", "begun_at", "caps", "ended", "ended_at", "jobs", "lingering", "listed", "low",
         "moved_at", "name", "pace", "returns_at", "running", "slow", "worked",
     )  # fmt: skip
 
@@ -55,6 +56,7 @@ class Lane(Generic[J]):
         self.moved_at = now  # when it last started something, or the first job came to wait
         self.ended_at = now  # when a publish last ended, or the first one started
         self.ended = 0  # publishes since the last tick
+        self.low = 0  # of fewer jobs here more are to be claimed, as others of it stand aside
         self.worked = 0  # publishes that ended from the last tick but one to the last
         self.pace = 0.0  # seconds that the slowest publish took of late
         self.slow = False  # whether its jobs found no slot at the last tick
@@ -106,6 +108,18 @@ class Lane(Generic[J]):
         return self.running + before < self.allowance and all(
             cap.used + before < cap.most for cap in self.caps
         )
+
+    @property
+    def startable(self) -> int:
+        """How many jobs of its name could start, those here included, if there were slots."""
+        caps = (cap.most - cap.used for cap in self.caps)
+        return max(0, min(self.allowance - self.running, *caps, _MOST))
+
+    def is_slow(self, now: float, fair: bool, free: int) -> bool:
+        """Whether it finds no slot of so many free ones; ``fair``: slots are kept for others."""
+        if not (fair or self.caps) or len(self.jobs) < self.works_off or self.unknown(now):
+            return False
+        return self.active and not (free and self.may_start())
 
     def unknown(self, now: float) -> bool:
         """Whether it has only just begun, so that nobody can say yet how quick it is."""

@@ -1,25 +1,22 @@
-"""Who gets a slot: queues by event name.
-
-A slot is one publish in flight. Three rules hold:
+"""Who gets a slot, that is one publish in flight: queues by event name.
 
 1. A claim may bring as many messages as slots are free and one batch beyond, less those that wait
    here already.
 2. A name runs at most a quarter of the slots while others wait; names that run nothing go first.
+   Alone it may hold more, but earns those slots one by one, by publishes that end.
 3. A name that has found no slot for a moment keeps no more waiting here than its share of half a
-   batch, or what it works off in 20 ms; the rest goes back to the store, uncounted, to return at
-   twice the pace at which the name works.
+   batch, or what it works off in 20 ms. The rest goes back to the store, uncounted: to stand aside
+   there (:mod:`~duly._engine.sidings`), or else to return at twice the pace at which it works.
 
-So messages of names without a slot fill half a batch at most; the other half is there to look for
-names that can have one. While no other name is active, a name may hold more than its quarter, but
-it earns those slots one by one, by publishes that end. With fewer than four slots there is one lane
-for all, in the order of arrival. Nothing starts beyond the limits of a transport.
+With fewer than four slots there is one lane for all. Nothing starts beyond a transport's limits.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Generic
 
 from duly._engine.lane import TICK, J, Lane, Returns
+from duly._engine.sidings import HeldBack
 from duly._engine.slots import Slots
 from duly._engine.turns import Turns
 from duly._values.limits import NO_LIMITS, Limits
@@ -30,22 +27,20 @@ _LANES: Final = 1024  # beyond so many names the idle ones are forgotten
 
 
 class Lanes(Generic[J]):
-    """Waiting jobs, and the slots that are taken. Moments are loop time, in seconds.
-
-    ``batch`` is how many messages one claim brings at most.
-    """
+    """Waiting jobs, and the slots that are taken. Moments are loop time, in seconds."""
 
     def __init__(self, slots: int, batch: int, limits: Limits = NO_LIMITS) -> None:
         self.slots = Slots(slots, limits)
         self.waiting = 0
         self.spare = sys.maxsize  # jobs that may wait in slow lanes, for want of bytes
-        self._batch = batch
+        self._batch = batch  # messages that one claim brings at most
         self._held = 0  # jobs that wait in slow lanes
         self._slow = 0  # slow lanes
         self._lanes: dict[str, Lane[J]] = {}
         self._forget_at = _LANES
         self._turns: Turns[J] = Turns(limits)
         self._returns: Returns[J] = Returns()
+        self.held_back: HeldBack[J] = HeldBack(limits, batch)
 
     def ready(self) -> int:
         """How many jobs can start just now."""
@@ -74,6 +69,7 @@ class Lanes(Generic[J]):
         for lane in self._lanes.values():
             lane.allowance = min(max(lane.allowance, self.slots.quarter), self.slots.most)
         self._turns.limit(limits, self._lanes.values())
+        self.held_back.limit(limits)
         if self.slots.apart != apart:
             self.add(self.empty()[::-1], now, in_any_case=True)
 
@@ -97,7 +93,7 @@ class Lanes(Generic[J]):
                 elif self._keeps(self._slowed(lane), len(lane.jobs)) or in_any_case:
                     self._held += 1
                 else:
-                    refused.append((job, self._returns.send_back(lane, now)))
+                    refused.append((job, self._refuse(lane, now)))
                     continue
             if not lane.jobs:
                 lane.moved_at = now
@@ -128,6 +124,8 @@ class Lanes(Generic[J]):
         job = lane.jobs.popleft()
         if lane.caps:
             turns.start(lane)
+        if lane.low > len(lane.jobs):
+            self.held_back.ran_low(lane)
         if lane.jobs:
             turns.put(lane)
         return lane, job
@@ -138,6 +136,8 @@ class Lanes(Generic[J]):
         lane.running -= 1
         slots.running -= 1
         lane.end(now, took, earned=earned)
+        if lane.low > len(lane.jobs):
+            self.held_back.ran_low(lane)
         if earned and lane.jobs and lane.allowance < slots.most:
             lane.allowance += lane.allowance < slots.most_of_one(now)
         if lane.caps:
@@ -168,9 +168,10 @@ class Lanes(Generic[J]):
         for lane in lanes:
             lane.tick()
         first = (lane for lane in self._turns.waiting if not lane.running)
-        slow = [lane for lane in dict.fromkeys([*first, *lanes]) if self._is_slow(lane, now)]
+        fair, free = self.slots.fair, self.slots.free
+        slow = [each for each in dict.fromkeys([*first, *lanes]) if each.is_slow(now, fair, free)]
         self._slow, self._held = len(slow), 0
-        refused, back = [], self._returns.send_back
+        refused = []
         for lane in slow:
             lane.slow = True
             if lane.stalled(now):
@@ -179,22 +180,24 @@ class Lanes(Generic[J]):
             while kept < jobs and self._keeps(lane, kept):
                 kept += 1
                 self._held += 1
-            refused += [(job, back(lane, now)) for job in self._shorten(lane, kept)]
+            refused += [(job, self._refuse(lane, now)) for job in self._shorten(lane, kept)]
         return refused
+
+    def most(self, now: float) -> Mapping[str, int]:
+        """How many the next claim may bring of names that are held back."""
+        spare = max(0, self._batch // 2 - self._held)
+        return self.held_back.most(self.slots.free, spare, self._slow, now)
 
     def empty(self) -> list[J]:
         """Take all waiting jobs out of the queue."""
         self._held = 0
         return [job for lane in self._lanes.values() for job in self._shorten(lane, 0)]
 
-    def _is_slow(self, lane: Lane[J], now: float) -> bool:
-        fair = self.slots.fair or lane.caps
-        if not fair or len(lane.jobs) < lane.works_off or lane.unknown(now):
-            return False
-        return lane.active and not (self.slots.free and lane.may_start())
+    def _refuse(self, lane: Lane[J], now: float) -> float:
+        self.held_back.add(lane)
+        return self._returns.send_back(lane, now)
 
     def _slowed(self, lane: Lane[J]) -> Lane[J]:
-        """A lane that has proved slow before, and finds no slot again."""
         if not lane.slow:
             lane.slow = True
             self._slow += 1
@@ -224,7 +227,6 @@ class Lanes(Generic[J]):
         return lane
 
     def _allow(self, lane: Lane[J], most: int) -> None:
-        """Let a lane run no more than that."""
         lane.allowance = min(lane.allowance, most)
         if lane.running >= lane.allowance:
             self._turns.drop(lane)
@@ -243,6 +245,6 @@ class Lanes(Generic[J]):
     def _forget(self) -> None:
         """Forget the names that do nothing; in place, since others use the same lanes."""
         for name, lane in list(self._lanes.items()):
-            if not (lane.active or lane.lingering):
+            if not (lane.active or lane.lingering or name in self.held_back):
                 del self._lanes[name]
         self._forget_at = max(_LANES, 2 * len(self._lanes))

@@ -49,7 +49,7 @@ class Workers:
         self.limits = ToldLimits(transport)
         self.lanes = lanes(self.limits.now)
         self._timeout = timeout
-        self._wake = wake
+        self.lanes.held_back.wake = self._wake = wake
         self._end = end
         self._clock = asyncio.get_running_loop().time
         work = self._publish_many if isinstance(transport, SupportsBatches) else self._publish
@@ -66,6 +66,7 @@ class Workers:
         """Queue jobs whose claim ``took`` so long; those not to wait here end as Interrupted."""
         self._look_at_limits()
         sent_back = self.lanes.add(jobs, self._clock(), took=took, in_any_case=in_any_case)
+        self.lanes.held_back.kept(len(sent_back) < len(jobs) or not jobs)
         self._send_back(sent_back)
         self._stir()
         return {job for job, _ in sent_back}
@@ -87,9 +88,8 @@ class Workers:
 
     def cut_short(self, reason: str) -> None:
         """Cancel all publishes in flight; their jobs end as Interrupted."""
-        for worker in self._pool.workers:
-            if worker.taken and worker.reason is None:
-                worker.interrupt(Interrupted(reason), self._clock())
+        for worker in [each for each in self._pool.workers if each.taken and each.reason is None]:
+            worker.interrupt(Interrupted(reason), self._clock())
         self.lingering.give_up(reason)
 
     def tick(self) -> None:
@@ -122,7 +122,8 @@ class Workers:
 
     def _send_back(self, jobs: Sequence[tuple[Job, float]]) -> None:
         for job, pause in jobs:
-            finish(job, None, Interrupted("no slot", pause))
+            aside = self.lanes.held_back.at_its_place
+            finish(job, None, Interrupted("no slot", pause, aside=aside))
 
     def _look_at_limits(self) -> None:
         if self.limits.changed():

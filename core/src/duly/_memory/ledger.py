@@ -5,18 +5,19 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from duly._memory.agenda import Agenda
+from duly._memory.lines import Lines
 from duly._memory.places import earliest, moment_of, place_after, place_at
 from duly._memory.shelf import Entry, Lease, Shelf
 from duly.errors import DuplicateMessage
 from duly.message import Message, State, with_changes
 from duly.record import moved, with_next_id
 from duly.store import (
-    SUSPECT_LAPSES,
     Bury,
     Claim,
     Group,
     Reschedule,
     Settle,
+    Stats,
     buried_keys,
     plan_put,
     plan_settle,
@@ -36,8 +37,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.shelf = Shelf()
-        self.ordinary: Agenda[Entry] = Agenda()
-        self.suspects: Agenda[Entry] = Agenda()
+        self.lines = Lines()
         self.leases: dict[str, Lease] = {}
         self.ends: Agenda[Lease] = Agenda()
         self._numbers = itertools.count(1)
@@ -57,7 +57,7 @@ class Ledger:
             del entry.lease.held[entry.key]
             entry.lease.gone.add(entry.key)
         elif entry.message.state is State.SCHEDULED:
-            self._line(entry).remove(entry.place)
+            self.lines.remove(entry)
         self.shelf.discard((entry,))
 
     def reschedule(self, entry: Entry, at: datetime | None) -> None:
@@ -70,13 +70,16 @@ class Ledger:
     def rewrite(self, entry: Entry, message: Message, *, moves: bool) -> None:
         """Let an entry be another message of its id; it ``moves`` only if it is not claimed."""
         self.shelf.discard((entry,))
-        if moves and entry.lease is None:
-            self._line(entry).remove(entry.place)
+        renamed = entry.aside and message.event_name != entry.message.event_name
+        if (moves and entry.lease is None) or renamed:
+            self.lines.remove(entry)
         entry.message = message
         self.shelf.add(entry)
         if moves:
             entry.lapses = 0
-            self._line_up(entry, place_at(message.next_attempt_at, entry.key))
+            self.lines.add(entry, place_at(message.next_attempt_at, entry.key))
+        elif renamed:  # a siding is of one name
+            self.lines.add(entry, entry.place)
 
     def recover(self, bound: int) -> None:
         """Put what is left in leases that end before ``bound`` back at its place."""
@@ -86,22 +89,23 @@ class Ledger:
                 entry.lapses += 1
                 self._put_back(entry, entry.place)
 
-    def first(self, bound: int | None = None, *, suspects: bool = True) -> int | None:
-        """The first place that is taken, or the first of those not below ``bound``."""
-        suspect = self.suspects.first(bound) if suspects else None
-        return earliest(self.ordinary.first(bound), suspect)
+    def stats(self, now: datetime) -> Stats:
+        """How much there is."""
+        lines, shelf, not_due = self.lines, self.shelf, place_after(now)
+        oldest, coming, aside = lines.first(), lines.first(not_due), lines.sidings.first()
+        return Stats(
+            scheduled=len(lines),
+            claimed=len(shelf.entries) - len(lines) - len(shelf.dead),
+            dead=len(shelf.dead),
+            oldest_due=moment_of(oldest) if oldest is not None and oldest < not_due else None,
+            next_due=None if coming is None else moment_of(coming),
+            aside=len(lines.sidings),
+            oldest_aside=None if aside is None else moment_of(aside),
+        )
 
     def first_lapse(self) -> int | None:
         """The end of the lease that ends first, of those that still hold something."""
         return next((lease.place for lease in self.ends if lease.held), None)
-
-    def take(self, bound: int, limit: int, *, suspects: bool) -> list[Entry]:
-        """Take out of line what comes first before ``bound``: one suspect, or no suspects."""
-        suspect = self.suspects.first() if suspects else None
-        ordinary = self.ordinary.first()
-        if suspect is not None and suspect < bound and (ordinary is None or suspect < ordinary):
-            return self.suspects.take(bound, 1)
-        return self.ordinary.take(bound, limit)
 
     def lease(self, entries: Sequence[Entry], owner: str, end: datetime) -> tuple[str, list[Claim]]:
         """Hand out what was taken out of line; the token and the claims."""
@@ -135,7 +139,8 @@ class Ledger:
 
     def occupied(self, now: datetime, owners: Collection[str]) -> bool:
         """Whether something is due, or lapsed, or in the hands of these owners."""
-        first, bound = self.first(), place_after(now)
+        bound = place_after(now)
+        first = earliest(self.lines.first(), self.lines.sidings.first())
         held = any(each.held and (each.owner in owners or each.place < bound) for each in self.ends)
         return held or (first is not None and first < bound)
 
@@ -146,7 +151,7 @@ class Ledger:
             each.place for each in self.ends
             if each.held and each.place >= bound and each.owner not in owners
         )  # fmt: skip
-        place = earliest(self.first(bound), next(lapses, None))
+        place = earliest(self.lines.first(bound), next(lapses, None))
         return None if place is None else moment_of(place)
 
     def copy(self) -> "Ledger":
@@ -224,7 +229,7 @@ class Ledger:
     def _put_back(self, entry: Entry, place: int) -> None:
         entry.message = with_changes(entry.message, state=State.SCHEDULED)
         entry.lease = None
-        self._line_up(entry, place)
+        self.lines.add(entry, place)
 
     def add(self, message: Message) -> Entry:
         """Take in a message whose id is free, dead or alive."""
@@ -233,12 +238,5 @@ class Ledger:
             self.shelf.add_dead(entry)
         else:
             self.shelf.add(entry)
-            self._line_up(entry, place_at(message.next_attempt_at, entry.key))
+            self.lines.add(entry, place_at(message.next_attempt_at, entry.key))
         return entry
-
-    def _line_up(self, entry: Entry, place: int) -> None:
-        entry.place = place
-        self._line(entry).add(place, entry)
-
-    def _line(self, entry: Entry) -> Agenda[Entry]:
-        return self.suspects if entry.lapses >= SUSPECT_LAPSES else self.ordinary

@@ -40,6 +40,7 @@ def whereabouts(entry: Entry) -> Whereabouts:
         state=state,
         due_at=moment_of(entry.place) if state is State.SCHEDULED else None,
         lapses=entry.lapses,
+        aside=entry.aside,
         owner=None if lease is None else lease.owner,
         lease_ends_at=None if lease is None else moment_of(lease.place),
         follows=None

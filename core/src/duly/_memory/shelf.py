@@ -20,7 +20,7 @@ _MOMENT: Final = itemgetter(0)
 class Entry:
     """A stored message: its key, its place in line and lapses, and the lease it is in, if any."""
 
-    __slots__ = ("declared", "key", "lapses", "lease", "message", "place", "successor")
+    __slots__ = ("aside", "declared", "key", "lapses", "lease", "message", "place", "successor")
 
     def __init__(self, key: int, message: Message) -> None:
         self.successor: Successor | None = None  # what follows, if it is a series
@@ -30,6 +30,7 @@ class Entry:
         self.place = 0
         self.lapses = 0
         self.lease: Lease | None = None
+        self.aside = False  # whether it stands in a siding
 
     @property
     def state(self) -> State:

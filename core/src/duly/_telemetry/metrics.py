@@ -37,6 +37,11 @@ _COUNTERS: Final = {
 _GAUGES: Final = {
     "pending": ("duly.messages.pending", "{message}", "Messages stored and not delivered yet."),
     "dead": ("duly.messages.dead", "{message}", "Dead letters."),
+    "aside": (
+        "duly.messages.aside",
+        "{message}",
+        "Messages of slow or limited names that stand aside, so that others are not held up.",
+    ),
     "oldest_due_age": (
         "duly.messages.oldest_due_age",
         "s",
@@ -60,6 +65,7 @@ class Reading:
 
     pending: int
     dead: int
+    aside: int
     oldest_due_age: float
     clock_offset: float
 

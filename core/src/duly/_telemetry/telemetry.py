@@ -96,6 +96,7 @@ class Telemetry:
             return Reading(
                 pending=stats.scheduled + stats.claimed,
                 dead=stats.dead,
+                aside=stats.aside,
                 oldest_due_age=0.0 if due is None else max(0.0, (now - due).total_seconds()),
                 clock_offset=clock.offset.total_seconds(),
             )

@@ -38,12 +38,14 @@ class Job(Protocol):
 class Interrupted(Exception):  # no error: a publish ended for reasons of our own
     """It was not started or was cut short; nothing is counted against the message.
 
-    ``pause`` is for how many seconds to send it back.
+    ``pause`` is for how many seconds to send it back; ``aside``, whether the store keeps it from
+    being claimed at once if there is none.
     """
 
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
+    def __init__(self, reason: str, pause: float = 0.0, *, aside: bool = False) -> None:
         super().__init__(reason)
         self.pause = pause
+        self.aside = aside
 
 
 class TimedOut(TransportError):

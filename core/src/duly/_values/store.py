@@ -11,7 +11,10 @@ from duly.errors import StoreUnavailable
 from duly.message import Message, State
 
 __all__ = [
+    "LOOKED_AT",
     "NEWER_PAUSE",
+    "PAUSED",
+    "SIDINGS",
     "SUSPECT_LAPSES",
     "Batch",
     "Bury",
@@ -44,6 +47,15 @@ Token = str
 SUSPECT_LAPSES: Final = 2
 """A message that has lapsed this often is a suspect."""
 
+PAUSED: Final = -1
+"""In the ``most`` of a claim: nothing of that name is handed out, what recurs included."""
+
+LOOKED_AT: Final = 1000
+"""How many messages of the main line one claim looks at."""
+
+SIDINGS: Final = 64
+"""From how many sidings one claim takes."""
+
 NEWER_PAUSE: Final = timedelta(minutes=1)
 """For how long a record of a newer format is put back when it comes due."""
 
@@ -65,7 +77,8 @@ class Group:
 class Whereabouts:
     """Where a message is.
 
-    One that waits has its place in line, ``due_at``; ``lapses`` counts from 0. One that is CLAIMED
+    One that waits has its place in line, ``due_at``, and stands ``aside`` if that is in a siding;
+    ``lapses`` counts from 0. One that is CLAIMED
     has the ``owner`` of the lease and its end, ``lease_ends_at``, which may be past: it lapses with
     the next claim of anybody. Both are None where a lease is over and its outcome is still to be
     carried out. ``follows`` is the series that takes the place of this one by and by, as it will
@@ -78,6 +91,7 @@ class Whereabouts:
     owner: str | None = None
     lease_ends_at: datetime | None = None
     follows: Message | None = None
+    aside: bool = False
 
 
 class HeldUp(StoreUnavailable):
@@ -93,7 +107,9 @@ class Stats:
     """How much a store holds.
 
     ``oldest_due`` is the due time of the message that waits longest although it is due, None when
-    none does; ``next_due`` the earliest due time still to come.
+    none does; ``next_due`` the earliest due time still to come. ``aside`` of those ``scheduled``
+    stand in sidings; ``oldest_aside`` is the earliest due time of these, of which ``oldest_due``
+    says nothing.
     """
 
     scheduled: int
@@ -101,6 +117,8 @@ class Stats:
     dead: int
     oldest_due: datetime | None = None
     next_due: datetime | None = None
+    aside: int = 0
+    oldest_aside: datetime | None = None
 
 
 class Claim:
@@ -215,7 +233,8 @@ class Batch:
     ``settle`` given, as :meth:`~duly.store.Store.settle` has. ``unreadable`` are records that came
     due and could not be read, as :func:`duly.record.unreadable` lists them; they have become dead
     letters. ``newer`` counts records of a newer format, which were put back for
-    :data:`NEWER_PAUSE`.
+    :data:`NEWER_PAUSE`. ``moved`` messages were moved into sidings by this claim; ``aside`` tells
+    whether any siding holds something that the ``most`` of this claim kept back.
     """
 
     token: Token | None
@@ -226,3 +245,5 @@ class Batch:
     settled: Sequence[bool | None] = ()
     unreadable: Sequence[Message] = ()
     newer: int = 0
+    moved: int = 0
+    aside: bool = False

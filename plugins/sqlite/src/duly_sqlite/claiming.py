@@ -4,30 +4,37 @@ import os
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 from duly import Message, State
 from duly.moment import from_microseconds
 from duly.record import NewerRecord, UnreadableRecord, from_record
-from duly.store import Batch, Claim, Key, Token
-from duly_sqlite import sql
+from duly.store import Batch, Claim, Key, Rooms, Token
+from duly_sqlite import sql, sql_lines
 from duly_sqlite.aside import postpone, set_aside
 from duly_sqlite.line import heads, put_in_line
+from duly_sqlite.looking import Lines
 from duly_sqlite.records import fetch, show
 from duly_sqlite.series import take_place
+from duly_sqlite.sidings import Turn
 
 __all__ = ["claim", "give_back", "nothing", "nothing_due", "renew"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST: Final = 2**63 - 1
+_PLACE: Final = itemgetter(0, 1)
 
 
-def nothing_due(db: sqlite3.Cursor, now: int, *, suspects: bool) -> Batch | None:
+def nothing_due(db: sqlite3.Cursor, now: int, rooms: Rooms, *, suspects: bool) -> Batch | None:
     """The answer to a claim when nothing is due, without a transaction; None when something is."""
-    due_at, end = _ahead(db, "", suspects=suspects)
+    lines = Lines(db, now, rooms)
+    due_at, end = _ahead(db, "", lines, suspects=suspects)
     if any(moment is not None and moment <= now for moment in (due_at, end)):
         return None
-    return _batch(now, due_at, end, token=None, claims=())
+    if lines.sidings.give():
+        return None
+    return _batch(now, due_at, end, lines, token=None, claims=())
 
 
 def claim(
@@ -39,14 +46,18 @@ def claim(
     owner: str,
     suspects: bool,
     settled: Sequence[bool],
+    rooms: Rooms,
+    turn: Turn,
 ) -> Batch:
     """Bring back what lapsed, then take what is due."""
     _recover(db, now)
-    suspect = suspects and _suspect_comes_first(db, now)
-    wanted = 1 if suspect else limit
-    rows = fetch(db, sql.TAKE, (suspect, now, wanted))
-    last = rows[-1][:2] if len(rows) == wanted else (now, _LAST)
-    db.execute(sql.LEAVE_LINE_UP_TO, (suspect, *last))
+    lines = Lines(db, now, rooms)
+    moved = 0
+    if lines.plain:
+        rows = _take(db, now, limit, suspects=suspects)
+    else:
+        keys, moved = lines.take(limit, turn, suspects=suspects)
+        rows = sorted(fetch(db, sql_lines.TAKEN, (str(keys),)), key=_PLACE)
     if over := [row[1] for row in rows if row[3]]:
         gone = take_place(db, over)
         rows = [row for row in rows if row[1] not in gone]
@@ -56,32 +67,45 @@ def claim(
         postpone(db, newer, now)
     token = os.urandom(16).hex()
     if claims:
-        keys = str([claim.key for claim in claims])
-        db.execute(sql.LEASE, (token, now + lease // _MICROSECOND, owner, keys))
-    due_at, end = _ahead(db, token, suspects=suspects)
+        held = str([claim.key for claim in claims])
+        db.execute(sql.LEASE, (token, now + lease // _MICROSECOND, owner, held))
+    due_at, end = _ahead(db, token, lines, suspects=suspects)
     return _batch(
         now,
         due_at,
         end,
+        lines,
         token=token if claims else None,
         claims=claims,
         settled=settled,
         unreadable=aside,
         newer=len(newer),
+        moved=moved,
     )
+
+
+def _take(db: sqlite3.Cursor, now: int, limit: int, *, suspects: bool) -> list[tuple[Any, ...]]:
+    """Take what is due out of the line, whatever its name."""
+    suspect = suspects and _suspect_comes_first(db, now)
+    wanted = 1 if suspect else limit
+    rows = fetch(db, sql.TAKE, (suspect, now, wanted))
+    last = rows[-1][:2] if len(rows) == wanted else (now, _LAST)
+    db.execute(sql.LEAVE_LINE_UP_TO, (suspect, *last))
+    return rows
 
 
 def nothing(now: int, settled: Sequence[bool]) -> Batch:
     """The batch of a claim that may only settle."""
-    return _batch(now, None, None, token=None, claims=(), settled=settled)
+    return Batch(now=from_microseconds(now), token=None, claims=(), settled=settled)
 
 
-def _batch(now: int, due_at: int | None, end: int | None, **found: Any) -> Batch:
+def _batch(now: int, due_at: int | None, end: int | None, lines: Lines, **found: Any) -> Batch:
     next_due = min((moment for moment in (due_at, end) if moment is not None), default=None)
     return Batch(
         now=from_microseconds(now),
         next_due=None if next_due is None else from_microseconds(next_due),
-        more=due_at is not None and due_at <= now,
+        more=(due_at is not None and due_at <= now) or lines.sidings.give(),
+        aside=lines.sidings.kept_back(),
         **found,
     )
 
@@ -103,9 +127,14 @@ def renew(
     return answers
 
 
-def _ahead(db: sqlite3.Cursor, but: Token, *, suspects: bool) -> tuple[int | None, int | None]:
+def _ahead(
+    db: sqlite3.Cursor, but: Token, lines: Lines, *, suspects: bool
+) -> tuple[int | None, int | None]:
     """When something that waits is due next, and when the first lease other than this ends."""
     ordinary, suspect = heads(db)
+    if suspects and suspect is not None and not lines.plain:
+        found = lines.first_suspect()
+        suspect = None if found is None else found[0]
     end = db.execute(sql.FIRST_END, (but,)).fetchone()
     due = [moment for moment in (ordinary, suspect if suspects else None) if moment is not None]
     return min(due, default=None), None if end is None else end[0]

@@ -1,18 +1,40 @@
 """The file: opened with the settings on which the promises of this store rest."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from duly import StoreError
+from duly import InvalidArgument, StoreError
 from duly_sqlite.connection import PATIENCE, Call, patiently, transaction
 from duly_sqlite.schema import all_statements, pending, prepare
 
-__all__ = ["data_version", "migrate", "reader", "writer"]
+__all__ = ["absolute", "data_version", "migrate", "reader", "writer"]
 
 _CACHE_KIB: Final = 16 * 1024
 _WAL_KIB: Final = 64 * 1024
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The path of a file as it is now.
+
+    Raises:
+        InvalidArgument: it can be none.
+    """
+    try:
+        text = os.fsdecode(os.fsencode(os.fspath(path)))
+    except Exception as error:  # it is no path, raises, or is no text that can be a file name
+        raise InvalidArgument("the path of an SQLite file is missing or unusable") from error
+    if not isinstance(path, str | os.PathLike) or not text or "\0" in text:
+        raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
+    if "://" in text:
+        raise InvalidArgument(
+            f"{text!r} is a URL and not a path: give it to the client or the scheduler itself"
+        )
+    if text == ":memory:":
+        raise InvalidArgument("SQLite in memory is not served: use memory://")
+    return Path(text).absolute()  # now: the process may change its working directory later
 
 
 def writer(path: Path) -> sqlite3.Connection:
@@ -31,7 +53,7 @@ def writer(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KIB * 1024}")
         connection.execute("PRAGMA temp_store = MEMORY")
-        transaction(connection, lambda db: prepare(db, path), Call())
+        transaction(connection, lambda db: prepare(db, path, marks=False), Call())
     except BaseException:
         connection.close()
         raise
@@ -53,8 +75,8 @@ def migrate(path: Path, *, dry_run: bool) -> Sequence[str]:
     connection = _connect(path)
     try:
         if dry_run:
-            return patiently(lambda: pending(connection.cursor(), path), Call())
-        return transaction(connection, lambda db: prepare(db, path), Call())
+            return patiently(lambda: pending(connection.cursor(), path, marks=True), Call())
+        return transaction(connection, lambda db: prepare(db, path, marks=True), Call())
     finally:
         connection.close()
 

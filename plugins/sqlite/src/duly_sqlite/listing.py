@@ -10,7 +10,7 @@ from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
 from duly.record import UnreadableRecord, encodable, from_record, successor_of
 from duly.store import Whereabouts, succeeded
-from duly_sqlite import sql
+from duly_sqlite import sql, sql_lines
 from duly_sqlite.records import fetch, show
 from duly_sqlite.storing import STATES
 
@@ -30,12 +30,13 @@ def where(db: sqlite3.Cursor, id: str) -> Whereabouts | None:
     found = db.execute(sql.WHERE, (id,)).fetchone() if encodable(id) else None
     if found is None:
         return None
-    number, due_at, lapses, owner, end, text, key = found
+    number, due_at, lapses, owner, end, text, key, aside = found
     state = STATES[number]
     return Whereabouts(
         state=state,
         due_at=from_microseconds(due_at) if state is State.SCHEDULED else None,
         lapses=lapses,
+        aside=bool(aside),
         owner=owner,
         lease_ends_at=None if end is None else from_microseconds(end),
         follows=None if text is None else _following(db, key, text),
@@ -110,14 +111,17 @@ def _plan(filter: Filter) -> tuple[str, list[str], list[Any]]:
 def stats(db: sqlite3.Cursor, now: int) -> Stats:
     """How much there is, from the narrow tables and indexes."""
     scheduled, claimed, dead, *firsts = db.execute(sql.STATS, (now, now)).fetchone()
+    aside, oldest_aside = db.execute(sql_lines.STATS).fetchone()
     oldest = [moment for moment in firsts[:2] if moment is not None and moment <= now]
     coming = [moment for moment in firsts[2:] if moment is not None]
     return Stats(
-        scheduled=scheduled,
+        scheduled=scheduled + aside,
         claimed=claimed,
         dead=dead,
         oldest_due=from_microseconds(min(oldest)) if oldest else None,
         next_due=from_microseconds(min(coming)) if coming else None,
+        aside=aside,
+        oldest_aside=None if oldest_aside is None else from_microseconds(oldest_aside),
     )
 
 

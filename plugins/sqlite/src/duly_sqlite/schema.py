@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from duly import StoreError
-from duly_sqlite import sql
+from duly_sqlite import sql, sql_lines
 
 __all__ = ["STEPS", "VERSION", "all_statements", "newer", "pending", "prepare"]
 
@@ -90,18 +90,32 @@ CREATE TABLE duly_floors (
     declared_by TEXT NOT NULL PRIMARY KEY,
     generation INTEGER NOT NULL
 ) WITHOUT ROWID""",
+    # What stands aside, of each event name in a line of its own.
+    """\
+CREATE TABLE duly_aside (
+    event_name TEXT NOT NULL,
+    due_at INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    PRIMARY KEY (event_name, due_at, key)
+) WITHOUT ROWID""",
+    # What may be done that older versions do not expect.
+    "CREATE TABLE duly_marks (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
     "INSERT INTO duly_schema (version, usable_from) VALUES (3, 1)",
 )
 
 STEPS: Final = (_FIRST, _SECOND, _THIRD)
 """The statements that bring a schema from version 0, which is nothing, to 1, and so on."""
 
+_MARKED_SINCE: Final = 3
+
 VERSION: Final = len(STEPS)
 """The version of the schema that this code makes. One usable only by later code is refused."""
 
 
-def pending(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
+def pending(db: sqlite3.Cursor, path: Path, *, marks: bool) -> Sequence[str]:
     """The statements that this database still needs; none when its schema is current.
+
+    ``marks``: the mark of lines too. A new database has it from the beginning.
 
     Raises:
         StoreError: something else made a table of this name, or a newer version did.
@@ -120,7 +134,10 @@ def pending(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
         raise _foreign(path, [name for (name,) in found], str(error)) from error
     if not (isinstance(version, int) and isinstance(usable_from, int)):
         raise _foreign(path, ["duly_schema"], "it names no version")
-    return _from(version) if outdated else ()
+    statements = _from(version) if outdated else ()
+    if marks and (version < _MARKED_SINCE or not db.execute(sql_lines.MARKED).fetchone()):
+        statements = (*statements, sql_lines.MARK)
+    return statements
 
 
 def newer(path: Path, usable_from: int) -> StoreError:
@@ -133,12 +150,12 @@ def newer(path: Path, usable_from: int) -> StoreError:
 
 def all_statements() -> Sequence[str]:
     """The statements that an empty database needs."""
-    return _from(0)
+    return (*_from(0), sql_lines.MARK)
 
 
-def prepare(db: sqlite3.Cursor, path: Path) -> Sequence[str]:
+def prepare(db: sqlite3.Cursor, path: Path, *, marks: bool) -> Sequence[str]:
     """Bring the schema up to date within the transaction at hand; the statements that were run."""
-    statements = pending(db, path)
+    statements = pending(db, path, marks=marks)
     for statement in statements:
         db.execute(statement)
     return statements

@@ -139,13 +139,14 @@ def _ensure(
             put_in_line(db, str([key]))
         plan = ensured(stored, follows, wanted, moment)
         found = Found(key, due_at, lapses, 0, None, state)
-        key = _carry_out(db, found, plan)
+        renamed = plan.stored is not None and plan.stored.event_name != stored.event_name
+        key = _carry_out(db, found, plan, renamed=renamed)
     if key is not None and declared is not None and isinstance(plan.outcome, Ensured):
         db.execute(sql_series.DECLARE, (declared.by, declared.generation, key))
     return plan.outcome
 
 
-def _carry_out(db: sqlite3.Cursor, found: Found, plan: EnsurePlan) -> int | None:
+def _carry_out(db: sqlite3.Cursor, found: Found, plan: EnsurePlan, *, renamed: bool) -> int | None:
     if plan.removes:
         storing.remove(db, found)
         return None
@@ -155,7 +156,10 @@ def _carry_out(db: sqlite3.Cursor, found: Found, plan: EnsurePlan) -> int | None
             _rewrite(db, found.key, plan.stored, lapses=0, successor=plan.successor)
             put_in_line(db, str([found.key]))
         else:
+            back = renamed and storing.leave_siding(db, found)  # that is of one name
             _rewrite(db, found.key, plan.stored, found.lapses, plan.successor, due_at=found.due_at)
+            if back:
+                put_in_line(db, str([found.key]))
     return found.key
 
 

@@ -14,6 +14,14 @@ from duly.store import SUSPECT_LAPSES
 COLUMNS: Final = ", ".join(Record._fields)
 """A record is a row: its fields, in their order, are columns."""
 
+IS_ASIDE: Final = """\
+EXISTS (
+        SELECT 1 FROM duly_aside
+        WHERE duly_aside.event_name = duly_messages.event_name
+            AND duly_aside.due_at = duly_messages.due_at
+            AND duly_aside.key = duly_messages.key
+    )"""
+
 STATE: Final = f"""\
 CASE
     WHEN dead > 0 THEN 2
@@ -23,9 +31,10 @@ CASE
             AND duly_due.due_at = duly_messages.due_at
             AND duly_due.key = duly_messages.key
     ) THEN 0
+    WHEN {IS_ASIDE} THEN 0
     ELSE 1
 END"""
-"""0: scheduled, 2: dead, 1: neither in the line nor dead, so in somebody's hands."""
+"""0: scheduled, 2: dead, 1: neither in a line nor dead, so in somebody's hands."""
 
 # One that knows nothing of successors has settled it: it is over, and what follows is to come.
 IS_OVER: Final = """\
@@ -178,9 +187,10 @@ GET: Final = f"SELECT {SHOWN} FROM duly_messages WHERE id = ?"
 # One statement, so that state and lease are of one moment. Leases are few, one for each batch in
 # hand, and are looked at for what is claimed alone.
 WHERE: Final = f"""\
-SELECT state, due_at, lapses, owner, expires_at, successor, key
+SELECT state, due_at, lapses, owner, expires_at, successor, key, aside
 FROM (
-    SELECT key, due_at, lapses, successor, {STATE} AS state FROM duly_messages WHERE id = ?
+    SELECT key, due_at, lapses, successor, {STATE} AS state, {IS_ASIDE} AS aside
+    FROM duly_messages WHERE id = ?
 ) AS found
 LEFT JOIN duly_leases ON state = 1
     AND EXISTS (SELECT 1 FROM json_each(keys) WHERE value = found.key)
@@ -230,5 +240,10 @@ OLD_PROBES: Final = tuple(
 )
 """They succeed if the tables are those of the first version, or of a later one."""
 
-PROBES: Final = (*OLD_PROBES, f"SELECT {', '.join(_NEW_COLUMNS)} FROM duly_messages LIMIT 0")
+PROBES: Final = (
+    *OLD_PROBES,
+    f"SELECT {', '.join(_NEW_COLUMNS)} FROM duly_messages LIMIT 0",
+    "SELECT event_name, due_at, key FROM duly_aside LIMIT 0",
+    "SELECT name FROM duly_marks LIMIT 0",
+)
 """They succeed if the tables have the columns that are needed."""

@@ -4,18 +4,30 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
-from duly import Filter, InvalidArgument, Message, State, Stats, StoreError
+from duly import Filter, Message, State, Stats, StoreError
 from duly.moment import to_microseconds
-from duly.store import Batch, Clock, Declared, Ensured, Group, Key, Settle, Token, Whereabouts
+from duly.store import (
+    NO_LIMITS,
+    Batch,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Rooms,
+    Settle,
+    Token,
+    Whereabouts,
+)
 from duly_sqlite import claiming, file, listing, series, storing
 from duly_sqlite.connection import ConnectionThread
 from duly_sqlite.errors import translated
 from duly_sqlite.settling import settle_all
+from duly_sqlite.sidings import Turn
 from duly_sqlite.usable import Usable
 from duly_sqlite.within import cursor, savepoint
 from duly_sqlite.writing import Writer
@@ -37,14 +49,16 @@ class SQLiteStore:
     """
 
     any_loop = True
+    lines = True
     lists_without_payloads = True
     transactions = "a connection of the sqlite3 module"
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
-        self._path = _absolute(path)
+        self._path = file.absolute(path)
         self._clock = clock
         self._writer = Writer(self._path)
         self._usable = Usable(self._path)
+        self._turn = Turn()
         # It reads what was committed and holds nobody up, however long a list is.
         self._reader = ConnectionThread(
             self._path, "duly-sqlite-reader", lambda: file.reader(self._path)
@@ -112,11 +126,15 @@ class SQLiteStore:
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
+        rooms = Rooms(most)
 
         def glance(db: sqlite3.Cursor) -> Batch | None:
-            return None if settle else claiming.nothing_due(db, self._now(), suspects=suspects)
+            if settle:
+                return None
+            return claiming.nothing_due(db, self._now(), rooms, suspects=suspects)
 
         def work(db: sqlite3.Cursor) -> Batch:
             now = self._now()
@@ -135,6 +153,8 @@ class SQLiteStore:
                 owner=owner,
                 suspects=suspects,
                 settled=settled,
+                rooms=rooms,
+                turn=self._turn,
             )
 
         return await self._writer.write(work, glance=glance, undo=claiming.give_back)
@@ -182,7 +202,8 @@ class SQLiteStore:
     async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
         """The statements that bring the schema up to date; run, unless ``dry_run``.
 
-        :meth:`open` does so by itself.
+        :meth:`open` does so by itself, but that it marks an older file for nothing: call this once
+        no process uses it any more that knows of no sidings.
         """
 
         def run() -> Sequence[str]:
@@ -221,19 +242,3 @@ class SQLiteStore:
             return await self._reader.run(lambda connection, _: look(connection.cursor()))
         with cursor(within, self._path) as db:
             return look(db)
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    try:
-        text = os.fsdecode(os.fsencode(os.fspath(path)))
-    except Exception as error:  # it is no path, raises, or is no text that can be a file name
-        raise InvalidArgument("the path of an SQLite file is missing or unusable") from error
-    if not isinstance(path, str | os.PathLike) or not text or "\0" in text:
-        raise InvalidArgument(f"the path of an SQLite file is missing or unusable: {text!r}")
-    if "://" in text:
-        raise InvalidArgument(
-            f"{text!r} is a URL and not a path: give it to the client or the scheduler itself"
-        )
-    if text == ":memory:":
-        raise InvalidArgument("SQLite in memory is not served: use memory://")
-    return Path(text).absolute()  # now: the process may change its working directory later

@@ -9,7 +9,7 @@ from duly import Message, State
 from duly.moment import to_microseconds
 from duly.record import to_record
 from duly.store import Group, as_stored, plan_put
-from duly_sqlite import sql
+from duly_sqlite import sql, sql_lines
 
 __all__ = ["STATES", "cancel", "put", "reschedule", "row"]
 
@@ -140,6 +140,13 @@ def remove(db: sqlite3.Cursor, found: Found) -> None:
 
 
 def leave_line(db: sqlite3.Cursor, found: Found) -> None:
-    """Take a message out of the line, if it waits there."""
+    """Take a message out of the line in which it waits, if it does."""
     if found.state is State.SCHEDULED:
-        db.execute(sql.LEAVE_LINE, (found.lapses, found.due_at, found.key))
+        left = db.execute(sql.LEAVE_LINE, (found.lapses, found.due_at, found.key)).rowcount
+        if not left:
+            leave_siding(db, found)
+
+
+def leave_siding(db: sqlite3.Cursor, found: Found) -> bool:
+    """Take a message out of its siding; whether it stood there."""
+    return bool(db.execute(sql_lines.LEAVE_SIDING, (found.key, found.due_at, found.key)).rowcount)

@@ -27,7 +27,8 @@ If a store lacks something, such as a server that can be away, say so in ``no_ou
 What not every store can do is in classes of its own. Add them as further bases in front of
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
-:class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases` and
+:class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
+:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases` and
 :class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
@@ -66,6 +67,19 @@ from duly.testing.stores.hostile_newer import RecordCases
 from duly.testing.stores.hostile_races import RaceCases
 from duly.testing.stores.hostile_replacing import ReplaceRaceCases
 from duly.testing.stores.hostile_text import TextCases
+from duly.testing.stores.lines_callers import LineCallerCases
+from duly.testing.stores.lines_histories import LineHistoryCases
+from duly.testing.stores.lines_mark import LineMarkCases
+from duly.testing.stores.lines_most import LineMostCases
+from duly.testing.stores.lines_moving import LineMovingCases
+from duly.testing.stores.lines_races import LineRaceCases
+from duly.testing.stores.lines_races_ensuring import LineEnsureRaceCases
+from duly.testing.stores.lines_races_moving import LineMoveRaceCases
+from duly.testing.stores.lines_settling import LineEnsureCases, LineSettlingCases
+from duly.testing.stores.lines_suspects import LineSuspectCases
+from duly.testing.stores.lines_telling import LineTellingCases
+from duly.testing.stores.lines_turns import LineTurnCases
+from duly.testing.stores.lines_within import LineTransactionCases
 from duly.testing.stores.listing_without_payloads import ListingWithoutPayloadsCases
 from duly.testing.stores.opening import ConnectionCases, SecretCases
 from duly.testing.stores.outages import OutageCases
@@ -97,6 +111,9 @@ __all__ = [
     "HealthCases",
     "HistoryCases",
     "HostileCases",
+    "LineCases",
+    "LineMarkCases",
+    "LineTransactionCases",
     "ListingWithoutPayloadsCases",
     "MigrationCases",
     "OutageCases",
@@ -163,6 +180,14 @@ class EnsureCases(
     EnsureWaitingCases,
 ):
     """For stores that are :class:`~duly.store.SupportsEnsure`."""
+
+
+class LineCases(
+    LineHistoryCases, LineEnsureRaceCases, LineRaceCases, LineMoveRaceCases, LineEnsureCases,
+    LineSettlingCases, LineCallerCases, LineSuspectCases, LineTurnCases, LineMostCases,
+    LineTellingCases, LineMovingCases,
+):  # fmt: skip
+    """For stores that are :class:`~duly.store.SupportsLines`; these tell where a message is too."""
 
 
 class WhereCases(WhereBesideCases, WhereAloneCases):

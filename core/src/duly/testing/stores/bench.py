@@ -9,7 +9,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from duly.message import UNREADABLE, Filter, Message, State
-from duly.store import Batch, Claim, Group, Settle, Settlement, Store
+from duly.store import (
+    NO_LIMITS,
+    Batch,
+    Claim,
+    Group,
+    Settle,
+    Settlement,
+    Store,
+    SupportsLines,
+    SupportsWhere,
+)
 from duly.testing.clock import HandClock
 from duly.testing.stores.times import HandTime, OwnTime, Time
 
@@ -109,6 +119,18 @@ class Bench:
         message = await self.store.get(id)
         return None if message is None else message.state
 
+    @property
+    def lines(self) -> bool:
+        """Whether the store has lines."""
+        return isinstance(self.store, SupportsLines) and self.store.lines
+
+    async def aside(self, id: str) -> bool:
+        """Whether a message stands in a siding."""
+        assert isinstance(self.store, SupportsWhere), "a store with lines tells where a message is"
+        found = await self.store.where(id)
+        assert found is not None
+        return found.aside
+
     async def listed(
         self, from_key: tuple[datetime, str] | None = None, **bounds: Any
     ) -> Sequence[str]:
@@ -151,11 +173,13 @@ class Bench:
         lease: timedelta = LEASE,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        most: Mapping[str, int] = NO_LIMITS,
         by: Store | None = None,
     ) -> Batch:
         """Claim, and check what holds of every batch."""
+        more: dict[str, Any] = {"most": most} if most else {}  # not every store knows it
         batch = await (by or self.store).claim(
-            limit=limit, lease=lease, owner="host:1:case", suspects=suspects, settle=settle
+            limit=limit, lease=lease, owner="host:1:case", suspects=suspects, settle=settle, **more
         )
         assert (batch.token is None) == (not batch.claims)
         assert len(batch.claims) <= limit
@@ -163,6 +187,7 @@ class Bench:
         assert len(batch.settled) == len(settle)
         assert all(claim.message.state is State.CLAIMED for claim in batch.claims)
         assert all(claim.message.next_attempt_at <= batch.now for claim in batch.claims), "early"
+        assert most or not batch.aside, "kept back what nothing was said of"
         if batch.next_due is not None and not batch.more:
             assert batch.next_due > batch.now, "something is due, but more is False"
         return batch

@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-import attrs
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -14,32 +13,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from duly.errors import DuplicateMessage
 from duly.message import Filter, Message, State
 from duly.recurrence import Every
-from duly.store import Batch, Claim, Group, Settle, Settlement
+from duly.store import Group, Rooms
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.harness import StoreHarness
+from duly.testing.stores.history_parts import IDS, MOST, MOVABLE, NAMES, SECONDS, STATES, Held
+from duly.testing.stores.lines_checks import Look
 from duly.testing.stores.model import Model
-from duly.testing.stores.model_entries import Entry, Lease, check_taken
+from duly.testing.stores.model_entries import Entry, check_taken
 from duly.testing.stores.situations import SECOND
-from duly.testing.stores.some_settlements import KINDS, settlement_of
 
 T = TypeVar("T")
-
-IDS = st.sampled_from(["a", "b", "c", "\u00e9", "\U0001f600"])
-SECONDS = st.integers(-3, 9)
-STATES = st.sampled_from([None, *State])
-MOVABLE = st.sampled_from([State.SCHEDULED, State.DEAD])
-OUTCOMES = st.sampled_from([None, *KINDS])
-
-
-@attrs.frozen
-class Held:
-    """A claimed batch, and the model's counterpart of it."""
-
-    batch: Batch
-    lease: Lease
-
-    def claim_of(self, entry: Entry) -> Claim:
-        return self.batch.claims[self.lease.claimed.index(entry)]
 
 
 class History(RuleBasedStateMachine):
@@ -68,7 +51,7 @@ class History(RuleBasedStateMachine):
         seconds=SECONDS,
         replace=st.booleans(),
         series=st.booleans(),
-        name=st.sampled_from(["one", "two"]),
+        name=NAMES,
         created=st.none() | SECONDS,
     )
     def put(
@@ -126,29 +109,44 @@ class History(RuleBasedStateMachine):
 
     @rule(data=st.data(), limit=st.integers(1, 6), lease=st.integers(1, 9), suspects=st.booleans())
     def claim(self, data: st.DataObject, limit: int, lease: int, *, suspects: bool) -> None:
-        said = [self._say(data, held) for held in self._some(data)]
+        most = data.draw(MOST) if self.desk.lines else {}
+        self._claim(data, limit, lease, most, suspects=suspects)
+
+    def _claim(
+        self,
+        data: st.DataObject,
+        limit: int,
+        lease: int,
+        most: Mapping[str, int],
+        *,
+        suspects: bool,
+    ) -> None:
+        said = [held.say(data, self.model) for held in self._some(data)]
         settled = [self.model.settle(*each) for _, each in said]
         self.model.recover()
+        look = Look.at(self.model, limit, most, suspects=suspects)
         batch = self._run(
             self.desk.claim(
                 limit,
                 lease=lease * SECOND,
                 suspects=suspects,
                 settle=[settle for settle, _ in said],
+                most=most,
             )
         )
         assert list(batch.settled) == settled
         taken = [self.model.entries[claim.message.id] for claim in batch.claims]
-        check_taken(taken, self.model.due(suspects=suspects), limit)
+        rooms = self._taken(look, taken, batch.moved)
         expected = self.model.claim(taken, lease * SECOND)
         assert [(claim.message, claim.lapses) for claim in batch.claims] == [
             (entry.message, entry.lapses) for entry in taken
         ]
         assert batch.now == self.model.now
-        assert batch.more == bool(self.model.due(suspects=suspects))
+        assert batch.more == self.model.more(rooms, suspects=suspects)
+        assert batch.aside == self.model.kept_back(rooms)
         if not batch.more:
             assert batch.next_due in [
-                self.model.next_due(expected, suspects=suspects, empty=empty)
+                self.model.next_due(expected, rooms=rooms, suspects=suspects, empty=empty)
                 for empty in (False, True)
             ]
         if expected is not None:
@@ -156,7 +154,7 @@ class History(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def settle(self, data: st.DataObject) -> None:
-        said = [self._say(data, held) for held in self._some(data)]
+        said = [held.say(data, self.model) for held in self._some(data)]
         expected = [self.model.settle(*each) for _, each in said]
         settles = [settle for settle, _ in said]
         assert list(self._run(self.desk.store.settle(settles))) == expected
@@ -175,7 +173,7 @@ class History(RuleBasedStateMachine):
                 assert set(keys) == {held.claim_of(entry).key for entry in entries}
 
     @rule(
-        event_name=st.sampled_from([None, "one", "two"]),
+        event_name=st.none() | NAMES,
         state=STATES,
         after=st.none() | SECONDS,
         before=st.none() | SECONDS,
@@ -204,30 +202,26 @@ class History(RuleBasedStateMachine):
         assert [each.died_at for each in found] == [each.died_at for each in expected]
         assert self._run(self.desk.store.stats()) == self.model.stats()
 
+    def _taken(self, look: Look, taken: Sequence[Entry], moved: int) -> Rooms:
+        """Check what was taken and moved, and note what stands aside now; what is left."""
+        aside = []
+        if self.desk.lines:
+            scheduled = list(self.model.of_state(State.SCHEDULED))
+            aside = [each for each in scheduled if self._run(self.desk.aside(each.message.id))]
+        if not look.most and not look.aside:
+            assert not aside
+            assert moved == 0
+            check_taken(taken, [*look.main, *look.suspects], look.limit)
+        rooms = look.check(taken, aside, moved)
+        for entry in self.model.entries.values():
+            entry.aside = entry in aside
+        return rooms
+
     def _some(self, data: st.DataObject) -> Sequence[Held]:
         """Some of the batches claimed lately, ended ones too."""
         if not self.held:
             return []
         return data.draw(st.lists(st.sampled_from(self.held[-5:]), max_size=2))
-
-    def _say(
-        self, data: st.DataObject, held: Held
-    ) -> tuple[Settle, tuple[Lease, dict[Entry, Settlement], Sequence[Entry] | None]]:
-        """A settlement of its batch by a holder: for the store, and for the model."""
-        claimed = held.lease.claimed
-        only = data.draw(st.none() | st.lists(st.sampled_from(claimed), unique=True))
-        exceptions: dict[Entry, Settlement] = {}
-        for entry in claimed if only is None else only:
-            at = self.model.now + data.draw(SECONDS) * SECOND
-            settlement = settlement_of(held.claim_of(entry).message, data.draw(OUTCOMES), at)
-            if settlement is not None:
-                exceptions[entry] = settlement
-        settle = Settle(
-            held.batch.token or "",
-            {held.claim_of(entry).key: each for entry, each in exceptions.items()},
-            None if only is None else [held.claim_of(entry).key for entry in only],
-        )
-        return settle, (held.lease, exceptions, only)
 
 
 class HistoryCases(StoreHarness):
@@ -237,14 +231,18 @@ class HistoryCases(StoreHarness):
     """How many histories are tried, at scale 1."""
 
     async def test_random_histories(self) -> None:
-        machine = type("HistoryOfThisStore", (History,), {"harness": self})
-        await asyncio.to_thread(
-            run_state_machine_as_test,
-            machine,
-            settings=settings(
-                max_examples=self.many(self.histories),
-                stateful_step_count=30,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        await try_histories(self, History, self.many(self.histories))
+
+
+async def try_histories(harness: StoreHarness, history: type[History], number: int) -> None:
+    """Try so many histories of a kind on a store."""
+    await asyncio.to_thread(
+        run_state_machine_as_test,
+        type("HistoryOfThisStore", (history,), {"harness": harness}),
+        settings=settings(
+            max_examples=number,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -6,18 +6,20 @@ from typing import Any
 
 from duly.message import Filter, Message, State, with_changes
 from duly.record import occurrence
-from duly.store import Bury, End, Release, Reschedule, Settlement, Stats
+from duly.store import Bury, End, Release, Reschedule, Rooms, Settlement, Stats
 from duly.testing.stores.model_entries import FRESH, Entry, Lease, died, given, remembering
+from duly.testing.stores.model_lines import LinesModel
 from duly.testing.stores.model_series import SeriesModel
 
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Model(SeriesModel):
+class Model(LinesModel, SeriesModel):
     """The store's contract over a dictionary; ``now`` is turned by hand."""
 
     def __init__(self, now: datetime) -> None:
-        super().__init__()
+        LinesModel.__init__(self)
+        SeriesModel.__init__(self)
         self.now = now
         self.entries: dict[str, Entry] = {}
         self.leases: list[Lease] = []
@@ -131,23 +133,26 @@ class Model(SeriesModel):
         return [each for each in self._waiting(suspects=suspects) if each.due <= self.now]
 
     def next_due(
-        self, own: Lease | None, *, suspects: bool, empty: bool = False
+        self, own: Lease | None, *, rooms: Rooms, suspects: bool, empty: bool = False
     ) -> datetime | None:
         """When another claim could bring something; ``empty``: leases that hold nothing count."""
-        moments = [each.due for each in self._waiting(suspects=suspects)]
+        moments = [each.due for each in self.main(rooms, suspects=suspects)]
         moments += [each.end for each in self.leases if each is not own and (each.held or empty)]
         return min(moments, default=None)
 
     def stats(self) -> Stats:
         """How much there is."""
         scheduled, claimed, dead = (len(list(self.of_state(state))) for state in State)
-        dues = [entry.due for entry in self.of_state(State.SCHEDULED)]
+        dues = [entry.due for entry in self._waiting(suspects=True)]
+        aside = self.aside()
         return Stats(
             scheduled=scheduled,
             claimed=claimed,
             dead=dead,
             oldest_due=min((due for due in dues if due <= self.now), default=None),
             next_due=min((due for due in dues if due > self.now), default=None),
+            aside=len(aside),
+            oldest_aside=aside[0].due if aside else None,
         )
 
     def settle(
@@ -176,7 +181,7 @@ class Model(SeriesModel):
         return lease.withdrawn
 
     def _waiting(self, *, suspects: bool) -> Sequence[Entry]:
-        waiting = self.of_state(State.SCHEDULED)
+        waiting = (each for each in self.of_state(State.SCHEDULED) if not each.aside)
         return [each for each in waiting if suspects or not each.suspect]
 
     def _settle(self, entry: Entry, settlement: Settlement | None) -> None:
@@ -214,7 +219,7 @@ class Model(SeriesModel):
         self._stand(entry, settlement.next_attempt_at)
 
     def _stand(self, entry: Entry, due: datetime) -> None:
-        entry.due, entry.moved = due, True
+        entry.due, entry.moved, entry.aside = due, True, False
 
     def _is_repeat(self, message: Message, old: Message, *, replace: bool) -> bool:
         return given(message) == given(old) and not (replace and old.state is State.DEAD)

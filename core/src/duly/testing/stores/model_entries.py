@@ -34,6 +34,7 @@ class Entry:
     number: int
     lapses: int = 0
     moved: bool = False
+    aside: bool = False
     successor: Successor | None = None
     declared: Declared | None = None
 

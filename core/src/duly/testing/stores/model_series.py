@@ -82,6 +82,8 @@ class SeriesModel:
         elif entry is None:
             self._add(plan.stored, plan.stored.next_attempt_at)
         else:
+            if plan.stored.event_name != entry.message.event_name:
+                entry.aside = False
             entry.message, entry.successor = plan.stored, plan.successor
             if plan.moves:
                 entry.lapses = 0

@@ -1,12 +1,13 @@
 """The model as a store: the plainest one that keeps the contract, for tests of the kit itself."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from duly.errors import DuplicateMessage, Unsupported
 from duly.message import Filter, Message, State, with_changes
 from duly.store import (
+    NO_LIMITS,
     Batch,
     Claim,
     Clock,
@@ -14,6 +15,7 @@ from duly.store import (
     Ensured,
     Group,
     Key,
+    Rooms,
     Settle,
     Stats,
     Whereabouts,
@@ -28,6 +30,7 @@ class PlainStore:
     :class:`duly.store.Store` says what each verb does.
     """
 
+    lines = True
     lists_without_payloads = True
 
     def __init__(
@@ -97,6 +100,7 @@ class PlainStore:
             state=state,
             due_at=entry.due if state is State.SCHEDULED else None,
             lapses=entry.lapses,
+            aside=entry.aside,
             owner=None if lease is None else lease.owner,
             lease_ends_at=None if lease is None else lease.end,
             follows=model.follows(entry),
@@ -120,20 +124,28 @@ class PlainStore:
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
+        rooms = Rooms(most)
         settled = await self.settle(settle)
         model = self.model
         model.recover()
-        claimed = model.claim(model.take(limit, suspects=suspects), lease, owner)
+        if rooms.unlimited and not model.aside():
+            taken, moved = model.take(limit, suspects=suspects), 0
+        else:
+            taken, moved = model.take_in_lines(limit, rooms, suspects=suspects)
+        claimed = model.claim(taken, lease, owner)
         if claimed is not None:
             self._leases.append(claimed)
         return Batch(
             token=None if claimed is None else str(len(self._leases) - 1),
             claims=[] if claimed is None else [*map(_claim, claimed.claimed)],
             now=model.now,
-            next_due=model.next_due(claimed, suspects=suspects),
-            more=bool(model.due(suspects=suspects)),
+            next_due=model.next_due(claimed, suspects=suspects, rooms=rooms),
+            more=model.more(rooms, suspects=suspects),
             settled=settled,
+            moved=moved,
+            aside=model.kept_back(rooms),
         )
 
     async def renew(

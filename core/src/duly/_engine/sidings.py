@@ -1,0 +1,138 @@
+"""Which event names the next claim is to leave aside, where the store has sidings for them.
+
+A name is held back from the moment on at which a message of it was claimed and found no place here.
+From then on claims bring no more of it than can start and a little more; what is due of it waits
+in its siding in the store, so that claims reach what stands behind it. That ends when a claim
+brings less of it than was asked for: nothing of it waits any longer.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Generic
+
+from duly._engine.lane import J, Lane
+from duly._values.limits import Limits
+from duly._values.patterns import best_key, is_prefix
+from duly.store import NO_LIMITS, Batch
+
+__all__ = ["HeldBack"]
+
+_NAMES: Final = 900  # of the 1,000 keys that a claim takes; the rest is for names under prefixes
+_PREFIXES: Final = 50
+_ANY: Final = 10**6
+_IN_VAIN: Final = 3
+
+
+class HeldBack(Generic[J]):
+    """The names that are held back, and how many of each a claim may bring.
+
+    ``wake`` is called when one of them has run low here while more of it stands aside.
+    """
+
+    def __init__(self, limits: Limits, batch: int) -> None:
+        self._batch = batch  # of a claim
+        self.wake: Callable[[], None] = lambda: None
+        self.able = False
+        """Whether the store has sidings."""
+        self.moves = True
+        """Whether it moves messages there: an old namespace must be marked for that."""
+        self._lanes: dict[str, Lane[J]] = {}
+        self._vain = 0  # claims in a row of which nothing has found a place
+        self._aside = False  # whether anything stands aside that the last claim kept back
+        self.limit(limits)
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def limit(self, limits: Limits) -> None:
+        """Take other limits of the transport than before."""
+        self._by_name = limits.by_name
+        self._patterned = any(map(is_prefix, limits.by_name))
+
+    def add(self, lane: Lane[J]) -> None:
+        """Hold a name back from now on, as one of its messages found no place here."""
+        if self.able and lane.name and len(self._lanes) < _NAMES:
+            self._lanes[lane.name] = lane
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lanes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lanes)
+
+    @property
+    def at_its_place(self) -> bool:
+        """Whether what finds no place here is put back at its own, as the store moves it aside."""
+        return self.able and self.moves and self._vain < _IN_VAIN
+
+    def kept(self, some: bool) -> None:
+        """Whether any of what a claim has brought has found a place here."""
+        self._vain = 0 if some else self._vain + 1
+
+    def most(self, free: int, spare: int, slow: int, now: float) -> Mapping[str, int]:
+        """What the next claim may bring of each: what can start, or some to wait here.
+
+        ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
+        """
+        if not self._lanes:
+            return NO_LIMITS
+        most: dict[str, int] = {}
+        left, count = free + spare, len(self._lanes)
+        quick = {name for name, lane in self._lanes.items() if not lane.running and lane.is_quick}
+        share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
+        for name, lane in list(self._lanes.items()):
+            key = self._key(name)
+            if is_prefix(key) and len(most) >= _PREFIXES:
+                key = name
+            ahead = max(share, lane.works_off) if share and not lane.stuck(now) else 0
+            lane.low = max(1, ahead // 2)
+            room = max(ahead, min(each, lane.startable)) - len(lane.jobs)
+            number = max(0, min(left, room))
+            if quick and name not in quick and free:  # they go first, and give the slots back
+                number, lane.low = 0, 1
+            most[key] = most.get(key, 0) + number
+            if number:
+                left -= number
+                self._lanes[name] = self._lanes.pop(name)  # the others go first next time
+        for key in [each for each in most if is_prefix(each)]:  # others must not fall under it
+            most |= {
+                name: _ANY
+                for name in self._by_name
+                if name not in most and name != key and name.startswith(key[:-1])
+            }
+        return most
+
+    def heard(self, most: Mapping[str, int], batch: Batch) -> None:
+        """What a claim with that ``most`` has brought."""
+        self._aside = batch.aside
+        if not most:
+            return
+        brought = Counter(
+            best_key(most, claim.message.event_name)
+            for claim in batch.claims
+            if claim.message.recurrence is None
+        )
+        if batch.moved:
+            self.moves = True
+        elif any(brought[key] > number for key, number in most.items()):
+            self.moves = False
+        if batch.more:
+            return
+        for name in [name for name in self._lanes if self._flows(name, most, brought)]:
+            self._lanes.pop(name).low = 0
+
+    def ran_low(self, lane: Lane[J]) -> None:
+        """Call this when so few of a name are left here that a claim should bring more."""
+        lane.low = 0
+        if self._aside:
+            self.wake()
+
+    def _flows(self, name: str, most: Mapping[str, int], brought: Counter[str | None]) -> bool:
+        key = best_key(most, name)
+        return key is not None and brought[key] < most[key]
+
+    def _key(self, name: str) -> str:
+        """The name, or the prefix that has one number for all its names."""
+        if not self._patterned or name in self._by_name:
+            return name
+        return best_key(self._by_name, name) or name
