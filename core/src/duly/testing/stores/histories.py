@@ -16,7 +16,7 @@ from duly.recurrence import Every
 from duly.store import Group, Rooms
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.harness import StoreHarness
-from duly.testing.stores.history_parts import IDS, MOST, MOVABLE, NAMES, SECONDS, STATES, Held
+from duly.testing.stores.history_parts import IDS, MOST, MOVABLE, NAMES, SECONDS, STATES, Held, Said
 from duly.testing.stores.lines_checks import Look
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, check_taken
@@ -113,15 +113,9 @@ class History(RuleBasedStateMachine):
         self._claim(data, limit, lease, most, suspects=suspects)
 
     def _claim(
-        self,
-        data: st.DataObject,
-        limit: int,
-        lease: int,
-        most: Mapping[str, int],
-        *,
-        suspects: bool,
+        self, data: Any, limit: int, lease: int, most: Mapping[str, int], *, suspects: bool
     ) -> None:
-        said = [held.say(data, self.model) for held in self._some(data)]
+        said = [self._say(data, held) for held in self._some(data)]
         settled = [self.model.settle(*each) for _, each in said]
         self.model.recover()
         look = Look.at(self.model, limit, most, suspects=suspects)
@@ -154,7 +148,7 @@ class History(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def settle(self, data: st.DataObject) -> None:
-        said = [held.say(data, self.model) for held in self._some(data)]
+        said = [self._say(data, held) for held in self._some(data)]
         expected = [self.model.settle(*each) for _, each in said]
         settles = [settle for settle, _ in said]
         assert list(self._run(self.desk.store.settle(settles))) == expected
@@ -216,6 +210,10 @@ class History(RuleBasedStateMachine):
         for entry in self.model.entries.values():
             entry.aside = entry in aside
         return rooms
+
+    def _say(self, data: st.DataObject, held: Held) -> Said:
+        """What a holder says of a batch."""
+        return held.say(data, self.model)
 
     def _some(self, data: st.DataObject) -> Sequence[Held]:
         """Some of the batches claimed lately, ended ones too."""
