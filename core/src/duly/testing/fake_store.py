@@ -5,10 +5,10 @@ import threading
 import weakref
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from duly.errors import InvalidArgument
-from duly.moment import as_moment
+from duly.moment import as_moment, by_keyword
 from duly.store import Batch, Release, Settle
 from duly.testing.moved_clock import MovedClock
 from duly.testing.transacting import TransactingStore
@@ -53,18 +53,20 @@ class FakeStore(TransactingStore):
         """What the clock shows, in UTC."""
         return self._time()
 
-    def after(self, **timedelta_arguments: float) -> datetime:
+    def after(self, *unnamed: Never, **timedelta_arguments: float) -> datetime:
         """The moment that long from now by this store's clock: ``store.after(hours=1)``.
 
         Raises:
-            InvalidArgument: an unknown keyword, or a moment beyond the years 1 to 9999.
+            InvalidArgument: an unknown keyword, or none, or a moment beyond the years 1 to 9999.
         """
+        if unnamed:
+            raise InvalidArgument(f"{unnamed[0]!r}: {by_keyword('store.after', unnamed[0])}")
         try:
             return self._time() + timedelta(**timedelta_arguments)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidArgument(f"{timedelta_arguments} leads to no moment: {error}") from error
 
-    async def advance(self, **timedelta_arguments: float) -> datetime:
+    async def advance(self, *unnamed: Never, **timedelta_arguments: float) -> datetime:
         """Let so much time pass: ``await store.advance(days=1)``; what the clock then shows.
 
         First, what is due or in hand may end. Then the clock goes from one due time to the next,
@@ -81,8 +83,10 @@ class FakeStore(TransactingStore):
         In blocking code it is ``asyncio.run(store.advance(days=1))``.
 
         Raises:
-            InvalidArgument: an unknown keyword, a duration below 0 or beyond the calendar.
+            InvalidArgument: an unknown keyword, or none, a duration below 0 or beyond the calendar.
         """
+        if unnamed:
+            raise InvalidArgument(f"{unnamed[0]!r}: {by_keyword('store.advance', unnamed[0])}")
         now = self.now
         moment = self.after(**timedelta_arguments)
         if moment < now:
