@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -260,6 +261,24 @@ class TestAdvancing:
             blocking.schedule(due("a", NOON + HOUR, recurrence=duly.Every(DAY)))
             asyncio.run(store.advance(days=3))
         assert times == [HOUR, HOUR + DAY, HOUR + 2 * DAY]
+
+    def test_one_on_an_event_loop_in_another_thread(self, store: FakeStore) -> None:
+        """As under a TestClient, in which an application has its loop."""
+        handler, ready, over = Handler(store), threading.Event(), threading.Event()
+
+        async def serve() -> None:
+            async with scheduler(store, handler).running() as running:
+                await running.schedule(due("a", NOON + HOUR, recurrence=duly.Every(DAY)))
+                ready.set()
+                await asyncio.to_thread(over.wait)
+
+        with ThreadPoolExecutor(1) as elsewhere:
+            served = elsewhere.submit(asyncio.run, serve())
+            ready.wait(10)
+            asyncio.run(store.advance(days=3))
+            over.set()
+            served.result()
+        assert [time for _, time in handler.calls] == [HOUR, HOUR + DAY, HOUR + 2 * DAY]
 
     async def test_a_series_that_fires_all_the_time_does_not_keep_it(self, monkeypatch) -> None:
         """On a clock that runs, its next fire is always due."""
