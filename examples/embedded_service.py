@@ -12,7 +12,7 @@ Needs duly, duly-sqlite, starlette and uvicorn. ``test_embedded_service.py`` tes
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -70,7 +70,7 @@ def application(scheduler: duly.Scheduler) -> Starlette:
     """The routes, and a scheduler that delivers for as long as the service runs."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
         async with scheduler, scheduler.running():  # what is on its way at the end is finished
             yield
 

@@ -1,11 +1,13 @@
 """Assertions about what is scheduled: what they find, and what they say when they do not."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
+import pydantic
 import pytest
 
 import duly
@@ -117,3 +119,35 @@ async def test_what_a_client_lists() -> None:
     assert_scheduled(await client.list(), "orders.reminder", order_id=17)
     with pytest.raises(TypeError, match=r"await client\.list\(\)"):
         assert_scheduled(client.list(), "orders.reminder")  # type: ignore[arg-type]  # as people do
+    with pytest.raises(TypeError, match=r"a Client is no messages: give await client\.list\(\)"):
+        assert_scheduled(client, "orders.reminder")  # type: ignore[arg-type]  # as people do
+
+
+@dataclass
+class Reminder:
+    order_id: int
+
+
+class Loose(pydantic.BaseModel, extra="allow"):
+    order_id: int
+
+
+class Plain:
+    """Only its instances tell which fields they have."""
+
+    def __init__(self, order_id: int) -> None:
+        self.order_id = order_id
+
+
+@pytest.mark.parametrize("assertion", [assert_scheduled, assert_not_scheduled])
+def test_a_field_that_the_type_has_not_is_a_mistake(assertion) -> None:
+    reminder = duly.Event("orders.reminder", Reminder)
+    with pytest.raises(
+        duly.InvalidArgument, match=r"Reminder\) has no order in its type, which has order_id$"
+    ):
+        assertion([], reminder, order=17)
+
+
+@pytest.mark.parametrize("kind", [Loose, Plain, dict, dict[str, int], Any, Reminder | None])
+def test_where_the_type_does_not_tell_nothing_is_refused(kind: Any) -> None:
+    assert_not_scheduled([], duly.Event[Any]("orders.reminder", kind), order=17)

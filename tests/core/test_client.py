@@ -451,8 +451,28 @@ async def test_a_transaction_is_refused_where_there_are_none(client: Client) -> 
         client.list(within=object()),
         anext(client.iterate(within=object())),
     ):
-        with pytest.raises(Unsupported, match="cannot act within a caller's transaction"):
+        with pytest.raises(
+            Unsupported, match="cannot act within a caller's transaction.* PostgreSQL.*FakeStore"
+        ):
             await call
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            duly.Event("paid", bytes),
+            r"not Event: that of paid is event\.message\(payload, scheduled",
+        ),
+        (Backoff(), r"not Backoff: event\.message\(.* of a duly\.Event makes one of a payload"),
+        ({"order_id": 17}, "not dict$"),
+    ],
+)
+async def test_what_is_no_message_is_told_how_to_become_one(
+    client: Client, given: Any, told: str
+) -> None:
+    with pytest.raises(InvalidMessage, match=told):
+        await client.schedule(given)
 
 
 class Transactional(WatchedStore):

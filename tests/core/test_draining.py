@@ -202,6 +202,8 @@ class TestUntil:
         ):
             with pytest.raises(InvalidArgument):
                 await drained.drain(**arguments)
+        with pytest.raises(InvalidArgument, match=r"drain\(until=store\.after\(days=1\)\)"):
+            await drained.drain(DAY)  # type: ignore[arg-type]  # as people do
 
 
 class TestFailures:

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -104,6 +105,12 @@ class TestClock:
                 await store.advance(**arguments)
             with pytest.raises(InvalidArgument):
                 store.after(**arguments)
+        unnamed: tuple[Any, ...] = (60, DAY)
+        for wrong in unnamed:
+            with pytest.raises(InvalidArgument, match=r"as in store\.advance\(seconds=60\)"):
+                await store.advance(wrong)
+            with pytest.raises(InvalidArgument, match=r"as in store\.after\(seconds=60\)"):
+                store.after(wrong)
         far = datetime.max.replace(tzinfo=UTC)
         moments: tuple[Any, ...] = ("tomorrow", NOON.replace(tzinfo=None), far)
         for moment in moments:
@@ -126,6 +133,48 @@ class TestClock:
             await store.advance(days=2)
             health = await running.health()
         assert health.status is duly.Status.HEALTHY, health
+
+
+class TestTheOtherClock:
+    """What a service schedules by the host's, for a store whose clock shows something else."""
+
+    async def test_what_is_past_or_far_away_is_logged_once(self, caplog) -> None:
+        store, told = FakeStore(), "by this host's clock that is soon, by the FakeStore's, which"
+        client = duly.Client(store)
+        await store.advance(days=2)
+        await client.schedule(due("a", duly.after(days=1)))
+        await client.schedule(due("b", duly.after(days=1)))
+        (line,) = caplog.messages
+        assert line.startswith("'a' is scheduled for ")
+        assert told in line
+        assert "it is past" in line
+        caplog.clear()
+        client = duly.Client(FakeStore(now=datetime(2000, 1, 1, tzinfo=UTC)))
+        await client.schedule(due("a", datetime(2000, 1, 2, tzinfo=UTC)))
+        assert caplog.messages == []
+        await client.reschedule("a", duly.after(days=1))
+        (line,) = caplog.messages
+        assert "it is far away" in line
+
+    @pytest.mark.parametrize("ahead", [0, 2, 5000])
+    async def test_what_may_be_meant_so_is_not(self, caplog, ahead: int) -> None:
+        store = FakeStore()
+        await store.advance(days=ahead)
+        client = duly.Client(store)
+        for moment in (
+            duly.after(),  # at once, by either clock
+            duly.after(days=-1),
+            store.after(days=1),
+            store.after(days=400),
+            store.now,
+        ):
+            await client.schedule(due(str(moment), moment))
+        assert caplog.messages == []
+
+    async def test_it_is_no_warning_which_may_be_an_error(self, recwarn) -> None:
+        client = duly.Client(FakeStore(now=datetime(2000, 1, 1, tzinfo=UTC)))
+        await client.schedule(due("a", duly.after(days=1)))
+        assert not recwarn.list
 
 
 class TestAdvancing:
@@ -212,6 +261,24 @@ class TestAdvancing:
             blocking.schedule(due("a", NOON + HOUR, recurrence=duly.Every(DAY)))
             asyncio.run(store.advance(days=3))
         assert times == [HOUR, HOUR + DAY, HOUR + 2 * DAY]
+
+    def test_one_on_an_event_loop_in_another_thread(self, store: FakeStore) -> None:
+        """As under a TestClient, in which an application has its loop."""
+        handler, ready, over = Handler(store), threading.Event(), threading.Event()
+
+        async def serve() -> None:
+            async with scheduler(store, handler).running() as running:
+                await running.schedule(due("a", NOON + HOUR, recurrence=duly.Every(DAY)))
+                ready.set()
+                await asyncio.to_thread(over.wait)
+
+        with ThreadPoolExecutor(1) as elsewhere:
+            served = elsewhere.submit(asyncio.run, serve())
+            ready.wait(10)
+            asyncio.run(store.advance(days=3))
+            over.set()
+            served.result()
+        assert [time for _, time in handler.calls] == [HOUR, HOUR + DAY, HOUR + 2 * DAY]
 
     async def test_a_series_that_fires_all_the_time_does_not_keep_it(self, monkeypatch) -> None:
         """On a clock that runs, its next fire is always due."""

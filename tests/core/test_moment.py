@@ -40,6 +40,14 @@ def test_after_refuses_what_is_no_moment(arguments):
         duly.after(**arguments)
 
 
+@pytest.mark.parametrize("unnamed", [60, 1.5, "1", timedelta(hours=1), 10**5000], ids=type)
+def test_after_says_how_to_name_what_it_counts(unnamed):
+    with pytest.raises(duly.InvalidArgument, match=r"^after\(.*as in duly\.after\(seconds=60\)"):
+        duly.after(unnamed)
+    with pytest.raises(duly.InvalidArgument, match="total_seconds"):
+        duly.after(timedelta(hours=1))
+
+
 @given(moments)
 def test_a_moment_is_kept_in_utc_or_refused_as_out_of_range(moment):
     in_range = 2 <= moment.year <= 9998

@@ -178,7 +178,7 @@ class TestSaying:
         transport.every(MINUTE, id="x")(lambda told: told)
         told = Envelope(message_id="x", event_name="x", scheduled_at=at(0))
         assert await transport.call(told) is told
-        with pytest.raises(InvalidArgument, match="must take one argument, the envelope"):
+        with pytest.raises(InvalidArgument, match="must take the envelope or nothing"):
             transport.every(MINUTE, id="y")(lambda told, more: None)
         await transport.close()
 

@@ -74,7 +74,7 @@ async def test_what_it_raises_is_raised(transport: LocalTransport) -> None:
     with pytest.raises(duly.Postpone):
         await perform(failing, transport=transport)
     transport.on(REMINDER)(remind)
-    with pytest.raises(InvalidMessage, match="the payload does not fit Order"):
+    with pytest.raises(InvalidMessage, match="the payload does not fit Order, as it is a dict: "):
         await perform(remind, {"order_id": 17}, transport=transport)
 
 

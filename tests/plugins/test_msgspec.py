@@ -311,7 +311,8 @@ def odd(kind: Any, **fields: Any) -> Any:
 MISFITS = [
     (Item, Item("cheap"), "price.*not valid|not valid: Invalid decimal"),  # type: ignore[arg-type]  # on purpose
     (Item, Item("1"), "price would not be read again as it is"),  # type: ignore[arg-type]  # on purpose
-    (Item, {"price": "1"}, "it would not be read again as it is"),
+    (Item, {"price": "1"}, "does not fit Item, as it is a dict: it would not be read again as it is"),
+    (Item, {}, "does not fit Item, as it is a dict: .* missing required field `price`"),
     (Item, Sub(Decimal(1)), "it would not be read again as it is"),
     (Item, None, "Expected `object`, got `null`"),
     (Item, Item(Decimal(1), tags=["a"]), "tags would not be read again"),  # type: ignore[arg-type]  # on purpose

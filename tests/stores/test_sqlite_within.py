@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from duly import (
+    Client,
     DuplicateMessage,
     Filter,
     InvalidArgument,
@@ -167,6 +171,40 @@ class TestLooking:
         assert connection.text_factory is factory
         connection.rollback()
         assert [each.state for each in await store.list(Filter())] == [State.SCHEDULED] * 2
+
+
+class TestSQLAlchemy:
+    """The connection of a session is one of the sqlite3 module, which a session itself is not."""
+
+    @pytest.fixture
+    def engine(self, store: SQLiteStore, path: Path) -> Iterator[Engine]:
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE shop (id INTEGER PRIMARY KEY)"))
+        yield engine
+        engine.dispose()
+
+    @pytest.mark.parametrize("kept", [True, False], ids=["commit", "rollback"])
+    async def test_a_session_lends_its_own(
+        self, store: SQLiteStore, engine: Engine, *, kept: bool
+    ) -> None:
+        with Session(engine) as session:
+            session.execute(text("INSERT INTO shop VALUES (17)"))
+            await store.put([group("a")], within=session.connection().connection.driver_connection)
+            assert await ids(store) == []
+            (session.commit if kept else session.rollback)()
+            rows = session.execute(text("SELECT id FROM shop")).all()
+        assert await ids(store) == (["a"] if kept else [])
+        assert len(rows) == kept
+
+    async def test_the_error_for_a_session_says_so(
+        self, store: SQLiteStore, engine: Engine
+    ) -> None:
+        client = Client(store, load_plugins=False)
+        within: tuple[Any, ...] = (Session(engine), AsyncSession())
+        for session in within:
+            with pytest.raises(InvalidArgument, match=r"this (Async)?Session: .*driver_connection"):
+                await client.list(within=session)
 
 
 class TestRefused:

@@ -28,9 +28,15 @@ def test_a_function_stays_what_it_is_and_may_have_several_names() -> None:
 
 def test_a_name_has_one_function() -> None:
     transport = LocalTransport()
-    transport.on(NAME)(lambda told: None)
-    with pytest.raises(InvalidArgument, match=r"'orders.reminder' has a handler already"):
+    transport.on(NAME)(nothing)
+    with pytest.raises(
+        InvalidArgument,
+        match=r"'orders.reminder' has a handler already in .*: [\w.]+test_local_registering.nothing$",
+    ):
         transport.on(NAME)(lambda told: None)
+    transport.on("other", max_in_flight=1)(nothing)
+    with pytest.raises(InvalidArgument, match=r"registering\.nothing, with other needs$"):
+        transport.on("other", max_in_flight=2)(nothing)
 
 
 @pytest.mark.parametrize("name", ["", None, 7, lambda told: None, b"name"])

@@ -1,9 +1,10 @@
 """What is entered round each call of a function of this process."""
 
 import asyncio
+import functools
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -232,21 +233,45 @@ class TestCancelling:
         await transport.close()
 
 
+async def bare_generator(told: Envelope) -> AsyncIterator[None]:
+    yield
+
+
+@contextmanager
+def plain_manager(told: Envelope) -> Iterator[None]:
+    yield
+
+
 @pytest.mark.parametrize(
     ("around", "why"),
     [
         (7, "wrap\\(\\) takes a function of the envelope, not 7"),
         (session, "session must return an async context manager, and not be async"),
-        (asynccontextmanager, None),
+        (bare_generator, "must be decorated with contextlib.asynccontextmanager$"),
+        (
+            plain_manager,
+            "plain_manager must be async and decorated with .* not with contextmanager",
+        ),
+        (
+            functools.partial(plain_manager),
+            "decorated with contextlib.asynccontextmanager, not with",
+        ),
         (lambda: None, "must take one argument, the envelope"),
     ],
 )
-def test_what_makes_no_manager_is_refused(around: Any, why: str | None) -> None:
-    if why is None:
-
-        async def around(told: Envelope) -> AsyncIterator[None]:
-            yield
-
-        why = "must be decorated with contextlib.asynccontextmanager"
+def test_what_makes_no_manager_is_refused(around: Any, why: str) -> None:
     with pytest.raises(InvalidArgument, match=why):
         LocalTransport().wrap(around)
+
+
+async def test_what_makes_an_async_manager_of_a_plain_one_is_taken() -> None:
+    @functools.wraps(plain_manager)
+    @asynccontextmanager
+    async def around(told: Envelope) -> AsyncGenerator[None]:
+        with plain_manager(told):
+            yield
+
+    transport = LocalTransport()
+    transport.wrap(around)
+    transport.on("event")(session)
+    assert await transport.call(envelope()) == "none"

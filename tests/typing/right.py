@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
@@ -273,7 +273,7 @@ def hourly(order: Order) -> None: ...
 
 @local.wrap
 @contextlib.asynccontextmanager
-async def around(envelope: duly.Envelope) -> AsyncIterator[None]:
+async def around(envelope: duly.Envelope) -> AsyncGenerator[None, None]:
     yield
 
 

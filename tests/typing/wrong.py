@@ -24,6 +24,7 @@ duly.Filter(state="dead")  # error: arg-type
 duly.Retry(5)  # error: arg-type
 duly.Backoff(multiplier="2")  # error: arg-type
 duly.after(hours="1")  # error: arg-type
+duly.after(60)  # error: arg-type
 duly.Client()  # error: call-arg
 duly.Client(5)  # error: arg-type
 duly.Client("memory://", "local://")  # error: call-arg

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from duly._events.finding import codec_for
 from duly._events.ids import IdTemplate
-from duly._events.payloads import as_codec, kind_named, may_have, value_in
+from duly._events.payloads import as_codec, kind_named, may_have, misfit_told, value_in
 from duly._values.message import as_event_name, as_id, as_payload
 from duly._values.plain import shown
 from duly._values.wording import text_of, worded
@@ -75,7 +75,7 @@ class Event(Generic[T]):
         self._template = None if id is None else IdTemplate(id)
         self._codec = None if codec is None else as_codec(codec, f"{self._name}: codec must be one")
         for field in () if self._template is None else self._template.fields:
-            if not may_have(type, field):
+            if not self.may_have(field):
                 raise InvalidArgument(
                     f"{self._name}: its id names {{{field}}}, which {kind_named(type)} has not"
                 )
@@ -89,6 +89,10 @@ class Event(Generic[T]):
     def type(self) -> Any:
         """What payloads are."""
         return self._type
+
+    def may_have(self, field: str, /) -> bool:
+        """Whether payloads can have a field, a key or an attribute, as far as the type tells."""
+        return may_have(self._type, field)
 
     @property
     def codec(self) -> Codec[T]:
@@ -181,7 +185,8 @@ class Event(Generic[T]):
         except Exception as error:
             told = text_of(error) if isinstance(error, InvalidMessage) else worded(error)
             raise InvalidMessage(
-                f"{self._name}: the payload does not fit {kind_named(self._type)}: {told}"
+                f"{self._name}: the payload does not fit {kind_named(self._type)}"
+                f"{misfit_told(self._type, payload)}: {told}"
             ) from error
         return as_payload(data)  # type: ignore[arg-type]  # checked there
 

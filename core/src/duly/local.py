@@ -115,7 +115,8 @@ class LocalTransport(OwnSeries, Caller):
 
         Raises:
             InvalidArgument: no event, a name that has a function already, something that cannot be
-                called so, or a need out of bounds.
+                called so or is annotated as a class that it would not be given, or a need out of
+                bounds.
         """
         name = event.name if isinstance(event, Event) else text_of(event)
         if not name:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Never
 
 from duly._values.plain import shown
 from duly.errors import InvalidArgument
@@ -13,6 +13,7 @@ __all__ = [
     "after",
     "as_duration",
     "as_moment",
+    "by_keyword",
     "from_microseconds",
     "to_microseconds",
 ]
@@ -27,15 +28,17 @@ _MICROSECOND = timedelta(microseconds=1)
 _CENTURY: Final = timedelta(days=36_525)  # added to a moment of our days it stays in the calendar
 
 
-def after(**timedelta_arguments: float) -> datetime:
+def after(*unnamed: Never, **timedelta_arguments: float) -> datetime:
     """The moment that long from now by this host's clock, in UTC: ``duly.after(hours=1)``.
 
     What is due is decided by the store's clock; a host whose clock is off schedules that much
     off. Takes the keywords of :class:`datetime.timedelta`.
 
     Raises:
-        InvalidArgument: an unknown keyword, or a moment beyond the years 1 to 9999.
+        InvalidArgument: an unknown keyword, or none, or a moment beyond the years 1 to 9999.
     """
+    if unnamed:
+        raise InvalidArgument(f"after({shown(unnamed[0])}): {by_keyword('duly.after', unnamed[0])}")
     try:
         return datetime.now(UTC) + timedelta(**timedelta_arguments)
     except TypeError as error:
@@ -106,6 +109,12 @@ def as_duration(
     if value > at_most:
         raise InvalidArgument(f"{name} must be at most {at_most}, not {value}")
     return value
+
+
+def by_keyword(verb: str, value: object) -> str:
+    """How to say a duration to a verb that takes the keywords of a timedelta, for an error."""
+    text = f"say what it counts, as in {verb}(seconds=60)"
+    return f"{text}; a timedelta has total_seconds()" if isinstance(value, timedelta) else text
 
 
 def to_microseconds(moment: datetime) -> int:

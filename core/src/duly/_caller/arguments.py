@@ -6,6 +6,7 @@ from typing import Final
 
 from duly._values.plain import encodable, shown, text_of, whole
 from duly.errors import DulyError, DuplicateMessage, InvalidArgument, InvalidMessage
+from duly.event import Event
 from duly.message import UNTOUCHED, Filter, Message, State, first_due, with_changes
 
 __all__ = [
@@ -76,7 +77,9 @@ def as_filter(value: object) -> Filter:
 def as_message(value: object, max_payload: int, *, ended: bool = False) -> Message:
     """A message as it is scheduled: what duly manages is as new, whatever it was before."""
     if not isinstance(value, Message):
-        raise InvalidMessage(f"a message is a duly.Message, not {type(value).__name__}")
+        raise InvalidMessage(
+            f"a message is a duly.Message, not {type(value).__name__}{_how_to_make_one(value)}"
+        )
     if len(value.payload) > max_payload:
         raise InvalidMessage(
             f"the payload of {value.id!r} has {len(value.payload)} bytes, max_payload is "
@@ -85,6 +88,14 @@ def as_message(value: object, max_payload: int, *, ended: bool = False) -> Messa
     if not ended and is_over(value):
         raise InvalidMessage(f"{value.recurrence!r} can never fire: its until has passed")
     return _fresh(value)
+
+
+def _how_to_make_one(value: object) -> str:
+    if isinstance(value, Event):
+        return f": that of {value.name} is event.message(payload, scheduled_at=...)"
+    if type(value).__module__ != "builtins":  # a model, maybe
+        return ": event.message(payload, scheduled_at=...) of a duly.Event makes one of a payload"
+    return ""
 
 
 def is_over(message: Message) -> bool:

@@ -158,7 +158,11 @@ class Lookup:
         if within is None:
             return None
         if not isinstance(store, SupportsTransactions):
-            raise Unsupported(f"{type(store).__name__} cannot act within a caller's transaction")
+            raise Unsupported(
+                f"{type(store).__name__} cannot act within a caller's transaction: leave within= "
+                "out, or take a store that can, as those on PostgreSQL, MongoDB and SQLite; in "
+                "tests a duly.testing.FakeStore"
+            )
         if not store.accepts(within):
             takes = (
                 f": it takes {store.transactions}" if isinstance(store, NamesTransactions) else ""

@@ -1,7 +1,7 @@
 """A scheduler's verb for tests and for jobs by cron: deliver what is due, then stop."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from duly._caller.arguments import as_flag, as_number
@@ -55,6 +55,12 @@ class Drains(Runs):
         limit = as_number(limit, "limit", at_least=1, at_most=_MOST)
         store = self._calls.store
         if until is not None:
+            given: object = until
+            if isinstance(given, timedelta):
+                raise InvalidArgument(
+                    "until must be a moment, not a timedelta: drain(until=store.after(days=1)) "
+                    "drains for a day of a duly.testing.FakeStore"
+                )
             until = as_moment(until, "until")
             if not isinstance(store, SupportsMovingTime):
                 raise InvalidArgument(

@@ -9,8 +9,11 @@ from duly._values.wording import worded
 from duly.codec import Codec
 from duly.errors import InvalidArgument, InvalidMessage
 
-__all__ = ["as_codec", "kind_named", "may_have", "value_in"]
+__all__ = ["as_codec", "kind_named", "may_have", "misfit_told", "value_in"]
 
+_DECLARING: Final = (
+    "__dataclass_fields__", "__attrs_attrs__", "__struct_fields__", "__pydantic_fields__",
+)  # fmt: skip
 _WITHOUT_FIELDS: Final = (bytes, str, int, float, bool, list, tuple, type(None))
 
 
@@ -30,7 +33,17 @@ def may_have(kind: Any, field: str) -> bool:
     if origin in (Any, object):
         return True
     annotated = any(field in inspect.get_annotations(each) for each in origin.__mro__)
-    return annotated or hasattr(origin, field)
+    return annotated or hasattr(origin, field) or _takes_others(origin)
+
+
+def misfit_told(kind: Any, payload: object) -> str:
+    """What to add to the name of a type that a payload does not fit: nothing if it is of it."""
+    try:
+        if not isinstance(kind, type) or isinstance(payload, kind):
+            return ""
+    except Exception:  # noqa: BLE001  # a TypedDict, or a class that answers in its own way
+        return ""
+    return f", as it is a {type(payload).__qualname__}"
 
 
 def value_in(payload: object, field: str) -> object:
@@ -65,6 +78,14 @@ def as_codec(value: Any, where: str) -> Codec[Any]:
         f"{where}, not {type(value).__name__} ({lacking}): an object with content_type, encode and "
         "decode"
     )
+
+
+def _takes_others(kind: type) -> bool:
+    """Whether objects of a class may have more than the class tells: what its init or users add."""
+    if not any(hasattr(kind, each) for each in _DECLARING):
+        return inspect.isfunction(inspect.getattr_static(kind, "__init__"))
+    config = getattr(kind, "model_config", None)  # of pydantic
+    return isinstance(config, Mapping) and config.get("extra") == "allow"
 
 
 def _is_typed_dict(kind: object) -> bool:

@@ -3,8 +3,10 @@
 import inspect
 from collections.abc import Callable, Sequence
 from inspect import Parameter
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple
 
+from duly._events.payloads import kind_named
+from duly._local.annotated import contradicts, is_envelope, kind_of
 from duly._values.plain import shown
 from duly.errors import InvalidArgument
 from duly.event import Event
@@ -15,6 +17,7 @@ __all__ = ["Checked", "Handler", "checked", "name_of"]
 Handler = Callable[[Envelope], object]
 """Called with each envelope: an async function, a plain one, or an object with ``__call__``."""
 
+_WANTED: Final = {True: "the envelope or nothing", False: "one argument, the envelope"}
 _BY_POSITION: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -48,27 +51,70 @@ def checked(
 
 def _calling(function: Callable[..., object], event: Event[Any] | None, *, bare: bool) -> Handler:
     taken = _taken(function, 1 if event is None else 2)
-    if taken is None:
-        wanted = (
-            "no more than the payload and the envelope" if event else "one argument, the envelope"
-        )
-        raise InvalidArgument(f"{name_of(function)} must take {wanted}")
-    if not taken and (event is not None or bare):
-        return lambda _: function()
     if event is None:
-        if not taken:
-            raise InvalidArgument(f"{name_of(function)} must take one argument, the envelope")
-        return function
+        return _calling_by_name(function, taken, bare=bare)
+    if taken is None:
+        raise InvalidArgument(
+            f"{name_of(function)} must take no more than the payload and the envelope"
+        )
+    if not taken:
+        return lambda _: function()
     read = event.read
     if len(taken) == 1:
-        if _is_envelope(function, taken[0]):
+        if is_envelope(function, taken[0]):
             return function
+        _see_payload(function, taken[0], event)
         return lambda envelope: function(read(envelope))
-    if _is_envelope(function, taken[0]) and not _is_envelope(function, taken[1]):
+    if is_envelope(function, taken[0]) and not is_envelope(function, taken[1]):
         raise InvalidArgument(
             f"{name_of(function)} takes the envelope first: the payload comes first, then it"
         )
+    _see_payload(function, taken[0], event)
+    kind = kind_of(function, taken[1])
+    if contradicts(kind, Envelope):
+        raise InvalidArgument(
+            f"{name_of(function)} takes {_a(kind)} as its second argument, which is the Envelope"
+        )
     return lambda envelope: function(read(envelope), envelope)
+
+
+def _calling_by_name(
+    function: Callable[..., object], taken: Sequence[Parameter | None] | None, *, bare: bool
+) -> Handler:
+    typed = "event=Event(...)" if bare else "transport.on(Event(...))"
+    if taken is None:
+        payload = _taken(function, 2) is not None
+        raise InvalidArgument(
+            f"{name_of(function)} must take {_WANTED[bare]}"
+            f"{f': one with {typed} takes the payload, then the envelope' if payload else ''}"
+        )
+    if not taken and bare:
+        return lambda _: function()
+    if not taken:
+        raise InvalidArgument(f"{name_of(function)} must take {_WANTED[bare]}")
+    kind = kind_of(function, taken[0])
+    if contradicts(kind, Envelope):
+        raise InvalidArgument(
+            f"{name_of(function)} takes {_a(kind)}, and would be given an Envelope: did you mean "
+            f"{typed}?"
+        )
+    return function
+
+
+def _see_payload(
+    function: Callable[..., object], parameter: Parameter | None, event: Event[Any]
+) -> None:
+    kind = kind_of(function, parameter)
+    if contradicts(kind, event.type):
+        raise InvalidArgument(
+            f"{name_of(function)} takes {_a(kind)}, and the payload of {event.name} is "
+            f"{_a(event.type)}"
+        )
+
+
+def _a(kind: Any) -> str:
+    name = kind_named(kind)
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _taken(function: Callable[..., object], most: int) -> Sequence[Parameter | None] | None:
@@ -90,26 +136,6 @@ def _taken(function: Callable[..., object], most: int) -> Sequence[Parameter | N
     except TypeError:
         return None
     return taken
-
-
-def _is_envelope(function: Callable[..., object], parameter: Parameter | None) -> bool:
-    """Whether it is annotated as the envelope; what cannot be looked up is compared as text."""
-    if parameter is None or parameter.annotation is Parameter.empty:
-        return False
-    written: object = parameter.annotation
-    if not isinstance(written, str):
-        return written is Envelope
-    try:
-        return get_type_hints(_annotated(function))[parameter.name] is Envelope
-    except Exception:  # noqa: BLE001  # imported for type checkers only, or nonsense
-        return written.strip("'\" ").rpartition(".")[2] == Envelope.__name__
-
-
-def _annotated(function: Any) -> Any:
-    """What has the annotations of an object that can be called."""
-    while hasattr(function, "func"):  # functools.partial
-        function = function.func
-    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def name_of(function: object) -> str:

@@ -7,6 +7,7 @@ ContextVars get from one to the next.
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 from asyncio import AbstractEventLoop, Semaphore
 from collections.abc import AsyncIterator, Callable
@@ -157,6 +158,11 @@ def checked_around(around: Callable[..., object]) -> Around:
         raise InvalidArgument(f"{name} must be decorated with contextlib.asynccontextmanager")
     if inspect.iscoroutinefunction(around):
         raise InvalidArgument(f"{name} must return an async context manager, and not be async")
+    if _makes_plain_managers(around):
+        raise InvalidArgument(
+            f"{name} must be async and decorated with contextlib.asynccontextmanager, not with "
+            "contextmanager"
+        )
     try:
         inspect.signature(around).bind(None)
     except TypeError:
@@ -164,6 +170,16 @@ def checked_around(around: Callable[..., object]) -> Around:
     except ValueError:
         pass  # built in, without a signature
     return cast(Around, around)
+
+
+_PLAIN: Final[Any] = contextlib.contextmanager(iter)  # any function decorated so
+
+
+def _makes_plain_managers(around: Any) -> bool:
+    """Whether it is decorated with ``contextlib.contextmanager``, as its code tells."""
+    while isinstance(around, functools.partial):
+        around = around.func
+    return getattr(around, "__code__", None) is _PLAIN.__code__
 
 
 def _in_thread(handler: Checked, envelope: Envelope) -> object:

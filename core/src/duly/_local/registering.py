@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn
 
 import attrs
 
-from duly._local.binding import Checked
+from duly._local.binding import Checked, name_of
 from duly._values.callables import as_policy
 from duly._values.limits import NAMES, PREFIXES, Limits
 from duly._values.patterns import best_match, is_prefix
@@ -85,7 +85,7 @@ class Handlers:
         """
         known = self.by_name.get(name)
         if known is not None:
-            new = _both(known, new) or _taken(name, owner)
+            new = _both(known, new) or _taken(name, known, new, owner)
         handlers = {**self.by_name, name: new}
         self.limits = self._limits_of(handlers)
         self.by_name = handlers
@@ -128,8 +128,17 @@ def _both(known: Registered, new: Registered) -> Registered | None:
     return Registered((new if new.event else known).handler, needs, new.event or known.event)
 
 
-def _taken(name: str, owner: object) -> NoReturn:
-    raise InvalidArgument(f"{name!r} has a handler already in {owner!r}")
+def _taken(name: str, known: Registered, new: Registered, owner: object) -> NoReturn:
+    function = known.handler.function
+    needs = ", with other needs" if function == new.handler.function else ""
+    raise InvalidArgument(
+        f"{name!r} has a handler already in {owner!r}: {_told_of(function)}{needs}"
+    )
+
+
+def _told_of(function: object) -> str:
+    module = getattr(function, "__module__", None)
+    return f"{module}.{name_of(function)}" if isinstance(module, str) else name_of(function)
 
 
 def _cut(by_name: Mapping[str, int], first: list[str]) -> Mapping[str, int]:

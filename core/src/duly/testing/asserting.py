@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
+from duly.errors import InvalidArgument
+from duly.event import Event as TypedEvent
 from duly.message import Message
 
 __all__ = ["Event", "SupportsReading", "assert_not_scheduled", "assert_scheduled"]
@@ -38,8 +40,10 @@ def assert_scheduled(messages: Iterable[Message], event: Event, /, **fields: Any
 
     Raises:
         AssertionError: none is, or several are; the text shows what there is.
+        InvalidArgument: payloads of the event cannot have such a field, as far as its type tells.
     """
     __tracebackhide__ = True
+    _see_fields(event, fields)
     given = _listed(messages)
     found = [message for message in given if not _differences(message, event, fields)]
     if len(found) == 1:
@@ -55,8 +59,10 @@ def assert_not_scheduled(messages: Iterable[Message], event: Event, /, **fields:
 
     Raises:
         AssertionError: there is one; the text names it.
+        InvalidArgument: payloads of the event cannot have such a field, so that none ever would.
     """
     __tracebackhide__ = True
+    _see_fields(event, fields)
     for message in _listed(messages):
         if not _differences(message, event, fields):
             raise AssertionError(
@@ -69,7 +75,19 @@ def _listed(messages: Iterable[Message]) -> Sequence[Message]:
     if inspect.iscoroutine(given):
         given.close()
         raise TypeError("these are no messages yet: await client.list()")
+    if not isinstance(given, Iterable):
+        raise TypeError(f"a {type(given).__name__} is no messages: give await client.list()")
     return list(messages)
+
+
+def _see_fields(event: Event, fields: Mapping[str, Any]) -> None:
+    if not isinstance(event, TypedEvent):
+        return
+    for field in fields:
+        if not event.may_have(field):
+            known = ", ".join(getattr(event.type, "__annotations__", ()))
+            hint = f", which has {known}" if known else ""
+            raise InvalidArgument(f"{event!r} has no {field} in its type{hint}")
 
 
 def _name(event: Event) -> str:

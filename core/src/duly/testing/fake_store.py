@@ -5,11 +5,12 @@ import threading
 import weakref
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from duly.errors import InvalidArgument
-from duly.moment import as_moment
-from duly.store import Batch, Release, Settle
+from duly.message import State
+from duly.moment import as_moment, by_keyword
+from duly.store import Batch, Group, Release, Settle
 from duly.testing.moved_clock import MovedClock
 from duly.testing.transacting import TransactingStore
 
@@ -28,9 +29,9 @@ class FakeStore(TransactingStore):
     ``duly.after(hours=1)`` is due when it was advanced by an hour. With ``now`` it stands still at
     that moment until it is moved. It alone decides what is due, while ``duly.after()``,
     ``datetime.now()`` and the ``created_at`` of a new message go by the host's: when it was
-    advanced by two days, ``duly.after(days=1)`` is past for this store, and due at once. Use
-    :meth:`after` of the store there, or move the host's clock with time-machine or freezegun: a
-    store without ``now`` goes with it.
+    advanced by two days, ``duly.after(days=1)`` is past for this store, and due at once; a line in
+    the log says so. Use :meth:`after` of the store there, or move the host's clock with
+    time-machine or freezegun: a store without ``now`` goes with it.
 
     ``within`` may be anything. What is scheduled, cancelled or moved within a session or connection
     of SQLAlchemy is applied when that commits, and dropped when it is rolled back, or goes back to
@@ -53,18 +54,20 @@ class FakeStore(TransactingStore):
         """What the clock shows, in UTC."""
         return self._time()
 
-    def after(self, **timedelta_arguments: float) -> datetime:
+    def after(self, *unnamed: Never, **timedelta_arguments: float) -> datetime:
         """The moment that long from now by this store's clock: ``store.after(hours=1)``.
 
         Raises:
-            InvalidArgument: an unknown keyword, or a moment beyond the years 1 to 9999.
+            InvalidArgument: an unknown keyword, or none, or a moment beyond the years 1 to 9999.
         """
+        if unnamed:
+            raise InvalidArgument(f"{unnamed[0]!r}: {by_keyword('store.after', unnamed[0])}")
         try:
             return self._time() + timedelta(**timedelta_arguments)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidArgument(f"{timedelta_arguments} leads to no moment: {error}") from error
 
-    async def advance(self, **timedelta_arguments: float) -> datetime:
+    async def advance(self, *unnamed: Never, **timedelta_arguments: float) -> datetime:
         """Let so much time pass: ``await store.advance(days=1)``; what the clock then shows.
 
         First, what is due or in hand may end. Then the clock goes from one due time to the next,
@@ -81,8 +84,10 @@ class FakeStore(TransactingStore):
         In blocking code it is ``asyncio.run(store.advance(days=1))``.
 
         Raises:
-            InvalidArgument: an unknown keyword, a duration below 0 or beyond the calendar.
+            InvalidArgument: an unknown keyword, or none, a duration below 0 or beyond the calendar.
         """
+        if unnamed:
+            raise InvalidArgument(f"{unnamed[0]!r}: {by_keyword('store.advance', unnamed[0])}")
         now = self.now
         moment = self.after(**timedelta_arguments)
         if moment < now:
@@ -122,6 +127,25 @@ class FakeStore(TransactingStore):
                 self._ledger.prolong(self._live(), by)
                 self._time.go_to(moment)
         self._wakeups.changed()
+
+    # --- what is scheduled
+
+    async def put(
+        self, groups: Sequence[Group], *, within: Any = None
+    ) -> Sequence[Exception | None]:
+        """As in every store. What seems to be scheduled by another clock is logged, once."""
+        for group in groups:
+            for message in group.messages:
+                self._time.look_at(message.id, message.scheduled_at)
+        return await super().put(groups, within=within)
+
+    async def reschedule(
+        self, id: str, at: datetime | None, *, of_state: State, within: Any = None
+    ) -> State | None:
+        """As in every store, and as :meth:`put`."""
+        if at is not None:
+            self._time.look_at(id, at)
+        return await super().reschedule(id, at, of_state=of_state, within=within)
 
     # --- who is at work
 

@@ -1,5 +1,6 @@
 """The clock of a fake store: it goes with this host's or stands still, and is moved forward."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,13 @@ __all__ = ["MovedClock"]
 
 _LAST: Final = datetime(9990, 1, 1, tzinfo=UTC)  # leases and retries need some calendar beyond it
 
+_SLACK: Final = timedelta(minutes=1)  # for which two clocks may differ without anybody's doing
+_NEAR: Final = timedelta(days=365)  # as far ahead as most services schedule
+
+# Not a warning of Python's, which fails a test where these are errors: what is scheduled so may be
+# meant so. pytest shows what was logged only beside a test that has failed.
+log = logging.getLogger("duly.testing")
+
 
 class MovedClock:
     """A store's ``clock``; with ``now`` it stands still at that moment until it is moved."""
@@ -19,6 +27,7 @@ class MovedClock:
         self._ahead = timedelta(0)  # of this host's
         self._shown = datetime.now(UTC) if now is None else as_moment(now, "now")
         self._moved_to = self._shown
+        self._has_told = False
 
     def __call__(self) -> datetime:
         """The present moment, in UTC; never before what it has shown already."""
@@ -44,3 +53,21 @@ class MovedClock:
         """Show that moment, which is later than the present one."""
         self._ahead += moment - self()
         self._shown = self._moved_to = moment
+
+    def look_at(self, id: str, moment: datetime) -> None:
+        """Log, once, that a message was scheduled by this host's clock, as it seems.
+
+        By that one it is to come, before long; by this one it is past, or far away.
+        """
+        host, now = datetime.now(UTC), self()
+        if self._has_told or abs(now - host) <= _SLACK or not host < moment <= host + _NEAR:
+            return
+        if now - _SLACK <= moment <= now + _NEAR:
+            return
+        self._has_told = True
+        log.warning(
+            "%r is scheduled for %s: by this host's clock that is soon, by the FakeStore's, which "
+            "shows %s, it is %s. duly.after() and datetime.now() go by the host's: use "
+            "store.after(), or move the host's clock with time-machine",
+            id, moment, now, "past" if moment <= now else "far away",
+        )  # fmt: skip

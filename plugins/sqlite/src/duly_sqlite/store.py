@@ -29,7 +29,7 @@ from duly_sqlite.errors import translated
 from duly_sqlite.settling import settle_all
 from duly_sqlite.sidings import Turn
 from duly_sqlite.usable import Usable
-from duly_sqlite.within import cursor, savepoint
+from duly_sqlite.within import TRANSACTIONS, cursor, savepoint
 from duly_sqlite.writing import Writer
 
 __all__ = ["SQLiteStore"]
@@ -51,7 +51,7 @@ class SQLiteStore:
     any_loop = True
     lines = True
     lists_without_payloads = True
-    transactions = "a connection of the sqlite3 module"
+    transactions = TRANSACTIONS
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         self._path = file.absolute(path)

@@ -5,11 +5,18 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from duly import InvalidArgument
 from duly_sqlite.errors import translated
 
-__all__ = ["cursor", "savepoint"]
+__all__ = ["TRANSACTIONS", "cursor", "savepoint"]
+
+TRANSACTIONS: Final = (
+    "a connection of the sqlite3 module; that of a Session of SQLAlchemy is "
+    "session.connection().connection.driver_connection, an AsyncSession has none"
+)
+"""What ``within`` may be, for the error if it is something else."""
 
 
 @contextlib.contextmanager
