@@ -32,6 +32,13 @@ local function sidings_of(rooms, most_sidings, visited)
     return kind == 'zset' or kind == 'none'
   end
 
+  -- Whether it is not taken yet. A step that failed may have left one in the main line as well.
+  function sidings.is_new(member)
+    local is_new = not noted[member]
+    noted[member] = true
+    return is_new
+  end
+
   function sidings.begins(event)
     totals[event] = total_of(event) + 1
   end
@@ -177,7 +184,7 @@ local function look_past(limit, looked_at, rooms, sidings, moves, members, score
       list[#list + 1] = member
       sidings.begins(event)
       moved = moved + 1
-    else
+    elseif sidings.is_new(member) then
       limit = limit - 1
       rooms.hand_out(event, 1)
       members[#members + 1] = member
