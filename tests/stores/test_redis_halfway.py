@@ -12,7 +12,17 @@ from tests.stores.redis_scene import Scene
 
 from duly import Every, Filter, State, StoreError
 from duly.message import with_changes
-from duly.store import PAUSED, Bury, Counters, Ensured, Group, Release, Reschedule, Settle, Settlement
+from duly.store import (
+    PAUSED,
+    Bury,
+    Counters,
+    Ensured,
+    Group,
+    Release,
+    Reschedule,
+    Settle,
+    Settlement,
+)
 
 pytest_plugins = ["duly.testing"]
 

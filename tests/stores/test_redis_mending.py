@@ -58,7 +58,9 @@ async def scene(server: RedisServer) -> AsyncIterator[Scene]:
         await scene.put(scene.message("aside", "slow"))
         assert (await scene.claim(most={"*": PAUSED})).moved == 1
         await scene.put(scene.message("held", "other"))
-        assert (await scene.claim(1, suspects=False, most={"slow": 0})).claims[0].message.id == "held"
+        assert (await scene.claim(1, suspects=False, most={"slow": 0})).claims[
+            0
+        ].message.id == "held"
         await scene.put(
             scene.message("now"),
             scene.message("later", scheduled_at=scene.clock() + HOUR),

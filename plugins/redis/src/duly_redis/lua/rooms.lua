@@ -8,14 +8,14 @@ local DOT = 46
 -- the "*" of the others. False when every name may give as many as fit.
 local function rooms_of(told)
   local most, stems = told and told[1] or {}, told and told[2] or {}
-  local left, rooms = {}, {}
+  local left, rooms, known = {}, {}, {}
   for key, number in pairs(most) do
     left[key] = number
   end
 
-  local function key_of(name)
-    if not told or most[name] then
-      return told and name
+  local function look_up(name)
+    if most[name] then
+      return name
     end
     for at = #name, 1, -1 do
       if string.byte(name, at) == DOT then
@@ -25,7 +25,17 @@ local function rooms_of(told)
         end
       end
     end
-    return most['*'] and '*'
+    return most['*'] and '*' or false
+  end
+
+  -- The key that counts for a name, else false.
+  local function key_of(name)
+    local key = told and known[name]
+    if told and key == nil then
+      key = look_up(name)
+      known[name] = key
+    end
+    return key
   end
 
   -- How many may still be handed out; false: as many as fit.
