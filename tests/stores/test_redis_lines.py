@@ -33,7 +33,8 @@ async def put(scene: Scene, name: str, *ids: str) -> None:
 
 
 async def names(scene: Scene) -> list[str]:
-    return [each.decode() for each in await scene.client.zrange(f"{BASE}aside", 0, -1)]
+    found = await scene.client.zrange(f"{BASE}aside", 0, -1)
+    return [each.decode() for each in found if isinstance(each, bytes)]
 
 
 def ids(batch: Batch) -> list[str]:

@@ -39,6 +39,7 @@ local function sidings_of(rooms, most_sidings, visited)
     return is_new
   end
 
+  -- To be called when the first of a name is to be put there.
   function sidings.begins(event)
     totals[event] = total_of(event) + 1
   end
@@ -173,16 +174,17 @@ local function look_past(limit, looked_at, rooms, sidings, moves, members, score
       break
     end
     local event = parts(member)
+    local list = by_name[event] -- of what waits: who has that goes on to wait
     looked = looked + 1
-    if waits(event, member) then
-      if not by_name[event] then
+    if list and not recurs(member) or waits(event, member) then
+      if not list then
+        list = list_of(by_name, event)
         begun[#begun + 1] = 0
         begun[#begun + 1] = event
+        sidings.begins(event)
       end
-      local list = list_of(by_name, event)
       list[#list + 1] = score
       list[#list + 1] = member
-      sidings.begins(event)
       moved = moved + 1
     elseif sidings.is_new(member) then
       limit = limit - 1
