@@ -42,6 +42,7 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 return redis.call('HDEL', KEYS[3], ARGV[1])"""
 _BUSY: Final = rb"(bgsave|rewrite)_in_progress:1"
 _LEASE: Final = LEASE // timedelta(microseconds=1)
+_NO_LINES: Final = (False, False, "", 0, 0, 0)  # all names as they come, and nothing aside
 
 
 class Redis:
@@ -71,7 +72,7 @@ class Redis:
             start, settles = time.perf_counter(), list[Any]()
             while True:
                 token = secrets.token_hex(16)
-                arguments = [0, settles, [], batch, _LEASE, "bench", True, token, ""]
+                arguments = [0, settles, [], batch, _LEASE, "bench", True, token, "", *_NO_LINES]
                 if not plain.send(hiredis.pack_command(_evalsha(CLAIM, arguments)))[3]:
                     return count / (time.perf_counter() - start)
                 settles = [[token, False, []]]

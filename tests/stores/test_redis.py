@@ -13,13 +13,17 @@ from duly.testing.stores import (
     ClaimingAheadCases,
     EnsureCases,
     HealthCases,
+    LineCases,
+    LineMarkCases,
     ListingWithoutPayloadsCases,
+    MigrationCases,
     RecordCases,
     StoreSuite,
     WakeupCases,
     WhereCases,
 )
 from duly_redis import RedisStore
+from duly_redis.keys import meta_key
 from duly_redis.plugin import store_from_url
 
 __all__ = ["redis_url"]
@@ -37,7 +41,10 @@ class TestRedisStore(
     Harness,
     ClaimingAheadCases,
     EnsureCases,
+    LineCases,
+    LineMarkCases,
     ListingWithoutPayloadsCases,
+    MigrationCases,
     WakeupCases,
     WhereCases,
     RecordCases,
@@ -47,6 +54,12 @@ class TestRedisStore(
 
     scale = 0.5
     no_outages = no_connections = no_secrets = APART
+
+    async def make_without_schema(self, namespace: str) -> RedisStore:
+        return await self.make_store(namespace, None)
+
+    async def unmark(self, namespace: str) -> None:
+        await self.client().hdel(meta_key(prefix_of(namespace)), "lines")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,17 @@ from tests.stores.redis_scene import Scene
 
 from duly import Every, Filter, State, StoreError
 from duly.message import with_changes
-from duly.store import Bury, Counters, Group, Release, Reschedule, Settle, Settlement
+from duly.store import (
+    PAUSED,
+    Bury,
+    Counters,
+    Ensured,
+    Group,
+    Release,
+    Reschedule,
+    Settle,
+    Settlement,
+)
 
 pytest_plugins = ["duly.testing"]
 
@@ -68,6 +78,33 @@ async def doomed(scene: Scene) -> None:
     await held(scene)
     batch = scene.held.pop()
     scene.store._claiming._lost[0].add(batch.token or "")
+
+
+async def aside(scene: Scene) -> None:
+    """Twelve of a name in its siding, and one that came later."""
+    await scene.put(*(scene.message(id, "slow") for id in "abcdefghijkl"))
+    await stepping_aside(scene)
+    await scene.put(scene.message("late", "slow"), scene.message("other", "other"))
+
+
+async def stepping_aside(scene: Scene) -> None:
+    await scene.claim(most={"*": PAUSED})
+
+
+def ensuring(name: str) -> Any:
+    series = {"recurrence": Every(HOUR, max_occurrences=2)}
+
+    async def act(scene: Scene) -> None:
+        at = scene.clock()
+        wanted = scene.message("s", name, b"new", scheduled_at=at, **series)
+        assert isinstance((await scene.store.ensure([wanted]))[0], Ensured)
+
+    return act
+
+
+async def series_aside(scene: Scene) -> None:
+    await ensuring("slow")(scene)
+    await stepping_aside(scene)
 
 
 def putting(*ids: str, name: str = "event", replace: bool = False, count: int = 0) -> Any:
@@ -156,6 +193,14 @@ CASES = {
     "settle": Case(held, settling(), "bcdes"),
     "settle a part": Case(held, settling(part=True), "bcdes"),
     "settle and claim": Case(held, settling(with_claim=True), "bcdes"),
+    "move aside": Case(held, stepping_aside, "abcdes"),
+    "move aside beside a siding": Case(aside, stepping_aside, "abcdefghijkl"),
+    "claim from a siding": Case(aside, Scene.claim, "abcdefghijkl"),
+    "claim some and move some": Case(aside, lambda scene: scene.claim(4, most={"slow": 2}), "abcdl"),
+    "cancel what stands aside": Case(aside, cancelling("a", "late"), "bcdl"),
+    "replace what stands aside": Case(aside, putting("a", name="other", replace=True), "abcdl"),
+    "move what stands aside": Case(aside, moving("a", State.SCHEDULED), "abcdl"),
+    "ensure what stands aside": Case(series_aside, ensuring("fast"), "s"),
     "renew": Case(held, lambda scene: scene.store.renew([scene.held[0].token or ""], HOUR), "abcdes"),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from tests.servers.redis import RedisServer
 from tests.stores.redis_scene import MINUTE, Scene
 
 from duly import Every, Filter, State
-from duly.store import Counters, Reschedule, Settle
+from duly.store import PAUSED, Counters, Reschedule, Settle
 from duly_redis.keys import NAMES
 
 HOUR = timedelta(hours=1)
@@ -35,8 +35,10 @@ DELETED: list[tuple[str, list[str], bool]] = [
     ("by:billing", [], False),
     ("name:event", [], False),
     ("name:other", [], False),
+    ("aside", ["aside"], True),
+    ("aside:slow", ["aside"], True),
 ]
-ALL = ["dead", "held", "later", "moved", "now", "series", "suspect"]
+ALL = ["aside", "dead", "held", "later", "moved", "now", "series", "suspect"]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +55,12 @@ async def scene(server: RedisServer) -> AsyncIterator[Scene]:
         await scene.put(scene.message("series", recurrence=Every(HOUR, max_occurrences=5)))
         await settle_series(scene)
         await scene.lapse("suspect", 2)
+        await scene.put(scene.message("aside", "slow"))
+        assert (await scene.claim(most={"*": PAUSED})).moved == 1
         await scene.put(scene.message("held", "other"))
-        assert (await scene.claim(1, suspects=False)).claims[0].message.id == "held"
+        assert (await scene.claim(1, suspects=False, most={"slow": 0})).claims[
+            0
+        ].message.id == "held"
         await scene.put(
             scene.message("now"),
             scene.message("later", scheduled_at=scene.clock() + HOUR),
@@ -125,7 +131,7 @@ async def test_numbers_go_on_behind_those_there_are(scene: Scene) -> None:
 async def test_all_messages_are_gone(scene: Scene) -> None:
     await scene.client.delete(f"{BASE}messages")
     (told,) = await doubts(scene)
-    assert told.startswith("7 places in Redis have no message")
+    assert told.startswith("8 places in Redis have no message")
     assert list(await scene.store.mend()) == []
     scene.clock.advance(2 * MINUTE)
     assert (await scene.claim()).token is None, "the lease is over"

@@ -13,7 +13,7 @@ from tests.stores.redis_harness import RedisHarness
 
 from duly import Client, DuplicateMessage, Filter, State, Stats, StoreError, Unsupported
 from duly.record import given_at
-from duly.store import Bury, Clock, Group, Settle
+from duly.store import PAUSED, Bury, Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import Bench, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
@@ -117,6 +117,23 @@ class TestTogether(Harness):
         keys = await self.keys(desk.namespace)
         nodes = [client.get_node_from_key(key) for key in keys]
         assert len({node.port for node in nodes if node is not None}) == 3
+
+    async def test_each_shard_has_sidings(self, desk: Bench) -> None:
+        """One that has nothing else has more to give, and none is forgotten."""
+        many = self.ids(4, 0, 5)
+        await self.put(desk, many)
+        moved = 0
+        while (batch := await desk.claim(most={"*": PAUSED})).more:
+            moved += batch.moved
+            assert ids(batch) == []
+        assert (moved + batch.moved, batch.aside) == (9, True)
+        assert (await desk.store.stats()).aside == 9
+        found: list[str] = []
+        while (batch := await desk.claim(2)).claims:
+            found += ids(batch)
+            assert batch.more == (len(found) < len(many))
+        assert sorted(found) == sorted(many)
+        assert (await desk.store.stats()).aside == 0
 
     async def test_a_group_is_refused(self, desk: Bench) -> None:
         one, other, alone = self.ids(1, 1, 1)

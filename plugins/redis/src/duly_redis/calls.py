@@ -37,7 +37,7 @@ class Script:
 
 def script(*names: str) -> Script:
     """The script made of files of the folder ``lua``, after the common beginning."""
-    return Script("\n".join(text_of(name) for name in ("shard", *names)))
+    return Script("\n".join(text_of(name) for name in ("shard", "places", *names)))
 
 
 def text_of(name: str) -> str:

@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from duly import StoreUnavailable
 from duly.moment import from_microseconds
@@ -12,6 +12,7 @@ from duly.store import Answered, Batch, Key, Settle, Token
 from duly_redis.asking import Asking
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard
+from duly_redis.lines import Turn, told
 from duly_redis.listing import Listing
 from duly_redis.lost import Lost
 from duly_redis.records import show
@@ -21,7 +22,9 @@ from duly_redis.taken import Taken, glance, taken
 __all__ = ["CLAIM", "LARGEST_BATCH", "Claiming"]
 
 LARGEST_BATCH: Final = 1000  # messages; a script of that size holds a server for some 5 ms
-CLAIM: Final = script("burying", "moving", "following", "leases", "outcomes", "claim")
+CLAIM: Final = script(
+    "burying", "moving", "following", "leases", "outcomes", "order", "rooms", "lines", "claim"
+)
 _RENEW: Final = script("leases", "renew")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -42,7 +45,10 @@ class Claiming:
         self._listing = listing
         self._clock = clock
         self._name = name
+        self.moves = False
+        """Whether messages may be moved aside."""
         self._turn = 0
+        self._turns = [Turn() for _ in shards]
         self._busy: Collection[int] = ()  # shards that had more when last asked
         self._lost = [Lost() for _ in shards]
         self._asking = Asking(calls, shards)
@@ -57,6 +63,7 @@ class Claiming:
         suspects: bool,
         settle: Sequence[Settle],
         answered: Answered | None,
+        most: Mapping[str, int],
     ) -> Batch:
         """Settle on every shard concerned, claim from one, and look at the others.
 
@@ -64,16 +71,16 @@ class Claiming:
         """
         settles, places = self._settling.spread(settle)
         present = self._asking.present()
-        limit = min(limit, LARGEST_BATCH)
-        told = None
+        limit, rooms = min(limit, LARGEST_BATCH), told(most)
+        tell = None
         if answered is not None and settles.keys() <= {*present}:
-            told = _when_all(len(present), answered)
+            tell = _when_all(len(present), answered)
 
         async def take(
-            number: int, limit: int, settles: Sequence[Settle] = (), told: Answered | None = None
+            number: int, limit: int, settles: Sequence[Settle] = (), tell: Answered | None = None
         ) -> Taken:
             return await self._take(
-                number, limit, lease, owner, settles, suspects=suspects, told=told
+                number, limit, lease, owner, settles, suspects=suspects, rooms=rooms, tell=tell
             )
 
         chosen = self._next(present)
@@ -81,7 +88,7 @@ class Claiming:
             await self._asking.all(
                 {
                     number: take(
-                        number, limit if number == chosen else 0, settles.get(number, ()), told
+                        number, limit if number == chosen else 0, settles.get(number, ()), tell
                     )
                     for number in present
                 },
@@ -92,12 +99,14 @@ class Claiming:
             answers[number].outcomes[at] if number in answers else None for number, at in places
         ]
         mine = answers.get(chosen)
+        moved = mine.moved if mine is not None else 0
         self._busy = {number for number, each in answers.items() if each.more}
         if self._busy and (mine is None or (mine.is_empty and not mine.more)):
             chosen = min(self._busy, key=lambda number: answers[number].next_due or 0)
             with contextlib.suppress(StoreUnavailable):  # or the settle outcomes would be lost
                 answers |= await self._asking.all({chosen: take(chosen, limit)}, self._lose)
                 mine = answers[chosen]
+                moved += mine.moved
                 self._busy = {number for number, each in answers.items() if each.more}
         if mine is None:
             mine = next(iter(answers.values()))
@@ -111,6 +120,8 @@ class Claiming:
             settled=outcomes,
             unreadable=mine.shown,
             newer=len(mine.newer),
+            moved=moved,
+            aside=any(each.kept_back for each in answers.values()),
         )
 
     async def renew(
@@ -163,21 +174,26 @@ class Claiming:
         settles: Sequence[Settle],
         *,
         suspects: bool,
-        told: Answered | None = None,
+        rooms: Any = False,
+        tell: Answered | None = None,
     ) -> Taken:
         """Claim from one shard; with ``limit`` 0 only settle and look."""
         shard = self._shards[number]
         token, lost = f"{number}-{os.urandom(16).hex()}", self._lost[number]
+        turn = self._turns[number]
         asked, words = lost.tokens(), await self._settling.words(settles)
         try:
             answer = await self._calls.run(
                 CLAIM, shard, self._clock(), words, asked, limit,
                 lease // _MICROSECOND, owner, suspects, token, self._name,
+                rooms, self.moves, *turn.told(limit),
             )  # fmt: skip
-            if told is not None:
-                await told(*glance(answer, suspects=suspects))
+            if tell is not None:
+                await tell(*glance(answer, suspects=suspects))
             mine = taken(token, answer, suspects=suspects)
             lost.heard(asked, mine.found, lease)
+            if limit:
+                turn.heard(mine)
             if mine.odd:
                 await self._set_aside(shard, mine)
         except BaseException:

@@ -14,7 +14,7 @@ __all__ = ["MOST_SHARDS", "Shard", "home", "meta_key", "shards", "wake_channel"]
 NAMES: Final = (
     "due", "suspects", "messages", "changes", "lapses", "dead", "reasons", "leases", "ends",
     "withdrawn", "names", "numbers", "deaths", "successors", "declared",
-    "floors",
+    "floors", "aside",
 )  # fmt: skip
 """The keys of a shard, in the order in which ``lua/shard.lua`` takes them."""
 

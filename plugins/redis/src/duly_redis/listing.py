@@ -54,7 +54,7 @@ class Listing:
         answer = await self._calls.run(_WHERE, self._shards[home(id, len(self._shards))], 0, id)
         if not answer:
             return None
-        state, due_at, lapses, owner, end, follows, value, changes = answer
+        state, due_at, lapses, owner, end, follows, value, changes, aside = answer
         return Whereabouts(
             state=STATES[state],
             due_at=None if due_at is None else from_microseconds(moment(due_at)),
@@ -62,6 +62,7 @@ class Listing:
             owner=None if owner is None else owner.decode(),
             lease_ends_at=None if end is None else from_microseconds(moment(end)),
             follows=None if follows is None else _following(id, value, changes, follows),
+            aside=bool(aside),
         )
 
     async def find(
@@ -96,12 +97,14 @@ class Listing:
         )
         for shard in self._shards:
             self._calls.away.refuse(shard)
-        scheduled = claimed = dead = 0
+        scheduled = claimed = dead = aside = 0
         oldest: list[int] = []
         coming: list[int] = []
-        for now, kept, in_line, buried, *moments in answers.values():
-            scheduled, dead = scheduled + in_line, dead + buried
-            claimed += kept - in_line - buried
+        firsts_aside: list[int] = []
+        for now, kept, in_line, buried, *moments, beside, first_aside in answers.values():
+            scheduled, dead, aside = scheduled + in_line + beside, dead + buried, aside + beside
+            claimed += kept - in_line - beside - buried
+            firsts_aside += [moment(first_aside)] if first_aside else []
             firsts = [moment(each) for each in moments[:2] if each]
             oldest += [each for each in firsts if each <= now]
             coming += [moment(each) for each in moments[2:] if each]
@@ -111,6 +114,8 @@ class Listing:
             dead=dead,
             oldest_due=from_microseconds(min(oldest)) if oldest else None,
             next_due=from_microseconds(min(coming)) if coming else None,
+            aside=aside,
+            oldest_aside=from_microseconds(min(firsts_aside)) if firsts_aside else None,
         )
 
     def by_shard(self, ids: Sequence[str]) -> Sequence[tuple[Shard, Sequence[str]]]:

@@ -67,6 +67,8 @@ async def mend(calls: Calls, shard: Shard, clock: int) -> Sequence[str]:
         await _sweep(calls, shard, what, False)
     for event in await calls.command("SMEMBERS", shard.key("names")):
         await _sweep(calls, shard, True, raw(event))
+    for event in await calls.command("ZRANGE", shard.key("aside"), 0, -1):
+        await _sweep(calls, shard, "siding", raw(event))
     for by in await calls.command("HKEYS", shard.key("floors")):
         await _sweep(calls, shard, "by", raw(by))
     return back

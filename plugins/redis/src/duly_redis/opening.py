@@ -7,15 +7,13 @@ from redis.asyncio import RedisCluster
 
 from duly import StoreError
 from duly_redis.calls import Calls, Script
-from duly_redis.keys import NAMES, Shard, meta_key, wake_channel
+from duly_redis.keys import NAMES, Shard, wake_channel
+from duly_redis.meta import check_meta
 from duly_redis.rights import check_rights
 
 __all__ = ["check", "dropping", "information"]
 
 _OLDEST: Final = (6, 2)  # has ZMSCORE and SMISMEMBER
-_LAYOUT: Final = "1"
-"""The version of the layout of keys."""
-
 _TYPES: Final = Script(
     "local found = {} "
     "for each, key in ipairs(KEYS) do found[each] = redis.call('TYPE', key).ok end "
@@ -25,7 +23,7 @@ _EXPECTED: Final = dict(
     zip(
         NAMES,
         ("zset", "zset", "hash", "hash", "hash", "zset", "hash", "hash", "zset", "set", "set",
-         "string", "hash", "hash", "hash", "hash"),
+         "string", "hash", "hash", "hash", "hash", "zset"),
         strict=True,
     )
 )  # fmt: skip
@@ -33,8 +31,10 @@ _EXPECTED: Final = dict(
 
 async def check(
     calls: Calls, prefix: str, shards: Sequence[Shard], *, allow_eviction: bool
-) -> None:
+) -> bool:
     """Check that the server can be used and keeps its data, and that nobody else uses the keys.
+
+    Whether the keys have the mark: see :mod:`duly_redis.meta`.
 
     Raises:
         StoreUnavailable: nobody answers.
@@ -62,7 +62,7 @@ async def check(
                     f"{_EXPECTED[name]}: something else uses keys with this prefix; choose "
                     "another key_prefix"
                 )
-    await _check_meta(calls, prefix, len(shards))
+    return await check_meta(calls, prefix, len(shards))
 
 
 def dropping(facts: Mapping[str, Any]) -> str | None:
@@ -86,25 +86,3 @@ async def information(calls: Calls, *sections: str) -> Sequence[Mapping[str, Any
         for node, said in found.items():
             facts.setdefault(node, {}).update(said)
     return list(facts.values())
-
-
-async def _check_meta(calls: Calls, prefix: str, shards: int) -> None:
-    key = meta_key(prefix)
-    ours = {"layout": _LAYOUT, "shards": str(shards)}
-    for field, value in ours.items():
-        (found,) = await calls.command("HMGET", key, field)
-        if found is None:  # only then: when memory is full nothing can be written
-            await calls.command("HSETNX", key, field, value)
-            (found,) = await calls.command("HMGET", key, field)
-        text = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
-        if text == value:
-            continue
-        if field == "layout":
-            raise StoreError(
-                f"the keys of {prefix!r} were made by a newer version of duly-redis (layout "
-                f"{text}): upgrade this host"
-            )
-        raise StoreError(
-            f"the messages of {prefix!r} are spread over {text} shards: open them with "
-            f"shards={text}, or, when none is left, delete the key {key}"
-        )

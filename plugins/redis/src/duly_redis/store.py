@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from duly import Filter, InvalidArgument, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
 from duly.store import (
+    NO_LIMITS,
     Answered,
     Batch,
     Clock,
@@ -17,6 +18,7 @@ from duly.store import (
     Ensured,
     Group,
     Key,
+    Rooms,
     Settle,
     Token,
     Whereabouts,
@@ -27,6 +29,7 @@ from duly_redis.claiming import Claiming
 from duly_redis.doubts import doubts
 from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
+from duly_redis.meta import UNMARKED, is_marked, migrate
 from duly_redis.opening import check
 from duly_redis.records import show
 from duly_redis.series import Series
@@ -54,6 +57,7 @@ class RedisStore:
     """
 
     claims_ahead = True
+    lines = True
     lists_without_payloads = True
 
     def __init__(
@@ -91,7 +95,7 @@ class RedisStore:
                 return
             self._calls.open()
             try:
-                await check(
+                self._claiming.moves = await check(
                     self._calls, self._prefix, self._shards, allow_eviction=self._allow_eviction
                 )
                 await self._wakeups.check()
@@ -162,8 +166,10 @@ class RedisStore:
         suspects: bool = True,
         settle: Sequence[Settle] = (),
         answered: Answered | None = None,
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages, of one shard, for ``lease``."""
+        Rooms(most)  # raises for what may not be asked for
         return await self._claiming.claim(
             limit=limit,
             lease=lease,
@@ -171,6 +177,7 @@ class RedisStore:
             suspects=suspects,
             settle=settle,
             answered=answered,
+            most=most,
         )
 
     async def renew(
@@ -204,9 +211,19 @@ class RedisStore:
     async def check(self) -> Sequence[str]:
         """What is unsafe in the servers' settings and the keys, one sentence each."""
         found = await strays(self._calls, self._shards)
+        if not self._claiming.moves:
+            self._claiming.moves = await is_marked(self._calls, self._prefix)
+            found = found if self._claiming.moves else [*found, UNMARKED]
         if away := self._calls.away.sentences():
             return [*away, *found]  # not all servers can be asked about their settings
         return [*await doubts(self._calls), *found]
+
+    async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
+        """The commands that mark the keys of an older version; sent, unless ``dry_run``.
+
+        Call it once no process uses them any more that knows of no sidings.
+        """
+        return await migrate(self._calls, self._prefix, len(self._shards), dry_run=dry_run)
 
     async def mend(self) -> Sequence[str]:
         """Put messages back that are in no place, because keys were deleted or evicted; their ids.

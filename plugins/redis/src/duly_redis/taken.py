@@ -30,7 +30,9 @@ class Taken:
     end of a lease of others. ``missing`` are keys whose record is not there, or is that of another
     scheduling: somebody deleted it, or a step failed halfway. ``over`` are series that an older
     version has taken beyond the cut of what follows them, with the count of their fires, and
-    ``coming`` the moments at which that is due. ``shown`` is how the unreadable ones are listed.
+    ``coming`` the moments at which that is due. ``moved`` were moved aside; a siding ``gives`` more
+    now, or something in one is ``kept_back``; ``visited`` is the name whose siding was visited
+    last, None when lines were not looked at. ``shown`` is how the unreadable ones are listed.
     """
 
     token: Token
@@ -45,6 +47,10 @@ class Taken:
     coming: list[int]
     due: int | None
     first_end: int | None
+    moved: int = 0
+    gives: bool = False
+    kept_back: bool = False
+    visited: str | None = None
     shown: Sequence[Message] = ()
 
     @property
@@ -60,7 +66,7 @@ class Taken:
     @property
     def more(self) -> bool:
         """Whether something is due already; if very many leases lapsed, some may not be back."""
-        return _any_by(self.now, self.due, self.first_end, *self.coming)
+        return self.gives or _any_by(self.now, self.due, self.first_end, *self.coming)
 
     @property
     def next_due(self) -> int | None:
@@ -87,12 +93,14 @@ class Taken:
 def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, int, bool]:
     """How many messages an answer brings, their bytes, and if more are due, before it is parsed."""
     size = sum(len(value) for value in answer[4] if value is not None)
-    return len(answer[3]), size, _any_by(answer[0], *_ahead(answer, suspects=suspects))
+    gives = bool(answer[11] and answer[11][1])
+    return len(answer[3]), size, gives or _any_by(answer[0], *_ahead(answer, suspects=suspects))
 
 
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
     """Parse an answer."""
-    now, outcomes, found, members, values, lapses, changes, *_, following = answer
+    now, outcomes, found, members, values, lapses, changes, *_, following, lines = answer
+    moved, gives, kept_back, visited = lines or (0, 0, 0, None)
     due, first_end = _ahead(answer, suspects=suspects)
     claims: list[Claim] = []
     unreadable: dict[bytes, str] = {}
@@ -134,6 +142,10 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
         coming=coming,
         due=due,
         first_end=first_end,
+        moved=moved,
+        gives=bool(gives),
+        kept_back=bool(kept_back),
+        visited=None if visited is None else visited.decode(),
     )
 
 

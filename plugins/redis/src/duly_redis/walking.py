@@ -18,7 +18,7 @@ __all__ = ["PAGE", "walk"]
 PAGE: Final = 500
 """Messages that are read at a time; a script holds up the server."""
 
-_WALK: Final = script("walk")
+_WALK: Final = script("order", "walk")
 _FEWEST: Final = 8  # places that are asked of each index
 _FIRST: Final = -(2**60)  # microseconds; no moment is earlier
 

@@ -1,11 +1,17 @@
 -- First settles, then brings back what lapsed, then claims. args: now, settles, tokens of claims
 -- that nobody got the answer of, limit (0: claim nothing, only look), length of the lease, owner,
--- whether suspects too, token, who is not to be woken by this.
+-- whether suspects too, token, who is not to be woken by this; how many may be handed out of which
+-- names, see rooms.lua, or false; whether messages may be moved aside; the name whose siding was
+-- visited last, how many of the limit sidings give before the main line does, how many of them are
+-- visited, and how many messages of the main line are looked at.
 -- Answers now, outcomes, the tokens found, members, messages, lapses, changes, what is ahead:
--- the due times of the next message and of the next suspect and the next end of a lease; and what
--- follows those that are series.
+-- the due times of the next message and of the next suspect and the next end of a lease; what
+-- follows those that are series; and of lines how many were moved aside, whether a siding gives more,
+-- whether one is kept back, and the name that was visited last, or nothing when all is plain.
 
 local limit, length, owner, with_suspects, token = args[4], args[5], args[6], args[7], args[8]
+local told, moves, visited, half, most_sidings, looked_at = args[10], args[11], args[12], args[13],
+  args[14], args[15]
 local LAPSED_AT_ONCE = 10000 -- messages after which the rest waits for the next claim
 
 local outcomes = settle_all(args[2])
@@ -25,26 +31,72 @@ for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 
   end
 end
 
--- What a claim takes: the first of all if it is a suspect, else the first of the others.
-local function line_to_take()
+-- Whether a suspect is the first of all. Then a claim takes that alone, else some of the others.
+local function comes_first(suspect, score)
+  local of_suspect = tonumber(score)
+  if not suspect or of_suspect > now then
+    return false
+  end
   local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+  local at = tonumber(first[2])
+  return not (at and (at < of_suspect or at == of_suspect
+    and tonumber(string.sub(first[1], 1, 12), 16) < tonumber(string.sub(suspect, 1, 12), 16)))
+end
+
+local function line_to_take()
   local suspect = with_suspects and redis.call('ZRANGE', suspects, 0, 0, 'WITHSCORES') or {}
-  if not suspect[1] or tonumber(suspect[2]) > now then
-    return due, limit
+  if comes_first(suspect[1], suspect[2]) then
+    return suspects, 1
   end
-  local at, of_suspect = tonumber(first[2]), tonumber(suspect[2])
-  if at and (at < of_suspect or at == of_suspect
-      and tonumber(string.sub(first[1], 1, 12), 16) < tonumber(string.sub(suspect[1], 1, 12), 16))
-  then
-    return due, limit
-  end
-  return suspects, 1
+  return due, limit
 end
 
 local members, scores = {}, {}
+local moved = 0
+local plain = not told and not exists(aside)
+local rooms = not plain and rooms_of(told)
+local sidings = rooms and sidings_of(rooms, most_sidings, visited)
+
+-- The same along all lines.
+local function take_along_lines()
+  local suspect, score
+  if with_suspects then
+    suspect, score = first_suspect(rooms, moves)
+  end
+  local looked = 0
+  if comes_first(suspect, score) then
+    rooms.hand_out((parts(suspect)), 1)
+    members, scores = { suspect }, { score }
+  else
+    local taken = sidings.take(half)
+    looked, moved = look_past(limit - taken, looked_at, rooms, sidings, moves, members, scores)
+    sidings.take(limit - taken - #members)
+    if #sidings.members > 0 then
+      for each, member in ipairs(sidings.members) do
+        members[#members + 1] = member
+        scores[#scores + 1] = sidings.scores[each]
+      end
+      sort(members, scores)
+    end
+    suspect = nil
+  end
+  if #members > 0 then
+    redis.call('ZADD', ends, now + length, token)
+    keep_lease(token, owner, members, scores)
+  end
+  if suspect then
+    redis.call('ZREM', suspects, suspect)
+  elseif looked > 0 then
+    redis.call('ZREMRANGEBYRANK', due, 0, looked - 1)
+  end
+  sidings.leave()
+end
+
 local held = limit > 0 and lease_of(token)
 if held then -- the driver asked twice, and the answer to the first time was lost
   members = held[2]
+elseif limit > 0 and not plain then
+  take_along_lines()
 elseif limit > 0 then
   local line, most = line_to_take()
   local taken = redis.call('ZRANGEBYSCORE', line, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
@@ -90,6 +142,14 @@ if earliest then -- some of what was put back may have been taken again
     end
   end
 end
+local gives, is_kept_back = false, false
+if not plain then
+  gives, is_kept_back = sidings.rest(told)
+  if with_suspects then
+    local _, score = first_suspect(rooms, moves)
+    ahead[2] = score or ''
+  end
+end
 wake(args[9])
 return {
   now,
@@ -103,4 +163,5 @@ return {
   ahead[2],
   first_end,
   exists(successors) and read('HMGET', successors, members) or {},
+  plain and {} or { moved, gives and 1 or 0, is_kept_back and 1 or 0, sidings.visited },
 }

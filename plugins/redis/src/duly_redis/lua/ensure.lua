@@ -47,7 +47,7 @@ end
 local function relocate(order, member)
   local id, line, at, lapsed = order[2], order[4], order[5], nil
   if not at then
-    at = redis.call('ZSCORE', due, member) or redis.call('ZSCORE', suspects, member)
+    at = time_of(member)
     lapsed = redis.call('HGET', lapses, member)
   end
   enter({ [string.sub(line, 2)] = { order[6], id } })

@@ -20,6 +20,7 @@ for at = 1, #given, 4 do
         redis.call('ZADD', dead, given[at + 3], id)
       else
         redis.call('ZADD', due, given[at + 2], member)
+        ask('ZREM', siding((parts(member))), member) -- where nobody finds it, if it is there
         stands(given[at + 2])
       end
       back[#back + 1] = id

@@ -33,6 +33,7 @@ end
 for _, command in ipairs({ 'ZCOUNT', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREMRANGEBYRANK' }) do
   is_denied(command, nothing, 0, 0)
 end
+is_denied('ZRANGEBYLEX', nothing, '-', '+')
 is_denied('TIME')
 is_denied('ZADD', nothing, 'XX', 0, '')
 is_denied('HSET', nothing, '', '', '') -- a field without a value: refused for that alone

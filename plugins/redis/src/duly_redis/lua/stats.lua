@@ -1,5 +1,6 @@
 -- Counts. args: now. Now, messages, those in line, dead letters; the first due times, and the
--- first still to come, of messages and of suspects.
+-- first still to come, of messages and of suspects;
+-- and how many stand aside, and the first due time of these, for which each siding is asked.
 
 local function next_in(key)
   local next = redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', now), '+inf',
@@ -11,6 +12,17 @@ local function first_in(key)
   return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or ''
 end
 
+local stand_aside, first_aside = 0, ''
+for _, event in ipairs(redis.call('ZRANGE', aside, 0, -1)) do
+  local first = ask('ZRANGE', siding(event), 0, 0, 'WITHSCORES')
+  if first and first[2] then
+    stand_aside = stand_aside + ask('ZCARD', siding(event))
+    if first_aside == '' or tonumber(first[2]) < tonumber(first_aside) then
+      first_aside = first[2]
+    end
+  end
+end
+
 return {
   now,
   redis.call('HLEN', messages),
@@ -20,4 +32,6 @@ return {
   first_in(suspects),
   next_in(due),
   next_in(suspects),
+  stand_aside,
+  first_aside,
 }

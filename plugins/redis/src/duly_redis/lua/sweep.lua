@@ -1,5 +1,5 @@
 -- Clears away what belongs to no message. args: now, what: "leases", a key of the shard by its
--- name, true for an index, or "by" for the set of somebody who declares; the event name or the name
+-- name, true for an index, "siding", or "by" for the set of somebody who declares; the event name or the name
 -- of that; cursor, how many. The next cursor.
 
 although_memory_is_full()
@@ -67,9 +67,14 @@ local WAYS = {
   successors = { successors, 'HSCAN', 'HDEL', is_scheduling },
   declared = { declared, 'HSCAN', 'HDEL', is_declared_scheduling },
   by = { set, 'SSCAN', 'SREM', is_declared },
+  siding = { siding(event or ''), 'ZSCAN', 'ZREM', is_scheduling },
   [true] = { event and index(event), 'ZSCAN', 'ZREM', is_listed },
 }
 local key, scan, take_out, stays = unpack(WAYS[what])
+if what == 'siding' and redis.call('TYPE', key).ok ~= 'zset' then -- none, or somebody else's
+  redis.call('ZREM', aside, event)
+  return '0'
+end
 if what == true and redis.call('TYPE', key).ok ~= 'zset' then -- none, or somebody else's
   redis.call('SREM', names, event)
   return '0'
@@ -80,7 +85,9 @@ for at = 1, #page[2], scan == 'SSCAN' and 1 or 2 do
     redis.call(take_out, key, page[2][at])
   end
 end
-if what == true and not exists(key) then
+if what == 'siding' and not exists(key) then
+  redis.call('ZREM', aside, event)
+elseif what == true and not exists(key) then
   redis.call('SREM', names, event)
 end
 return page[1]

@@ -4,17 +4,6 @@
 
 local where, first, from_id, count = args[2], args[3], args[4], args[5]
 
--- By bytes; Lua's own order follows the locale of the server.
-local function comes_before(one, other)
-  for at = 1, math.min(#one, #other) do
-    local a, b = string.byte(one, at), string.byte(other, at)
-    if a ~= b then
-      return a < b
-    end
-  end
-  return #one < #other
-end
-
 -- The rank of the first that comes behind the start.
 local function start_in(key)
   local low = redis.call('ZCOUNT', key, '-inf', '(' .. string.format('%.0f', first))

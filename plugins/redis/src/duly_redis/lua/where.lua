@@ -1,6 +1,6 @@
 -- In whose hands a message is. args: now, id. Nothing when there is none; else the state, the due
--- time or false, the lapses or false, of the lease it is in the owner and the end, or false, and for a series that
--- something follows that, what is kept of the series, and changes or false.
+-- time or false, the lapses or false, of the lease it is in the owner and the end, or false, for a series that
+-- something follows that, what is kept of the series, and changes or false; and 1 if it stands aside, else 0.
 
 local id = args[2]
 local value = redis.call('HGET', messages, id)
@@ -30,10 +30,11 @@ end
 local state = state_of(id, member)
 local due_at, owner, lease_end = false, false, false
 if state == SCHEDULED then
-  due_at = redis.call('ZSCORE', due, member) or redis.call('ZSCORE', suspects, member)
+  due_at = time_of(member)
 elseif state == CLAIMED then
   owner, lease_end = holder()
 end
 local follows = recurs(member) and redis.call('HGET', successors, member)
 return { state, due_at, redis.call('HGET', lapses, member), owner, lease_end, follows,
-  follows and value, follows and redis.call('HGET', changes, member) }
+  follows and value, follows and redis.call('HGET', changes, member),
+  state == SCHEDULED and time_aside(member) and 1 or 0 }
