@@ -225,6 +225,16 @@ CREATE TABLE {floors} (
     declared_by text COLLATE "C" PRIMARY KEY,
     generation bigint NOT NULL
 )""",
+    # What stands aside, of each event name in a line of its own.
+    f"""\
+CREATE TABLE {{aside}} (
+    event_name text COLLATE "C" NOT NULL,
+    due_at timestamptz NOT NULL,
+    key bigint NOT NULL,
+    PRIMARY KEY (event_name, due_at, key)
+) WITH ({_OFTEN})""",
+    # Whether anything may be moved there: schedulers of older versions would not find it.
+    "ALTER TABLE {version} ADD COLUMN lines boolean NOT NULL DEFAULT false",
     _MOVED,
     """\
 CREATE TRIGGER duly_moved BEFORE UPDATE OF key ON {messages}

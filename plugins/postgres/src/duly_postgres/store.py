@@ -1,6 +1,6 @@
 """The store: every verb of the contract, each one statement or one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from duly import Filter, InvalidArgument, Message, State, Stats
 from duly.store import (
+    NO_LIMITS,
     Answered,
     Batch,
     Clock,
@@ -15,6 +16,7 @@ from duly.store import (
     Ensured,
     Group,
     Key,
+    Rooms,
     Settle,
     Token,
     Whereabouts,
@@ -27,6 +29,7 @@ from duly_postgres.finishing import settle_alone
 from duly_postgres.names import Names
 from duly_postgres.storing_past import put_past
 from duly_postgres.taking import Taking
+from duly_postgres.turns import Turns
 from duly_postgres.within import NAMED, accepts
 
 __all__ = ["PostgresStore"]
@@ -47,6 +50,7 @@ class PostgresStore:
     """
 
     claims_ahead = True
+    lines = True
     lists_without_payloads = True
 
     def __init__(
@@ -67,6 +71,7 @@ class PostgresStore:
         self._auto_migrate = auto_migrate
         self._desk = Desk(engine, Names(table, schema))
         self._mark = claiming.Mark()
+        self._turns = Turns()
         self.time_limit: timedelta | None = None  # of SupportsTimeLimit
 
     def __repr__(self) -> str:
@@ -160,17 +165,21 @@ class PostgresStore:
         suspects: bool = True,
         settle: Sequence[Settle] = (),
         answered: Answered | None = None,
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
+        Rooms(most)  # raises what is wrong with it before anything is settled
         taking = Taking(
             self._desk,
             self._mark,
+            self._turns,
             self._now,
             limit=limit,
             lease=lease,
             owner=owner,
             suspects=suspects,
             settle=settle,
+            most=most,
             answered=answered,
         )
         batch, soon = await self._desk.schedulers.run(taking.take, undo=taking.undo)
