@@ -16,8 +16,8 @@ from duly.record import FORMAT, Record
 from duly.store import SUSPECT_LAPSES
 
 __all__ = [
-    "COLUMNS", "IN_LINE", "IN_SIDING", "IN_YEARS", "IS_ASIDE", "NEVER", "NOW", "SOON", "SORTED_ID",
-    "SUSPECT", "TEXT_NOW",
+    "COLUMNS", "IN_LINE", "IN_SIDING", "IN_YEARS", "IS_ASIDE", "MARK", "NEVER", "NOW", "SOON",
+    "SORTED_ID", "SUSPECT", "TEXT_NOW",
 ]  # fmt: skip
 
 COLUMNS: Final = ", ".join(f"m.{name}" for name in Record._fields)
@@ -65,3 +65,6 @@ IN_SIDING: Final = f"LATERAL (\n    SELECT a.ctid {_SIDING}\n) AS a"
 """The place of a message in the siding of its event name, where it has one."""
 
 IS_ASIDE: Final = f"(SELECT true {_SIDING}) IS NOT NULL"
+
+MARK: Final = "UPDATE {version} SET lines = true"
+"""Whoever claims from now on finds what stands aside, so messages may be moved there."""

@@ -4,7 +4,7 @@
 from typing import Final
 
 from duly.message import METADATA_LIMIT, UNREADABLE
-from duly_postgres.columns import IN_YEARS, SOON, SORTED_ID
+from duly_postgres.columns import IN_YEARS, MARK, SOON, SORTED_ID
 
 __all__ = [
     "AFTERWARDS", "CHECKED_FROM", "CHECKED_LATER", "FIRST_INDEXES", "INDEXES", "STEPS", "VERSION",
@@ -45,7 +45,7 @@ _LATER_INDEXES: Final = {
 INDEXES: Final = FIRST_INDEXES | _LATER_INDEXES
 """By name: on what. For tables in use :mod:`duly_postgres.indexes` makes them."""
 
-AFTERWARDS: Final = tuple(f"CREATE INDEX {name} ON {on}" for name, on in _LATER_INDEXES.items())
+AFTERWARDS: Final = (*(f"CREATE INDEX {name} ON {on}" for name, on in _LATER_INDEXES.items()), MARK)
 """The statements after all steps where there were no tables, so that there is nothing to read."""
 
 # A queue's tables turn over many times a minute; the usual settings vacuum too rarely for that.

@@ -127,6 +127,8 @@ class Plan:
             short = [one for one in giving if not one.whole and self._known(one) < each]
             await self._read(short, left + 1)
             for one in giving:
+                if not left:
+                    break
                 for _ in range(min(each, left)):
                     if not self._gives(one) or not one.ahead:
                         break

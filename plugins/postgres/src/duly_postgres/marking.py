@@ -8,12 +8,10 @@ from typing import Final
 from duly_postgres.connection import Executor
 from duly_postgres.names import Names
 
-__all__ = ["MARK", "MARKED", "UNMARKED", "marked"]
+__all__ = ["MARKED", "UNMARKED", "marked"]
 
 _SINCE: Final = 5
 """The version of the schema that brought it."""
-
-MARK: Final = "UPDATE {version} SET lines = true"
 
 MARKED: Final = "(SELECT true FROM {version} WHERE lines LIMIT 1) IS NOT NULL"
 

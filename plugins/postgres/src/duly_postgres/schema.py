@@ -7,10 +7,11 @@ from typing import Final
 from duly import StoreError
 from duly.record import Record
 from duly.store import unhurried
+from duly_postgres.columns import MARK
 from duly_postgres.connection import Connection
 from duly_postgres.ddl import AFTERWARDS, STEPS, VERSION
 from duly_postgres.later import do, to_do, validated
-from duly_postgres.marking import MARK, marked
+from duly_postgres.marking import marked
 from duly_postgres.migrating import COMMAND, in_turn, patiently
 from duly_postgres.names import Names
 from duly_postgres.usable import newer
@@ -108,7 +109,7 @@ async def _make(db: Connection, names: Names) -> Sequence[str]:
 
 
 def _from(version: int, names: Names) -> Sequence[str]:
-    steps = STEPS[version:] if version else (*STEPS, AFTERWARDS, (MARK,))
+    steps = STEPS[version:] if version else (*STEPS, AFTERWARDS)
     return [names(statement) for step in steps for statement in step]
 
 

@@ -35,7 +35,8 @@ first_other AS MATERIALIZED (
             ) AS suspect_first,
             EXISTS (SELECT FROM {leases} WHERE expires_at >= {never} AND expires_at > $5) AS noted,
             (
-                SELECT true FROM {aside} ORDER BY event_name, due_at, key LIMIT 1
+                SELECT true FROM {aside} WHERE event_name > ''
+                ORDER BY event_name, due_at, key LIMIT 1
             ) IS NOT NULL AS aside
     ) AS looked
 )"""

@@ -168,7 +168,7 @@ class PostgresStore:
         most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
-        Rooms(most)  # raises what is wrong with it before anything is settled
+        Rooms(most)  # raises what is wrong before anything is settled
         taking = Taking(
             self._desk,
             self._mark,
@@ -207,9 +207,8 @@ class PostgresStore:
 
     async def stats(self) -> Stats:
         """How much there is, from the narrow tables."""
-        return await self._desk.look(
-            lambda db: listing.stats(db, self._desk.names, self._now()), None
-        )
+        names = self._desk.names
+        return await self._desk.look(lambda db: listing.stats(db, names, self._now()), None)
 
     async def ensure(
         self, wanted: Sequence[Message], *, declared: Declared | None = None
