@@ -32,8 +32,14 @@ MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
 STATEMENTS = {
     name: getattr(module, name)
     for module in (
-        sql_claiming, sql_lines, sql_passing, sql_putting, sql_series, sql_settling, sql_storing,
-    )  # fmt: skip
+        sql_claiming,
+        sql_lines,
+        sql_passing,
+        sql_putting,
+        sql_series,
+        sql_settling,
+        sql_storing,
+    )
     for name in module.__all__
     if name not in ("GIVEN_COLUMNS", "DECLARED_COLUMNS", "KEPT_COLUMNS", "IN_LEASES", "STATE")
     and name != "from_json"

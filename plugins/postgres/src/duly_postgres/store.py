@@ -168,7 +168,6 @@ class PostgresStore:
         most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
-        Rooms(most)  # raises what is wrong before anything is settled
         taking = Taking(
             self._desk,
             self._mark,
@@ -244,8 +243,8 @@ class PostgresStore:
 
     async def check(self) -> Sequence[str]:
         """What is unsafe or slow in the database and the way to it, one sentence each."""
-        found = await self._desk.ask(lambda db: doubts(db, self._desk.names))
-        return [*found, *self._desk.doubts()]
+        desk = self._desk
+        return [*await desk.ask(lambda db: doubts(db, desk.names)), *desk.doubts()]
 
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from duly import StoreError
-from duly.store import Answered, Batch, Settle
+from duly.store import Answered, Batch, Rooms, Settle
 from duly_postgres import claiming, leases
 from duly_postgres.connection import Connection
 from duly_postgres.desk import Desk
@@ -39,6 +39,7 @@ class Taking:
         self._limit, self._lease = limit, lease
         self._owner, self._suspects = owner, suspects
         self._settle, self._most = settle, most
+        Rooms(most)  # raises what is wrong with it before anything is settled
         self._answered = answered
         self._plain = all(map(is_plain, settle))
 
