@@ -43,13 +43,10 @@ WITH mended AS (
     UPDATE {{messages}} AS m SET
         {ASIDE}
     WHERE NOT ({_AS_IT_SHOULD})
-    RETURNING m.key, m.id, {SUSPECT} AS suspect, m.due_at, m.event_name
+    RETURNING m.key, m.id, {SUSPECT} AS suspect, m.due_at
 ), left_line AS (
     DELETE FROM {{due}} AS d USING mended AS m
     WHERE d.suspect = m.suspect AND d.due_at = m.due_at AND d.key = m.key
-), left_siding AS (
-    DELETE FROM {{aside}} AS a USING mended AS m
-    WHERE a.event_name = m.event_name AND a.due_at = m.due_at AND a.key = m.key
 )
 SELECT id FROM mended"""
 

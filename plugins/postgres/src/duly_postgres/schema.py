@@ -62,14 +62,14 @@ async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[st
     version = await _version(db, names)
     mark = [] if not version or await marked(db, names, version) else [names(MARK)]
     if dry_run:
-        return [*_from(version, names), *mark, *await to_do(db, names, version)]
+        return [*_from(version, names), *await to_do(db, names, version), *mark]
     made = await _make(db, names) if version < VERSION else []
-    for statement in mark:
-        await in_turn(db, statement)
     later = await to_do(db, names, VERSION)
     if later:
         await do(db, names)
-    return [*made, *mark, *later]
+    for statement in mark:  # last, so that old rows that nobody can read stand in the main line
+        await in_turn(db, statement)
+    return [*made, *later, *mark]
 
 
 async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> bool:
