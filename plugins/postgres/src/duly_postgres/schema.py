@@ -43,7 +43,7 @@ _LACKING: Final = """\
 SELECT privilege || ' ON ' || name AS lacking
 FROM (VALUES ('{messages}'), ('{due}'), ('{leases}'), ('{aside}')) AS tables (name),
     unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-WHERE NOT has_table_privilege(name, privilege)
+WHERE NOT has_table_privilege(to_regclass(name), privilege)
 UNION ALL SELECT 'SELECT ON {version}' WHERE NOT has_table_privilege('{version}', 'SELECT')"""
 
 _WHAT_TO_DO: Final = (

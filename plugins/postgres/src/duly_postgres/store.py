@@ -16,7 +16,6 @@ from duly.store import (
     Ensured,
     Group,
     Key,
-    Rooms,
     Settle,
     Token,
     Whereabouts,
