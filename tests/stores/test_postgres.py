@@ -21,6 +21,8 @@ from duly.testing.stores import (
     ClaimingAheadCases,
     EnsureCases,
     HealthCases,
+    LineCases,
+    LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
     RecordCases,
@@ -75,8 +77,11 @@ class OnPostgres(StoreHarness):
     async def drop(self, namespace: str) -> None:
         table = self.table(namespace)
         await self.execute(
-            "; ".join(f"DELETE FROM {table}{end}" for end in ("", "_due", "_leases", "_floors"))
+            "; ".join(
+                f"DELETE FROM {table}{end}" for end in ("", "_due", "_aside", "_leases", "_floors")
+            )
         )
+        await self.execute(f"UPDATE {table}_version SET lines = true")
         _free.append(table)
 
     async def execute(self, statement: str, *arguments: Any) -> None:
@@ -88,6 +93,8 @@ class TestPostgresStore(
     OnPostgres,
     ClaimingAheadCases,
     EnsureCases,
+    LineCases,
+    LineMarkCases,
     ListingWithoutPayloadsCases,
     WakeupCases,
     WhereCases,
@@ -103,6 +110,9 @@ class TestPostgresStore(
         await self.execute(
             f"UPDATE {self.table(namespace)} SET metadata = '\\x80' WHERE id = $1", id
         )
+
+    async def unmark(self, namespace: str) -> None:
+        await self.execute(f"UPDATE {self.table(namespace)}_version SET lines = false")
 
     async def age(self, namespace: str, id: str) -> None:
         await self.execute(f"UPDATE {self.table(namespace)} SET format = 99 WHERE id = $1", id)

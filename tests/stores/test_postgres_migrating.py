@@ -174,12 +174,12 @@ class TestOldRows:
         """Validating needs the owner; opening does not."""
         clerk = f"{broken.table}_clerk"
         monkeypatch.setattr("duly_postgres.desk.do", None)  # it is not even asked
-        await broken.execute(
-            f"CREATE ROLE {clerk} LOGIN", f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {clerk}"
-        )
         store = broken.store(auto_migrate="false")
         for statement in (await store.migrate(dry_run=True))[: sum(map(len, ddl.STEPS[2:]))]:
             await broken.execute(statement)
+        await broken.execute(
+            f"CREATE ROLE {clerk} LOGIN", f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {clerk}"
+        )
         there = Place(broken.url.replace("postgres@", f"{clerk}@"), broken.table)
         async with there.opened() as opened:
             assert len(await opened.list(Filter())) == 4

@@ -33,7 +33,7 @@ class TestGrants:
         async with place.opened():
             pass
         await place.execute(
-            "GRANT SELECT, INSERT, UPDATE ON {t}, {t}_due, {t}_leases TO {t}_clerk",
+            "GRANT SELECT, INSERT, UPDATE ON {t}, {t}_due, {t}_aside, {t}_leases TO {t}_clerk",
             "GRANT SELECT ON {t}_version TO {t}_clerk",
         )
         told = await refusal(clerk)
@@ -49,7 +49,7 @@ class TestGrants:
         async with place.opened():
             pass
         await place.execute(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON {t}, {t}_due, {t}_leases TO {t}_clerk",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON {t}, {t}_due, {t}_aside, {t}_leases TO {t}_clerk",
             "GRANT SELECT ON {t}_version TO {t}_clerk",
         )
         async with duly.Client(clerk) as client:

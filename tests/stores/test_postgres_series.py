@@ -85,7 +85,7 @@ class TestGrants:
             pass
         await place.execute(
             f"CREATE ROLE {name} LOGIN",
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {{t}}, {{t}}_due, {{t}}_leases TO {name}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {{t}}, {{t}}_due, {{t}}_aside, {{t}}_leases TO {name}",
             f"GRANT SELECT ON {{t}}_version TO {name}",
         )
         yield Place(place.url.replace("postgres@", f"{name}@"), place.table)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,10 +17,12 @@ from duly_postgres.connection import Connection, Executor, Row
 from duly_postgres.finishing import Finished, finish
 from duly_postgres.following import take_place
 from duly_postgres.leases import put_aside, recover
+from duly_postgres.lining import Lining
 from duly_postgres.names import Names
 from duly_postgres.passing import past_settled
 from duly_postgres.records import show
 from duly_postgres.sql_claiming import TAKE, TAKE_SUSPECT
+from duly_postgres.turns import Turns
 
 __all__ = ["Mark", "claim", "nothing", "with_settled"]
 
@@ -86,11 +88,13 @@ async def claim(
     names: Names,
     now: datetime | None,
     mark: Mark,
+    turns: Turns,
     *,
     limit: int,
     lease: timedelta,
     owner: str,
     suspects: bool,
+    most: Mapping[str, int],
     delivered: Sequence[Token],
     alone: bool,
     answered: Answered | None,
@@ -107,7 +111,7 @@ async def claim(
 
     async def take(statement: str, tokens: Sequence[Token], due: int, end: int) -> Sequence[Row]:
         return await db.fetch(
-            names(statement), now, tokens, limit, due, end, token, lease, owner, suspects, hasty
+            names(statement), now, tokens, room, due, end, token, lease, owner, suspects, hasty
         )
 
     async def past() -> Sequence[Row]:
@@ -115,6 +119,8 @@ async def claim(
             await past_settled(db, names, now, Settle(each))
         return await take(TAKE, delivered, due, end)
 
+    lining = Lining(db, names, turns, most, (now, token, lease, owner), hasty=hasty)
+    room = 0 if lining.asked else limit
     due, end, started = mark.start()
     rows = await db.unless_locked(lambda: take(TAKE, delivered, due, end), past)
     _, lapsed, _, settled, *_, noted, _ = rows[-1]["about"]
@@ -123,15 +129,25 @@ async def claim(
     if lapsed or noted:
         mark.forget()
         rows = await take(TAKE, (), FIRST, _LAST)
-    if rows[-1]["about"][2]:
-        limit = 1
-        rows = await take(TAKE_SUSPECT, (), FIRST, _LAST)
-    moment, _, _, _, last, *ahead, held, _, _ = rows[-1]["about"]
-    mark.reached(moment, last, started, full=_FULL <= limit == len(rows) - 1)
+    moved, aside = 0, False
+    any_aside = rows[-1]["about"][-3]
+    if lining.asked or any_aside:
+        since = FIRST if lapsed or noted else due
+        lines = await lining.take(rows[-1]["about"], since, limit, any_aside=any_aside)
+        moment, end = rows[-1]["about"][0], rows[-1]["about"][7]
+        found, held, moved, aside = lines.rows, lines.held, lines.moved, lines.aside
+        ahead = [lines.ahead, lines.first_suspect, end]
+        mark.reached(moment, lines.last, started, full=lines.last is not None)
+    else:
+        if rows[-1]["about"][2]:
+            limit = room = 1
+            rows = await take(TAKE_SUSPECT, (), FIRST, _LAST)
+        moment, _, _, _, last, *ahead, held, _, _, _ = rows[-1]["about"]
+        mark.reached(moment, last, started, full=_FULL <= limit == len(rows) - 1)
+        found = rows[:-1]
     if answered is not None:
-        size = sum(len(row[_PAYLOAD]) for row in rows[:-1])
-        await answered(len(rows) - 1, size, _any_by(moment, *ahead[:2]))
-    found = rows[:-1]
+        size = sum(len(row[_PAYLOAD]) for row in found)
+        await answered(len(found), size, _any_by(moment, *ahead[:2]))
     if over := [row[0] for row in found if row[2]]:
         # One that knows nothing of what follows has settled them.
         gone = await take_place(db, names, now, token, over)
@@ -153,6 +169,8 @@ async def claim(
         settled=[each in settled for each in delivered],
         unreadable=list(unreadable.values()),
         newer=len(newer),
+        moved=moved,
+        aside=aside,
     )
     return batch, bool(over) or finished.back or len(recovered) > len(claims)
 

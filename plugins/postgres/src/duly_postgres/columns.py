@@ -16,7 +16,8 @@ from duly.record import FORMAT, Record
 from duly.store import SUSPECT_LAPSES
 
 __all__ = [
-    "COLUMNS", "IN_LINE", "IN_YEARS", "NEVER", "NOW", "SOON", "SORTED_ID", "SUSPECT", "TEXT_NOW",
+    "COLUMNS", "IN_LINE", "IN_SIDING", "IN_YEARS", "IS_ASIDE", "MARK", "NEVER", "NOW", "SOON",
+    "SORTED_ID", "SUSPECT", "TEXT_NOW",
 ]  # fmt: skip
 
 COLUMNS: Final = ", ".join(f"m.{name}" for name in Record._fields)
@@ -55,3 +56,15 @@ LATERAL (
     WHERE d.suspect = ({SUSPECT}) AND d.due_at = m.due_at AND d.key = m.key LIMIT 1
 ) AS d"""
 """The place of a message in the line, where it has one."""
+
+_SIDING: Final = """\
+FROM {aside} AS a
+    WHERE a.event_name = m.event_name AND a.due_at = m.due_at AND a.key = m.key LIMIT 1"""
+
+IN_SIDING: Final = f"LATERAL (\n    SELECT a.ctid {_SIDING}\n) AS a"
+"""The place of a message in the siding of its event name, where it has one."""
+
+IS_ASIDE: Final = f"(SELECT true {_SIDING}) IS NOT NULL"
+
+MARK: Final = "UPDATE {version} SET lines = true"
+"""Whoever claims from now on finds what stands aside, so messages may be moved there."""

@@ -4,7 +4,7 @@
 from typing import Final
 
 from duly.message import METADATA_LIMIT, UNREADABLE
-from duly_postgres.columns import IN_YEARS, SOON, SORTED_ID
+from duly_postgres.columns import IN_YEARS, MARK, SOON, SORTED_ID
 
 __all__ = [
     "AFTERWARDS", "CHECKED_FROM", "CHECKED_LATER", "FIRST_INDEXES", "INDEXES", "STEPS", "VERSION",
@@ -45,7 +45,7 @@ _LATER_INDEXES: Final = {
 INDEXES: Final = FIRST_INDEXES | _LATER_INDEXES
 """By name: on what. For tables in use :mod:`duly_postgres.indexes` makes them."""
 
-AFTERWARDS: Final = tuple(f"CREATE INDEX {name} ON {on}" for name, on in _LATER_INDEXES.items())
+AFTERWARDS: Final = (*(f"CREATE INDEX {name} ON {on}" for name, on in _LATER_INDEXES.items()), MARK)
 """The statements after all steps where there were no tables, so that there is nothing to read."""
 
 # A queue's tables turn over many times a minute; the usual settings vacuum too rarely for that.
@@ -225,6 +225,16 @@ CREATE TABLE {floors} (
     declared_by text COLLATE "C" PRIMARY KEY,
     generation bigint NOT NULL
 )""",
+    # What stands aside, of each event name in a line of its own.
+    f"""\
+CREATE TABLE {{aside}} (
+    event_name text COLLATE "C" NOT NULL,
+    due_at timestamptz NOT NULL,
+    key bigint NOT NULL,
+    PRIMARY KEY (event_name, due_at, key)
+) WITH ({_OFTEN})""",
+    # Whether anything may be moved there: schedulers of older versions would not find it.
+    "ALTER TABLE {version} ADD COLUMN lines boolean NOT NULL DEFAULT false",
     _MOVED,
     """\
 CREATE TRIGGER duly_moved BEFORE UPDATE OF key ON {messages}

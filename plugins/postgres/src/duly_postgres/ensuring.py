@@ -31,9 +31,9 @@ from duly_postgres.sql_series import (
     RAISE_FLOOR,
     TAKE_BACK,
 )
-from duly_postgres.sql_storing import REMOVE, WAITING
+from duly_postgres.sql_storing import REMOVE, WAITING_ASIDE
 from duly_postgres.standing import Standing, already_there
-from duly_postgres.storing import state_of
+from duly_postgres.storing import state_of, waiting
 
 __all__ = ["ensure", "undeclare"]
 
@@ -112,10 +112,9 @@ async def undeclare(
         rows = await db.fetch(names(DECLARED_BEFORE), by, generation)
         if not rows:
             return []
-        keys = [row["key"] for row in rows]
-        waiting = {row["key"] for row in await db.fetch(names(WAITING), keys)}
-        await db.fetch(names(REMOVE), keys)
-    return [(row["id"], state_of(row["dead"], row["key"] in waiting)) for row in rows]
+        there = await waiting(db, names, [row["key"] for row in rows if not row["dead"]])
+        await db.fetch(names(REMOVE), [row["key"] for row in rows])
+    return [(row["id"], state_of(row["dead"], row["key"] in there)) for row in rows]
 
 
 class _One:
@@ -155,6 +154,9 @@ class _One:
         if found is None:
             plan = ensured(None, None, self._wanted, from_microseconds(now))
             return await self._store(db, plan)
+        if not waits and not found.dead and await db.fetch(names(WAITING_ASIDE), [key]):
+            ((_, now),) = await db.fetch(names(PLACE), self._clock(), key)
+            waits = True
         state = state_of(bool(found.dead), waits)
         try:
             message, follows = followed(found.record, found.successor, state)

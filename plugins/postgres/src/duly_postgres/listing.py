@@ -50,12 +50,13 @@ async def get(db: Executor, names: Names, id: str) -> Message | None:
 async def where(db: Executor, names: Names, id: str) -> Whereabouts | None:
     """In whose hands a message is; None when there is none."""
     rows = await db.fetch(names(WHERE), id) if storable(id) else ()
-    for number, due_at, lapses, owner, end, text, *record in rows:
+    for number, due_at, lapses, owner, end, text, aside, *record in rows:
         state = STATES[number]
         return Whereabouts(
             state=state,
             due_at=from_microseconds(due_at) if state is State.SCHEDULED else None,
             lapses=lapses,
+            aside=aside,
             owner=owner,
             lease_ends_at=None if end is None else from_microseconds(end),
             follows=None if text is None else following(record, text),
@@ -159,12 +160,15 @@ async def stats(db: Executor, names: Names, now: datetime | None) -> Stats:
     oldest, coming = (
         [moment for moment in row[name] if moment is not None] for name in ("oldest", "coming")
     )
+    first_aside = row["oldest_aside"]
     return Stats(
-        scheduled=row["scheduled"],
+        scheduled=row["in_line"] + row["aside"],
         claimed=row["claimed"],
         dead=row["dead"],
         oldest_due=from_microseconds(min(oldest)) if oldest else None,
         next_due=from_microseconds(min(coming)) if coming else None,
+        aside=row["aside"],
+        oldest_aside=None if first_aside is None else from_microseconds(first_aside),
     )
 
 

@@ -33,6 +33,7 @@ class Names:
             "due": f'{place}"{table}_due"',
             "leases": f'{place}"{table}_leases"',
             "floors": f'{place}"{table}_floors"',
+            "aside": f'{place}"{table}_aside"',
             "version": f'{place}"{table}_version"',
             "schedule": f'{place}"{table}_schedule"',
             "moved": f'{place}"{table}_moved"',

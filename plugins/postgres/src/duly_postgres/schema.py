@@ -7,10 +7,12 @@ from typing import Final
 from duly import StoreError
 from duly.record import Record
 from duly.store import unhurried
+from duly_postgres.columns import MARK
 from duly_postgres.connection import Connection
 from duly_postgres.ddl import AFTERWARDS, STEPS, VERSION
 from duly_postgres.later import do, to_do, validated
-from duly_postgres.migrating import COMMAND, patiently
+from duly_postgres.marking import marked
+from duly_postgres.migrating import COMMAND, in_turn, patiently
 from duly_postgres.names import Names
 from duly_postgres.usable import newer
 
@@ -20,7 +22,7 @@ _FOUND: Final = """\
 SELECT c.relname FROM pg_class AS c
 WHERE c.relnamespace = to_regnamespace($1) AND c.relname = ANY ($2::text[]) ORDER BY c.relname"""
 
-_OTHERS: Final = ("due", "leases", "floors", "version")
+_OTHERS: Final = ("due", "leases", "floors", "aside", "version")
 
 _VERSIONS: Final = "SELECT max(version) AS version, max(usable_from) AS usable_from FROM {version}"
 
@@ -32,14 +34,16 @@ SELECT FROM
         FROM {{messages}} LIMIT 0
     ) AS m,
     (SELECT suspect, due_at, key FROM {{due}} LIMIT 0) AS d,
-    (SELECT token, expires_at, owner, keys, outcome FROM {{leases}} LIMIT 0) AS l"""
+    (SELECT token, expires_at, owner, keys, outcome FROM {{leases}} LIMIT 0) AS l,
+    (SELECT event_name, due_at, key FROM {{aside}} LIMIT 0) AS a,
+    (SELECT lines FROM {{version}} LIMIT 0) AS v"""
 """It succeeds if the tables have the columns that are needed."""
 
 _LACKING: Final = """\
 SELECT privilege || ' ON ' || name AS lacking
-FROM (VALUES ('{messages}'), ('{due}'), ('{leases}')) AS tables (name),
+FROM (VALUES ('{messages}'), ('{due}'), ('{leases}'), ('{aside}')) AS tables (name),
     unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-WHERE NOT has_table_privilege(name, privilege)
+WHERE NOT has_table_privilege(to_regclass(name), privilege)
 UNION ALL SELECT 'SELECT ON {version}' WHERE NOT has_table_privilege('{version}', 'SELECT')"""
 
 _WHAT_TO_DO: Final = (
@@ -56,13 +60,16 @@ async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[st
     read every message comes afterwards, while all others can go on.
     """
     version = await _version(db, names)
+    mark = [] if not version or await marked(db, names, version) else [names(MARK)]
     if dry_run:
-        return [*_from(version, names), *await to_do(db, names, version)]
+        return [*_from(version, names), *await to_do(db, names, version), *mark]
     made = await _make(db, names) if version < VERSION else []
     later = await to_do(db, names, VERSION)
     if later:
         await do(db, names)
-    return [*made, *later]
+    for statement in mark:  # last, so that old rows that nobody can read stand in the main line
+        await in_turn(db, statement)
+    return [*made, *later, *mark]
 
 
 async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> bool:

@@ -20,8 +20,8 @@ first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
     SELECT
-        lapsed, suspect_first, noted,
-        CASE WHEN lapsed OR suspect_first OR noted THEN 0 ELSE $3::bigint END AS room
+        lapsed, suspect_first, noted, aside,
+        CASE WHEN lapsed OR suspect_first OR noted OR aside THEN 0 ELSE $3::bigint END AS room
     FROM (
         SELECT
             EXISTS (
@@ -33,7 +33,11 @@ first_other AS MATERIALIZED (
                     WHERE NOT o.suspect AND (o.due_at, o.key) < (s.due_at, s.key)
                 )
             ) AS suspect_first,
-            EXISTS (SELECT FROM {leases} WHERE expires_at >= {never} AND expires_at > $5) AS noted
+            EXISTS (SELECT FROM {leases} WHERE expires_at >= {never} AND expires_at > $5) AS noted,
+            (
+                SELECT true FROM {aside} WHERE event_name > ''
+                ORDER BY event_name, due_at, key LIMIT 1
+            ) IS NOT NULL AS aside
     ) AS looked
 )"""
 
@@ -41,7 +45,8 @@ _SUSPECT_TURN: Final = """\
 first_other AS MATERIALIZED (
     SELECT due_at, key FROM {due} WHERE NOT suspect AND $9::boolean ORDER BY due_at, key LIMIT 1
 ), turn AS MATERIALIZED (
-    SELECT false AS lapsed, false AS suspect_first, false AS noted, $3::bigint AS room
+    SELECT false AS lapsed, false AS suspect_first, false AS noted, false AS aside,
+        $3::bigint AS room
     WHERE $5::timestamptz IS NOT NULL
 )"""
 
@@ -59,8 +64,8 @@ def _take(lane: str, turn: str) -> str:
     The last row has no key; it tells about the claim: now, whether a lapsed lease or a suspect
     comes first (then nothing was taken), the tokens that were valid, the last due time taken, what
     is ahead in this lane and in the other, when a lease ends (unless something is due before),
-    whether others hold some of what is due here, and whether there are noted outcomes that must be
-    done first (then nothing was taken either).
+    whether others hold some of what is due here, whether anything stands aside, and whether there
+    are noted outcomes that must be done first (in both cases nothing was taken either).
     """
     # The look ahead in this statement does not see what it has taken nor the lease it has written:
     # it shows all as it was before.
@@ -117,6 +122,7 @@ WITH ended AS (
                 ORDER BY due_at, key LIMIT coalesce((SELECT number FROM last), 0) + 1
             ) AS due
         ) > coalesce((SELECT number FROM last), 0) ELSE false END,
+        turn.aside,
         turn.noted,
         CASE WHEN $10::boolean THEN set_config('synchronous_commit', 'off', true) END
     ) FROM turn, ahead

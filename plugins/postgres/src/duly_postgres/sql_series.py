@@ -7,7 +7,7 @@
 from typing import Final
 
 from duly.record import Record
-from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON, SUSPECT, TEXT_NOW
+from duly_postgres.columns import COLUMNS, IN_LINE, IN_SIDING, NOW, SOON, SUSPECT, TEXT_NOW
 from duly_postgres.foreign import FOREIGN_COLUMNS
 from duly_postgres.sql_putting import from_json
 
@@ -67,6 +67,11 @@ WITH given AS MATERIALIZED (
         SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = $2::bigint
     ))
     RETURNING key
+), left_siding AS (
+    DELETE FROM {{aside}} WHERE ctid = ANY (ARRAY(
+        SELECT a.ctid FROM {{messages}} AS m CROSS JOIN {IN_SIDING} WHERE m.key = $2::bigint
+    ))
+    RETURNING event_name
 ), rewritten AS (
     UPDATE {{messages}} AS m SET
         ({_RECORD}) = (SELECT {_RECORD} FROM given),
@@ -75,14 +80,25 @@ WITH given AS MATERIALIZED (
         successor = $5::text, cut = $6::text::timestamptz,
         declared_by = coalesce($7::text, m.declared_by),
         generation = coalesce($8::bigint, m.generation)
-    WHERE m.key = $2::bigint AND (SELECT count(*) FROM left_line) >= 0
-    RETURNING m.key, m.due_at, {SUSPECT} AS suspect
+    WHERE m.key = $2::bigint
+        AND (SELECT count(*) FROM left_line) + (SELECT count(*) FROM left_siding) >= 0
+    RETURNING m.key, m.due_at, {SUSPECT} AS suspect, m.event_name, $3 OR NOT EXISTS (
+        SELECT FROM left_siding AS s WHERE s.event_name = m.event_name
+    ) AS in_line
 ), lined_up AS (
     INSERT INTO {{due}} (suspect, due_at, key) SELECT suspect, due_at, key FROM rewritten
-    WHERE $3 OR EXISTS (SELECT FROM left_line)
+    WHERE in_line AND (
+        $3 OR EXISTS (SELECT FROM left_line) OR EXISTS (SELECT FROM left_siding)
+    )
+), stays AS (
+    INSERT INTO {{aside}} (event_name, due_at, key) SELECT event_name, due_at, key FROM rewritten
+    WHERE NOT in_line
 )
 SELECT $3 AND due_at <= {TEXT_NOW} + {SOON} AS soon FROM rewritten"""
-"""Lets a message, which is held, be another: the record $4. If it moves ($3) it waits anew."""
+"""Lets a message, which is held, be another: the record $4. If it moves ($3) it waits anew.
+
+It stays aside if it neither moves nor gets another event name.
+"""
 
 DECLARE: Final = """\
 UPDATE {messages} SET declared_by = $2::text, generation = $3::bigint WHERE key = $1::bigint"""

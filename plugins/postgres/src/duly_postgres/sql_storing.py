@@ -7,7 +7,7 @@ the codecs of that connection do not matter.
 
 from typing import Final
 
-from duly_postgres.columns import COLUMNS, IN_LINE, NOW, SOON, TEXT_NOW
+from duly_postgres.columns import COLUMNS, IN_LINE, IN_SIDING, IS_ASIDE, NOW, SOON, TEXT_NOW
 from duly_postgres.foreign import FOREIGN_COLUMNS, microseconds
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "STATE",
     "STATS",
     "WAITING",
+    "WAITING_ASIDE",
     "WHERE",
 ]
 
@@ -56,10 +57,21 @@ SELECT key FROM {{due}} WHERE ctid = ANY (ARRAY(
 )) FOR UPDATE"""
 """Which of some messages, held by FIND, are in the line; they are held there too."""
 
+# A claim that was moving them aside while they were looked for has let go of them only then.
+WAITING_ASIDE: Final = f"""\
+SELECT key FROM {{aside}} WHERE ctid = ANY (ARRAY(
+    SELECT a.ctid FROM {{messages}} AS m CROSS JOIN {IN_SIDING} WHERE m.key = ANY ($1::bigint[])
+)) FOR UPDATE"""
+"""The same of those in sidings: for what is not in the line, and after that was looked for."""
+
 REMOVE: Final = f"""\
 WITH left_line AS (
     DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
         SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = ANY ($1::bigint[])
+    ))
+), left_siding AS (
+    DELETE FROM {{aside}} WHERE ctid = ANY (ARRAY(
+        SELECT a.ctid FROM {{messages}} AS m CROSS JOIN {IN_SIDING} WHERE m.key = ANY ($1::bigint[])
     ))
 )
 DELETE FROM {{messages}} WHERE key = ANY ($1::bigint[])"""
@@ -73,6 +85,10 @@ MOVE: Final = f"""\
 WITH left_line AS (
     DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(
         SELECT d.ctid FROM {{messages}} AS m CROSS JOIN {IN_LINE} WHERE m.key = $2::bigint
+    ))
+), left_siding AS (
+    DELETE FROM {{aside}} WHERE ctid = ANY (ARRAY(
+        SELECT a.ctid FROM {{messages}} AS m CROSS JOIN {IN_SIDING} WHERE m.key = $2::bigint
     ))
 ), moved AS (
     UPDATE {{messages}} SET
@@ -98,8 +114,9 @@ SELECT set_config('synchronous_commit', 'off', true), pg_notify('{channel}', '')
 
 NOTIFY_WITHIN: Final = "SELECT pg_notify('{channel}', '')"
 
-STATE: Final = "CASE WHEN m.dead > 0 THEN 2 WHEN d.key IS NOT NULL THEN 0 ELSE 1 END"
-"""0: scheduled, 2: dead, 1: neither in the line nor dead, so in somebody's hands."""
+STATE: Final = f"""\
+CASE WHEN m.dead > 0 THEN 2 WHEN d.key IS NOT NULL THEN 0 WHEN {IS_ASIDE} THEN 0 ELSE 1 END"""
+"""0: scheduled, 2: dead, 1: neither in a line nor dead, so in somebody's hands."""
 
 
 def _listed(columns: str) -> str:
@@ -120,10 +137,12 @@ LISTED_WITHIN_WITHOUT_PAYLOAD: Final = LISTED_WITHIN.replace("encode(m.payload, 
 # are of the same moment. A lease with an outcome is a note, which nobody holds.
 WHERE: Final = f"""\
 SELECT {STATE} AS state, m.due_at, m.lapses, held.owner, held.expires_at, m.successor,
+    m.dead = 0 AND {IS_ASIDE} AS aside,
     {COLUMNS.replace("m.payload,", "''::bytea AS payload,")}
 FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true LEFT JOIN LATERAL (
     SELECT owner, expires_at FROM {{leases}}
-    WHERE m.dead = 0 AND d.key IS NULL AND m.key = ANY (keys) AND outcome IS NULL LIMIT 1
+    WHERE m.dead = 0 AND d.key IS NULL AND NOT {IS_ASIDE} AND m.key = ANY (keys)
+        AND outcome IS NULL LIMIT 1
 ) AS held ON true
 WHERE m.id = $1::text"""
 
@@ -131,7 +150,9 @@ IN_LEASES: Final = "m.key = ANY (ARRAY(SELECT unnest(keys) FROM {leases}))"
 
 STATS: Final = f"""\
 SELECT
-    (SELECT count(*) FROM {{due}}) AS scheduled,
+    (SELECT count(*) FROM {{due}}) AS in_line,
+    (SELECT count(*) FROM {{aside}}) AS aside,
+    (SELECT min(due_at) FROM {{aside}}) AS oldest_aside,
     (
         SELECT count(*) FROM {{leases}}, unnest(keys) AS held
         WHERE (SELECT m.key FROM {{messages}} AS m WHERE m.key = held) IS NOT NULL

@@ -1,6 +1,6 @@
 """The store: every verb of the contract, each one statement or one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from duly import Filter, InvalidArgument, Message, State, Stats
 from duly.store import (
+    NO_LIMITS,
     Answered,
     Batch,
     Clock,
@@ -27,6 +28,7 @@ from duly_postgres.finishing import settle_alone
 from duly_postgres.names import Names
 from duly_postgres.storing_past import put_past
 from duly_postgres.taking import Taking
+from duly_postgres.turns import Turns
 from duly_postgres.within import NAMED, accepts
 
 __all__ = ["PostgresStore"]
@@ -47,6 +49,7 @@ class PostgresStore:
     """
 
     claims_ahead = True
+    lines = True
     lists_without_payloads = True
 
     def __init__(
@@ -67,6 +70,7 @@ class PostgresStore:
         self._auto_migrate = auto_migrate
         self._desk = Desk(engine, Names(table, schema))
         self._mark = claiming.Mark()
+        self._turns = Turns()
         self.time_limit: timedelta | None = None  # of SupportsTimeLimit
 
     def __repr__(self) -> str:
@@ -160,17 +164,20 @@ class PostgresStore:
         suspects: bool = True,
         settle: Sequence[Settle] = (),
         answered: Answered | None = None,
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
         taking = Taking(
             self._desk,
             self._mark,
+            self._turns,
             self._now,
             limit=limit,
             lease=lease,
             owner=owner,
             suspects=suspects,
             settle=settle,
+            most=most,
             answered=answered,
         )
         batch, soon = await self._desk.schedulers.run(taking.take, undo=taking.undo)
@@ -198,9 +205,8 @@ class PostgresStore:
 
     async def stats(self) -> Stats:
         """How much there is, from the narrow tables."""
-        return await self._desk.look(
-            lambda db: listing.stats(db, self._desk.names, self._now()), None
-        )
+        names = self._desk.names
+        return await self._desk.look(lambda db: listing.stats(db, names, self._now()), None)
 
     async def ensure(
         self, wanted: Sequence[Message], *, declared: Declared | None = None
@@ -236,8 +242,8 @@ class PostgresStore:
 
     async def check(self) -> Sequence[str]:
         """What is unsafe or slow in the database and the way to it, one sentence each."""
-        found = await self._desk.ask(lambda db: doubts(db, self._desk.names))
-        return [*found, *self._desk.doubts()]
+        desk = self._desk
+        return [*await desk.ask(lambda db: doubts(db, desk.names)), *desk.doubts()]
 
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()

@@ -5,7 +5,7 @@ of a message first and then its place in the line; claims do not wait for a lock
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
@@ -16,9 +16,9 @@ from duly_postgres.following import give_way_to_move
 from duly_postgres.giving import Grouped, as_arrays, as_json, given, storable
 from duly_postgres.names import Names
 from duly_postgres.sql_putting import PUT, PUT_AS_IS, PUT_AS_IS_WITHIN, PUT_ONE, PUT_WITHIN
-from duly_postgres.sql_storing import FIND, MOVE, REMOVE, WAITING
+from duly_postgres.sql_storing import FIND, MOVE, REMOVE, WAITING, WAITING_ASIDE
 
-__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule", "state_of"]
+__all__ = ["STATES", "cancel", "named", "put", "put_within", "reschedule", "state_of", "waiting"]
 
 STATES: Final = (State.SCHEDULED, State.CLAIMED, State.DEAD)
 """By the number that :data:`duly_postgres.sql_storing.STATE` brings."""
@@ -180,11 +180,19 @@ async def _find(db: Executor, names: Names, ids: Sequence[str]) -> dict[str, Fou
         wanted = [row[1] for row in rows if row[0] is None]  # gone meanwhile, or replaced
     if not held:
         return {}
-    waiting = {row[0] for row in await db.fetch(names(WAITING), [row[0] for row in held])}
+    there = await waiting(db, names, [row[0] for row in held if not row[2]])
     return {
-        id: Found(key, id, state_of(dead, key in waiting), created_at, given_at, followed)
+        id: Found(key, id, state_of(dead, key in there), created_at, given_at, followed)
         for key, id, dead, created_at, given_at, followed, _ in held
     }
+
+
+async def waiting(db: Executor, names: Names, keys: Collection[int]) -> Collection[int]:
+    """Which of some messages, held by FIND, wait in a line; they are held there too."""
+    there = {row[0] for row in await db.fetch(names(WAITING), [*keys])} if keys else set[int]()
+    if elsewhere := [key for key in keys if key not in there]:
+        there |= {row[0] for row in await db.fetch(names(WAITING_ASIDE), elsewhere)}
+    return there
 
 
 def state_of(dead: bool, waiting: bool) -> State:

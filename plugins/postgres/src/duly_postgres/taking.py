@@ -1,15 +1,16 @@
 """One call of a scheduler for work: first what is settled, then the claim."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from duly import StoreError
-from duly.store import Answered, Batch, Settle
+from duly.store import Answered, Batch, Rooms, Settle
 from duly_postgres import claiming, leases
 from duly_postgres.connection import Connection
 from duly_postgres.desk import Desk
 from duly_postgres.finishing import settle_all, settle_alone
 from duly_postgres.settling import is_plain
+from duly_postgres.turns import Turns
 
 __all__ = ["Taking"]
 
@@ -21,6 +22,7 @@ class Taking:
         self,
         desk: Desk,
         mark: claiming.Mark,
+        turns: Turns,
         clock: Callable[[], datetime | None],
         *,
         limit: int,
@@ -28,14 +30,16 @@ class Taking:
         owner: str,
         suspects: bool,
         settle: Sequence[Settle],
+        most: Mapping[str, int],
         answered: Answered | None,
     ) -> None:
         self._usable, self._names = desk.usable, desk.names
-        self._mark = mark
+        self._mark, self._turns = mark, turns
         self._now = clock
         self._limit, self._lease = limit, lease
         self._owner, self._suspects = owner, suspects
-        self._settle = settle
+        self._settle, self._most = settle, most
+        Rooms(most)  # raises what is wrong with it before anything is settled
         self._answered = answered
         self._plain = all(map(is_plain, settle))
 
@@ -72,10 +76,12 @@ class Taking:
             self._names,
             self._now(),
             self._mark,
+            self._turns,
             limit=self._limit,
             lease=self._lease,
             owner=self._owner,
             suspects=self._suspects,
+            most=self._most,
             delivered=[each.token for each in self._settle] if plain else (),
             alone=plain,
             answered=self._answered if plain else None,  # else it is not committed by then
