@@ -9,13 +9,13 @@ from duly.store import SupportsWakeups
 from duly.testing.stores.abilities import PATIENCE
 from duly.testing.stores.bench import Bench
 from duly.testing.stores.ensuring import begun, ensure, following, wanted
-from duly.testing.stores.quiet import QuietCases
+from duly.testing.stores.quiet import Waking
 from duly.testing.stores.situations import MINUTE, SECOND
 
 SOON = Every(SECOND)
 
 
-class EnsureWakingCases(QuietCases):
+class EnsureWakingCases(Waking):
     """A fire comes sooner than those who sleep have been told."""
 
     @pytest.mark.parametrize("how", ["stored", "changed", "followed"])

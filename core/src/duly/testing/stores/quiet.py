@@ -14,7 +14,30 @@ _QUIET = 0.05
 """Seconds without a wake-up, after which it is quiet."""
 
 
-class QuietCases(StoreHarness):
+class Waking(StoreHarness):
+    """How to wait until nobody is woken any more."""
+
+    def _waker(self, store: Store) -> SupportsWakeups:
+        assert isinstance(store, SupportsWakeups)
+        return store
+
+    async def _settled(self, waker: SupportsWakeups) -> None:
+        """Wait until it is quiet."""
+        for _ in range(_TRIES):
+            if await self._quiet_now(waker):
+                return
+        pytest.fail("wait_for_change returns all the time although nothing changes")
+
+    async def _quiet_now(self, waker: SupportsWakeups) -> bool:
+        try:
+            async with asyncio.timeout(_QUIET):
+                await waker.wait_for_change()
+        except TimeoutError:
+            return True
+        return False
+
+
+class QuietCases(Waking):
     """A wait for a change lasts as long as there is none.
 
     It is enough that one of several does: a wait may return too often, but not for ever.
@@ -37,22 +60,3 @@ class QuietCases(StoreHarness):
                     break
             else:
                 pytest.fail("every claim that brings nothing wakes those who wait")
-
-    def _waker(self, store: Store) -> SupportsWakeups:
-        assert isinstance(store, SupportsWakeups)
-        return store
-
-    async def _settled(self, waker: SupportsWakeups) -> None:
-        """Wait until it is quiet."""
-        for _ in range(_TRIES):
-            if await self._quiet_now(waker):
-                return
-        pytest.fail("wait_for_change returns all the time although nothing changes")
-
-    async def _quiet_now(self, waker: SupportsWakeups) -> bool:
-        try:
-            async with asyncio.timeout(_QUIET):
-                await waker.wait_for_change()
-        except TimeoutError:
-            return True
-        return False
