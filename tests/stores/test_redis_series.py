@@ -33,6 +33,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 class TestReleases(RedisHarness, EnsureCases):
     """The oldest, the usual and the youngest server."""
 
+    scale = 0.2
+
     @pytest.fixture(autouse=True)
     def _server(self, server: RedisServer) -> None:
         self.url = server.url
