@@ -21,8 +21,10 @@ from tests.core.engine_kit import (
 )
 
 from duly import Envelope, Every, Message
+from duly._engine.lane import Lane
+from duly._engine.sidings import HeldBack
 from duly.health import Status
-from duly.store import PAUSED, Batch, Group
+from duly.store import PAUSED, Batch, Group, Rooms
 from duly.testing.clock import run_virtually
 from duly.transport import Limits
 
@@ -251,6 +253,18 @@ async def test_health_tells_what_stands_aside_for_long() -> None:
         assert health.status is Status.DEGRADED
         assert "messages of 'slow' stand aside, the oldest for 121 s" in health.reason
         assert health.details["aside"] > 300
+
+
+@pytest.mark.parametrize("others", [50, 990])
+def test_a_claim_is_never_told_of_more_keys_than_it_takes(others: int) -> None:
+    limits = Limits(by_name={"slow.*": 1, **{f"slow.but.{n}": 9 for n in range(others)}})
+    held_back: HeldBack[Any] = HeldBack(limits, 100)
+    held_back.able = True
+    for name in ["slow.one", *(f"own.{n}" for n in range(900))]:
+        held_back.add(Lane(name, 1, 0.0))
+    most = held_back.most(4, 50, 10, 0.0)
+    Rooms(most)  # it would refuse more
+    assert ("slow.*" in most) == ("slow.but.0" in most) == (others == 50)
 
 
 def test_paused_is_less_than_none() -> None:

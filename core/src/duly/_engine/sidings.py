@@ -17,7 +17,8 @@ from duly.store import NO_LIMITS, Batch
 
 __all__ = ["HeldBack"]
 
-_NAMES: Final = 900  # of the 1,000 keys that a claim takes; the rest is for names under prefixes
+_KEYS: Final = 1000  # that a claim takes
+_NAMES: Final = 900  # held back; the rest is for others under prefixes
 _PREFIXES: Final = 50
 _ANY: Final = 10**6
 _IN_VAIN: Final = 3
@@ -94,13 +95,13 @@ class HeldBack(Generic[J]):
             if number:
                 left -= number
                 self._lanes[name] = self._lanes.pop(name)  # the others go first next time
-        for key in [each for each in most if is_prefix(each)]:  # others must not fall under it
-            most |= {
-                name: _ANY
-                for name in self._by_name
-                if name not in most and name != key and name.startswith(key[:-1])
-            }
-        return most
+        stems = tuple(key[:-1] for key in most if is_prefix(key))
+        if not stems:
+            return most
+        others = [name for name in self._by_name if name not in most and name.startswith(stems)]
+        if len(most) + len(others) <= _KEYS:  # which must not fall under a prefix
+            return most | dict.fromkeys(others, _ANY)
+        return {key: number for key, number in most.items() if not is_prefix(key)}
 
     def heard(self, most: Mapping[str, int], batch: Batch) -> None:
         """What a claim with that ``most`` has brought."""
