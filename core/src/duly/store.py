@@ -51,6 +51,7 @@ from duly._values.abilities import (
 )
 from duly._values.ensure_plans import EnsurePlan, ensured, succeeded, to_be_moved
 from duly._values.lines import NO_LIMITS, Rooms, SupportsLines
+from duly._values.notes import MOST_OF_A_NOTE, Note, SupportsNotes, SupportsTakeover
 from duly._values.opening_limit import unhurried
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
 from duly._values.series import Declared, Ensured, Successor
@@ -82,15 +83,17 @@ from duly._values.store import (
 from duly.message import Filter, Message, State
 
 __all__ = [
-    "LOOKED_AT", "NEWER_PAUSE", "NO_LIMITS", "PAUSED", "SIDINGS", "SUSPECT_LAPSES", "Answered",
-    "Batch", "Bury", "Claim", "Clock", "Counters", "Declared", "End", "EnsurePlan", "Ensured",
-    "Group", "HeldUp", "Key", "NamesTransactions", "PartlyUnavailable", "PutPlan", "Release",
-    "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement", "Stats", "Store", "Stored",
-    "Successor", "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsEnsure", "SupportsHealth",
-    "SupportsLines", "SupportsListingWithoutPayloads", "SupportsMigration", "SupportsMovingTime",
-    "SupportsPeeking", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
-    "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
-    "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved", "unhurried",
+    "LOOKED_AT", "MOST_OF_A_NOTE", "NEWER_PAUSE", "NO_LIMITS", "PAUSED", "SIDINGS",
+    "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters", "Declared", "End",
+    "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NamesTransactions", "Note",
+    "PartlyUnavailable", "PutPlan", "Release", "Reschedule", "Rooms", "Settle", "SettlePlan",
+    "Settlement", "Stats", "Store", "Stored", "Successor", "SupportsAnyLoop",
+    "SupportsClaimingAhead", "SupportsEnsure", "SupportsHealth", "SupportsLines",
+    "SupportsListingWithoutPayloads", "SupportsMigration", "SupportsMovingTime", "SupportsNotes",
+    "SupportsPeeking", "SupportsTakeover", "SupportsTimeLimit", "SupportsTransactions",
+    "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys",
+    "duplicate", "ensured", "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved",
+    "unhurried",
 ]  # fmt: skip
 
 
