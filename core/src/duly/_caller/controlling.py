@@ -148,8 +148,10 @@ class Controlling(Ensuring):
         store = self._keeps_notes()
         for _ in range(_TRIES):
             note = answers.note(await self._calls(store.read_note, controls.NOTE))
-            now = self._now() if note is None else note.now
-            rules = dict(_rules(note))
+            if note is None:  # with one it tells what the store's clock shows
+                await self._calls(store.write_note, controls.NOTE, controls.written({}), None)
+                continue
+            rules, now = dict(_rules(note)), note.now
             before = rules.get(name, Control())
             if action == "resume":
                 _see_wider(rules, name)
@@ -162,8 +164,7 @@ class Controlling(Ensuring):
             )
             if before == after:
                 return controlled
-            revision = None if note is None else note.revision
-            answer = await self._calls(store.write_note, controls.NOTE, value, revision)
+            answer = await self._calls(store.write_note, controls.NOTE, value, note.revision)
             if answers.written(answer) is not None:
                 self._controlled(controlled)
                 return controlled

@@ -112,7 +112,7 @@ class Lane(Generic[J]):
     @property
     def startable(self) -> int:
         """How many jobs of its name could start, those here included, if there were slots."""
-        caps = (cap.left for cap in self.caps)
+        caps = (cap.promised for cap in self.caps)
         return max(0, min(self.allowance - self.running, *caps, _MOST))
 
     def is_slow(self, now: float, fair: bool, free: int) -> bool:

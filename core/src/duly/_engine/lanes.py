@@ -142,7 +142,9 @@ class Lanes(Generic[J]):
             turns.put(lane)
         return lane, job
 
-    def leave(self, lane: Lane[J], now: float, *, earned: bool, took: float = 0.0) -> None:
+    def leave(
+        self, lane: Lane[J], now: float, *, earned: bool, took: float = 0.0, begun: bool = True
+    ) -> None:
         """Give back a slot that ``took`` so long; one that ended by itself earns another one."""
         slots = self.slots
         lane.running -= 1
@@ -153,10 +155,9 @@ class Lanes(Generic[J]):
         if earned and lane.jobs and lane.allowance < slots.most:
             lane.allowance += lane.allowance < slots.most_of_one(now)
         if lane.caps:
-            self.turns.end(lane)
+            self.turns.end(lane, begun=begun)
         if lane.jobs:
-            if lane.listed is None:
-                self.turns.put(lane)
+            self.turns.put(lane)
         elif not lane.running:
             slots.about -= 1
 

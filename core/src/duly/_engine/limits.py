@@ -98,6 +98,11 @@ class Cap(Generic[W]):
         return self.most - self.used
 
     @property
+    def promised(self) -> int:
+        """How many more may be claimed, as there is or will be room for them."""
+        return self.left
+
+    @property
     def full(self) -> bool:
         """Whether nobody may start."""
         return self.left <= 0
@@ -110,8 +115,8 @@ class Cap(Generic[W]):
         """One starts."""
         self.used += 1
 
-    def give_back(self) -> None:
-        """One counts no longer."""
+    def give_back(self, *, begun: bool = True) -> None:  # to others it matters
+        """One counts no longer; ``begun``, whether it was published at all."""
         self.used -= 1
 
     def hold(self, count: int) -> None:

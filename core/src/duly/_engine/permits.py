@@ -32,7 +32,7 @@ _SECOND: Final = 1_000_000
 class RateCap(Cap[W]):
     """So many a second. Moments are loop time, in seconds."""
 
-    __slots__ = ("_ready", "_slots", "again_at", "rate")
+    __slots__ = ("_ready", "_slots", "_taken", "again_at", "rate")
 
     def __init__(self, rate: float) -> None:
         super().__init__(0)
@@ -40,6 +40,7 @@ class RateCap(Cap[W]):
         self.again_at = -math.inf  # before that nobody can draw one
         self._slots: deque[float] = deque()  # in order
         self._ready = 0  # of them, those that have come
+        self._taken = -math.inf  # the last one that was used
 
     @property
     def drawn(self) -> int:
@@ -60,6 +61,11 @@ class RateCap(Cap[W]):
         """How many more may start."""
         return self._ready
 
+    @property
+    def promised(self) -> int:
+        """One is claimed in any case: who waits for a slot has one drawn."""
+        return max(1, self._ready)
+
     def is_open(self, now: float) -> bool:
         """Whether somebody may start now."""
         slots = self._slots
@@ -73,11 +79,14 @@ class RateCap(Cap[W]):
 
     def take(self) -> None:
         """One starts."""
-        self._slots.popleft()
+        self._taken = self._slots.popleft()
         self._ready -= 1
 
-    def give_back(self) -> None:
-        """What has ended has used its slot all the same."""
+    def give_back(self, *, begun: bool = True) -> None:
+        """What has ended has used its slot all the same, unless it never began."""
+        if not begun:
+            self._slots.appendleft(self._taken)
+            self._ready += 1
 
     def hold(self, count: int) -> None:
         """What runs already has used its slot."""
@@ -94,6 +103,11 @@ class FlightCap(Cap[W]):
         self.renew_at = -math.inf  # loop time, as the others
         self.valid_until = -math.inf
         self.idle_since = math.inf  # since when fewer would do
+
+    @property
+    def promised(self) -> int:
+        """One is claimed in any case: who waits for room has it leased."""
+        return max(1, self.left)
 
     def is_open(self, now: float) -> bool:
         """Whether somebody may start now."""

@@ -94,8 +94,8 @@ class HeldBack(Generic[J]):
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
-        if not self._paused:
-            return self._of_each(free, spare, slow, now) if self._lanes else NO_LIMITS
+        if not self._paused or not self._lanes:
+            return self._of_each(free, spare, slow, now) if self._lanes else self._paused
         most: dict[str, int] = dict(self._paused)
         prefixes = sum(map(is_prefix, most))
         for key, number in self._of_each(free, spare, slow, now).items():

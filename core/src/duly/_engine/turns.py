@@ -58,8 +58,8 @@ class Turns(Generic[J]):
         lane.caps = (*self._caps.of(lane.name), *self.permits.of(lane.name))
 
     def put(self, lane: Lane[J]) -> None:
-        """Let a lane wait for its turn, if it has a job that it may start."""
-        if lane.jobs and lane.running < lane.allowance:
+        """Let a lane wait for its turn, unless it does, if it has a job that it may start."""
+        if lane.listed is None and lane.jobs and lane.running < lane.allowance:
             full = [cap for cap in lane.caps if cap.full] if lane.caps else ()
             lane.listed = full[0].blocked if full else self.waiting
             lane.listed.append(lane)
@@ -94,10 +94,10 @@ class Turns(Generic[J]):
             if cap.full:
                 self._again([each for each in self.waiting if cap in each.caps])
 
-    def end(self, lane: Lane[J]) -> None:
-        """A job that a lane started counts no longer."""
+    def end(self, lane: Lane[J], *, begun: bool = True) -> None:
+        """A job that a lane started counts no longer; ``begun``: it was published."""
         for cap in lane.caps:
-            cap.give_back()
+            cap.give_back(begun=begun)
             self.open(cap)
 
     def open(self, cap: Cap[Lane[J]]) -> None:

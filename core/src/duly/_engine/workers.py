@@ -187,7 +187,8 @@ class Workers:
                 job.finish(receipt, worker.judged(receipt, error))
             held.pop()
             started, now = now, clock()
-            leave(lane, now, earned=worker.reason is None, took=now - started)
+            begun = envelope is not None
+            leave(lane, now, earned=worker.reason is None, took=now - started, begun=begun)
             if self._once or cancelling() or worker.used_up:
                 return
             if self._latest is not worker:  # others had their turn while it waited
@@ -231,7 +232,7 @@ class Workers:
             envelope = taken[1].start(now)
             if envelope is None:
                 worker.taken.pop()
-                self.lanes.leave(taken[0], now, earned=True)
+                self.lanes.leave(taken[0], now, earned=True, begun=False)
             else:
                 envelopes.append(envelope)
         return envelopes
