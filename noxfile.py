@@ -149,8 +149,9 @@ def tests(session: nox.Session) -> None:
         )
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
-    elif session.python == FULL:  # at once: while some wait for servers, others compute
-        session.run("pytest", *WAITING, *_but([*KITS, *ONCE, *PLAIN]))
+    elif session.python == FULL:
+        session.run("pytest", *COMPUTING, *_paths(LONG))
+        session.run("pytest", *WAITING, *_but([*KITS, *LONG, *ONCE, *PLAIN]))
     else:
         session.run("pytest", *WAITING, *_but([*LONG, *ONCE, *PLAIN]), *_paths(EVERYWHERE))
     if session.python == FULL == NEWEST:
