@@ -40,6 +40,7 @@ class HeldBack(Generic[J]):
         self._lanes: dict[str, Lane[J]] = {}
         self._vain = 0  # claims in a row of which nothing has found a place
         self._aside = False  # whether anything stands aside that the last claim kept back
+        self._low = False  # whether a name has run low since the last claim was sent
         self.limit(limits)
 
     def __len__(self) -> int:
@@ -61,10 +62,12 @@ class HeldBack(Generic[J]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._lanes)
 
-    @property
-    def at_its_place(self) -> bool:
-        """Whether what finds no place here is put back at its own, as the store moves it aside."""
-        return self.able and self.moves and self._vain < _IN_VAIN
+    def at_its_place(self, name: str) -> bool:
+        """Whether what finds no place here is put back at its own, as the store moves it aside.
+
+        Of a name that no claim speaks of it would be the first to come again, before all others.
+        """
+        return name in self._lanes and self.moves and self._vain < _IN_VAIN
 
     def kept(self, some: bool) -> None:
         """Whether any of what a claim has brought has found a place here."""
@@ -75,9 +78,11 @@ class HeldBack(Generic[J]):
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
+        self._low = False
         if not self._lanes:
             return NO_LIMITS
         most: dict[str, int] = {}
+        by_name: dict[str, int] = {}
         left, count = free + spare, len(self._lanes)
         quick = {name for name, lane in self._lanes.items() if not lane.running and lane.is_quick}
         share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
@@ -92,6 +97,7 @@ class HeldBack(Generic[J]):
             if quick and name not in quick and free:  # they go first, and give the slots back
                 number, lane.low = 0, 1
             most[key] = most.get(key, 0) + number
+            by_name[name] = number
             if number:
                 left -= number
                 self._lanes[name] = self._lanes.pop(name)  # the others go first next time
@@ -101,11 +107,13 @@ class HeldBack(Generic[J]):
         others = [name for name in self._by_name if name not in most and name.startswith(stems)]
         if len(most) + len(others) <= _KEYS:  # which must not fall under a prefix
             return most | dict.fromkeys(others, _ANY)
-        return {key: number for key, number in most.items() if not is_prefix(key)}
+        return by_name
 
     def heard(self, most: Mapping[str, int], batch: Batch) -> None:
         """What a claim with that ``most`` has brought."""
         self._aside = batch.aside
+        if self._low and batch.aside:  # it ran low when nobody could know that more stood aside
+            self.wake()
         if not most:
             return
         brought = Counter(
@@ -124,7 +132,7 @@ class HeldBack(Generic[J]):
 
     def ran_low(self, lane: Lane[J]) -> None:
         """Call this when so few of a name are left here that a claim should bring more."""
-        lane.low = 0
+        lane.low, self._low = 0, True
         if self._aside:
             self.wake()
 
