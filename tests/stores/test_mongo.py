@@ -19,6 +19,9 @@ from duly.testing.stores import (
     FirstStepCases,
     HealthCases,
     HistoryCases,
+    LineCases,
+    LineMarkCases,
+    LineTransactionCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
     RecordCases,
@@ -41,6 +44,8 @@ class WithMore(
     WakeupCases,
     WhereCases,
     EnsureCases,
+    LineMarkCases,
+    LineTransactionCases,
     RecordCases,
 ):
     """What it can do beyond the contract."""
@@ -72,12 +77,16 @@ class WithMore(
     async def age(self, namespace: str, id: str) -> None:
         await self._change(namespace, id, format=99)
 
+    async def unmark(self, namespace: str) -> None:
+        leases = self.database(namespace)[f"{namespace}.leases"]
+        await leases.update_one({"_id": "duly"}, {"$unset": {"lines": ""}})
+
     async def _change(self, namespace: str, id: str, **fields: Any) -> None:
         messages = self.database(namespace)[namespace]
         assert (await messages.update_one({"_id": id}, {"$set": fields})).matched_count
 
 
-class TestByMotor(WithMore, StoreSuite):
+class TestByMotor(WithMore, LineCases, StoreSuite):
     """All cases, by the handles that a URL opens."""
 
 
