@@ -19,9 +19,6 @@ from duly.testing.stores import (
     FirstStepCases,
     HealthCases,
     HistoryCases,
-    LineCases,
-    LineMarkCases,
-    LineTransactionCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
     RecordCases,
@@ -37,20 +34,9 @@ from duly_mongo.handles import in_session, resolve
 __all__ = ["mongo_url"]  # fixtures are found by their names
 
 
-class WithMore(
-    MongoHarness,
-    TransactionCases,
-    ListingWithoutPayloadsCases,
-    WakeupCases,
-    WhereCases,
-    EnsureCases,
-    LineMarkCases,
-    LineTransactionCases,
-    RecordCases,
-):
-    """What it can do beyond the contract."""
+class InTransactions(MongoHarness):
+    """Stores whose callers have transactions of their own."""
 
-    no_outages = no_connections = no_secrets = APART
     waits_for_transactions = "a write beside a transaction waits for its end, on the server"
 
     @contextlib.asynccontextmanager
@@ -71,22 +57,32 @@ class WithMore(
             async with await resolve(session.start_transaction()):
                 yield session
 
+
+class WithMore(
+    InTransactions,
+    TransactionCases,
+    ListingWithoutPayloadsCases,
+    WakeupCases,
+    WhereCases,
+    EnsureCases,
+    RecordCases,
+):
+    """What it can do beyond the contract."""
+
+    no_outages = no_connections = no_secrets = APART
+
     async def damage(self, namespace: str, id: str) -> None:
         await self._change(namespace, id, metadata=Binary(b"\x80"))
 
     async def age(self, namespace: str, id: str) -> None:
         await self._change(namespace, id, format=99)
 
-    async def unmark(self, namespace: str) -> None:
-        leases = self.database(namespace)[f"{namespace}.leases"]
-        await leases.update_one({"_id": "duly"}, {"$unset": {"lines": ""}})
-
     async def _change(self, namespace: str, id: str, **fields: Any) -> None:
         messages = self.database(namespace)[namespace]
         assert (await messages.update_one({"_id": id}, {"$set": fields})).matched_count
 
 
-class TestByMotor(WithMore, LineCases, StoreSuite):
+class TestByMotor(WithMore, StoreSuite):
     """All cases, by the handles that a URL opens."""
 
 
