@@ -10,8 +10,14 @@ from tests.stores.test_mongo import InTransactions
 from tests.stores.test_mongo_alone import OneByOne
 
 from duly.store import Clock
-from duly.testing.stores import LineCases, LineMarkCases, LineTransactionCases
-from duly_mongo import MongoStore
+from duly.testing.stores import (
+    LineCases,
+    LineMarkCases,
+    LineTransactionCases,
+    lines_moving,
+    model_lines,
+)
+from duly_mongo import MongoStore, lines, looking
 
 __all__ = ["lone_mongo_url", "mongo_url"]  # fixtures are found by their names
 
@@ -20,7 +26,14 @@ class Marked(MongoHarness, LineMarkCases):
     """Whose mark can be taken away."""
 
     scale = 0.01
-    line_histories = 500
+    line_histories = 300
+    closed_names = 110
+
+    @pytest.fixture(autouse=True)
+    def _fewer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server of the tests is slow: the same with fewer messages."""
+        for where in (lines, looking, lines_moving, model_lines):
+            monkeypatch.setattr(where, "LOOKED_AT", 120)
 
     async def unmark(self, namespace: str) -> None:
         leases = self.database(namespace)[f"{namespace}.leases"]
