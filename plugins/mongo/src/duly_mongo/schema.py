@@ -33,7 +33,8 @@ SETTINGS_ID: Final = "duly"
 _FRESH: Final[Mapping[str, Any]] = {"version": VERSION, "usable_from": VERSION}
 
 # No index has a second key after one that is searched by range, and none is partial: with such
-# indexes some servers give wrong answers, and going without them costs nothing.
+# indexes some servers give wrong answers, and going without them costs nothing. Sidings are looked
+# for by an event name, or all of them.
 INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_due": {"key": {"status": 1, "due": 1}},
     "duly_by_name": {"key": {"event_name": 1, "place": 1}},
