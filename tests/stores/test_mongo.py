@@ -27,6 +27,7 @@ from duly.testing.stores import (
     WakeupCases,
     WhereCases,
 )
+from duly.testing.stores.within import WithinHarness
 from duly_mongo import MongoStore, namespace
 from duly_mongo.clients import store_from_url
 from duly_mongo.handles import in_session, resolve
@@ -34,7 +35,7 @@ from duly_mongo.handles import in_session, resolve
 __all__ = ["mongo_url"]  # fixtures are found by their names
 
 
-class InTransactions(MongoHarness):
+class InTransactions(MongoHarness, WithinHarness):
     """Stores whose callers have transactions of their own."""
 
     waits_for_transactions = "a write beside a transaction waits for its end, on the server"
