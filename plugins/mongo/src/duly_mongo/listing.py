@@ -14,7 +14,7 @@ from duly_mongo.looking import end_of
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after, after_expression, moment_of, place
 from duly_mongo.records import read, show
-from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state, state_of
+from duly_mongo.statuses import ASIDE, CLAIMED, DEAD, WAITING, in_state, state_of
 
 __all__ = ["get", "list_", "stats", "where"]
 
@@ -63,6 +63,7 @@ async def where(space: Namespace, id: str) -> Whereabouts | None:
             lapses=int(lapses) if isinstance(lapses, int) else 0,  # somebody may have changed it
             owner=leases[0].get("owner") if leases else None,
             lease_ends_at=from_microseconds(end_of(leases[0])) if leases else None,
+            aside=message.get("status") == ASIDE,
             follows=_following(message.get("followed")),
         )
     return None
@@ -170,19 +171,26 @@ async def stats(space: Namespace) -> Stats:
         "coming": {"$min": {"$cond": [is_due, None, "$due"]}},
     }
     pipeline: list[dict[str, Any]] = [
-        {"$match": {"status": {"$in": [*WAITING, CLAIMED, DEAD]}}},
+        {"$match": {"status": {"$in": [*WAITING, ASIDE, CLAIMED, DEAD]}}},
         {"$group": counts},
     ]
     found = {each["_id"]: each for each in await space.aggregate(space.messages, pipeline)}
     waiting = [found[status] for status in WAITING if status in found]
-    due, coming = (
-        [moment for each in waiting if (moment := moment_of(each[name])) is not None]
-        for name in ("due", "coming")
-    )
+    due, coming = _earliest(waiting, "due"), _earliest(waiting, "coming")
+    aside = found.get(ASIDE, {"count": 0})
     return Stats(
-        scheduled=sum(each["count"] for each in waiting),
+        scheduled=aside["count"] + sum(each["count"] for each in waiting),
         claimed=found.get(CLAIMED, {}).get("count", 0),
         dead=found.get(DEAD, {}).get("count", 0),
-        oldest_due=from_microseconds(min(due)) if due else None,
-        next_due=from_microseconds(min(coming)) if coming else None,
+        oldest_due=due,
+        next_due=coming,
+        aside=aside["count"],
+        oldest_aside=_earliest([aside], "due", "coming"),
     )
+
+
+def _earliest(groups: Sequence[Mapping[str, Any]], *names: str) -> datetime | None:
+    """The first moment of these places, None where there is none."""
+    places = (each.get(name) for each in groups for name in names)
+    moments = [moment for place in places if (moment := moment_of(place)) is not None]
+    return from_microseconds(min(moments)) if moments else None
