@@ -116,14 +116,17 @@ class Engine:
             await ended_before(self.loop.stopped, self.outage.open())
             for name, duty in self._all_duties().items():
                 self._duties[name] = asyncio.create_task(self._keep(name, duty), name=name)
+            await self.deliveries.controls.refresh()
             self.ready.set()
             await self.loop.run()
             await self.loop.drain()
+            await self.deliveries.controls.drawing.end()
         finally:
             self.workers.begin_no_more()
             for task in self._duties.values():
                 task.cancel()
             await self.loop.end()
+            await self.deliveries.controls.end()
             await self.workers.close()
             try:
                 await self.outage.close()
@@ -159,6 +162,7 @@ class Engine:
         for sentence in self.workers.lingering.sentences():
             report.odd(sentence)
         self.deliveries.time.examine(report)
+        self.deliveries.controls.examine(report)
         if self.deliveries.saw_newer(within=_NEWER_FOR):
             report.odd("records of a newer format are waiting: upgrade this host")
 
@@ -168,6 +172,8 @@ class Engine:
             "duly-tick": self._tick,
             "duly-watch": self.loop.watch.run,
             "duly-gauges": self._gauges,
+            "duly-controls": self.deliveries.controls.run,
+            "duly-permits": self.deliveries.controls.drawing.run,
         }
 
     async def _keep(self, name: str, duty: Callable[[], Awaitable[None]]) -> None:
