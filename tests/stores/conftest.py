@@ -10,8 +10,10 @@ from tests.servers.postgres import postgres_url
 from duly.store import Clock, Store
 from duly.testing.stores import (
     EnsureCases,
+    ForecastCases,
     LineCases,
     ListingWithoutPayloadsCases,
+    NameStatsCases,
     StoreHarness,
     StoreSuite,
     WhereCases,
@@ -25,7 +27,10 @@ Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]
 
 
-class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, EnsureCases, LineCases, StoreSuite):
+class PlantedSuite(
+    ForecastCases, NameStatsCases, ListingWithoutPayloadsCases, WhereCases, EnsureCases, LineCases,
+    StoreSuite,
+):  # fmt: skip
     """The cases, over whatever store is planted."""
 
     scale = 0.2

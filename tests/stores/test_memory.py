@@ -2,12 +2,22 @@
 
 from duly.memory import MemoryStore
 from duly.store import Clock, Store
-from duly.testing.stores import EnsureCases, LineCases, StoreSuite, WakeupCases, WhereCases
+from duly.testing.stores import (
+    EnsureCases,
+    ForecastCases,
+    LineCases,
+    NameStatsCases,
+    StoreSuite,
+    WakeupCases,
+    WhereCases,
+)
 
 pytest_plugins = ["duly.testing"]
 
 
-class TestMemoryStore(WakeupCases, WhereCases, EnsureCases, LineCases, StoreSuite):
+class TestMemoryStore(
+    ForecastCases, NameStatsCases, WakeupCases, WhereCases, EnsureCases, LineCases, StoreSuite
+):
     """All cases; there are no records, no transactions and no other process."""
 
     no_outages = no_connections = "it is in the process itself"

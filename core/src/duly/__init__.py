@@ -1,6 +1,7 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
 from duly import sync as sync
+from duly._caller.forecasting import Expected, Forecast
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
 from duly.client import Cancellation, Client
@@ -36,7 +37,7 @@ from duly.moment import after
 from duly.recovery import Backoff, Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Cron, Every
 from duly.scheduler import Scheduler
-from duly.store import Ensured, Stats, Whereabouts
+from duly.store import Ensured, NameStats, Stats, Whereabouts
 from duly.transport import Envelope
 
 __all__ = [
@@ -57,9 +58,11 @@ __all__ = [
     "Envelope",
     "Event",
     "Every",
+    "Expected",
     "Expired",
     "Failure",
     "Filter",
+    "Forecast",
     "Found",
     "Health",
     "InvalidArgument",
@@ -69,6 +72,7 @@ __all__ = [
     "Message",
     "MessageNotFound",
     "MissedFires",
+    "NameStats",
     "PartlyScheduled",
     "Phase",
     "PluginError",

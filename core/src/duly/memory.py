@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from duly._memory.ahead import due_counts, names
 from duly._memory.ledger import Ledger
 from duly._memory.places import earliest, moment_of, place_after, whereabouts
 from duly._memory.series import Series
@@ -24,9 +25,11 @@ from duly.store import (
     Claim,
     Clock,
     Declared,
+    DueCounts,
     Ensured,
     Group,
     Key,
+    NameStats,
     Rooms,
     Settle,
     Stats,
@@ -194,6 +197,16 @@ class MemoryStore:
         """How much there is, without reading it."""
         with self._lock:
             return self._ledger.stats(self._clock())
+
+    async def due_counts(self, bounds: Sequence[datetime], *, most: int, look_at: int) -> DueCounts:
+        """How much is due up to each of ``bounds``; counts do not stop at ``most``."""
+        with self._lock:
+            return due_counts(self._ledger, bounds, look_at)
+
+    async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+        """The event names behind one, and how much there is of each."""
+        with self._lock:
+            return names(self._ledger, self._clock(), after, limit, most)
 
     async def wait_for_change(self) -> None:
         """Return when something was stored or moved since the calling task last waited."""

@@ -11,11 +11,21 @@ from typing import NoReturn
 from duly._values.answers import is_row, named
 from duly.errors import StoreError
 from duly.message import Message, State
-from duly.store import Batch, Claim, Ensured, Key, Stats, Whereabouts
+from duly.store import (
+    Batch,
+    Claim,
+    DueCounts,
+    Ensured,
+    Key,
+    NameStats,
+    Recurring,
+    Stats,
+    Whereabouts,
+)
 
 __all__ = [
-    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "page", "put", "renew",
-    "reschedule", "settle", "stats", "undeclare", "where",
+    "Outcomes", "cancel", "changed", "claim", "claims", "due_counts", "ensure", "get", "names",
+    "page", "put", "renew", "reschedule", "settle", "stats", "undeclare", "where",
 ]  # fmt: skip
 
 Outcomes = Sequence[Exception | None]
@@ -126,6 +136,33 @@ def where(answer: Whereabouts | None) -> Whereabouts | None:
     """Where a message is."""
     if answer is not None and not isinstance(answer, Whereabouts):
         _odd("where", f"{named(answer)}, not Whereabouts or None")
+    return answer
+
+
+def due_counts(answer: DueCounts, spans: int) -> DueCounts:
+    """What waits, by so many spans."""
+    if not isinstance(answer, DueCounts):
+        _odd("due_counts", f"{named(answer)}, not DueCounts")
+    for name in ("in_line", "retries"):
+        numbers = getattr(answer, name)
+        if not is_row(numbers) or len(numbers) != spans:
+            _odd("due_counts", f"{name} that are not one number for each of {spans} spans")
+    _row(answer.series, "due_counts")
+    for each in answer.series:
+        if not isinstance(each, Recurring) or not isinstance(each.message, Message):
+            _odd("due_counts", f"{named(each)} among its series")
+    return answer
+
+
+def names(answer: Sequence[NameStats], after: str | None) -> Sequence[NameStats]:
+    """Names behind ``after``: others would be asked for without end."""
+    _row(answer, "names")
+    for each in answer:
+        if not isinstance(each, NameStats) or not isinstance(each.name, str):
+            _odd("names", f"{named(each)} among its names")
+        if after is not None and each.name <= after:
+            _odd("names", "names that do not stand behind the one before")
+        after = each.name
     return answer
 
 

@@ -28,8 +28,8 @@ What not every store can do is in classes of its own. Add them as further bases 
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
 :class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
-:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases` and
-:class:`AnyLoopCases`.
+:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases`,
+:class:`ForecastCases`, :class:`NameStatsCases` and :class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -59,6 +59,7 @@ from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
 from duly.testing.stores.ensuring_waking import EnsureWakingCases
 from duly.testing.stores.first_steps import FirstStepCases
+from duly.testing.stores.forecasts import ForecastCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
 from duly.testing.stores.hostile_clients import ManyClientCases
@@ -81,6 +82,7 @@ from duly.testing.stores.lines_telling import LineTellingCases
 from duly.testing.stores.lines_turns import LineTurnCases
 from duly.testing.stores.lines_within import LineTransactionCases
 from duly.testing.stores.listing_without_payloads import ListingWithoutPayloadsCases
+from duly.testing.stores.name_stats import NameStatsCases
 from duly.testing.stores.opening import ConnectionCases, SecretCases
 from duly.testing.stores.outages import OutageCases
 from duly.testing.stores.recurring import SeriesCases
@@ -108,6 +110,7 @@ __all__ = [
     "ConnectionCases",
     "EnsureCases",
     "FirstStepCases",
+    "ForecastCases",
     "HealthCases",
     "HistoryCases",
     "HostileCases",
@@ -116,6 +119,7 @@ __all__ = [
     "LineTransactionCases",
     "ListingWithoutPayloadsCases",
     "MigrationCases",
+    "NameStatsCases",
     "OutageCases",
     "PeekingCases",
     "RecordCases",
