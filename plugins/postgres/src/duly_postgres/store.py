@@ -22,6 +22,7 @@ from duly.store import (
 )
 from duly_postgres import claiming, ensuring, leases, listing, schema, storing
 from duly_postgres.connection import Executor
+from duly_postgres.counting import Counting
 from duly_postgres.desk import Desk
 from duly_postgres.doubts import doubts
 from duly_postgres.finishing import settle_alone
@@ -34,7 +35,7 @@ from duly_postgres.within import NAMED, accepts
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore:
+class PostgresStore(Counting):
     """Keeps messages in tables: ``Scheduler(PostgresStore(engine), transport)``.
 
     ``engine`` is an :class:`~sqlalchemy.ext.asyncio.AsyncEngine` for ``postgresql+asyncpg``. The
