@@ -12,6 +12,7 @@ from duly import Filter, Message, State, Stats, StoreError
 from duly.store import Batch, Clock, Declared, Ensured, Group, Key, Settle, Token, Whereabouts
 from duly_mongo import changing, leases, listing, schema, series, storing
 from duly_mongo.claiming import Claimer
+from duly_mongo.counting import Counting
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session, session_of
@@ -39,7 +40,7 @@ class _Parts:
     usable: Usable
 
 
-class MongoStore:
+class MongoStore(Counting):
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous

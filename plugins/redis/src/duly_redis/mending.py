@@ -21,7 +21,7 @@ _SWEEP: Final = script("holding", "sweep")
 _AT_ONCE: Final = 200  # messages that a script looks at; it holds up the server
 _SWEPT: Final = (
     "due", "suspects", "changes", "lapses", "dead", "reasons", "deaths", "leases", "withdrawn",
-    "successors", "declared",
+    "successors", "declared", "series",
 )  # fmt: skip
 
 

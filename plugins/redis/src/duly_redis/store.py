@@ -26,6 +26,7 @@ from duly.store import (
 from duly_redis import keys
 from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
+from duly_redis.counting import Counting
 from duly_redis.doubts import doubts
 from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
@@ -41,7 +42,7 @@ __all__ = ["RedisStore"]
 _LAST_WORDS: Final = 1.0  # seconds that closing waits for
 
 
-class RedisStore:
+class RedisStore(Counting):
     """Keeps messages in Redis: ``Scheduler(RedisStore(client), transport)``.
 
     ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, also one that a
@@ -223,7 +224,7 @@ class RedisStore:
 
         Call it once no process uses them any more that knows of no sidings.
         """
-        return await migrate(self._calls, self._prefix, len(self._shards), dry_run=dry_run)
+        return await migrate(self._calls, self._prefix, self._shards, dry_run=dry_run)
 
     async def mend(self) -> Sequence[str]:
         """Put messages back that are in no place, because keys were deleted or evicted; their ids.
