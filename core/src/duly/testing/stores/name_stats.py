@@ -130,6 +130,7 @@ async def _all(
     found: list[NameStats] = []
     while page := await desk.store.names(after=after, limit=limit, most=most):
         assert len(page) <= limit
+        assert after is None or page[0].name > after
         found += page
         after = page[-1].name
     return found
