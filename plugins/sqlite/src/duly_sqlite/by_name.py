@@ -18,13 +18,15 @@ def names(
     db: sqlite3.Cursor, now: int, after: str | None, limit: int, most: int
 ) -> Sequence[NameStats]:
     """The event names behind one, and how much there is of each."""
-    claimed: dict[Any, str] = dict(fetch(db, sql_ahead.CLAIMED, ()))
+    claimed: dict[Any, list[int]] = {}
+    for name, key in fetch(db, sql_ahead.CLAIMED, ()):
+        claimed.setdefault(name, []).append(key)
     found: list[NameStats] = []
     looked_at = 0
     for name in _known(db, after or ""):
         if not isinstance(name, str):  # what no text can be decoded from; list() shows it
             continue
-        held = claimed.get(name, "[]")
+        held = str(claimed.get(name, []))
         one = db.execute(sql_ahead.OF_NAME, (now, held, name, most + 1)).fetchone()
         ((aside,),) = db.execute(sql_ahead.ASIDE_OF_NAME, (name, most + 1))
         if one[0]:  # else the last of them went meanwhile

@@ -36,20 +36,17 @@ NEXT_NAME: Final = """\
 SELECT event_name FROM duly_messages INDEXED BY duly_messages_by_name
 WHERE event_name > CAST(? AS TEXT) ORDER BY event_name LIMIT 1"""
 
-CLAIMED: Final = f"""\
-SELECT event_name, json_group_array(key) FROM duly_messages
-WHERE {IN_LEASES} AND dead = 0 GROUP BY event_name"""
+CLAIMED: Final = f"SELECT event_name, key FROM duly_messages WHERE {IN_LEASES} AND dead = 0"
 
 # What stands in front of the payload alone, so that that is not read.
 OF_NAME: Final = """\
-WITH seen AS (
+SELECT count(*), sum(dead), sum(held), sum(due AND NOT dead AND NOT held),
+    min(CASE WHEN due AND NOT dead AND NOT held THEN due_at END)
+FROM (
     SELECT dead > 0 AS dead, due_at <= ? AS due, due_at,
         key IN (SELECT value FROM json_each(?)) AS held
     FROM duly_messages INDEXED BY duly_messages_by_name WHERE event_name = CAST(? AS TEXT) LIMIT ?
-)
-SELECT count(*), sum(dead), sum(held), sum(due AND NOT dead AND NOT held),
-    min(CASE WHEN due AND NOT dead AND NOT held THEN due_at END)
-FROM seen"""
+)"""
 
 ASIDE_OF_NAME: Final = """\
 SELECT count(*) FROM (SELECT 1 FROM duly_aside WHERE event_name = CAST(? AS TEXT) LIMIT ?)"""
