@@ -1,5 +1,6 @@
 """What is to come: counts of lines by time, series by the set of all that recur."""
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,9 +23,9 @@ _RETRIED: Final = script("retried")
 _RECURRING: Final = script("payloads", "recurring")
 _APART: Final = script("apart")
 _SPANS_AT_ONCE: Final = 250  # a script holds up the server
-_LOOKED_AT_ONCE: Final = 500  # messages
+_LOOKED_AT_ONCE: Final = 1000  # messages
 _NAMES_AT_ONCE: Final = 1000
-_SERIES_AT_ONCE: Final = 200
+_SERIES_AT_ONCE: Final = 100
 _FIELDS: Final = 7  # that a script reads of each series
 
 
@@ -43,16 +44,19 @@ async def due_counts(
     aside = looked_at = 0
     series: list[Recurring] = []
     for shard in shards:
-        for span, number in enumerate(await _in_spans(calls, shard, ends)):
+        numbers, beside, found, more = await asyncio.gather(
+            _in_spans(calls, shard, ends),
+            _aside(calls, shard, most - aside),
+            _retried(calls, shard, ends[-1], look_at - looked_at),
+            _series(calls, shard, look_at + 1 - len(series)),
+        )
+        for span, number in enumerate(numbers):
             in_line[span] += number
-        aside += await _aside(calls, shard, most + 1 - aside)
-        for suspects in (True, False):
-            limit = look_at - looked_at
-            number, found = await _retried(calls, shard, ends[-1], limit, suspects=suspects)
-            for due_at in found:
-                retries[bisect_left(ends, due_at)] += 1
-            looked_at += number
-        series += await _series(calls, shard, look_at + 1 - len(series))
+        for due_at in found[1:]:
+            retries[bisect_left(ends, due_at)] += 1
+        looked_at += found[0]
+        aside += beside
+        series += more
     return DueCounts(
         in_line=in_line,
         retries=retries,
@@ -86,19 +90,19 @@ async def _aside(calls: Calls, shard: Shard, most: int) -> int:
     return number
 
 
-async def _retried(
-    calls: Calls, shard: Shard, last: int, limit: int, *, suspects: bool
-) -> tuple[int, Sequence[int]]:
-    """How many of a line were looked at, and when those that are retries are due."""
+async def _retried(calls: Calls, shard: Shard, last: int, limit: int) -> Sequence[int]:
+    """How many were looked at, suspects first; then when those that are retries are due."""
     looked_at, retries = 0, list[int]()
-    while looked_at < limit:
-        count = min(_LOOKED_AT_ONCE, limit - looked_at)
-        number, *found = await calls.run(_RETRIED, shard, 0, suspects, looked_at, count, last)
-        looked_at += number
-        retries += [moment(each) for each in found]
-        if number < count:
-            break
-    return looked_at, retries
+    for suspects in (True, False):
+        first = 0
+        while looked_at < limit:
+            count = min(_LOOKED_AT_ONCE, limit - looked_at)
+            number, *found = await calls.run(_RETRIED, shard, 0, suspects, first, count, last)
+            looked_at, first = looked_at + number, first + number
+            retries += [moment(each) for each in found]
+            if number < count:
+                break
+    return [looked_at, *retries]
 
 
 async def _series(calls: Calls, shard: Shard, limit: int) -> Sequence[Recurring]:

@@ -1,5 +1,6 @@
 """Event names, and how much there is of each: by their indexes and the heads of the lines."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ _NAMED: Final = script("named")
 _OVERDUE: Final = script("overdue")
 _HELD: Final = script("holding", "held_by_name")
 _BURIED: Final = script("buried_of")
-_SCANNED: Final = "1000"  # names; a script, as a scan, holds up the server
+_SCANNED: Final = "4000"  # names; a script, as a scan, holds up the server
 _NAMES_AT_ONCE: Final = 250
 _LOOKED_AT_ONCE: Final = 1000  # messages
 _ENOUGH: Final = 100_000  # messages; a page that has looked at so many ends there
@@ -50,9 +51,13 @@ async def by_name(
     behind = b"" if after is None else after.encode()
     known = {name for shard in shards for name in await _names(calls, shard) if name > behind}
     counts = {name: _Counts() for name in sorted(known)[:limit]}
-    walked = [await _count_due(calls, shard, clock, counts, most) for shard in shards]
+    walked: list[bool] = []
     for shard in shards:
-        sizes = await _count_kept(calls, shard, clock, counts)
+        is_walked, sizes = await asyncio.gather(
+            _count_due(calls, shard, clock, counts, most),
+            _count_kept(calls, shard, clock, counts),
+        )
+        walked.append(is_walked)
         if sizes:  # there are dead letters among them
             await _count_dead(calls, shard, counts, sizes, most)
     return [
