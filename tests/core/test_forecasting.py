@@ -176,7 +176,7 @@ class TestForecast:
 
     async def test_cron_follows_the_clocks(self, client: Client, store: MemoryStore) -> None:
         start = datetime(2026, 3, 28, 12, tzinfo=UTC)  # of the day before clocks are put forward
-        client._now = lambda: start  # type: ignore[method-assign]
+        client._now = lambda: start  # type: ignore[method-assign]  # a clock of its own
         rule = Cron("30 * * * *", timezone="Europe/Berlin")
         await put(store, *(series(rule, start + HOUR / 2, id=f"{n}") for n in range(3)))
         found = await client.forecast(start + DAY, buckets=24)
@@ -224,13 +224,13 @@ class TestForecast:
     @pytest.mark.parametrize(
         "answer",
         [None, [1, 2], DueCounts(in_line=[1], retries=[0], aside=0, series=[], looked_at=0, complete=True),
-         DueCounts(in_line=[1, 1], retries=[0, 0], aside=0, series=["a"], looked_at=0, complete=True)],  # type: ignore[list-item]
+         DueCounts(in_line=[1, 1], retries=[0, 0], aside=0, series=["a"], looked_at=0, complete=True)],  # type: ignore[list-item]  # a wrong answer
     )  # fmt: skip
     async def test_a_wrong_answer(self, client: Client, store: MemoryStore, answer: Any) -> None:
         async def due_counts(*_: Any, **__: Any) -> Any:
             return answer
 
-        store.due_counts = due_counts  # type: ignore[method-assign]
+        store.due_counts = due_counts  # type: ignore[method-assign]  # a store with a bug
         with pytest.raises(StoreError, match="due_counts"):
             await client.forecast(NOW + HOUR, buckets=1)
 
@@ -259,7 +259,7 @@ class TestNames:
         async def names(*_: Any, **__: Any) -> Any:
             return answer
 
-        store.names = names  # type: ignore[method-assign]
+        store.names = names  # type: ignore[method-assign]  # a store with a bug
         with pytest.raises(StoreError, match="names"):
             await client.names(after="b")
 
