@@ -1,6 +1,7 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
 from duly import sync as sync
+from duly._caller.forecasting import Expected, Forecast
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
 from duly._values.controls import Control, Limit, Pause
@@ -37,7 +38,7 @@ from duly.moment import after
 from duly.recovery import Backoff, Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Cron, Every
 from duly.scheduler import Scheduler
-from duly.store import Ensured, Stats, Whereabouts
+from duly.store import Ensured, NameStats, Stats, Whereabouts
 from duly.transport import Envelope
 
 __all__ = [
@@ -60,9 +61,11 @@ __all__ = [
     "Envelope",
     "Event",
     "Every",
+    "Expected",
     "Expired",
     "Failure",
     "Filter",
+    "Forecast",
     "Found",
     "Health",
     "InvalidArgument",
@@ -73,6 +76,7 @@ __all__ = [
     "Message",
     "MessageNotFound",
     "MissedFires",
+    "NameStats",
     "PartlyScheduled",
     "Pause",
     "Phase",

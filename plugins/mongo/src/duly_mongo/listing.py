@@ -16,10 +16,10 @@ from duly_mongo.places import after, after_expression, moment_of, place
 from duly_mongo.records import read, show
 from duly_mongo.statuses import ASIDE, CLAIMED, DEAD, WAITING, in_state, state_of
 
-__all__ = ["get", "list_", "stats", "where"]
+__all__ = ["NO_PAYLOAD", "get", "list_", "stats", "where"]
 
 # A value that is no payload stays as it is, so that the document still shows as unreadable.
-_NO_PAYLOAD: Final = {
+NO_PAYLOAD: Final = {
     "$set": {
         "payload": {"$cond": [{"$eq": [{"$type": "$payload"}, "binData"]}, b"", "$payload"]},
     }
@@ -143,7 +143,7 @@ def _without_payloads(
     stages: list[dict[str, Any]] = [{"$match": query}, {"$sort": {order: 1}}]
     stages += [{"$skip": offset}] if offset else []
     stages += [{"$limit": limit}] if limit is not None else []
-    return [*stages, _NO_PAYLOAD]
+    return [*stages, NO_PAYLOAD]
 
 
 def _bounds(filter: Filter, from_key: tuple[datetime, str] | None) -> dict[str, str]:

@@ -43,9 +43,10 @@ INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_token": {"key": {"token": 1}, "sparse": True},
     "duly_declared": {"key": {"declared_by": 1}, "sparse": True},
     "duly_aside": {"key": {"aside.name": 1, "aside.due": 1}, "sparse": True},
+    "duly_series": {"key": {"recurrence": 1}, "sparse": True},
 }
 """By name: what to claim, what to list by name and without one, dead letters, what is in hand,
-series that are declared, sidings."""
+series that are declared, sidings, and all series."""
 
 
 async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:

@@ -21,6 +21,7 @@ from duly.store import (
 )
 from duly_mongo import changing, leases, listing, schema, series, storing
 from duly_mongo.batches import Asked
+from duly_mongo.counting import Counting
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session, session_of
@@ -39,7 +40,7 @@ __all__ = ["MongoStore"]
 _LAST_WORDS: Final = 5.0  # seconds for what is still under way when a store is closed
 
 
-class MongoStore(KeepsNotes, TakesOver):
+class MongoStore(KeepsNotes, TakesOver, Counting):
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous

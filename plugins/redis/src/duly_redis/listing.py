@@ -19,7 +19,7 @@ from duly_redis.walking import PAGE, walk
 
 __all__ = ["Listing"]
 
-_READ: Final = script("read")
+_READ: Final = script("payloads", "read")
 _HELD: Final = script("held")
 _STATS: Final = script("stats")
 _WHERE: Final = script("where")
