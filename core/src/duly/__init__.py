@@ -3,6 +3,7 @@
 from duly import sync as sync
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
+from duly._values.presence import SchedulerInfo
 from duly.client import Cancellation, Client
 from duly.codec import Codec
 from duly.errors import (
@@ -76,6 +77,7 @@ __all__ = [
     "Rejected",
     "Retry",
     "Scheduler",
+    "SchedulerInfo",
     "SchedulerStateError",
     "SchemeConflict",
     "State",
