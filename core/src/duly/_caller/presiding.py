@@ -48,8 +48,8 @@ class Presiding(Ensuring):
 
         ``force`` does not ask whether it is gone, and ends the leases of all that have the name,
         which recovers at once what was killed a moment ago. **If it lives, what it is publishing is
-        delivered twice**: others get it while that publish goes on. Nothing is lost: it can settle
-        nothing of this any more, and goes on with what it claims next.
+        delivered twice**: it is claimed anew while that publish goes on. Nothing is lost: the one
+        that lives can settle nothing of this any more, and goes on with what it claims next.
 
         Raises:
             InvalidArgument: no scheduler is known by that name; the text says which are.
