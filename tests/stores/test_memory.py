@@ -2,12 +2,22 @@
 
 from duly.memory import MemoryStore
 from duly.store import Clock, Store
-from duly.testing.stores import EnsureCases, LineCases, StoreSuite, WakeupCases, WhereCases
+from duly.testing.stores import (
+    EnsureCases,
+    LineCases,
+    NoteCases,
+    StoreSuite,
+    TakeoverCases,
+    WakeupCases,
+    WhereCases,
+)
 
 pytest_plugins = ["duly.testing"]
 
 
-class TestMemoryStore(WakeupCases, WhereCases, EnsureCases, LineCases, StoreSuite):
+class TestMemoryStore(
+    WakeupCases, NoteCases, TakeoverCases, WhereCases, EnsureCases, LineCases, StoreSuite
+):
     """All cases; there are no records, no transactions and no other process."""
 
     no_outages = no_connections = "it is in the process itself"

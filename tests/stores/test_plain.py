@@ -1,11 +1,17 @@
 """The store in which bugs are planted passes every case without them."""
 
 from duly.store import Clock, Store
-from duly.testing.stores import LineCases, ListingWithoutPayloadsCases, StoreSuite
+from duly.testing.stores import (
+    LineCases,
+    ListingWithoutPayloadsCases,
+    NoteCases,
+    StoreSuite,
+    TakeoverCases,
+)
 from duly.testing.stores.plain import PlainStore
 
 
-class TestPlainStore(LineCases, ListingWithoutPayloadsCases, StoreSuite):
+class TestPlainStore(NoteCases, TakeoverCases, LineCases, ListingWithoutPayloadsCases, StoreSuite):
     scale = 0.3
     no_outages = no_connections = "it is in the process itself"
     no_secrets = "it is made without a password"

@@ -7,11 +7,13 @@ makes a store of its own.
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from duly._memory.clock import forward_clock
 from duly._memory.ledger import Ledger
+from duly._memory.notes import Notes
 from duly._memory.places import earliest, moment_of, place_after, whereabouts
 from duly._memory.series import Series
 from duly._memory.wakeups import Wakeups
@@ -27,6 +29,7 @@ from duly.store import (
     Ensured,
     Group,
     Key,
+    Note,
     Rooms,
     Settle,
     Stats,
@@ -50,9 +53,10 @@ class MemoryStore:
     lines = True
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self._clock = _forward_clock() if clock is None else clock
+        self._clock = forward_clock() if clock is None else clock
         self._ledger = Ledger()
         self._series = Series(self._ledger)
+        self._notes = Notes()
         self._lock = threading.Lock()
         self._wakeups = Wakeups()
 
@@ -190,6 +194,28 @@ class MemoryStore:
             now = self._clock()
             return self._settle(settles, now, place_after(now))
 
+    async def lapse(self, owner: str) -> int:
+        """End all leases of that owner; how many messages they held."""
+        with self._lock:
+            held = self._ledger.lapse(owner, self._clock())
+        self._wakeups.changed()
+        return held
+
+    async def read_note(self, name: str) -> Note | None:
+        """The note of that name; None when there is none."""
+        with self._lock:
+            return self._notes.read(name, self._clock())
+
+    async def write_note(self, name: str, value: bytes | None, revision: str | None) -> str | None:
+        """Write a note if it is still as it was read; its revision, None if it is not."""
+        with self._lock:
+            return self._notes.write(name, value, revision)
+
+    async def notes(self, prefix: str) -> Mapping[str, Note]:
+        """All notes whose names begin with that, in order."""
+        with self._lock:
+            return self._notes.beginning_with(prefix, self._clock())
+
     async def stats(self) -> Stats:
         """How much there is, without reading it."""
         with self._lock:
@@ -204,17 +230,6 @@ class MemoryStore:
         if any(each.exceptions for each in settles):
             self._wakeups.changed()
         return outcomes
-
-
-def _forward_clock() -> Clock:
-    latest = datetime.now(UTC)
-
-    def now() -> datetime:
-        nonlocal latest
-        latest = max(latest, datetime.now(UTC))
-        return latest
-
-    return now
 
 
 def _refuse(within: object) -> None:

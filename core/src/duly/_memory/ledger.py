@@ -132,6 +132,14 @@ class Ledger:
         lease.place = place_at(end, next(self._numbers))
         self.ends.add(lease.place, lease)
 
+    def lapse(self, owner: str, now: datetime) -> int:
+        """Let the leases of this owner end now; how many entries they held."""
+        ending = [each for each in self.ends if each.owner == owner]
+        ending = [each for each in ending if each.place >= place_after(now)]
+        for lease in ending:
+            self.renew(lease, now)
+        return sum(len(each.held) for each in ending)
+
     def prolong(self, owners: Collection[str], by: timedelta) -> None:
         """Let the leases of these owners end so much later."""
         for lease in [each for each in self.ends if each.owner in owners]:

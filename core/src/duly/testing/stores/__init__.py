@@ -28,8 +28,8 @@ What not every store can do is in classes of its own. Add them as further bases 
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
 :class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
-:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases` and
-:class:`AnyLoopCases`.
+:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases`, :class:`NoteCases`,
+:class:`TakeoverCases`, :class:`TakeoverTransactionCases` and :class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -81,6 +81,11 @@ from duly.testing.stores.lines_telling import LineTellingCases
 from duly.testing.stores.lines_turns import LineTurnCases
 from duly.testing.stores.lines_within import LineTransactionCases
 from duly.testing.stores.listing_without_payloads import ListingWithoutPayloadsCases
+from duly.testing.stores.notes_apart import NoteApartCases
+from duly.testing.stores.notes_comparing import NoteComparingCases
+from duly.testing.stores.notes_keeping import NoteKeepingCases
+from duly.testing.stores.notes_outages import NoteOutageCases
+from duly.testing.stores.notes_races import NoteRaceCases
 from duly.testing.stores.opening import ConnectionCases, SecretCases
 from duly.testing.stores.outages import OutageCases
 from duly.testing.stores.recurring import SeriesCases
@@ -91,6 +96,10 @@ from duly.testing.stores.settling_deaths import DeathCases, PostponeCases
 from duly.testing.stores.settling_early import EarlyCases, SettleAndClaimCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases, WithdrawnCases
 from duly.testing.stores.settling_outcomes import OutcomeCases, SettleCases
+from duly.testing.stores.takeover import TakeoverAloneCases
+from duly.testing.stores.takeover_outages import TakeoverOutageCases
+from duly.testing.stores.takeover_races import TakeoverRaceCases
+from duly.testing.stores.takeover_within import TakeoverTransactionCases
 from duly.testing.stores.upkeep import HealthCases, MigrationCases
 from duly.testing.stores.where import WhereAloneCases
 from duly.testing.stores.where_beside import WhereBesideCases
@@ -116,6 +125,8 @@ __all__ = [
     "LineTransactionCases",
     "ListingWithoutPayloadsCases",
     "MigrationCases",
+    "NoteCases",
+    "NoteOutageCases",
     "OutageCases",
     "PeekingCases",
     "RecordCases",
@@ -124,6 +135,9 @@ __all__ = [
     "SettlingCases",
     "StoreHarness",
     "StoreSuite",
+    "TakeoverCases",
+    "TakeoverOutageCases",
+    "TakeoverTransactionCases",
     "TransactionCases",
     "WakeupCases",
     "WhereCases",
@@ -188,6 +202,16 @@ class LineCases(
     LineTellingCases, LineMovingCases,
 ):  # fmt: skip
     """For stores that are :class:`~duly.store.SupportsLines`; these tell where a message is too."""
+
+
+class NoteCases(
+    NoteOutageCases, NoteRaceCases, NoteApartCases, NoteComparingCases, NoteKeepingCases
+):
+    """For stores that are :class:`~duly.store.SupportsNotes`."""
+
+
+class TakeoverCases(TakeoverOutageCases, TakeoverRaceCases, TakeoverAloneCases):
+    """For stores that are :class:`~duly.store.SupportsTakeover`."""
 
 
 class WhereCases(WhereBesideCases, WhereAloneCases):

@@ -18,6 +18,7 @@ from duly.store import (
     Settlement,
     Store,
     SupportsLines,
+    SupportsNotes,
     SupportsWhere,
 )
 from duly.testing.clock import HandClock
@@ -159,6 +160,9 @@ class Bench:
         if self.clock is None:
             return
         await self.store.cancel(await self.listed())
+        if isinstance(self.store, SupportsNotes):
+            for name, note in (await self.store.notes("")).items():
+                await self.store.write_note(name, None, note.revision)
         self.clock.advance(days=1000)  # no lease is longer
         batch = await self.claim()
         assert not batch.claims
@@ -174,12 +178,13 @@ class Bench:
         suspects: bool = True,
         settle: Sequence[Settle] = (),
         most: Mapping[str, int] = NO_LIMITS,
+        owner: str = "host:1:case",
         by: Store | None = None,
     ) -> Batch:
         """Claim, and check what holds of every batch."""
         more: dict[str, Any] = {"most": most} if most else {}  # not every store knows it
         batch = await (by or self.store).claim(
-            limit=limit, lease=lease, owner="host:1:case", suspects=suspects, settle=settle, **more
+            limit=limit, lease=lease, owner=owner, suspects=suspects, settle=settle, **more
         )
         assert (batch.token is None) == (not batch.claims)
         assert len(batch.claims) <= limit

@@ -23,7 +23,63 @@ _POINTS: Final = (0, 1, 2, 4, 8, 16, 32, 64)
 _PAUSE: Final = 0.02  # seconds between two tries
 
 
-class OutageCases(StoreHarness):
+class OutageHarness(StoreHarness):
+    """How to call a store whose server is away, and to wait until it works again."""
+
+    async def _error_of(self, call: Awaitable[object], patience: float | None = None) -> object:
+        """The error that a call raises; None if it does what it should.
+
+        With ``patience`` the call may have no answer by then, and is cancelled.
+        """
+        task = asyncio.ensure_future(call)
+        await asyncio.wait([task], timeout=patience or self.outage_patience)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=self.outage_patience)
+            assert task.done(), "the call does not end when it is cancelled"
+            assert patience is not None, f"no answer within {self.outage_patience} seconds"
+        if task.cancelled():
+            assert patience is not None, "CancelledError, although nobody has cancelled it"
+            return None
+        error = task.exception()
+        if isinstance(error, AssertionError):
+            raise error
+        assert isinstance(error, StoreError | None), f"raise a StoreError: {error!r}"
+        self.assert_discreet(error)
+        return error
+
+    async def _amid(
+        self,
+        trouble: AbstractAsyncContextManager[None],
+        call: Awaitable[object],
+        turns: int,
+        patience: float,
+    ) -> None:
+        """Make a call, and let trouble begin after so many turns of the event loop."""
+        task = asyncio.ensure_future(call)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with trouble:
+            await self._error_of(task, patience)
+
+    async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of a call once the store has noticed that the server is back."""
+        task = asyncio.ensure_future(self._tried(call))
+        await asyncio.wait([task], timeout=self.outage_patience)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=self.outage_patience)
+            raise AssertionError("the server is back, but the store does not work again")
+        return await task
+
+    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            with contextlib.suppress(StoreError):
+                return await call()
+            await asyncio.sleep(_PAUSE)
+
+
+class OutageCases(OutageHarness):
     """A verb raises StoreError or its subclass StoreUnavailable, nothing else, and in time.
 
     Afterwards the same store object works again, and what was under way is done or not: never
@@ -111,48 +167,6 @@ class OutageCases(StoreHarness):
         call, done = VERBS[verb]
         for turns in _POINTS[: self.many(len(_POINTS))]:
             stage = await self._again(partial(Stage.set, desk, desk.store, turns))
-            task = asyncio.ensure_future(call(stage))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            async with trouble(desk.namespace):
-                await self._error_of(task, patience)
+            await self._amid(trouble(desk.namespace), call(stage), turns, patience)
             assert await self._again(stage.seen) in (BEFORE, done)
             await self._again(stage.clear)
-
-    async def _error_of(self, call: Awaitable[object], patience: float | None = None) -> object:
-        """The error that a call raises; None if it does what it should.
-
-        With ``patience`` the call may have no answer by then, and is cancelled.
-        """
-        task = asyncio.ensure_future(call)
-        await asyncio.wait([task], timeout=patience or self.outage_patience)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=self.outage_patience)
-            assert task.done(), "the call does not end when it is cancelled"
-            assert patience is not None, f"no answer within {self.outage_patience} seconds"
-        if task.cancelled():
-            assert patience is not None, "CancelledError, although nobody has cancelled it"
-            return None
-        error = task.exception()
-        if isinstance(error, AssertionError):
-            raise error
-        assert isinstance(error, StoreError | None), f"raise a StoreError: {error!r}"
-        self.assert_discreet(error)
-        return error
-
-    async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of a call once the store has noticed that the server is back."""
-        task = asyncio.ensure_future(self._tried(call))
-        await asyncio.wait([task], timeout=self.outage_patience)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task], timeout=self.outage_patience)
-            raise AssertionError("the server is back, but the store does not work again")
-        return await task
-
-    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            with contextlib.suppress(StoreError):
-                return await call()
-            await asyncio.sleep(_PAUSE)

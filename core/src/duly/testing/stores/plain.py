@@ -22,9 +22,10 @@ from duly.store import (
 )
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
+from duly.testing.stores.plain_notes import PlainNotes
 
 
-class PlainStore:
+class PlainStore(PlainNotes):
     """A store for tests that looks at everything each time; its keys are the model's entries.
 
     :class:`duly.store.Store` says what each verb does.
@@ -36,6 +37,7 @@ class PlainStore:
     def __init__(
         self, *, clock: Clock | None = None, model: Callable[[datetime], Model] = Model
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._leases: list[Lease] = []
         self._model = model(self.now())
@@ -156,6 +158,13 @@ class PlainStore:
 
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         return [self._settle(each) for each in settles]
+
+    async def lapse(self, owner: str) -> int:
+        model = self.model
+        ended = [each for each in model.leases if each.owner == owner and model.valid(each)]
+        for each in ended:
+            each.end = model.now
+        return sum(len(each.held) for each in ended)
 
     async def stats(self) -> Stats:
         return self.model.stats()
