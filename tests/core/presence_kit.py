@@ -17,11 +17,6 @@ class Noted(WakingStore):
 
     inner: MemoryStore
 
-    def __init__(self) -> None:
-        super().__init__()
-        loop = asyncio.get_running_loop()
-        self.inner = _Memory(clock=lambda: at(loop.time()))
-
     async def read_note(self, name: str) -> Any:
         return await self._call("read_note", lambda: self.inner.read_note(name))
 
@@ -39,47 +34,6 @@ class OfOneHost(Noted):
     """The same, for processes of one host that all wake when anything is written."""
 
     one_host = True
-
-
-import secrets  # noqa: E402
-
-from duly.store import Note  # noqa: E402
-
-
-class _Memory(MemoryStore):
-    def __init__(self, **more: Any) -> None:
-        super().__init__(**more)
-        self.kept: dict[str, tuple[bytes, str]] = {}
-
-    async def read_note(self, name: str) -> Note | None:
-        found = self.kept.get(name)
-        return None if found is None else Note(*found, self._clock())
-
-    async def write_note(self, name: str, value: bytes | None, revision: str | None) -> str | None:
-        found = self.kept.get(name)
-        if (None if found is None else found[1]) != revision:
-            return None
-        new = secrets.token_hex(8)
-        if value is None:
-            self.kept.pop(name, None)
-        else:
-            self.kept[name] = value, new
-        return new
-
-    async def notes(self, prefix: str) -> dict[str, Note]:
-        return {
-            name: Note(*found, self._clock())
-            for name, found in sorted(self.kept.items())
-            if name.startswith(prefix)
-        }
-
-    async def lapse(self, owner: str) -> int:
-        ended = [each for each in self._ledger.leases.values() if each.owner == owner]
-        held = sum(len(each.held) for each in ended)
-        for each in ended:
-            self._ledger.renew(each, self._clock())
-        self._wakeups.changed()
-        return held
 
 
 async def listed(store: Any) -> dict[str, SchedulerInfo]:
