@@ -12,8 +12,10 @@ from duly.testing.stores import (
     EnsureCases,
     LineCases,
     ListingWithoutPayloadsCases,
+    NoteCases,
     StoreHarness,
     StoreSuite,
+    TakeoverCases,
     WhereCases,
 )
 from duly.testing.stores.model import Model
@@ -25,7 +27,15 @@ Planted = type[Model] | type[PlainStore]
 Check = Callable[[Planted, str], Awaitable[None]]
 
 
-class PlantedSuite(ListingWithoutPayloadsCases, WhereCases, EnsureCases, LineCases, StoreSuite):
+class PlantedSuite(
+    ListingWithoutPayloadsCases,
+    WhereCases,
+    EnsureCases,
+    LineCases,
+    NoteCases,
+    TakeoverCases,
+    StoreSuite,
+):
     """The cases, over whatever store is planted."""
 
     scale = 0.2

@@ -67,7 +67,7 @@ class SupportsTakeover(Protocol):
 
         The next claim of anybody puts them back at their old place with one lapse more counted, as
         ever; those who wait for a change are woken, for it comes sooner than they were told. What
-        was cancelled or replaced meanwhile is not counted, nor what has lapsed by itself. ``owner`` is as it was given
-        to :meth:`~duly.store.Store.claim`, compared by code point; 0 where it holds nothing. What
-        it claims afterwards is its own again.
+        was cancelled or replaced meanwhile is not counted, nor what has lapsed by itself. ``owner``
+        is as it was given to :meth:`~duly.store.Store.claim`, compared by code point; 0 where it
+        holds nothing. What it claims afterwards is its own again.
         """

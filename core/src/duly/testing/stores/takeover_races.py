@@ -142,7 +142,7 @@ async def _put_some(bench: Bench, number: int) -> Sequence[str]:
     return names
 
 
-async def _three_stores(bench: Bench) -> Sequence[Store]:
+async def _three_stores(bench: Bench) -> list[Store]:
     return [bench.store, await bench.another(), await bench.another()]
 
 
