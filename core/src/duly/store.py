@@ -36,6 +36,7 @@ from typing import Any, Protocol
 from duly._values.abilities import (
     Answered,
     NamesTransactions,
+    OnOneHost,
     SupportsAnyLoop,
     SupportsClaimingAhead,
     SupportsEnsure,
@@ -85,7 +86,7 @@ from duly.message import Filter, Message, State
 __all__ = [
     "LOOKED_AT", "MOST_OF_A_NOTE", "NEWER_PAUSE", "NO_LIMITS", "PAUSED", "SIDINGS",
     "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters", "Declared", "End",
-    "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NamesTransactions", "Note",
+    "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NamesTransactions", "Note", "OnOneHost",
     "PartlyUnavailable", "PutPlan", "Release", "Reschedule", "Rooms", "Settle", "SettlePlan",
     "Settlement", "Stats", "Store", "Stored", "Successor", "SupportsAnyLoop",
     "SupportsClaimingAhead", "SupportsEnsure", "SupportsHealth", "SupportsLines",
