@@ -24,14 +24,16 @@ EVERYWHERE = [
     "tests/transports/test_local*",
 ]
 
-# What the coverage of the core is measured by.
-COVERING = [
-    *EVERYWHERE,
+# The kits and the tree.
+KITS = [
     "tests/architecture",
     "tests/stores/test_kit*",
     "tests/stores/test_pl*",
     "tests/transports/test_kit*",
 ]
+
+# What the coverage of the core is measured by.
+COVERING = [*EVERYWHERE, *KITS]
 
 # Of these, what takes long, depends on no Python and runs no line that nothing else runs.
 LONG = [
@@ -44,6 +46,9 @@ LONG = [
 
 # And what else depends on none.
 ONCE = ["tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
+
+# Nor do dictionaries and heaps: tests/core has the memory store deliver on each Python.
+PLAIN = ["tests/stores/test_memory.py"]
 
 # What is run many times a day: all that is quick, and finds nearly all that goes wrong.
 OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py"]
@@ -58,6 +63,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.reuse_venv = "yes"
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+# A program that tests start spends 3 s on compiling what it imports, where nobody keeps that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def _found() -> list[str]:
@@ -142,9 +149,12 @@ def tests(session: nox.Session) -> None:
         )
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
+    elif session.python == FULL:
+        session.run("pytest", *COMPUTING, *_paths(LONG))
+        session.run("pytest", *WAITING, *_but([*KITS, *LONG, *ONCE, *PLAIN]))
     else:
-        session.run("pytest", *WAITING, *_but([*LONG, *ONCE]), *_paths(EVERYWHERE))
-    if session.python == FULL:
+        session.run("pytest", *WAITING, *_but([*LONG, *ONCE, *PLAIN]), *_paths(EVERYWHERE))
+    if session.python == FULL == NEWEST:
         session.run("pytest", *COMPUTING, *_paths(LONG))
         session.run("pytest", *WAITING, *_but(COVERING))
 

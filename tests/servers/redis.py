@@ -52,6 +52,9 @@ RELEASES: Final = {
 }
 """How differently servers may answer: the oldest, the one of the tests, the youngest."""
 
+OTHERS: Final = [release for release in RELEASES if release != "standard"]
+"""For what the server of the tests is put through anyway."""
+
 
 def ask(port: int, *command: str | int) -> Any:
     """What a Redis of the loopback answers to one command, as it comes, bytes decoded."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+import pytest
 from redis.asyncio import Redis
 from tests.stores.redis_scene import Scene
 
@@ -13,6 +14,14 @@ class Case(NamedTuple):
     before: Callable[[Scene], Awaitable[object]]
     act: Callable[[Scene], Awaitable[object]]
     stay: Sequence[str] = ()
+
+
+HOW = [
+    pytest.param("standard", False, id="and that is all"),
+    pytest.param("standard", True, id="and is repeated"),
+    pytest.param("6.2", True, id="and is repeated on 6.2"),
+]
+"""On which release of the server, and whether it is done again: each tells of errors in its way."""
 
 
 async def assert_at_each_write(client: Redis, case: Case, *, again: bool) -> None:

@@ -21,8 +21,13 @@ from duly.testing.stores import (
     HistoryCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
+    NoteOutageCases,
     RecordCases,
     StoreSuite,
+    TakeoverCases,
+    TakeoverOutageCases,
+    TakeoverTransactionCases,
     TransactionCases,
     WakeupCases,
     WhereCases,
@@ -38,6 +43,9 @@ class WithMore(
     MongoHarness,
     TransactionCases,
     ListingWithoutPayloadsCases,
+    NoteCases,
+    TakeoverCases,
+    TakeoverTransactionCases,
     WakeupCases,
     WhereCases,
     EnsureCases,
@@ -89,7 +97,7 @@ class TestByPyMongo(WithMore, HistoryCases, CallerCases, FirstStepCases):
     histories = 10
 
 
-class TestAway(HealthCases, AwayCases, MongoHarness):
+class TestAway(HealthCases, NoteOutageCases, TakeoverOutageCases, AwayCases, MongoHarness):
     """The server is taken away."""
 
     no_secrets = "the server of the tests knows no passwords"

@@ -159,14 +159,14 @@ class HeldUp(TransactingSuite):
 
 async def test_others_who_are_held_up_are_found() -> None:
     case = "test_others_are_recovered_while_one_is_held"
-    assert "TimeoutError: " in await failures(HeldUp(), case)
+    assert "TimeoutError: " in [each async for each in failures(HeldUp(), case)]
 
 
 @pytest.mark.parametrize(
     "case", ["test_held_ones_become_what_they_would_have", "test_held_when_it_is_settled_early"]
 )
 async def test_settlements_that_are_rolled_back_with_somebody_else_are_found(case: str) -> None:
-    assert await failures(HeldUp(ForgetsSettlementsWhenRolledBack), case)
+    assert [each async for each in failures(HeldUp(ForgetsSettlementsWhenRolledBack), case)]
 
 
 @pytest.mark.parametrize("bug", WITHIN_CAUGHT_BY)

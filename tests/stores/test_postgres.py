@@ -36,6 +36,9 @@ from duly.testing.stores import (
     WakeupCases,
     WhereCases,
 )
+from duly.testing.stores.histories import HistoryCases
+from duly.testing.stores.lines_histories import LineHistoryCases
+from duly.testing.stores.series_histories import SeriesHistoryCases
 from duly.testing.stores.within import WithinCases as KitsWithinCases
 from duly.testing.stores.within_held import WithinHeldCases
 from duly.testing.stores.within_races import WithinRaceCases
@@ -112,6 +115,8 @@ class TestPostgresStore(
     """All cases, and those for all that it can do beyond the contract but for transactions."""
 
     scale = 0.3
+    histories = line_histories = 130  # TestLongHistories has all
+    series_steps = 530
     no_outages = no_connections = no_secrets = APART
 
     async def damage(self, namespace: str, id: str) -> None:
@@ -217,3 +222,8 @@ class TestRandomLives(OnPostgres, RandomLifeCases):
     """Everything goes wrong, no rule is broken."""
 
     scale = 0.2
+
+
+@pytest.mark.slow
+class TestLongHistories(OnPostgres, HistoryCases, LineHistoryCases, SeriesHistoryCases):
+    """As many histories as the kit has, other ones each time."""

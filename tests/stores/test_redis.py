@@ -17,11 +17,18 @@ from duly.testing.stores import (
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
+    NoteOutageCases,
     RecordCases,
     StoreSuite,
+    TakeoverCases,
+    TakeoverOutageCases,
     WakeupCases,
     WhereCases,
 )
+from duly.testing.stores.histories import HistoryCases
+from duly.testing.stores.lines_histories import LineHistoryCases
+from duly.testing.stores.series_histories import SeriesHistoryCases
 from duly_redis import RedisStore
 from duly_redis.keys import meta_key
 from duly_redis.plugin import store_from_url
@@ -45,6 +52,8 @@ class TestRedisStore(
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
+    TakeoverCases,
     WakeupCases,
     WhereCases,
     RecordCases,
@@ -53,6 +62,8 @@ class TestRedisStore(
     """All cases, and those for all that it can do beyond the contract."""
 
     scale = 0.5
+    histories = line_histories = 80  # TestLongHistories has all
+    series_steps = 320
     no_outages = no_connections = no_secrets = APART
 
     async def make_without_schema(self, namespace: str) -> RedisStore:
@@ -69,7 +80,7 @@ def guarded_redis_url() -> Iterator[str]:
         yield server.url.replace("://", f"://:{PASSWORD}@")
 
 
-class TestAway(HealthCases, AwayCases, RedisURLHarness):
+class TestAway(HealthCases, NoteOutageCases, TakeoverOutageCases, AwayCases, RedisURLHarness):
     """The server is taken away."""
 
     @pytest.fixture(autouse=True)
@@ -84,10 +95,20 @@ class TestAway(HealthCases, AwayCases, RedisURLHarness):
 
 
 class TestCrashPoints(Harness, CrashPointCases):
-    """A scheduler is killed at every other of its calls."""
+    """A scheduler is killed at each fifth of its calls."""
 
-    scale = 0.5
+    scale = 0.2
+
+
+@pytest.mark.slow
+class TestAllCrashPoints(Harness, CrashPointCases):
+    """And at each of them."""
 
 
 class TestRandomLives(Harness, RandomLifeCases):
     """Everything goes wrong."""
+
+
+@pytest.mark.slow
+class TestLongHistories(Harness, HistoryCases, LineHistoryCases, SeriesHistoryCases):
+    """As many histories as the kit has, other ones each time."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from tests.servers.redis import RedisServer
-from tests.stores.redis_halfway import Case, assert_at_each_write
+from tests.stores.redis_halfway import HOW, Case, assert_at_each_write
 from tests.stores.redis_scene import Scene
 
 from duly import Every, Filter, State, StoreError
@@ -206,7 +206,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-@pytest.mark.parametrize("again", [False, True], ids=["and that is all", "and is repeated"])
+@pytest.mark.parametrize(("server", "again"), HOW, indirect=["server"])
 async def test_at_each_write(client: Redis, case: Case, again: bool) -> None:
     await assert_at_each_write(client, case, again=again)
 

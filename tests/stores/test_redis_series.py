@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
-from tests.servers.redis import RELEASES, RedisServer
+from tests.servers.redis import OTHERS, RELEASES, RedisServer
 from tests.stores.redis_desk import BASE, HOUR, Desk
 from tests.stores.redis_harness import RedisHarness
 
@@ -30,14 +30,20 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="module", params=OTHERS)
+def other_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with RedisServer(release=request.param) as server:
+        yield server.url
+
+
 class TestReleases(RedisHarness, EnsureCases):
-    """The oldest, the usual and the youngest server."""
+    """The oldest and the youngest server; the usual one goes through all cases elsewhere."""
 
     scale = 0.2
 
     @pytest.fixture(autouse=True)
-    def _server(self, server: RedisServer) -> None:
-        self.url = server.url
+    def _server(self, other_url: str) -> None:
+        self.url = other_url
 
 
 @pytest.fixture

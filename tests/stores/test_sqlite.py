@@ -21,6 +21,7 @@ from duly.testing.stores import (
     NoteCases,
     PeekingCases,
     RecordCases,
+    StoreHarness,
     StoreSuite,
     TakeoverCases,
     TakeoverTransactionCases,
@@ -28,6 +29,9 @@ from duly.testing.stores import (
     WakeupCases,
     WhereCases,
 )
+from duly.testing.stores.histories import HistoryCases
+from duly.testing.stores.lines_histories import LineHistoryCases
+from duly.testing.stores.series_histories import SeriesHistoryCases
 from duly_sqlite import SQLiteStore, connection
 
 
@@ -38,7 +42,20 @@ def open_files() -> Iterator[str]:
             yield str(each.readlink())
 
 
+class OnSQLite(StoreHarness):
+    """A file for each namespace, in the test's own folder."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = tmp_path
+        self.patch = monkeypatch
+
+    async def make_store(self, namespace: str, clock: Clock | None) -> SQLiteStore:
+        return SQLiteStore(self.folder / namespace, clock=clock)
+
+
 class TestSQLiteStore(
+    OnSQLite,
     AnyLoopCases,
     EnsureCases,
     HealthCases,
@@ -59,18 +76,12 @@ class TestSQLiteStore(
 ):
     """All cases, and those for all that it can do beyond the contract."""
 
+    histories = line_histories = 40  # TestLongHistories has all
+    series_steps = 160
     no_secrets = "a file has no password"
     waits_for_transactions = (
         "who writes to a file of SQLite has it alone until the transaction ends"
     )
-
-    @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = tmp_path
-        self.patch = monkeypatch
-
-    async def make_store(self, namespace: str, clock: Clock | None) -> SQLiteStore:
-        return SQLiteStore(self.folder / namespace, clock=clock)
 
     async def make_without_schema(self, namespace: str) -> SQLiteStore:
         return SQLiteStore(self.folder / namespace)
@@ -120,3 +131,8 @@ class TestSQLiteStore(
     async def age(self, namespace: str, id: str) -> None:
         async with self.transaction(namespace) as opened:
             opened.execute("UPDATE duly_messages SET format = 99 WHERE id = ?", [id])
+
+
+@pytest.mark.slow
+class TestLongHistories(OnSQLite, HistoryCases, LineHistoryCases, SeriesHistoryCases):
+    """As many histories as the kit has, other ones each time."""

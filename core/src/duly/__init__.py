@@ -3,6 +3,7 @@
 from duly import sync as sync
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
+from duly._values.controls import Control, Limit, Pause
 from duly._values.presence import SchedulerInfo
 from duly.client import Cancellation, Client
 from duly.codec import Codec
@@ -29,7 +30,7 @@ from duly.errors import (
 )
 from duly.event import Event
 from duly.health import Health, Status
-from duly.hookspecs import Burial, Delivery, MissedFires, hookimpl
+from duly.hookspecs import Burial, Controlled, Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
 from duly.message import Filter, Message, Phase, State
@@ -47,6 +48,8 @@ __all__ = [
     "Cancellation",
     "Client",
     "Codec",
+    "Control",
+    "Controlled",
     "Count",
     "CountKind",
     "Cron",
@@ -65,12 +68,14 @@ __all__ = [
     "Health",
     "InvalidArgument",
     "InvalidMessage",
+    "Limit",
     "LocalTransport",
     "MemoryStore",
     "Message",
     "MessageNotFound",
     "MissedFires",
     "PartlyScheduled",
+    "Pause",
     "Phase",
     "PluginError",
     "Postpone",

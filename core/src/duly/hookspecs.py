@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import attrs
 import pluggy
 
+from duly._values.controls import Control
 from duly.codec import Codec
 from duly.health import Health
 from duly.message import Message
@@ -24,6 +25,7 @@ from duly.transport import Transport
 __all__ = [
     "PROJECT",
     "Burial",
+    "Controlled",
     "Delivery",
     "Door",
     "MissedFires",
@@ -93,6 +95,21 @@ class MissedFires:
     last: datetime
     count: int
     following: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class Controlled:
+    """What somebody has said of a ``name``, which may be a prefix: "pause", "resume" or "limit".
+
+    ``before`` and ``control`` are what held and what holds now; ``reason`` and ``by`` as given.
+    """
+
+    name: str
+    action: str
+    before: Control
+    control: Control
+    reason: str = ""
+    by: str = ""
 
 
 class Door(Protocol):
@@ -190,6 +207,11 @@ def duly_ensured(messages: Sequence[Message], outcomes: Sequence[Ensured]) -> No
 
     Where two versions of a service declare one series in turn, both CHANGED, it flaps.
     """
+
+
+@hookspec
+def duly_controlled(controlled: Controlled) -> None:
+    """Called when this client has paused, resumed or limited event names."""
 
 
 @hookspec

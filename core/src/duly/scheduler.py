@@ -3,25 +3,25 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 from duly._caller.announcements import taking_over
 from duly._caller.inquiry import Questions, Replies
 from duly._caller.options import for_client, takes
 from duly._caller.store_and_transport import as_transport
+from duly._engine.controls import Controls
 from duly._engine.drains import Drains
 from duly._engine.engine import Engine
 from duly._engine.options import SchedulerOptions
 from duly._engine.programs import on_its_loop
 from duly._values import error_text as masked
 from duly.health import Report
+from duly.hookspecs import Controlled
 from duly.message import Message
 from duly.store import Store, SupportsHealth
 from duly.transport import Envelope, Transport
 
 __all__ = ["Handler", "Scheduler"]
-
-_TOLD: Final = 3  # names in a sentence
 
 Handler = Callable[[Envelope], Any]
 """A function that takes an envelope, async or not; what it returns is ignored."""
@@ -94,13 +94,17 @@ class Scheduler(Drains):
         if engine is not None and run is not None and messages:
             on_its_loop(run, engine.loop.expect, messages)
 
+    def _controlled(self, controlled: Controlled) -> None:
+        super()._controlled(controlled)
+        engine, run = self._engine, self._run
+        if engine is not None and run is not None:
+            on_its_loop(run, Controls.hurry, engine.deliveries.controls)
+
     def _now(self) -> datetime:
         return super()._now() if self._engine is None else self._engine.deliveries.time.now()
 
-    def _of_held_back(self) -> str:
-        names = [] if self._engine is None else sorted(self._engine.workers.lanes.held_back)
-        told = ", ".join(map(repr, names[:_TOLD]))
-        return f" of {told}{' and others' if len(names) > _TOLD else ''}" if names else ""
+    def _held_back(self) -> Sequence[str]:
+        return [] if self._engine is None else sorted(self._engine.workers.lanes.held_back)
 
     def _questions(self) -> Questions:
         questions, engine, transport = super()._questions(), self._engine, self._transport

@@ -28,6 +28,10 @@ class Replies:
         self._answers = answers
         self._limit = limit
 
+    def __contains__(self, name: str) -> bool:
+        """Whether it was asked."""
+        return name in self._answers
+
     def of(self, name: str) -> tuple[Any, str | None]:
         """The answer, or what to say instead of it."""
         answer = self._answers[name]

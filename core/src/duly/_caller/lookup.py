@@ -30,6 +30,7 @@ __all__ = ["ALL", "Lookup", "not_found"]
 
 ALL: Final = Filter()
 
+_TOLD: Final = 3  # names in a sentence
 _LATE: Final = timedelta(seconds=60)
 _IN_TIME: Final = timedelta(seconds=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -146,11 +147,23 @@ class Lookup:
             report.odd(f"the oldest due message is {late:.0f} s late")
         if stats.oldest_aside is not None and now - stats.oldest_aside > _LATE:
             late = (now - stats.oldest_aside).total_seconds()
-            report.odd(f"messages{self._of_held_back()} stand aside, the oldest for {late:.0f} s")
+            self._examine_aside(report, late, self._held_back(), replies)
 
-    def _of_held_back(self) -> str:
+    def _examine_aside(
+        self,
+        report: Report,
+        late: float,
+        names: Sequence[str],
+        replies: Replies,  # where there are rules they matter
+    ) -> None:
+        """Report that messages stand aside, the oldest for so many seconds."""
+        told = ", ".join(map(repr, names[:_TOLD]))
+        of = f" of {told}{' and others' if len(names) > _TOLD else ''}" if names else ""
+        report.odd(f"messages{of} stand aside, the oldest for {late:.0f} s")
+
+    def _held_back(self) -> Sequence[str]:
         """Of which event names messages stand aside, as far as anybody here knows."""
-        return ""
+        return []
 
     def _within(self, within: object) -> Any:
         """The caller's transaction, if the store can act in it."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from duly._caller.announcements import Announcements, announcements_of, taking_over
 from duly._caller.arguments import as_flag
-from duly._caller.ensuring import Ensuring
+from duly._caller.controlling import Controlling
 from duly._telemetry.logging import get_logger
 from duly._values.plain import shown
 from duly._values.presence import SchedulerInfo, Seen
@@ -21,7 +21,7 @@ _TRIES: Final = 3  # of what somebody else changes meanwhile
 log = get_logger()
 
 
-class Presiding(Ensuring):
+class Presiding(Controlling):
     """The verbs of a client for the schedulers of its store."""
 
     async def schedulers(self) -> Sequence[SchedulerInfo]:

@@ -11,11 +11,11 @@ from typing import NoReturn
 from duly._values.answers import is_row, named
 from duly.errors import StoreError
 from duly.message import Message, State
-from duly.store import Batch, Claim, Ensured, Key, Stats, Whereabouts
+from duly.store import Batch, Claim, Ensured, Key, Note, Stats, Whereabouts
 
 __all__ = [
-    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "page", "put", "renew",
-    "reschedule", "settle", "stats", "undeclare", "where",
+    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "note", "page", "put",
+    "renew", "reschedule", "settle", "stats", "undeclare", "where", "written",
 ]  # fmt: skip
 
 Outcomes = Sequence[Exception | None]
@@ -144,6 +144,25 @@ def undeclare(answer: Sequence[tuple[str, State]]) -> Sequence[tuple[str, State]
     for each in answer:
         if not isinstance(each, tuple) or len(each) != 2 or not isinstance(each[1], State):
             _odd("undeclare", f"{named(each)} among its answers, not an id and a State")
+    return answer
+
+
+def note(answer: Note | None) -> Note | None:
+    """A note."""
+    if answer is None:
+        return None
+    if not isinstance(answer, Note):
+        _odd("read_note", f"{named(answer)}, not a Note or None")
+    if not isinstance(answer.value, bytes) or not isinstance(answer.revision, str):
+        _odd("read_note", "a Note without bytes and a revision")
+    _moment(answer.now, "read_note", "now")
+    return answer
+
+
+def written(answer: str | None) -> str | None:
+    """The revision of what was written."""
+    if answer is not None and not (isinstance(answer, str) and answer):
+        _odd("write_note", f"{named(answer)}, not a revision or None")
     return answer
 
 

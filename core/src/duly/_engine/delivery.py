@@ -13,11 +13,14 @@ from typing import Any, Final
 from duly._caller.calls import StoreCalls
 from duly._caller.store_answers import claims
 from duly._engine.claimed_job import ClaimedJob
+from duly._engine.controls import Controls
+from duly._engine.drawing import Drawing
 from duly._engine.error_texts import ErrorText, TellingJob
-from duly._engine.in_hand import Hand, Hands
+from duly._engine.in_hand import Hands
 from duly._engine.outage import Outage
 from duly._engine.settlements import next_fire
 from duly._engine.store_time import time_of
+from duly._engine.unreadable import tell_unreadable
 from duly._engine.verdicts import Verdicts
 from duly._engine.workers import Workers
 from duly._plugins.registry import Plugins
@@ -25,7 +28,7 @@ from duly._telemetry.logging import get_logger
 from duly._telemetry.telemetry import Telemetry
 from duly._values.publishing import Interrupted, Job, TimedOut
 from duly.errors import Postpone, TransportUnavailable
-from duly.hookspecs import Burial, Delivery
+from duly.hookspecs import Delivery
 from duly.message import first_due
 from duly.recovery import Policy
 from duly.store import SUSPECT_LAPSES, Batch, Claim, SupportsEnsure, Token
@@ -76,7 +79,11 @@ class Deliveries:
         workers.lanes.held_back.able = getattr(type(calls.store), "lines", False) is True
         self.hands.tells_ends = isinstance(calls.store, SupportsEnsure)
         self.time = time_of(calls.store)
-        self.verdicts = Verdicts(plugins, policy, workers.limits.recovery, self.hands, self.time)
+        drawing = Drawing(calls, workers, self.hands, self.time, owner=owner)
+        self.controls = Controls(calls, workers, self.hands, drawing, wake=wake)
+        self.verdicts = Verdicts(
+            plugins, policy, workers.limits.recovery, self.hands, self.time, controls=self.controls
+        )
 
     def keep_until(self, sent: float) -> float:
         """Until when a lease that was asked for at ``sent`` is certain, both in loop time."""
@@ -96,6 +103,7 @@ class Deliveries:
         In an outage ``only`` tells which of them, from 1, is to be published; if that one cannot
         be, the nearest that can. All others are put back at their places; with 0 all are.
         """
+        self.controls.follow()
         settling = self.hands.take_waiting()
         sent, held_back = self._clock(), self._workers.lanes.held_back
         most = self._workers.lanes.most(sent)
@@ -117,14 +125,8 @@ class Deliveries:
         self.time.hear(batch.now, sent)
         held_back.heard(most, batch)
         self.hands.answered(settling, batch.settled, sent)
-        for message in batch.unreadable:
-            log.error("record_unreadable", message_id=message.id, reason=message.last_error)
-            self._telemetry.count("buried", [message.event_name])
         if batch.unreadable:
-            burials = [
-                Burial(message=each, reason=each.last_error or "") for each in batch.unreadable
-            ]
-            self._plugins.tell("duly_buried", burials=burials)
+            tell_unreadable(batch.unreadable, self._plugins, self._telemetry)
         if batch.newer:
             self._newer_seen = sent
             log.warning("records_newer", count=batch.newer)
@@ -160,10 +162,19 @@ class Deliveries:
             hand.observed = self._telemetry.claimed(
                 taken, sent, self.time, one_by_one=self._one_by_one
             )
-        wanted = [] if only is None else self._probe(hand, batch, only)
+        wanted: list[Claim] = []
+        if only is not None and (probe := self.verdicts.probe(hand, batch, only)) is not None:
+            self.outage.try_with(probe.key)
+            wanted.append(probe)
+        flows = not self.controls.rules.paused
         for claim in taken if only is None else ():
             message = claim.message
-            plain = not claim.lapses and message.recurrence is None and message.expires_at is None
+            plain = (
+                flows
+                and not claim.lapses
+                and message.recurrence is None
+                and message.expires_at is None
+            )
             if plain or not self.verdicts.decided(hand, claim, batch.now):
                 wanted.append(claim)
         jobs: list[Job] = [ClaimedJob(self, hand, claim) for claim in wanted]
@@ -182,19 +193,6 @@ class Deliveries:
             messages = [claim.message for claim, job in both if job not in sent_back]
             if messages:
                 self._plugins.tell("duly_claimed", messages=messages)
-
-    def _probe(self, hand: Hand, batch: Batch, only: int) -> list[Claim]:
-        """The one of a batch that is to be published in an outage, if any; all others end here."""
-        probe: list[Claim] = []
-        at = only if only <= len(batch.claims) else 1
-        for claim in (*batch.claims[:at][::-1], *batch.claims[at:]):
-            if only and not probe:
-                if not self.verdicts.decided(hand, claim, batch.now):
-                    self.outage.try_with(claim.key)
-                    probe.append(claim)
-            elif not self.verdicts.missed(hand, claim, batch.now):
-                self.verdicts.release(hand, claim)
-        return probe
 
     # --- publish
 

@@ -135,9 +135,11 @@ class Engine:
             await ended_before(self.loop.stopped, self.outage.open())
             for name, duty in self._all_duties().items():
                 self._duties[name] = asyncio.create_task(self._keep(name, duty), name=name)
+            await self.deliveries.controls.refresh()
             self.ready.set()
             await self.loop.run()
             await self.loop.drain()
+            await self.deliveries.controls.drawing.end()
             await self.presence.leave()
         finally:
             self.presence.end()
@@ -145,6 +147,7 @@ class Engine:
             for task in self._duties.values():
                 task.cancel()
             await self.loop.end()
+            await self.deliveries.controls.end()
             await self.workers.close()
             try:
                 await self.outage.close()
@@ -180,6 +183,7 @@ class Engine:
         for sentence in self.workers.lingering.sentences():
             report.odd(sentence)
         self.deliveries.time.examine(report)
+        self.deliveries.controls.examine(report)
         self.takeover.examine(report)
         if self.deliveries.saw_newer(within=_NEWER_FOR):
             report.odd("records of a newer format are waiting: upgrade this host")
@@ -190,6 +194,8 @@ class Engine:
             "duly-tick": self._tick,
             "duly-watch": self.loop.watch.run,
             "duly-gauges": self._gauges,
+            "duly-controls": self.deliveries.controls.run,
+            "duly-permits": self.deliveries.controls.drawing.run,
             "duly-presence": self.presence.run,
             "duly-takeover": self.takeover.run,
         }

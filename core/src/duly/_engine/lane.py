@@ -106,13 +106,13 @@ class Lane(Generic[J]):
     def may_start(self, before: int = 0) -> bool:
         """Whether a job with ``before`` others of its name ahead needs nothing but a slot."""
         return self.running + before < self.allowance and all(
-            cap.used + before < cap.most for cap in self.caps
+            before < cap.left for cap in self.caps
         )
 
     @property
     def startable(self) -> int:
         """How many jobs of its name could start, those here included, if there were slots."""
-        caps = (cap.most - cap.used for cap in self.caps)
+        caps = (cap.promised for cap in self.caps)
         return max(0, min(self.allowance - self.running, *caps, _MOST))
 
     def is_slow(self, now: float, fair: bool, free: int) -> bool:

@@ -8,7 +8,7 @@
    batch, or what it works off in 20 ms. The rest goes back to the store, uncounted: to stand aside
    there (:mod:`~duly._engine.sidings`), or else to return at twice the pace at which it works.
 
-With fewer than four slots there is one lane for all. Nothing starts beyond a transport's limits.
+With fewer than four slots there is one lane for all, unless some names are limited.
 """
 
 import sys
@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Generic
 
 from duly._engine.lane import TICK, J, Lane, Returns
+from duly._engine.permits import Permits
 from duly._engine.sidings import HeldBack
 from duly._engine.slots import Slots
 from duly._engine.turns import Turns
+from duly._values.controls import Rules
 from duly._values.limits import NO_LIMITS, Limits
 
 __all__ = ["TICK", "Lane", "Lanes"]
@@ -38,18 +40,18 @@ class Lanes(Generic[J]):
         self._slow = 0  # slow lanes
         self._lanes: dict[str, Lane[J]] = {}
         self._forget_at = _LANES
-        self._turns: Turns[J] = Turns(limits)
+        self.turns: Turns[J] = Turns(limits)
         self._returns: Returns[J] = Returns()
         self.held_back: HeldBack[J] = HeldBack(limits, batch)
 
     def ready(self) -> int:
         """How many jobs can start just now."""
-        return min(self.slots.free, self._turns.ready())
+        return min(self.slots.free, self.turns.ready())
 
     @property
     def startable(self) -> bool:
         """Whether a job waits that only needs a slot."""
-        return bool(self._turns.waiting)
+        return bool(self.turns.waiting)
 
     def room(self, coming: int = 0) -> int:
         """How many messages to claim; ``coming`` are claimed already and not added yet.
@@ -68,10 +70,20 @@ class Lanes(Generic[J]):
         self.slots.limit(limits)
         for lane in self._lanes.values():
             lane.allowance = min(max(lane.allowance, self.slots.quarter), self.slots.most)
-        self._turns.limit(limits, self._lanes.values())
+        self.turns.limit(limits, self._lanes.values())
         self.held_back.limit(limits)
         if self.slots.apart != apart:
             self.add(self.empty()[::-1], now, in_any_case=True)
+
+    def control(self, rules: Rules, permits: Permits[Lane[J]], now: float) -> list[J]:
+        """Take other rules of people than before; returns the jobs of names that are paused."""
+        jobs = self.empty()[::-1]
+        self.slots.control(limited=bool(permits))
+        self.turns.control(permits, self._lanes.values())
+        self.held_back.control(rules)
+        paused = [job for job in jobs if rules.paused_by(job.name) is not None]
+        self.add([job for job in jobs if job not in paused], now, in_any_case=True)
+        return paused
 
     def add(
         self, jobs: Sequence[J], now: float, *, took: float = 0.0, in_any_case: bool = False
@@ -86,7 +98,7 @@ class Lanes(Generic[J]):
             lane = lanes.get(name) or self._open(name, now)
             if (fair or lane.caps) and (lane.slow or not lane.is_quick):
                 if unclaimed is None:
-                    unclaimed = self.slots.free - self._turns.ready()
+                    unclaimed = self.slots.free - self.turns.ready()
                 if unclaimed > 0 and lane.may_start(len(lane.jobs)):
                     unclaimed -= 1
                     self._held += lane.slow
@@ -104,16 +116,16 @@ class Lanes(Generic[J]):
             lane.jobs.append(job)
             self.waiting += 1
             if lane.listed is None:
-                self._turns.put(lane)
+                self.turns.put(lane)
         return refused
 
     def take(self, now: float) -> tuple[Lane[J], J] | None:
         """The next job, its slot taken; None when nothing may start."""
-        slots, turns = self.slots, self._turns
+        slots, turns = self.slots, self.turns
         free = slots.ceiling - slots.running
-        if free <= 0 or not turns.waiting:
+        lane = turns.next(slots.quarter, now, scarce=free == 1) if free > 0 else None
+        if lane is None:
             return None
-        lane = turns.next(slots.quarter, scarce=free == 1)
         if not lane.running:
             lane.ended_at = lane.begun_at = now
         lane.moved_at = now
@@ -130,7 +142,9 @@ class Lanes(Generic[J]):
             turns.put(lane)
         return lane, job
 
-    def leave(self, lane: Lane[J], now: float, *, earned: bool, took: float = 0.0) -> None:
+    def leave(
+        self, lane: Lane[J], now: float, *, earned: bool, took: float = 0.0, begun: bool = True
+    ) -> None:
         """Give back a slot that ``took`` so long; one that ended by itself earns another one."""
         slots = self.slots
         lane.running -= 1
@@ -141,25 +155,11 @@ class Lanes(Generic[J]):
         if earned and lane.jobs and lane.allowance < slots.most:
             lane.allowance += lane.allowance < slots.most_of_one(now)
         if lane.caps:
-            self._turns.end(lane)
+            self.turns.end(lane, begun=begun)
         if lane.jobs:
-            if lane.listed is None:
-                self._turns.put(lane)
+            self.turns.put(lane)
         elif not lane.running:
             slots.about -= 1
-
-    def linger(self, lane: Lane[J]) -> None:
-        """A job works on without its slot: it still counts for the transport's limits."""
-        lane.lingering += 1
-        self.slots.linger(1)
-        for cap in lane.caps:
-            cap.used += 1
-
-    def let_go(self, lane: Lane[J]) -> None:
-        """A job that lingered has ended."""
-        lane.lingering -= 1
-        self.slots.linger(-1)
-        self._turns.end(lane)
 
     def tick(self, now: float) -> list[tuple[J, float]]:
         """See which names found no slot; returns the jobs to send back, each with its seconds."""
@@ -167,7 +167,7 @@ class Lanes(Generic[J]):
         lanes = self._lanes.values()
         for lane in lanes:
             lane.tick()
-        first = (lane for lane in self._turns.waiting if not lane.running)
+        first = (lane for lane in self.turns.waiting if not lane.running)
         fair, free = self.slots.fair, self.slots.free
         slow = [each for each in dict.fromkeys([*first, *lanes]) if each.is_slow(now, fair, free)]
         self._slow, self._held = len(slow), 0
@@ -223,13 +223,13 @@ class Lanes(Generic[J]):
         if len(self._lanes) >= self._forget_at:
             self._forget()
         lane = self._lanes[name] = Lane(name, self.slots.quarter, now)
-        self._turns.enter(lane)
+        self.turns.enter(lane)
         return lane
 
     def _allow(self, lane: Lane[J], most: int) -> None:
         lane.allowance = min(lane.allowance, most)
         if lane.running >= lane.allowance:
-            self._turns.drop(lane)
+            self.turns.drop(lane)
 
     def _shorten(self, lane: Lane[J], keep: int) -> Iterator[J]:
         """Take the youngest jobs out of a lane, except ``keep`` of them."""
@@ -238,7 +238,7 @@ class Lanes(Generic[J]):
             self.waiting -= 1
             yield lane.jobs.pop()
         if had and not lane.jobs:
-            self._turns.drop(lane)
+            self.turns.drop(lane)
             if not lane.running:
                 self.slots.about -= 1
 

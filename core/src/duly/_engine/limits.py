@@ -93,9 +93,35 @@ class Cap(Generic[W]):
         self.blocked: deque[W] = deque()
 
     @property
+    def left(self) -> int:
+        """How many more may start."""
+        return self.most - self.used
+
+    @property
+    def promised(self) -> int:
+        """How many more may be claimed, as there is or will be room for them."""
+        return self.left
+
+    @property
     def full(self) -> bool:
         """Whether nobody may start."""
-        return self.used >= self.most
+        return self.left <= 0
+
+    def is_open(self, now: float) -> bool:  # others go by the time
+        """Whether somebody may start now, in loop time."""
+        return self.used < self.most
+
+    def take(self) -> None:
+        """One starts."""
+        self.used += 1
+
+    def give_back(self, *, begun: bool = True) -> None:  # to others it matters
+        """One counts no longer; ``begun``, whether it was published at all."""
+        self.used -= 1
+
+    def hold(self, count: int) -> None:
+        """So many run already."""
+        self.used += count
 
 
 class Caps(Generic[W]):

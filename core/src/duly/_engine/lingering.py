@@ -66,7 +66,10 @@ class Lingering:
         """This one goes on; it was started at ``since``, in loop time."""
         one = _One(lane, job, since)
         self._all[one] = None
-        self._lanes.linger(lane)
+        lane.lingering += 1
+        self._lanes.slots.linger(1)
+        for cap in lane.caps:  # without its slot, but it counts for these still
+            cap.hold(1)
         outcome.add_done_callback(functools.partial(self._ended, one))
 
     def tick(self, soon: float) -> None:
@@ -94,7 +97,9 @@ class Lingering:
 
     def _ended(self, one: _One, outcome: "asyncio.Future[Any]") -> None:
         del self._all[one]
-        self._lanes.let_go(one.lane)
+        one.lane.lingering -= 1
+        self._lanes.slots.linger(-1)
+        self._lanes.turns.end(one.lane)
         if outcome.cancelled():
             one.end(None, as_error(asyncio.CancelledError()))
         elif (error := outcome.exception()) is not None:

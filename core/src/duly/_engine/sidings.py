@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Generic
 
 from duly._engine.lane import J, Lane
+from duly._values.controls import Rules
 from duly._values.limits import Limits
 from duly._values.patterns import best_key, is_prefix
-from duly.store import NO_LIMITS, Batch
+from duly.store import NO_LIMITS, PAUSED, Batch, Claim
 
 __all__ = ["HeldBack"]
 
@@ -22,6 +23,7 @@ _NAMES: Final = 900  # held back; the rest is for others under prefixes
 _PREFIXES: Final = 50
 _ANY: Final = 10**6
 _IN_VAIN: Final = 3
+_PAUSED_FOR: Final = 5.0  # seconds
 
 
 class HeldBack(Generic[J]):
@@ -40,6 +42,8 @@ class HeldBack(Generic[J]):
         self._lanes: dict[str, Lane[J]] = {}
         self._vain = 0  # claims in a row of which nothing has found a place
         self._aside = False  # whether anything stands aside that the last claim kept back
+        self._limits, self._rules = limits, Rules({})
+        self._paused: Mapping[str, int] = NO_LIMITS
         self.limit(limits)
 
     def __len__(self) -> int:
@@ -47,8 +51,15 @@ class HeldBack(Generic[J]):
 
     def limit(self, limits: Limits) -> None:
         """Take other limits of the transport than before."""
-        self._by_name = limits.by_name
-        self._patterned = any(map(is_prefix, limits.by_name))
+        self._limits = limits
+        self._by_name = {**limits.by_name, **self._rules.rates, **self._rules.in_flight}
+        self._patterned = any(map(is_prefix, self._by_name))
+
+    def control(self, rules: Rules) -> None:
+        """Take other rules of people than before."""
+        self._rules = rules
+        self._paused = dict.fromkeys(rules.paused, PAUSED)
+        self.limit(self._limits)
 
     def add(self, lane: Lane[J]) -> None:
         """Hold a name back from now on, as one of its messages found no place here."""
@@ -66,6 +77,14 @@ class HeldBack(Generic[J]):
         """Whether what finds no place here is put back at its own, as the store moves it aside."""
         return self.able and self.moves and self._vain < _IN_VAIN
 
+    @property
+    def pause(self) -> float:
+        """For how many seconds what is paused is put back: the store moves it aside, or it waits.
+
+        At its place, that is 0, where the store does so.
+        """
+        return 0.0 if self.able and self.moves else _PAUSED_FOR
+
     def kept(self, some: bool) -> None:
         """Whether any of what a claim has brought has found a place here."""
         self._vain = 0 if some else self._vain + 1
@@ -75,8 +94,18 @@ class HeldBack(Generic[J]):
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
-        if not self._lanes:
-            return NO_LIMITS
+        if not self._paused or not self._lanes:
+            return self._of_each(free, spare, slow, now) if self._lanes else self._paused
+        most: dict[str, int] = dict(self._paused)
+        prefixes = sum(map(is_prefix, most))
+        for key, number in self._of_each(free, spare, slow, now).items():
+            prefixes += is_prefix(key)
+            if len(most) < _KEYS and (prefixes <= _PREFIXES or not is_prefix(key)):
+                most[key] = PAUSED if self._rules.paused_by(key) is not None else number
+        return most
+
+    def _of_each(self, free: int, spare: int, slow: int, now: float) -> Mapping[str, int]:
+        """The same of those that are held back, whatever is paused."""
         most: dict[str, int] = {}
         left, count = free + spare, len(self._lanes)
         quick = {name for name, lane in self._lanes.items() if not lane.running and lane.is_quick}
@@ -111,11 +140,11 @@ class HeldBack(Generic[J]):
         brought = Counter(
             best_key(most, claim.message.event_name)
             for claim in batch.claims
-            if claim.message.recurrence is None
+            if claim.message.recurrence is None or self._is_paused(claim)
         )
         if batch.moved:
             self.moves = True
-        elif any(brought[key] > number for key, number in most.items()):
+        elif any(brought[key] > max(0, number) for key, number in most.items()):
             self.moves = False
         if batch.more:
             return
@@ -127,6 +156,9 @@ class HeldBack(Generic[J]):
         lane.low = 0
         if self._aside:
             self.wake()
+
+    def _is_paused(self, claim: Claim) -> bool:
+        return bool(self._paused) and self._rules.paused_by(claim.message.event_name) is not None
 
     def _flows(self, name: str, most: Mapping[str, int], brought: Counter[str | None]) -> bool:
         key = best_key(most, name)

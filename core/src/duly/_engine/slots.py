@@ -25,6 +25,7 @@ class Slots:
         """Event names of which anything runs or waits."""
         self._lingering = 0
         self._crowded_until = -math.inf
+        self.controlled = False
         self.limit(limits)
 
     @property
@@ -34,7 +35,7 @@ class Slots:
 
     def limit(self, limits: Limits) -> None:
         """Take other limits of the transport than before."""
-        self._in_all = limits.in_all
+        self._limits, self._in_all = limits, limits.in_all
         self.most = min(self.number, limits.in_all or self.number)
         """How many may ever be in flight."""
         self.fair = self.most >= _FAIR_FROM
@@ -43,9 +44,14 @@ class Slots:
         """What a name may hold while others wait."""
         self.spared = self.most - self.quarter if self.fair else self.most
         """What a name may earn while others are active, so that these find a slot at once."""
-        self.apart = self.fair or limits.least < self.number
+        self.apart = self.fair or self.controlled or limits.least < self.number
         """Whether event names have lanes of their own."""
         self.linger(0)
+
+    def control(self, *, limited: bool) -> None:
+        """Whether people limit some names."""
+        self.controlled = limited
+        self.limit(self._limits)
 
     def linger(self, more: int) -> None:
         """So many more work on without a slot; they count for the transport's limit still."""

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Final, Generic
 
 from duly._engine.lane import J, Lane
-from duly._engine.limits import Caps
+from duly._engine.limits import Cap, Caps
+from duly._engine.permits import Permits
 from duly._values.limits import Limits
 
 __all__ = ["Turns"]
@@ -24,6 +25,7 @@ class Turns(Generic[J]):
 
     def __init__(self, limits: Limits) -> None:
         self._caps: Caps[Lane[J]] = Caps(limits)
+        self.permits: Permits[Lane[J]] = Permits()
         self.waiting: deque[Lane[J]] = deque()
         """Those who wait for nothing but a slot."""
         self._passed = 0  # times in a row that a quick one went first
@@ -35,21 +37,29 @@ class Turns(Generic[J]):
     def limit(self, limits: Limits, lanes: Iterable[Lane[J]]) -> None:
         """Take other limits than before, with what ``lanes`` run already."""
         self._caps = Caps(limits)
+        self.control(self.permits, lanes)
+
+    def control(self, permits: Permits[Lane[J]], lanes: Iterable[Lane[J]]) -> None:
+        """Take other permits than before, with what ``lanes`` run already."""
+        self.permits = permits
         for lane in lanes:
             self.drop(lane)
+            for cap in lane.caps:
+                cap.used = 0
+        for lane in lanes:
             self.enter(lane)
             for cap in lane.caps:
-                cap.used += lane.running + lane.lingering
+                cap.hold(lane.running + lane.lingering)
         for lane in lanes:
             self.put(lane)
 
     def enter(self, lane: Lane[J]) -> None:
         """A lane is new here."""
-        lane.caps = self._caps.of(lane.name)
+        lane.caps = (*self._caps.of(lane.name), *self.permits.of(lane.name))
 
     def put(self, lane: Lane[J]) -> None:
-        """Let a lane wait for its turn, if it has a job that it may start."""
-        if lane.jobs and lane.running < lane.allowance:
+        """Let a lane wait for its turn, unless it does, if it has a job that it may start."""
+        if lane.listed is None and lane.jobs and lane.running < lane.allowance:
             full = [cap for cap in lane.caps if cap.full] if lane.caps else ()
             lane.listed = full[0].blocked if full else self.waiting
             lane.listed.append(lane)
@@ -60,34 +70,40 @@ class Turns(Generic[J]):
             lane.listed.remove(lane)
             lane.listed = None
 
-    def next(self, quarter: int, *, scarce: bool) -> Lane[J]:
-        """Whose turn it is; ``scarce`` when this is the last slot that is free.
-
-        Raises:
-            IndexError: nobody's.
-        """
+    def next(self, quarter: int, now: float, *, scarce: bool) -> Lane[J] | None:
+        """Whose turn it is; ``scarce`` when this is the last slot that is free; None: nobody's."""
         waiting = self.waiting
-        if len(waiting) > 1 and (scarce or waiting[0].running >= quarter):
-            lane = self._best(quarter)
-            waiting.remove(lane)
-        else:
-            lane = waiting.popleft()
-        lane.listed = None
-        return lane
+        while waiting:
+            if len(waiting) > 1 and (scarce or waiting[0].running >= quarter):
+                lane = self._best(quarter)
+                waiting.remove(lane)
+            else:
+                lane = waiting.popleft()
+            lane.listed = None
+            shut = [cap for cap in lane.caps if not cap.is_open(now)] if lane.caps else ()
+            if not shut:
+                return lane
+            lane.listed = shut[0].blocked  # a permit of its has run out
+            lane.listed.append(lane)
+        return None
 
     def start(self, lane: Lane[J]) -> None:
         """A lane has started a job, which counts for its caps."""
         for cap in lane.caps:
-            cap.used += 1
+            cap.take()
             if cap.full:
                 self._again([each for each in self.waiting if cap in each.caps])
 
-    def end(self, lane: Lane[J]) -> None:
-        """A job that a lane started counts no longer."""
+    def end(self, lane: Lane[J], *, begun: bool = True) -> None:
+        """A job that a lane started counts no longer; ``begun``: it was published."""
         for cap in lane.caps:
-            cap.used -= 1
-            if not cap.full:
-                self._again(tuple(cap.blocked))
+            cap.give_back(begun=begun)
+            self.open(cap)
+
+    def open(self, cap: Cap[Lane[J]]) -> None:
+        """Let those who wait for a cap have their turn, if it is not full."""
+        if not cap.full:
+            self._again(tuple(cap.blocked))
 
     def _best(self, quarter: int) -> Lane[J]:
         quick = idle = fair = None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from duly._engine.controls import Controls
 from duly._engine.in_hand import Hand, Hands
 from duly._engine.settlements import (
     after_interruption,
@@ -18,7 +19,7 @@ from duly._values.error_text import error_text
 from duly._values.wording import decided_text
 from duly.errors import Expired, Postpone
 from duly.recovery import Failure, Policy, Retry, Verdict
-from duly.store import Claim
+from duly.store import Batch, Claim
 
 __all__ = ["MOST_POSTPONED", "WHEN_UNDECIDED", "Verdicts"]
 
@@ -46,17 +47,24 @@ class Verdicts:
         own_policy: Callable[[str], Policy | None],
         hands: Hands,
         time: StoreTime,
+        *,
+        controls: Controls,
     ) -> None:
         self._plugins = plugins
         self._policy = policy
         self._own_policy = own_policy
         self._hands = hands
         self._time = time
+        self._controls = controls
 
     def decided(self, hand: Hand, claim: Claim, now: datetime) -> bool:
-        """Whether a claim gets its outcome without a publish: lapsed, missed or expired."""
+        """Whether a claim gets its outcome without a publish: paused, lapsed, missed or expired."""
         left = hand.left
         try:
+            pause = self._controls.held_for(claim.message.event_name)
+            if pause is not None:
+                self.release(hand, claim, pause)
+                return True
             if claim.lapses and self._lapsed(hand, claim):
                 return True
             return self.missed(hand, claim, now) or self.expired(hand, claim, now)
@@ -65,6 +73,18 @@ class Verdicts:
             if hand.left == left:
                 self.release(hand, claim, WHEN_UNDECIDED)
             return True
+
+    def probe(self, hand: Hand, batch: Batch, only: int) -> Claim | None:
+        """The one of a batch that is to be published in an outage, if any; all others end here."""
+        probe: Claim | None = None
+        at = only if only <= len(batch.claims) else 1
+        for claim in (*batch.claims[:at][::-1], *batch.claims[at:]):
+            if only and probe is None:
+                if not self.decided(hand, claim, batch.now):
+                    probe = claim
+            elif not self.missed(hand, claim, batch.now):
+                self.release(hand, claim)
+        return probe
 
     def missed(self, hand: Hand, claim: Claim, now: datetime) -> bool:
         """Whether a fire was missed, so that its series goes on with a later one."""

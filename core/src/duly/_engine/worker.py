@@ -3,10 +3,11 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 
 from duly._engine.lanes import Lane
 from duly._telemetry.logging import get_logger
-from duly._values.publishing import Interrupted, Job, TimedOut
+from duly._values.publishing import Interrupted, Job, TimedOut, as_error
 
 __all__ = ["Worker", "finish"]
 
@@ -56,6 +57,21 @@ class Worker:
         if error is None:
             return self.reason if receipt is None and isinstance(self.reason, TimedOut) else None
         return self.reason if isinstance(self.reason, Interrupted) else error
+
+    def odd_end(self, caught: BaseException, end: Callable[[BaseException], None]) -> Exception:
+        """The answer of a publish that ended in what is no error.
+
+        ``end`` is called if that asks the whole process to end.
+        """
+        if isinstance(caught, asyncio.CancelledError):
+            if self.abandoned:
+                raise caught
+            return self.reason or as_error(caught)
+        if isinstance(caught, KeyboardInterrupt | SystemExit):
+            end(caught)
+        elif isinstance(caught, GeneratorExit):  # this very coroutine may be told to end
+            self.used_up = True
+        return as_error(caught)
 
     async def rest(self) -> None:
         """Do nothing until :meth:`wake`."""

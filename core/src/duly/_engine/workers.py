@@ -7,6 +7,7 @@ after all of them. Whatever ends a worker, what it held gets an answer.
 
 import asyncio
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
@@ -16,7 +17,7 @@ from duly._engine.lingering import NOBODY, Lingering
 from duly._engine.pool import Pool
 from duly._engine.worker import Worker, finish
 from duly._values.answers import Outcome, outcomes_of, receipt_of
-from duly._values.publishing import Interrupted, Job, StillRunning, TimedOut, as_error
+from duly._values.publishing import Interrupted, Job, StillRunning, TimedOut
 from duly.transport import Envelope, Limits, SupportsBatches, Transport
 
 __all__ = ["Workers"]
@@ -58,7 +59,8 @@ class Workers:
         self._pool = Pool(slots, work, lost, once=self._once)
         self._latest: Worker | None = None  # who started a publish last
         self._held: set[str] = set()
-        self.lingering = Lingering(self.lanes, self._stir)
+        self._until = math.inf  # no publish begins later, in loop time
+        self.lingering = Lingering(self.lanes, self.stir)
         self.hungry = False
         """Whether to wake the loop as soon as all that can start has started."""
 
@@ -68,7 +70,7 @@ class Workers:
         sent_back = self.lanes.add(jobs, self._clock(), took=took, in_any_case=in_any_case)
         self.lanes.held_back.kept(len(sent_back) < len(jobs) or not jobs)
         self._send_back(sent_back)
-        self._stir()
+        self.stir()
         return {job for job, _ in sent_back}
 
     def hold(self, reason: str) -> None:
@@ -79,7 +81,12 @@ class Workers:
         """Withdraw a reason that :meth:`hold` was given."""
         if reason in self._held:
             self._held.discard(reason)
-            self._stir()
+            self.stir()
+
+    def begin_until(self, moment: float) -> None:
+        """No publish begins from that moment of loop time on."""
+        self._until = moment
+        self.stir()
 
     def send_back(self, reason: str) -> None:
         """Finish all waiting jobs as Interrupted."""
@@ -128,7 +135,7 @@ class Workers:
     def _look_at_limits(self) -> None:
         if self.limits.changed():
             self.lanes.limit(self.limits.now, self._clock())
-            self._stir()
+            self.stir()
 
     def _let_go(self, worker: Worker, error: Exception) -> None:
         """Answer for the jobs of a worker that has ended, or is taken for ended."""
@@ -137,14 +144,15 @@ class Workers:
             lane, job = worker.taken.popleft()
             finish(job, None, error)
             self.lanes.leave(lane, now, earned=False, took=now - worker.started)
-        self._stir()
+        self.stir()
 
-    def _stir(self) -> None:
+    def stir(self) -> None:
         """Have a worker look for a job; it will stir the next one if there are more."""
         if self._held:
             return
         if self.lanes.startable:
-            self._pool.stir(self.lanes.ready)
+            if self._clock() < self._until:
+                self._pool.stir(self.lanes.ready)
         elif self.hungry:
             self.hungry = False
             self._wake()
@@ -156,9 +164,9 @@ class Workers:
         cancelling, held = cast(asyncio.Task[None], worker.task).cancelling, worker.taken
         yielded_at = now = clock()
         count = 0
-        while not self._held and (taken := take(now)) is not None:
+        while not self._held and now < self._until and (taken := take(now)) is not None:
             held.append(taken)
-            self._stir()
+            self.stir()
             lane, job = taken
             envelope = job.start(now)
             worker.started = now
@@ -179,7 +187,8 @@ class Workers:
                 job.finish(receipt, worker.judged(receipt, error))
             held.pop()
             started, now = now, clock()
-            leave(lane, now, earned=worker.reason is None, took=now - started)
+            begun = envelope is not None
+            leave(lane, now, earned=worker.reason is None, took=now - started, begun=begun)
             if self._once or cancelling() or worker.used_up:
                 return
             if self._latest is not worker:  # others had their turn while it waited
@@ -193,14 +202,14 @@ class Workers:
         transport = cast(SupportsBatches, self._transport)
         while envelopes := self._take_many(worker, now := self._clock()):
             worker.started, size = now, len(envelopes)
-            self._stir()
+            self.stir()
             outcomes: Sequence[Outcome]
             try:
                 outcomes = outcomes_of(await transport.publish_many(envelopes), size)
             except Exception as caught:  # noqa: BLE001  # whatever it raises is its answer
                 outcomes = [(None, caught)] * size
             except BaseException as caught:  # noqa: BLE001  # even what is no error
-                outcomes = [(None, self._odd_end(worker, caught))] * size
+                outcomes = [(None, worker.odd_end(caught, self._end))] * size
             if worker.abandoned:
                 return
             now, earned = self._clock(), worker.reason is None
@@ -215,7 +224,7 @@ class Workers:
 
     def _take_many(self, worker: Worker, now: float) -> list[Envelope]:
         envelopes: list[Envelope] = []
-        while len(envelopes) < _CHUNK and not self._held:
+        while len(envelopes) < _CHUNK and not self._held and now < self._until:
             taken = self.lanes.take(now)
             if taken is None:
                 break
@@ -223,7 +232,7 @@ class Workers:
             envelope = taken[1].start(now)
             if envelope is None:
                 worker.taken.pop()
-                self.lanes.leave(taken[0], now, earned=True)
+                self.lanes.leave(taken[0], now, earned=True, begun=False)
             else:
                 envelopes.append(envelope)
         return envelopes
@@ -236,15 +245,4 @@ class Workers:
             self.lingering.add(worker.taken[0][0], job, caught.outcome, worker.started)
             job.lingers(worker.reason)
             return NOBODY, None
-        return job, self._odd_end(worker, caught)
-
-    def _odd_end(self, worker: Worker, caught: BaseException) -> Exception:
-        if isinstance(caught, asyncio.CancelledError):
-            if worker.abandoned:
-                raise caught
-            return worker.reason or as_error(caught)
-        if isinstance(caught, KeyboardInterrupt | SystemExit):
-            self._end(caught)
-        elif isinstance(caught, GeneratorExit):  # this very coroutine may be told to end
-            worker.used_up = True
-        return as_error(caught)
+        return job, worker.odd_end(caught, self._end)

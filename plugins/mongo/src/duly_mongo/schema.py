@@ -129,7 +129,7 @@ async def check_collections(space: Namespace) -> None:
     Raises:
         StoreError: it is not a plain collection.
     """
-    for collection in (space.messages, space.leases, space.floors):
+    for collection in (space.messages, space.leases, space.floors, space.notes):
         answer = await space.database.command("listCollections", filter={"name": collection.name})
         for found in answer["cursor"]["firstBatch"]:
             options = found.get("options", {})

@@ -16,7 +16,9 @@ from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session, session_of
 from duly_mongo.namespace import Namespace
+from duly_mongo.notes import KeepsNotes
 from duly_mongo.opening import checked_name, opened
+from duly_mongo.takeover import TakesOver
 from duly_mongo.usable import Usable
 from duly_mongo.wakeups import Watcher
 
@@ -39,7 +41,7 @@ class _Parts:
     usable: Usable
 
 
-class MongoStore:
+class MongoStore(KeepsNotes, TakesOver):
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous
@@ -118,16 +120,14 @@ class MongoStore:
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all."""
         with translated(within=within is not None):
-            return await storing.put(await self._opened.usable.space(), groups, session_of(within))
+            return await storing.put(await self._space(), groups, session_of(within))
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
         """Remove messages; the state each was found in."""
         with translated(within=within is not None):
-            return await changing.cancel(
-                await self._opened.usable.space(), ids, of_state, session_of(within)
-            )
+            return await changing.cancel(await self._space(), ids, of_state, session_of(within))
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
@@ -135,19 +135,17 @@ class MongoStore:
         """Move a message found in ``of_state``; the state it was found in."""
         with translated(within=within is not None):
             session = session_of(within)
-            return await changing.reschedule(
-                await self._opened.usable.space(), id, at, of_state, session
-            )
+            return await changing.reschedule(await self._space(), id, at, of_state, session)
 
     async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
         with translated(within=within is not None):
-            return await listing.get(await self._opened.usable.space(), id, session_of(within))
+            return await listing.get(await self._space(), id, session_of(within))
 
     async def where(self, id: str) -> Whereabouts | None:
         """In whose hands a message is, and until when; None when there is none."""
         with translated():
-            return await listing.where(await self._opened.usable.space(), id)
+            return await listing.where(await self._space(), id)
 
     async def list(
         self,
@@ -161,7 +159,7 @@ class MongoStore:
         with translated(within=within is not None):
             session = session_of(within)
             return await listing.list_(
-                await self._opened.usable.space(), filter, from_key, session, payload=payload
+                await self._space(), filter, from_key, session, payload=payload
             )
 
     async def claim(
@@ -204,17 +202,17 @@ class MongoStore:
     ) -> Sequence[Ensured | Exception]:
         """See to it that series are there as they are given; one outcome for each."""
         with translated():
-            return await series.ensure(await self._opened.usable.space(), wanted, declared)
+            return await series.ensure(await self._space(), wanted, declared)
 
     async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
         """Remove what ``by`` has declared with a lower generation."""
         with translated():
-            return await series.undeclare(await self._opened.usable.space(), by, generation)
+            return await series.undeclare(await self._space(), by, generation)
 
     async def stats(self) -> Stats:
         """How much there is, from an index."""
         with translated():
-            return await listing.stats(await self._opened.usable.space())
+            return await listing.stats(await self._space())
 
     def accepts(self, within: object) -> bool:
         """Whether ``within`` is a session of Motor's or of PyMongo's asynchronous client."""
@@ -240,6 +238,9 @@ class MongoStore:
         """What is unsafe or slow in the settings, one sentence each."""
         with translated():
             return await doubts(self._opened.space)
+
+    async def _space(self) -> Namespace:
+        return await self._opened.usable.space()
 
     @property
     def _opened(self) -> _Parts:
