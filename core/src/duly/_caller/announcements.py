@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
+from duly._caller import store_answers as answers
 from duly._caller.calls import StoreCalls
 from duly._values.presence import PREFIX, Seen, outdated, seen
 from duly.errors import StoreError, Unsupported
@@ -26,7 +27,7 @@ class Announcements:
 
     async def all(self) -> Sequence[Seen]:
         """All that can be read, by owner. Those that need not be kept are removed."""
-        notes = await self._calls(self._store.notes, PREFIX)
+        notes = answers.notes(await self._calls(self._store.notes, PREFIX), PREFIX)
         read = [seen(name, note, one_host=self.one_host) for name, note in notes.items()]
         found = [each for each in read if each is not None]
         old = {each.name: each for each in outdated(found)}
@@ -37,11 +38,12 @@ class Announcements:
 
     async def read(self, name: str) -> Note | None:
         """The note of that name."""
-        return await self._calls(self._store.read_note, name)
+        return answers.note(await self._calls(self._store.read_note, name))
 
     async def write(self, name: str, value: bytes | None, revision: str | None) -> str | None:
         """Write it, or remove it, if it is still as it was read; its new revision."""
-        return await self._calls(self._store.write_note, name, value, revision)
+        answer = await self._calls(self._store.write_note, name, value, revision)
+        return answers.written(answer)
 
     async def withdraw(self, name: str) -> None:
         """Remove a note that nobody else writes."""
@@ -58,7 +60,7 @@ class Announcements:
         revision = await self.write(one.name, one.note.value, one.note.revision)
         if revision is None:
             return None
-        freed = await self._calls(store.lapse, one.info.owner)
+        freed = answers.lapsed(await self._calls(store.lapse, one.info.owner))
         await self.write(one.name, None, revision)
         return freed
 

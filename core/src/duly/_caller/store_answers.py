@@ -4,7 +4,7 @@ Each of these is given an answer of the method of its name and returns it, or ra
 that names the method and what came back.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -14,8 +14,8 @@ from duly.message import Message, State
 from duly.store import Batch, Claim, Ensured, Key, Note, Stats, Whereabouts
 
 __all__ = [
-    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "note", "page", "put",
-    "renew", "reschedule", "settle", "stats", "undeclare", "where", "written",
+    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "lapsed", "note", "notes",
+    "page", "put", "renew", "reschedule", "settle", "stats", "undeclare", "where", "written",
 ]  # fmt: skip
 
 Outcomes = Sequence[Exception | None]
@@ -148,21 +148,34 @@ def undeclare(answer: Sequence[tuple[str, State]]) -> Sequence[tuple[str, State]
 
 
 def note(answer: Note | None) -> Note | None:
-    """A note."""
-    if answer is None:
-        return None
-    if not isinstance(answer, Note):
-        _odd("read_note", f"{named(answer)}, not a Note or None")
-    if not isinstance(answer.value, bytes) or not isinstance(answer.revision, str):
-        _odd("read_note", "a Note without bytes and a revision")
-    _moment(answer.now, "read_note", "now")
+    """What ``read_note`` has found."""
+    if answer is not None:
+        _note(answer, "read_note")
     return answer
 
 
 def written(answer: str | None) -> str | None:
-    """The revision of what was written."""
-    if answer is not None and not (isinstance(answer, str) and answer):
-        _odd("write_note", f"{named(answer)}, not a revision or None")
+    """What ``write_note`` tells: a revision, or None for a note that was another by then."""
+    if answer is not None:
+        _revision(answer, "write_note")
+    return answer
+
+
+def notes(answer: Mapping[str, Note], prefix: str) -> Mapping[str, Note]:
+    """The notes whose names begin with ``prefix``."""
+    if not isinstance(answer, Mapping):
+        _odd("notes", f"{named(answer)}, not a mapping")
+    for name, each in answer.items():
+        if not isinstance(name, str) or not name.startswith(prefix):
+            _odd("notes", f"a note by the name {named(name)}, which does not begin as asked")
+        _note(each, "notes")
+    return answer
+
+
+def lapsed(answer: int) -> int:
+    """How many messages the leases held that ``lapse`` has ended."""
+    if isinstance(answer, bool) or not isinstance(answer, int) or answer < 0:
+        _odd("lapse", f"{named(answer)}, not a number of messages")
     return answer
 
 
@@ -179,6 +192,20 @@ def _outcomes(answer: Sequence[bool | None], verb: str, size: int) -> Sequence[b
         if each is not None and not isinstance(each, int):  # a driver may have 1 for True
             _odd(verb, f"{named(each)} for a settle, not True, False or None")
     return answer
+
+
+def _note(answer: Note, verb: str) -> None:
+    if not isinstance(answer, Note):
+        _odd(verb, f"{named(answer)}, not a Note")
+    if not isinstance(answer.value, bytes):
+        _odd(verb, f"a Note whose value is {named(answer.value)}, not bytes")
+    _revision(answer.revision, verb)
+    _moment(answer.now, verb, "now")
+
+
+def _revision(answer: str, verb: str) -> None:
+    if not isinstance(answer, str) or not answer:
+        _odd(verb, f"{named(answer)} for a revision, which is some text")
 
 
 def _state(answer: State | None, verb: str) -> State | None:

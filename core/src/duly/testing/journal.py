@@ -32,6 +32,7 @@ class Journal:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.entries: list[Entry] = []
+        self._owned: dict[str, list[str]] = {}  # tokens, by their owners
         self._alone = asyncio.Lock()
         self._nowhere = contextvars.copy_context()  # of no process
 
@@ -136,8 +137,10 @@ class Journal:
 
     # --- the verbs of a scheduler
 
-    def note_claimed(self, process: str, batch: Batch, lease: timedelta) -> None:
+    def note_claimed(self, process: str, batch: Batch, lease: timedelta, owner: str) -> None:
         """A batch was handed out."""
+        if batch.token is not None:
+            self._owned.setdefault(owner, []).append(batch.token)
         for claim in batch.claims:
             message = claim.message
             self.note(
@@ -156,6 +159,11 @@ class Journal:
     def note_renewed(self, process: str, token: str, until: datetime) -> None:
         """A lease was made longer; it lasts until then at least."""
         self.note("renewed", process, token=token, until=until)
+
+    def note_taken_over(self, process: str, owner: str) -> None:
+        """The leases of an owner have ended, just now."""
+        for token in self._owned.pop(owner, ()):
+            self.note_renewed(process, token, self.clock())
 
     def note_settled(
         self, process: str, token: str, message: Message, how: Settlement | None

@@ -16,7 +16,8 @@ from duly.scheduler import Scheduler
 from duly.store import Store
 from duly.testing.freezing import Frost, Gated
 from duly.testing.journal import Journal
-from duly.testing.views import Act, Receive, SeenTransport, seen_store
+from duly.testing.seen_abilities import seen_store
+from duly.testing.views import Act, Receive, SeenTransport
 
 __all__ = ["Process", "Wire", "adopt_tasks", "emptied"]
 

@@ -1,26 +1,15 @@
 """The outside as one process sees it; the journal learns what happened there, answered or not."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from duly.message import Filter, Message, State
-from duly.store import (
-    Answered,
-    Batch,
-    Group,
-    Key,
-    Settle,
-    Stats,
-    Store,
-    SupportsPeeking,
-    SupportsWakeups,
-    Token,
-)
+from duly.store import Batch, Group, Key, Settle, Stats, Store, Token
 from duly.testing.journal import Journal
 from duly.transport import Envelope
 
-__all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer", "seen_store"]
+__all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer"]
 
 T = TypeVar("T")
 
@@ -136,11 +125,13 @@ class SeenStore:
     ) -> Sequence[Message]:
         return await self._carry("list", lambda: self._inner.list(filter, from_key=from_key))
 
-    async def claim(self, *, lease: timedelta, settle: Sequence[Settle] = (), **more: Any) -> Batch:
+    async def claim(
+        self, *, lease: timedelta, owner: str, settle: Sequence[Settle] = (), **more: Any
+    ) -> Batch:
         async def act() -> Batch:
-            batch = await self._inner.claim(lease=lease, settle=settle, **more)
+            batch = await self._inner.claim(lease=lease, owner=owner, settle=settle, **more)
             self._note_settled(settle, batch.settled)
-            self._journal.note_claimed(self._process.name, batch, lease)
+            self._journal.note_claimed(self._process.name, batch, lease, owner)
             if batch.token is not None:
                 self._held[batch.token] = {claim.key: claim.message for claim in batch.claims}
             return batch
@@ -187,40 +178,3 @@ class SeenStore:
                     if message is not None:
                         how = settle.exceptions.get(key)
                         self._journal.note_settled(self._process.name, settle.token, message, how)
-
-
-class _Waking(SeenStore):
-    async def wait_for_change(self) -> None:
-        await cast(SupportsWakeups, self._inner).wait_for_change()
-
-
-class _Peeking(SeenStore):
-    async def changed(self) -> bool:
-        return await self._carry("changed", cast(SupportsPeeking, self._inner).changed)
-
-
-class _ClaimingAhead(SeenStore):
-    """Passes on ``answered`` once the answer has reached the process, before it is taken apart."""
-
-    claims_ahead = True
-
-    async def claim(self, *, answered: Answered | None = None, **more: Any) -> Batch:
-        batch = await super().claim(**more)
-        if answered is not None:
-            size = sum(len(claim.message.payload) for claim in batch.claims)
-            await answered(len(batch.claims), size, batch.more)
-        return batch
-
-
-_ABILITIES: Mapping[str, type[SeenStore]] = {
-    "wait_for_change": _Waking,
-    "changed": _Peeking,
-    "claims_ahead": _ClaimingAhead,
-}
-
-
-def seen_store(process: Seer, inner: Store, journal: Journal) -> Store:
-    """A view with the optional abilities of ``inner``, which the engine finds by isinstance."""
-    kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
-    view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
-    return view(process, inner, journal)
