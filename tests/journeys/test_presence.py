@@ -16,20 +16,24 @@ PARTS = ("", "_due", "_leases", "_floors", "_notes", "_version")
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
-async def journey(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journey]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     name = f"j_{secrets.token_hex(4)}"
     if request.param == "sqlite":
-        url = f"{SQLITE}{tmp_path / 'journey.db'}"
-    elif request.param == "redis":
-        url = f"{request.getfixturevalue('empty_redis')}/0?key_prefix={name}:"
-    else:
-        url = f"{request.getfixturevalue('postgres_url')}?table={name}"
+        return f"{SQLITE}{tmp_path / 'journey.db'}"
+    if request.param == "redis":
+        return f"{request.getfixturevalue('empty_redis')}/0?key_prefix={name}:"
+    return f"{request.getfixturevalue('postgres_url')}?table={name}"
+
+
+@pytest.fixture
+async def journey(url: str, tmp_path: Path) -> AsyncIterator[Journey]:
     async with Journey(tmp_path, url) as journey:
         yield journey
-    if request.param == "postgres":
+    server, _, name = url.partition("?table=")
+    if name:
         tables = ", ".join(f"{name}{end}" for end in PARTS)
         functions = f"{name}_schedule, {name}_moved"
-        await execute(url.partition("?")[0], f"DROP TABLE {tables}", f"DROP FUNCTION {functions}")
+        await execute(server, f"DROP TABLE {tables}", f"DROP FUNCTION {functions}")
 
 
 async def listed(journey: Journey) -> dict[str | None, SchedulerInfo]:
