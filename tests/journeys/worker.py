@@ -156,6 +156,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--clock", type=Path, help="a file that tells the time; on files")
     parser.add_argument("--down", type=Path)
+    parser.add_argument("--instance")
     parser.add_argument("--transport", help="the URL of a real one in place of that told above")
     return parser.parse_args()
 
@@ -184,6 +185,7 @@ def main() -> None:
         publish_timeout=timedelta(seconds=asked.timeout),
         recovery=duly.Backoff(initial=timedelta(milliseconds=50), max_retries=asked.retries),
         plugins=[Witness(journal)],
+        instance=asked.instance,
     ).run()
 
 

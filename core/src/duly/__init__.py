@@ -5,6 +5,7 @@ from duly._caller.forecasting import Expected, Forecast
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
 from duly._values.controls import Control, Limit, Pause
+from duly._values.presence import SchedulerInfo
 from duly.client import Cancellation, Client
 from duly.codec import Codec
 from duly.errors import (
@@ -85,6 +86,7 @@ __all__ = [
     "Rejected",
     "Retry",
     "Scheduler",
+    "SchedulerInfo",
     "SchedulerStateError",
     "SchemeConflict",
     "State",

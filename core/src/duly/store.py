@@ -36,6 +36,7 @@ from typing import Any, Protocol
 from duly._values.abilities import (
     Answered,
     NamesTransactions,
+    OnOneHost,
     SupportsAnyLoop,
     SupportsClaimingAhead,
     SupportsEnsure,
@@ -87,14 +88,14 @@ __all__ = [
     "LOOKED_AT", "MOST_OF_A_NOTE", "NEWER_PAUSE", "NO_LIMITS", "PAUSED", "SIDINGS",
     "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters", "Declared",
     "DueCounts", "End", "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NameStats",
-    "NamesTransactions", "Note", "PartlyUnavailable", "PutPlan", "Recurring", "Release",
-    "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement", "Stats", "Store", "Stored",
-    "Successor", "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsEnsure", "SupportsForecast",
-    "SupportsHealth", "SupportsLines", "SupportsListingWithoutPayloads", "SupportsMigration",
-    "SupportsMovingTime", "SupportsNames", "SupportsNotes", "SupportsPeeking", "SupportsTakeover",
-    "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups", "SupportsWhere", "Token",
-    "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured", "plan_put", "plan_settle",
-    "put_back", "succeeded", "to_be_moved", "unhurried",
+    "NamesTransactions", "Note", "OnOneHost", "PartlyUnavailable", "PutPlan", "Recurring",
+    "Release", "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement", "Stats", "Store",
+    "Stored", "Successor", "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsEnsure",
+    "SupportsForecast", "SupportsHealth", "SupportsLines", "SupportsListingWithoutPayloads",
+    "SupportsMigration", "SupportsMovingTime", "SupportsNames", "SupportsNotes", "SupportsPeeking",
+    "SupportsTakeover", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
+    "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
+    "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved", "unhurried",
 ]  # fmt: skip
 
 

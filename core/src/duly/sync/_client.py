@@ -180,6 +180,8 @@ class Client:
     stats = blocking(AsyncClient.stats)
     health = blocking(AsyncClient.health)
     migrate = blocking(AsyncClient.migrate)
+    schedulers = blocking(AsyncClient.schedulers)
+    recover = blocking(AsyncClient.recover)
 
     def _act(
         self,

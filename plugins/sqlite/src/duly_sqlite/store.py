@@ -52,6 +52,7 @@ class SQLiteStore(Notes, Counting):
     any_loop = True
     lines = True
     lists_without_payloads = True
+    one_host = True
     transactions = TRANSACTIONS
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
