@@ -8,27 +8,26 @@ from duly.message import Filter, Message, State
 from duly.store import (
     Answered,
     Batch,
+    Declared,
+    Ensured,
     Group,
     Key,
     Settle,
     Stats,
     Store,
+    SupportsEnsure,
     SupportsPeeking,
     SupportsWakeups,
     Token,
 )
 from duly.testing.journal import Journal
-from duly.transport import Envelope
 
-__all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer", "seen_store"]
+__all__ = ["Act", "SeenStore", "Seer", "seen_store"]
 
 T = TypeVar("T")
 
 Act = Callable[[], Awaitable[T]]
 """What a call does at its other end, once it gets there."""
-
-Receive = Callable[[Envelope], Awaitable[object]]
-"""The receiving end of a transport: returns when it has accepted, or raises."""
 
 
 class Seer(Protocol):
@@ -40,36 +39,6 @@ class Seer(Protocol):
     async def carry(self, verb: str, act: Act[T], /) -> T:
         """Call the outside, if it is still alive."""
         ...
-
-
-class SeenTransport:
-    """How a process publishes."""
-
-    def __init__(self, process: Seer, receive: Receive, journal: Journal) -> None:
-        self._process = process
-        self._receive = receive
-        self._journal = journal
-
-    async def open(self) -> None:
-        """There is nothing to connect to."""
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
-
-    async def publish(self, envelope: Envelope) -> None:
-        process, journal = self._process, self._journal
-
-        async def act() -> None:
-            await self._receive(envelope)
-            journal.note_publish("accepted", process.name, envelope)
-
-        if process.alive:
-            journal.note_publish("begun", process.name, envelope)
-        try:
-            await process.carry("publish", act)
-        finally:
-            if process.alive:
-                journal.note_publish("ended", process.name, envelope)
 
 
 class SeenStore:
@@ -141,6 +110,7 @@ class SeenStore:
             batch = await self._inner.claim(lease=lease, settle=settle, **more)
             self._note_settled(settle, batch.settled)
             self._journal.note_claimed(self._process.name, batch, lease)
+            self._claimed(batch, **more)
             if batch.token is not None:
                 self._held[batch.token] = {claim.key: claim.message for claim in batch.claims}
             return batch
@@ -172,6 +142,9 @@ class SeenStore:
     async def stats(self) -> Stats:
         return await self._carry("stats", self._inner.stats)
 
+    def _claimed(self, batch: Batch, **asked: Any) -> None:
+        """A claim was asked for and has brought this."""
+
     async def _carry(self, verb: str, act: Act[T]) -> T:
         return await self._process.carry(verb, lambda: self._journal.in_order(act))
 
@@ -199,6 +172,39 @@ class _Peeking(SeenStore):
         return await self._carry("changed", cast(SupportsPeeking, self._inner).changed)
 
 
+class _Lined(SeenStore):
+    """Passes on ``most``; the journal learns what each claim was told, and said of what is left."""
+
+    lines = True
+
+    def _claimed(self, batch: Batch, **asked: Any) -> None:
+        self._journal.note_looked(self._process.name, batch, **asked)
+
+
+class _Ensuring(SeenStore):
+    """For series that are declared again as they are: what is changed is not judged."""
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        async def act() -> Sequence[Ensured | Exception]:
+            outcomes = await self._ensuring.ensure(wanted, declared=declared)
+            for message, outcome in zip(wanted, outcomes, strict=True):
+                if outcome in (Ensured.STORED, Ensured.SAME):
+                    found = await self._inner.get(message.id)
+                    self._journal.note_ensured(self._process.name, message, found, outcome)
+            return outcomes
+
+        return await self._carry("ensure", act)
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        return await self._carry("undeclare", lambda: self._ensuring.undeclare(by, generation))
+
+    @property
+    def _ensuring(self) -> SupportsEnsure:
+        return cast(SupportsEnsure, self._inner)
+
+
 class _ClaimingAhead(SeenStore):
     """Passes on ``answered`` once the answer has reached the process, before it is taken apart."""
 
@@ -216,11 +222,13 @@ _ABILITIES: Mapping[str, type[SeenStore]] = {
     "wait_for_change": _Waking,
     "changed": _Peeking,
     "claims_ahead": _ClaimingAhead,
+    "ensure": _Ensuring,
+    "lines": _Lined,
 }
 
 
 def seen_store(process: Seer, inner: Store, journal: Journal) -> Store:
     """A view with the optional abilities of ``inner``, which the engine finds by isinstance."""
-    kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
+    kinds = [kind for name, kind in _ABILITIES.items() if getattr(inner, name, False)]
     view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
     return view(process, inner, journal)
