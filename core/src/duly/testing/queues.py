@@ -6,9 +6,8 @@ from typing import Final
 
 import attrs
 
-from duly._values.patterns import best_key
 from duly.message import Message, State
-from duly.store import PAUSED
+from duly.store import PAUSED, Rooms
 from duly.testing.entries import Entry, Look
 
 __all__ = ["check_flow", "check_queues"]
@@ -132,10 +131,11 @@ class _Queues:
     def _look(self, entry: Entry, look: Look) -> Iterator[str]:
         if look.more or look.brought >= look.limit or entry.now is None:
             return
+        rooms, pauses = Rooms(look.most), PAUSED in look.most.values()
         for name, some in self._waiting.items():
-            key = best_key(look.most, name)
+            limited = rooms.left(name) is not None
             for scheduling, each in some.items():
-                passed = key is not None and (not each.recurs or look.most[key] == PAUSED)
+                passed = limited and (not each.recurs or pauses)
                 if each.sure and not passed and each.due + _COARSE <= entry.now:
                     yield (
                         f"R10: it was told that there is no more, and {scheduling} of {name!r}, "
