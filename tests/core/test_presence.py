@@ -185,7 +185,7 @@ class TestListing:
     async def test_who_was_killed_is_gone_after_fifteen_seconds(self) -> None:
         store = Noted()
         async with scheduler(store, Probed(), instance="a") as victim:
-            asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
+            _ = asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
             await asyncio.sleep(6)
             await kill(victim)
         await asyncio.sleep(13.9)
@@ -202,7 +202,7 @@ class TestListing:
         store = Noted()
         for number in range(14):
             async with scheduler(store, Probed(), instance=f"n{number}") as victim:
-                asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
+                _ = asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
                 await asyncio.sleep(1)
                 await kill(victim)
             await asyncio.sleep(16)

@@ -16,7 +16,7 @@ from tests.stores.postgres_kit import Place
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
 
 from duly.store import Clock
-from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
+from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
     EnsureCases,
@@ -220,6 +220,12 @@ class TestCrashPoints(OnPostgres, CrashPointCases):
     """A scheduler is killed at calls of its store and its transport."""
 
     scale = 0.15
+
+
+class TestCrowds(OnPostgres, CrowdedLifeCases):
+    """Everything goes wrong among crowds, and one name flows."""
+
+    scale = 0.2
 
 
 class TestRandomLives(OnPostgres, RandomLifeCases):
