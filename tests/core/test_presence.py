@@ -87,7 +87,7 @@ class TestAnnouncing:
         async with delivering(store, fail, instance="a"):
             await asyncio.sleep(120)
             assert store.count("write_note") >= 23
-            assert store.count() <= 60
+            assert store.count() <= 90  # a claim, a look at what is paused and this, every 5 s
 
     @run_virtually
     async def test_on_a_store_without_notes_nothing_is_announced(self) -> None:
@@ -121,7 +121,7 @@ class TestTrouble:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         store, transport = Noted(), Probed()
-        fault = down("write_note", "read_note", "notes")
+        fault = down("write_note", "notes")
         store.faults.append(fault)
         async with delivering(store, transport, instance="a") as running:
             await running.schedule_many([message(due=n) for n in range(60)])
@@ -137,7 +137,7 @@ class TestTrouble:
     @run_virtually
     async def test_what_hangs_disturbs_no_delivery_and_no_stop(self) -> None:
         store, transport = Noted(), Probed()
-        store.faults.append(hanging("write_note", "notes", "read_note"))
+        store.faults.append(hanging("write_note", "notes"))
         async with delivering(store, transport) as running:
             await running.schedule_many([message(due=n) for n in range(20)])
             await asyncio.sleep(21)
