@@ -185,9 +185,10 @@ class TestListing:
     async def test_who_was_killed_is_gone_after_fifteen_seconds(self) -> None:
         store = Noted()
         async with scheduler(store, Probed(), instance="a") as victim:
-            asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
+            run = asyncio.create_task(victim.start())
             await asyncio.sleep(6)
             await kill(victim)
+            await asyncio.wait([run])
         await asyncio.sleep(13.9)
         assert not (await listed(store))["a"].gone
         await asyncio.sleep(0.1)
@@ -202,9 +203,10 @@ class TestListing:
         store = Noted()
         for number in range(14):
             async with scheduler(store, Probed(), instance=f"n{number}") as victim:
-                asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
+                run = asyncio.create_task(victim.start())
                 await asyncio.sleep(1)
                 await kill(victim)
+                await asyncio.wait([run])
             await asyncio.sleep(16)
             assert len(await store.inner.notes("")) <= 11
         assert list(await listed(store)) == [f"n{number}" for number in range(4, 14)]
