@@ -92,7 +92,12 @@ async def killed(store: Any, claims: int, **options: Any) -> str:
         owner = owner_of(victim)
         engine = victim._engine
         assert engine is not None
-        await until(lambda: sum(hand.left for hand in engine.hands.held.values()) == claims)
+        await until(
+            lambda: (
+                sum(hand.left for hand in engine.hands.held.values()) == claims
+                and engine.presence._said is not None
+            )
+        )
         await kill(victim)
         await asyncio.wait([run])
     return owner

@@ -87,7 +87,7 @@ class TestAnnouncing:
         async with delivering(store, fail, instance="a"):
             await asyncio.sleep(120)
             assert store.count("write_note") >= 23
-            assert store.count() <= 60
+            assert store.count() <= 90  # a claim, a look at what is paused and this, every 5 s
 
     @run_virtually
     async def test_on_a_store_without_notes_nothing_is_announced(self) -> None:
@@ -121,7 +121,7 @@ class TestTrouble:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         store, transport = Noted(), Probed()
-        fault = down("write_note", "read_note", "notes")
+        fault = down("write_note", "notes")
         store.faults.append(fault)
         async with delivering(store, transport, instance="a") as running:
             await running.schedule_many([message(due=n) for n in range(60)])
@@ -137,7 +137,7 @@ class TestTrouble:
     @run_virtually
     async def test_what_hangs_disturbs_no_delivery_and_no_stop(self) -> None:
         store, transport = Noted(), Probed()
-        store.faults.append(hanging("write_note", "notes", "read_note"))
+        store.faults.append(hanging("write_note", "notes"))
         async with delivering(store, transport) as running:
             await running.schedule_many([message(due=n) for n in range(20)])
             await asyncio.sleep(21)
@@ -185,9 +185,10 @@ class TestListing:
     async def test_who_was_killed_is_gone_after_fifteen_seconds(self) -> None:
         store = Noted()
         async with scheduler(store, Probed(), instance="a") as victim:
-            _ = asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
+            run = asyncio.create_task(victim.start())
             await asyncio.sleep(6)
             await kill(victim)
+            await asyncio.wait([run])
         await asyncio.sleep(13.9)
         assert not (await listed(store))["a"].gone
         await asyncio.sleep(0.1)
@@ -202,9 +203,10 @@ class TestListing:
         store = Noted()
         for number in range(14):
             async with scheduler(store, Probed(), instance=f"n{number}") as victim:
-                _ = asyncio.create_task(victim.start())  # noqa: RUF006  # it is killed
+                run = asyncio.create_task(victim.start())
                 await asyncio.sleep(1)
                 await kill(victim)
+                await asyncio.wait([run])
             await asyncio.sleep(16)
             assert len(await store.inner.notes("")) <= 11
         assert list(await listed(store)) == [f"n{number}" for number in range(4, 14)]

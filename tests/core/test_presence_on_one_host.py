@@ -31,11 +31,13 @@ class TestWriting:
     async def test_an_idle_scheduler_writes_at_its_start_and_its_end_alone(self) -> None:
         store = OfOneHost()
         async with delivering(store, Probed(), instance="a"):
+            await asyncio.sleep(1)
+            written = store.count("write_note")
+            assert written <= 2  # the second with the store's time
             await asyncio.sleep(3600)
-            assert store.count("write_note") == 1
-            assert store.count("read_note") == 0
+            assert store.count("write_note") == written
             assert not (await listed(store))["a"].gone
-        assert store.count("write_note") == 2
+        assert store.count("write_note") == written + 1
         assert not await store.inner.notes("")
 
     @run_virtually
@@ -69,7 +71,7 @@ class TestWriting:
         ) as running:
             await running.schedule(message())
             await asyncio.sleep(305)
-            assert 15 <= store.count("write_note") <= 17
+            assert 15 <= store.count("write_note") <= 18
             (info,) = (await listed(store)).values()
             assert (info.slots_used, info.claimed) == (1, 1)
             await running.stop(SECOND * 0)
@@ -78,10 +80,12 @@ class TestWriting:
     async def test_what_is_claimed_and_settled_within_a_moment_needs_no_word(self) -> None:
         store = OfOneHost()
         async with delivering(store, Probed()) as running:
+            await asyncio.sleep(1.05)
+            written = store.count("write_note")
             for number in range(60):
-                await asyncio.sleep(1.05)
                 await running.schedule(message(id=f"{number}"))
-            assert store.count("write_note") == 1
+                await asyncio.sleep(1.05)
+            assert store.count("write_note") == written
 
 
 class TestLooking:

@@ -80,6 +80,8 @@ async def test_started_again_under_its_name(journey: Journey, gate: Gate) -> Non
     assert journey.count("done") == {f"gated-{number}": 1 for number in range(20)}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 async def test_frozen_while_another_has_its_name(journey: Journey, gate: Gate) -> None:
     await journey.client.schedule_many(batch(20, "gated", metadata=gate.metadata))
     frozen = await journey.start(lease=300, slots=20, batch=20, instance="orders-0")

@@ -25,12 +25,15 @@ class Announcements:
         self.one_host = getattr(type(store), "one_host", False) is True
         """Whether nobody writes only to be seen, as all who share the store run on one host."""
 
-    async def all(self) -> Sequence[Seen]:
-        """All that can be read, by owner. Those that need not be kept are removed."""
+    async def all(self, *, own: str = "") -> Sequence[Seen]:
+        """All that can be read, by owner. Those that need not be kept are removed, ``own`` never.
+
+        The first word of a host whose clock is off looks as if it were old.
+        """
         notes = answers.notes(await self._calls(self._store.notes, PREFIX), PREFIX)
         read = [seen(name, note, one_host=self.one_host) for name, note in notes.items()]
         found = [each for each in read if each is not None]
-        old = {each.name: each for each in outdated(found)}
+        old = {each.name: each for each in outdated(found) if each.name != own}
         with suppress(StoreError):  # who may only look does not tidy up
             for each in old.values():
                 await self.write(each.name, None, each.note.revision)

@@ -120,7 +120,7 @@ class Presence:
 
     async def _look_round(self, announcements: Announcements) -> None:
         """Have old ones of others removed; tell the store's time, which was a guess till now."""
-        for each in await announcements.all():
+        for each in await announcements.all(own=self._name):
             if each.name == self._name and abs(each.note.now - each.info.seen) > _IN_STEP:
                 self._said = None
                 await self._announce(announcements, each.note.now)

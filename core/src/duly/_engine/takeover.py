@@ -8,7 +8,7 @@ from duly._caller.announcements import Announcements
 from duly._engine.outage import Pauses
 from duly._telemetry.logging import get_logger
 from duly._values.error_text import error_text
-from duly._values.presence import EVERY, Seen
+from duly._values.presence import EVERY, PREFIX, Seen
 from duly._values.texts import as_name
 from duly.errors import InvalidArgument, InvalidMessage
 from duly.health import Report
@@ -90,7 +90,7 @@ class Takeover:
         """Take over what can be; how many seconds to wait before the next look."""
         others = [
             each
-            for each in await announcements.all()
+            for each in await announcements.all(own=PREFIX + self._owner)
             if each.info.instance == self._instance and each.info.owner != self._owner
         ]
         pause, rivals, first = _LOOK, [], {}
