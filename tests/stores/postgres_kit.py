@@ -18,7 +18,7 @@ from duly_postgres.names import Names
 from duly_postgres.plugin import store_from_url
 
 START = datetime(2030, 1, 1, 12, 30, 0, 123457, tzinfo=UTC)
-ENDS = ("", "_due", "_aside", "_leases", "_floors", "_version")
+ENDS = ("", "_due", "_aside", "_leases", "_floors", "_notes", "_version")
 
 
 class Place:

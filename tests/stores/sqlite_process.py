@@ -1,14 +1,16 @@
 """What another process does to an SQLite file; a line on stdout tells how far it is.
 
 python sqlite_process.py hold FILE     claims all that is due and keeps it until it is killed
+python sqlite_process.py keep FILE     the same, for an hour
 python sqlite_process.py drain FILE    tells the ids it claims and settles, until none is left
 python sqlite_process.py flow FILE     the same, and moves some event names aside in between
 python sqlite_process.py put FILE ID   stores one message that is due
+python sqlite_process.py count FILE N  counts up a note N times
 """
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from itertools import count
 
@@ -24,6 +26,12 @@ def tell(text: str) -> None:
 
 async def hold(store: SQLiteStore) -> None:
     batch = await store.claim(limit=1000, lease=timedelta(seconds=1), owner="holder")
+    tell(str(len(batch.claims)))
+    await asyncio.sleep(60)
+
+
+async def keep(store: SQLiteStore) -> None:
+    batch = await store.claim(limit=1000, lease=timedelta(hours=1), owner="keeper")
     tell(str(len(batch.claims)))
     await asyncio.sleep(60)
 
@@ -58,11 +66,27 @@ async def put(store: SQLiteStore, id: str) -> None:
     tell("stored")
 
 
+async def count_up(store: SQLiteStore, times: str) -> None:
+    tell("ready")
+    sys.stdin.readline()
+    left = int(times)
+    while left:
+        note = await store.read_note("count")
+        value, revision = (0, None) if note is None else (int(note.value), note.revision)
+        if await store.write_note("count", b"%d" % (value + 1), revision) is not None:
+            left -= 1
+
+
 async def main(verb: str, path: str, *arguments: str) -> None:
     store = SQLiteStore(path)
     await store.open()
-    await {"hold": hold, "drain": drain, "flow": flow, "put": put}[verb](store, *arguments)  # type: ignore[operator]  # each takes its own
+    await VERBS[verb](store, *arguments)
     await store.close()
+
+
+VERBS: Mapping[str, Callable[..., Awaitable[None]]] = {
+    "hold": hold, "keep": keep, "drain": drain, "flow": flow, "put": put, "count": count_up,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -25,9 +25,14 @@ from duly.testing.stores import (
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
+    NoteOutageCases,
     RecordCases,
     StoreHarness,
     StoreSuite,
+    TakeoverCases,
+    TakeoverOutageCases,
+    TakeoverTransactionCases,
     WakeupCases,
     WhereCases,
 )
@@ -81,7 +86,8 @@ class OnPostgres(StoreHarness):
         table = self.table(namespace)
         await self.execute(
             "; ".join(
-                f"DELETE FROM {table}{end}" for end in ("", "_due", "_aside", "_leases", "_floors")
+                f"DELETE FROM {table}{end}"
+                for end in ("", "_due", "_aside", "_leases", "_floors", "_notes")
             )
         )
         await self.execute(f"UPDATE {table}_version SET lines = true")
@@ -99,6 +105,8 @@ class TestPostgresStore(
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,
+    NoteCases,
+    TakeoverCases,
     WakeupCases,
     WhereCases,
     RecordCases,
@@ -123,7 +131,7 @@ class TestPostgresStore(
         await self.execute(f"UPDATE {self.table(namespace)} SET format = 99 WHERE id = $1", id)
 
 
-class TestAway(HealthCases, AwayCases, OnPostgres):
+class TestAway(HealthCases, NoteOutageCases, TakeoverOutageCases, AwayCases, OnPostgres):
     """The server is taken away."""
 
     @pytest.fixture(autouse=True)
@@ -167,7 +175,7 @@ class WithinCases(OnPostgres, WithinRaceCases, KitsWithinCases):
         return self.within(with_database(self.url, "postgres"))
 
 
-class TestWithinAsyncpg(WithinHeldCases, WithinCases):
+class TestWithinAsyncpg(WithinHeldCases, TakeoverTransactionCases, WithinCases):
     """On a connection of asyncpg."""
 
     @contextlib.asynccontextmanager

@@ -20,6 +20,7 @@ from duly_postgres import (
     sql_putting,
     sql_series,
     sql_settling,
+    sql_sharing,
     sql_storing,
 )
 from duly_postgres.connector import SETTINGS
@@ -38,6 +39,7 @@ STATEMENTS = {
         sql_putting,
         sql_series,
         sql_settling,
+        sql_sharing,
         sql_storing,
     )
     for name in module.__all__
@@ -57,6 +59,7 @@ FIRST = {
     "pkey": r"\bkey\b", "id_key": r"\bid\b", "due_pkey": r"\bsuspect\b",
     "event_name_idx": r"\bevent_name\b", "time_idx": r"\bscheduled_at\b", "dead_idx": "",
     "declared_idx": r"\bdeclared_by\b", "aside_pkey": r"\bevent_name\b",
+    "notes_pkey": r"\bname\b",
 }  # fmt: skip
 
 
@@ -138,7 +141,7 @@ async def test_no_statement_looks_at_every_message(
     direct: asyncpg.Connection, place: Place, name: str
 ) -> None:
     found = await plan(direct, place.names(STATEMENTS[name]))
-    looked = scans(found, place, f"{place.table}_aside")
+    looked = scans(found, place, f"{place.table}_aside", f"{place.table}_notes")
     if name == "STATS":  # counts what waits and dead letters by indexes
         assert all(step.startswith("Index Only Scan") for step in looked)
     else:

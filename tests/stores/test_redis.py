@@ -17,8 +17,12 @@ from duly.testing.stores import (
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
+    NoteOutageCases,
     RecordCases,
     StoreSuite,
+    TakeoverCases,
+    TakeoverOutageCases,
     WakeupCases,
     WhereCases,
 )
@@ -48,6 +52,8 @@ class TestRedisStore(
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
+    TakeoverCases,
     WakeupCases,
     WhereCases,
     RecordCases,
@@ -74,7 +80,7 @@ def guarded_redis_url() -> Iterator[str]:
         yield server.url.replace("://", f"://:{PASSWORD}@")
 
 
-class TestAway(HealthCases, AwayCases, RedisURLHarness):
+class TestAway(HealthCases, NoteOutageCases, TakeoverOutageCases, AwayCases, RedisURLHarness):
     """The server is taken away."""
 
     @pytest.fixture(autouse=True)

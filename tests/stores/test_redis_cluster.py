@@ -8,8 +8,10 @@ from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingCases,
     EnsureCases,
+    NoteCases,
     RecordCases,
     StoreSuite,
+    TakeoverCases,
     WakeupCases,
     WhereCases,
 )
@@ -28,7 +30,9 @@ class Harness(RedisHarness):
         self.url = redis_cluster_url
 
 
-class TestRedisCluster(Harness, WakeupCases, WhereCases, EnsureCases, RecordCases, ClaimingCases):
+class TestRedisCluster(
+    Harness, WakeupCases, WhereCases, EnsureCases, RecordCases, ClaimingCases, NoteCases, TakeoverCases
+):  # fmt: skip
     """What schedulers rely on; see also the crash points of the store in shards."""
 
 

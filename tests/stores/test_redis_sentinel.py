@@ -5,7 +5,15 @@ from tests.servers.redis_sentinel import redis_sentinel_url
 from tests.stores.redis_harness import RedisURLHarness
 
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import ClaimingCases, RecordCases, StoreSuite, WakeupCases, WhereCases
+from duly.testing.stores import (
+    ClaimingCases,
+    NoteCases,
+    RecordCases,
+    StoreSuite,
+    TakeoverCases,
+    WakeupCases,
+    WhereCases,
+)
 
 __all__ = ["redis_sentinel_url"]
 
@@ -21,7 +29,9 @@ class Harness(RedisURLHarness):
         self.url = redis_sentinel_url
 
 
-class TestRedisSentinel(Harness, WakeupCases, WhereCases, RecordCases, ClaimingCases):
+class TestRedisSentinel(
+    Harness, WakeupCases, WhereCases, RecordCases, ClaimingCases, NoteCases, TakeoverCases
+):
     """What schedulers rely on; the server behind Sentinel is one like any other."""
 
 

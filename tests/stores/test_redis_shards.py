@@ -15,7 +15,7 @@ from duly import Client, DuplicateMessage, Filter, State, Stats, StoreError, Uns
 from duly.record import given_at
 from duly.store import PAUSED, Bury, Clock, Group, Settle
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
-from duly.testing.stores import Bench, WakeupCases
+from duly.testing.stores import Bench, NoteCases, WakeupCases
 from duly.testing.stores.bench import ids, settle_of
 from duly.testing.stores.caller_as_is import AsIsCases
 from duly.testing.stores.caller_list import ListCases, PageCases
@@ -74,9 +74,11 @@ class Harness(RedisHarness):
 class TestShards(
     Harness, WakeupCases, StateCases, RepeatCases, ReplaceCases, ListCases, PageCases, BuriedOccurrenceCases,
     LapsedHolderCases, OpenAndCloseCases, AsIsCases, PostponeCases, DeclareCases, EnsureAgainCases, EnsureBegunCases, EnsureWaitingCases,
-    EnsureWakingCases,
+    EnsureWakingCases, NoteCases,
 ):  # fmt: skip
     """Themes that ask neither for one batch of all that is due nor for its order."""
+
+    no_outages = "tried on one server, in test_redis.py"
 
 
 class TestCrashPoints(Harness, CrashPointCases):

@@ -18,10 +18,13 @@ from duly.testing.stores import (
     LineTransactionCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NoteCases,
     PeekingCases,
     RecordCases,
     StoreHarness,
     StoreSuite,
+    TakeoverCases,
+    TakeoverTransactionCases,
     TransactionCases,
     WakeupCases,
     WhereCases,
@@ -60,6 +63,9 @@ class TestSQLiteStore(
     LineMarkCases,
     LineTransactionCases,
     MigrationCases,
+    NoteCases,
+    TakeoverCases,
+    TakeoverTransactionCases,
     TransactionCases,
     PeekingCases,
     ListingWithoutPayloadsCases,
@@ -111,7 +117,7 @@ class TestSQLiteStore(
 
     async def leftovers(self, namespace: str) -> Collection[str]:
         async with self.transaction(namespace) as opened:
-            tables = ("duly_messages", "duly_due", "duly_aside", "duly_leases")
+            tables = ("duly_messages", "duly_due", "duly_aside", "duly_leases", "duly_notes")
             return [each for each in tables if opened.execute(f"SELECT 1 FROM {each}").fetchone()]
 
     async def unmark(self, namespace: str) -> None:

@@ -1,14 +1,13 @@
 """The tables, by versions of the schema: what each version adds to the one before."""
-# ruff: noqa: S608  # what is put together are constants of this package, never values
 
 from typing import Final
 
-from duly.message import METADATA_LIMIT, UNREADABLE
-from duly_postgres.columns import IN_YEARS, MARK, SOON, SORTED_ID
+from duly_postgres.columns import IN_YEARS, MARK, SORTED_ID
+from duly_postgres.ddl_function import SCHEDULE
 
 __all__ = [
-    "AFTERWARDS", "CHECKED_FROM", "CHECKED_LATER", "FIRST_INDEXES", "INDEXES", "STEPS", "VERSION",
-    "constraint",
+    "AFTERWARDS", "CHECKED_FROM", "CHECKED_LATER", "FIRST_INDEXES", "INDEXES", "NOTES", "STEPS",
+    "VERSION", "constraint",
 ]  # fmt: skip
 
 _MOMENT: Final = f"CHECK {IN_YEARS}"
@@ -24,9 +23,6 @@ def constraint(column: str) -> str:
     """The name of the check on such a column."""
     return f'"{{table}}_{column}_check"'
 
-
-_CONTROL: Final = r"[\u0001-\u001f\u007f-\u009f]"
-"""Control characters, as a regular expression of PostgreSQL."""
 
 FIRST_INDEXES: Final = {
     '"{table}_event_name_idx"': f"{{messages}} (event_name, scheduled_at, {SORTED_ID})",
@@ -53,75 +49,6 @@ _OFTEN: Final = (
     "autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, "
     "autovacuum_vacuum_cost_delay = 1"
 )
-
-# It makes the same checks as Message; see there.
-_SCHEDULE: Final = f"""\
-CREATE OR REPLACE FUNCTION {{schedule}} (
-    event_name text,
-    payload bytea DEFAULT '',
-    scheduled_at timestamptz DEFAULT clock_timestamp(),
-    id text DEFAULT NULL,
-    metadata jsonb DEFAULT '{{{{}}}}',
-    expires_at timestamptz DEFAULT NULL
-) RETURNS text
-LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $duly$
-#variable_conflict use_variable
-DECLARE
-    new_id text := coalesce(id, gen_random_uuid()::text);
-    new_key bigint;
-BEGIN
-    IF event_name IS NULL OR char_length(event_name) NOT BETWEEN 1 AND 255
-        OR char_length(new_id) NOT BETWEEN 1 AND 255
-        OR event_name || new_id ~ '{_CONTROL}'
-    THEN
-        RAISE EXCEPTION 'id and event name have 1 to 255 characters, no control characters'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF event_name = '{UNREADABLE}' THEN
-        RAISE EXCEPTION 'the event name {UNREADABLE} is reserved'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF metadata IS NULL OR jsonb_typeof(metadata) <> 'object'
-        OR EXISTS (SELECT FROM jsonb_each(metadata) AS e WHERE jsonb_typeof(e.value) <> 'string')
-    THEN
-        RAISE EXCEPTION 'metadata is an object of texts'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF EXISTS (SELECT FROM jsonb_each_text(metadata) AS e WHERE e.key ~ '{_CONTROL}') THEN
-        RAISE EXCEPTION 'a metadata key holds a control character'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF (
-        SELECT sum(octet_length(convert_to(e.key || e.value, 'UTF8')))
-        FROM jsonb_each_text(metadata) AS e
-    ) > {METADATA_LIMIT}
-    THEN
-        RAISE EXCEPTION 'metadata takes more than {METADATA_LIMIT} bytes'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF payload IS NULL OR scheduled_at IS NULL OR expires_at <= scheduled_at THEN
-        RAISE EXCEPTION 'payload and scheduled_at are required; expires_at is later than that'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF NOT {IN_YEARS.format("scheduled_at")} OR NOT {IN_YEARS.format("expires_at")} THEN
-        RAISE EXCEPTION 'scheduled_at and expires_at are moments of the years 1 to 9999'
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    INSERT INTO {{messages}} (
-        due_at, format, id, event_name, payload, metadata, scheduled_at, created_at, expires_at,
-        next_attempt_at
-    ) VALUES (
-        scheduled_at, 1, new_id, event_name, payload,
-        CASE WHEN metadata = '{{{{}}}}' THEN '' ELSE convert_to(metadata::text, 'UTF8') END,
-        scheduled_at, clock_timestamp(), expires_at, scheduled_at
-    ) RETURNING key INTO new_key;
-    INSERT INTO {{due}} (suspect, due_at, key) VALUES (false, scheduled_at, new_key);
-    IF scheduled_at <= clock_timestamp() + {SOON} THEN
-        PERFORM pg_notify('{{channel}}', '');
-    END IF;
-    RETURN new_id;
-END
-$duly$"""
 
 _FIRST: Final = (
     # usable_from: the oldest schema version whose code can work with this one.
@@ -166,7 +93,7 @@ CREATE TABLE {{leases}} (
     keys bigint[] NOT NULL
 ) WITH ({_OFTEN})""",
     *(f"CREATE INDEX {name} ON {where}" for name, where in FIRST_INDEXES.items()),
-    _SCHEDULE,
+    SCHEDULE,
     "INSERT INTO {version} (version, usable_from) VALUES (1, 1)",
 )
 
@@ -178,7 +105,7 @@ _SECOND: Final = (
 
 # Rows stored before are left as they are: checking all of them would hold everybody up.
 _THIRD: Final = (
-    _SCHEDULE,
+    SCHEDULE,
     *(
         f"ALTER TABLE {{messages}} ADD CONSTRAINT {constraint(name)} "
         f"{_MOMENT.format(name)} NOT VALID"
@@ -216,6 +143,14 @@ BEGIN
 END
 $duly$"""
 
+# What is kept beside the messages, for all who share them: rewritten often, and mostly small.
+NOTES: Final = f"""\
+CREATE TABLE {{notes}} (
+    name text COLLATE "C" PRIMARY KEY,
+    revision text NOT NULL,
+    value bytea NOT NULL
+) WITH ({_OFTEN})"""
+
 _FIFTH: Final = (
     "ALTER TABLE {messages} "
     + ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in (_SELDOM | _DECLARED).items()),
@@ -235,6 +170,7 @@ CREATE TABLE {{aside}} (
 ) WITH ({_OFTEN})""",
     # Whether anything may be moved there: schedulers of older versions would not find it.
     "ALTER TABLE {version} ADD COLUMN lines boolean NOT NULL DEFAULT false",
+    NOTES,
     _MOVED,
     """\
 CREATE TRIGGER duly_moved BEFORE UPDATE OF key ON {messages}

@@ -34,6 +34,7 @@ class Names:
             "leases": f'{place}"{table}_leases"',
             "floors": f'{place}"{table}_floors"',
             "aside": f'{place}"{table}_aside"',
+            "notes": f'{place}"{table}_notes"',
             "version": f'{place}"{table}_version"',
             "schedule": f'{place}"{table}_schedule"',
             "moved": f'{place}"{table}_moved"',

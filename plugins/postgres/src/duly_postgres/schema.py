@@ -9,7 +9,7 @@ from duly.record import Record
 from duly.store import unhurried
 from duly_postgres.columns import MARK
 from duly_postgres.connection import Connection
-from duly_postgres.ddl import AFTERWARDS, STEPS, VERSION
+from duly_postgres.ddl import AFTERWARDS, NOTES, STEPS, VERSION
 from duly_postgres.later import do, to_do, validated
 from duly_postgres.marking import marked
 from duly_postgres.migrating import COMMAND, in_turn, patiently
@@ -22,7 +22,7 @@ _FOUND: Final = """\
 SELECT c.relname FROM pg_class AS c
 WHERE c.relnamespace = to_regnamespace($1) AND c.relname = ANY ($2::text[]) ORDER BY c.relname"""
 
-_OTHERS: Final = ("due", "leases", "floors", "aside", "version")
+_OTHERS: Final = ("due", "leases", "floors", "aside", "notes", "version")
 
 _VERSIONS: Final = "SELECT max(version) AS version, max(usable_from) AS usable_from FROM {version}"
 
@@ -46,6 +46,12 @@ FROM (VALUES ('{messages}'), ('{due}'), ('{leases}'), ('{aside}')) AS tables (na
 WHERE NOT has_table_privilege(to_regclass(name), privilege)
 UNION ALL SELECT 'SELECT ON {version}' WHERE NOT has_table_privilege('{version}', 'SELECT')"""
 
+# Tables may lack it that had all others from a version under way; only their owner may add it.
+_LACKS_NOTES: Final = """\
+SELECT FROM pg_class
+WHERE oid = to_regclass('{messages}') AND to_regclass('{notes}') IS NULL
+    AND pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE')"""
+
 _WHAT_TO_DO: Final = (
     f"as a user who may make tables, {COMMAND}; migrate(dry_run=True) lists the statements instead"
 )
@@ -61,9 +67,10 @@ async def migrate(db: Connection, names: Names, *, dry_run: bool) -> Sequence[st
     """
     version = await _version(db, names)
     mark = [] if not version or await marked(db, names, version) else [names(MARK)]
+    steps = await _steps(db, names, version)
     if dry_run:
-        return [*_from(version, names), *await to_do(db, names, version), *mark]
-    made = await _make(db, names) if version < VERSION else []
+        return [*steps, *await to_do(db, names, version), *mark]
+    made = await _make(db, names) if steps else []
     later = await to_do(db, names, VERSION)
     if later:
         await do(db, names)
@@ -88,6 +95,8 @@ async def prepare(db: Connection, names: Names, *, auto_migrate: bool) -> bool:
         with unhurried():
             await _make(db, names)
         version = VERSION
+    elif auto_migrate and await _steps(db, names, version):
+        await _make(db, names)
     if lacking := [row["lacking"] for row in await db.fetch(names(_LACKING))]:
         raise StoreError(
             f"PostgreSQL, {names}: this user lacks rights that are needed: "
@@ -100,7 +109,7 @@ async def _make(db: Connection, names: Names) -> Sequence[str]:
     async def make() -> Sequence[str]:
         await db.fetch(_LOCK, names.lock)
         version = await _version(db, names)
-        made = _from(version, names)
+        made = await _steps(db, names, version)
         for statement in made:
             await db.fetch(statement)
         return made if version else [*made, *await validated(db, names)]
@@ -108,8 +117,11 @@ async def _make(db: Connection, names: Names) -> Sequence[str]:
     return await patiently(db, make)
 
 
-def _from(version: int, names: Names) -> Sequence[str]:
+async def _steps(db: Connection, names: Names, version: int) -> Sequence[str]:
+    """The statements that a schema of that version lacks."""
     steps = STEPS[version:] if version else (*STEPS, AFTERWARDS)
+    if version == VERSION and await db.fetch(names(_LACKS_NOTES)):
+        steps = ((NOTES,),)
     return [names(statement) for step in steps for statement in step]
 
 

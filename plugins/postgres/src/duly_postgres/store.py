@@ -26,6 +26,7 @@ from duly_postgres.desk import Desk
 from duly_postgres.doubts import doubts
 from duly_postgres.finishing import settle_alone
 from duly_postgres.names import Names
+from duly_postgres.sharing import Sharing
 from duly_postgres.storing_past import put_past
 from duly_postgres.taking import Taking
 from duly_postgres.turns import Turns
@@ -34,7 +35,7 @@ from duly_postgres.within import NAMED, accepts
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore:
+class PostgresStore(Sharing):
     """Keeps messages in tables: ``Scheduler(PostgresStore(engine), transport)``.
 
     ``engine`` is an :class:`~sqlalchemy.ext.asyncio.AsyncEngine` for ``postgresql+asyncpg``. The

@@ -19,9 +19,10 @@ _SEARCH: Final = script("holding", "search")
 _MEND: Final = script("holding", "mend")
 _SWEEP: Final = script("holding", "sweep")
 _AT_ONCE: Final = 200  # messages that a script looks at; it holds up the server
+_NOTES_AT_ONCE: Final = 8  # which may be large
 _SWEPT: Final = (
     "due", "suspects", "changes", "lapses", "dead", "reasons", "deaths", "leases", "withdrawn",
-    "successors", "declared",
+    "successors", "declared", "noted",
 )  # fmt: skip
 
 
@@ -71,13 +72,16 @@ async def mend(calls: Calls, shard: Shard, clock: int) -> Sequence[str]:
         await _sweep(calls, shard, "siding", raw(event))
     for by in await calls.command("HKEYS", shard.key("floors")):
         await _sweep(calls, shard, "by", raw(by))
+    await _sweep(calls, shard, "notes", False, _NOTES_AT_ONCE)
     return back
 
 
-async def _sweep(calls: Calls, shard: Shard, what: str | bool, event: Any) -> None:
+async def _sweep(
+    calls: Calls, shard: Shard, what: str | bool, event: Any, many: int = _AT_ONCE
+) -> None:
     cursor = "0"
     while True:
-        cursor = (await calls.run(_SWEEP, shard, 0, what, event, cursor, _AT_ONCE)).decode()
+        cursor = (await calls.run(_SWEEP, shard, 0, what, event, cursor, many)).decode()
         if cursor == "0":
             return
 

@@ -30,10 +30,12 @@ from duly_redis.doubts import doubts
 from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
 from duly_redis.meta import UNMARKED, is_marked, migrate
+from duly_redis.notes import KeepsNotes
 from duly_redis.opening import check
 from duly_redis.records import show
 from duly_redis.series import Series
 from duly_redis.storing import Storing
+from duly_redis.takeover import TakesOver
 from duly_redis.wakeups import Wakeups
 
 __all__ = ["RedisStore"]
@@ -41,7 +43,7 @@ __all__ = ["RedisStore"]
 _LAST_WORDS: Final = 1.0  # seconds that closing waits for
 
 
-class RedisStore:
+class RedisStore(KeepsNotes, TakesOver):
     """Keeps messages in Redis: ``Scheduler(RedisStore(client), transport)``.
 
     ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, also one that a
@@ -72,8 +74,7 @@ class RedisStore:
         if not isinstance(allow_eviction, bool):
             raise InvalidArgument(f"allow_eviction is True or False: {allow_eviction!r:.300}")
         self._shards = keys.shards(key_prefix, shards)
-        self._allow_eviction = allow_eviction
-        self._prefix = key_prefix
+        self._prefix, self._allow_eviction = key_prefix, allow_eviction
         self._clock = clock
         self._opening = asyncio.Lock()
         name, channel = os.urandom(8).hex(), keys.wake_channel(key_prefix)

@@ -19,7 +19,7 @@ from duly_sqlite.records import fetch, show
 from duly_sqlite.series import take_place
 from duly_sqlite.sidings import Turn
 
-__all__ = ["claim", "give_back", "nothing", "nothing_due", "renew"]
+__all__ = ["claim", "give_back", "lapse", "nothing", "nothing_due", "renew"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST: Final = 2**63 - 1
@@ -125,6 +125,13 @@ def renew(
         renewed = db.execute(sql.RENEW, (now + lease // _MICROSECOND, token, now)).rowcount
         answers.append([key for (key,) in db.execute(sql.GONE, (token,))] if renewed else None)
     return answers
+
+
+def lapse(db: sqlite3.Cursor, now: int, owner: str) -> int:
+    """End the leases of an owner; how many messages they held."""
+    ((held,),) = db.execute(sql.HELD_BY, (owner, now))
+    db.execute(sql.END_LEASES_OF, (now, owner, now))
+    return int(held)
 
 
 def _ahead(

@@ -1,5 +1,6 @@
 """The file: opened with the settings on which the promises of this store rest."""
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Final
 
 from duly import InvalidArgument, StoreError
 from duly_sqlite.connection import PATIENCE, Call, patiently, transaction
+from duly_sqlite.errors import translated
 from duly_sqlite.schema import all_statements, pending, prepare
 
 __all__ = ["absolute", "data_version", "migrate", "reader", "writer"]
@@ -69,16 +71,17 @@ def reader(path: Path) -> sqlite3.Connection:
 
 
 def migrate(path: Path, *, dry_run: bool) -> Sequence[str]:
-    """The statements that bring the schema up to date; run, unless ``dry_run``."""
+    """The statements that bring the schema up to date; run, unless ``dry_run``.
+
+    Raises:
+        StoreError: what SQLite raised, translated.
+    """
     if dry_run and not path.exists():
         return all_statements()
-    connection = _connect(path)
-    try:
+    with translated(path, opening=True), contextlib.closing(_connect(path)) as connection:
         if dry_run:
             return patiently(lambda: pending(connection.cursor(), path, marks=True), Call())
         return transaction(connection, lambda db: prepare(db, path, marks=True), Call())
-    finally:
-        connection.close()
 
 
 def data_version(connection: sqlite3.Connection) -> int:

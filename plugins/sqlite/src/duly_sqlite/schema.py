@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from duly import StoreError
-from duly_sqlite import sql, sql_lines
+from duly_sqlite import sql_lines, sql_schema
 
 __all__ = ["STEPS", "VERSION", "all_statements", "newer", "pending", "prepare"]
 
@@ -100,6 +100,7 @@ CREATE TABLE duly_aside (
 ) WITHOUT ROWID""",
     # What may be done that older versions do not expect.
     "CREATE TABLE duly_marks (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
+    sql_schema.MAKE_NOTES,
     "INSERT INTO duly_schema (version, usable_from) VALUES (3, 1)",
 )
 
@@ -120,21 +121,24 @@ def pending(db: sqlite3.Cursor, path: Path, *, marks: bool) -> Sequence[str]:
     Raises:
         StoreError: something else made a table of this name, or a newer version did.
     """
-    found = db.execute(sql.OUR_TABLES).fetchall()
+    found = db.execute(sql_schema.OUR_TABLES).fetchall()
     if not found:
         return all_statements()
     try:
-        version, usable_from = db.execute(sql.VERSIONS).fetchone()
+        version, usable_from = db.execute(sql_schema.VERSIONS).fetchone()
         if isinstance(usable_from, int) and usable_from > VERSION:
             raise newer(path, usable_from)
         outdated = isinstance(version, int) and version < VERSION
-        for probe in sql.OLD_PROBES if outdated else sql.PROBES:
+        noted = outdated or db.execute(sql_schema.ANY_NOTES).fetchone() is not None
+        for probe in (
+            sql_schema.OLD_PROBES if outdated else sql_schema.PROBES[: None if noted else -1]
+        ):
             db.execute(probe)
     except sqlite3.OperationalError as error:
         raise _foreign(path, [name for (name,) in found], str(error)) from error
     if not (isinstance(version, int) and isinstance(usable_from, int)):
         raise _foreign(path, ["duly_schema"], "it names no version")
-    statements = _from(version) if outdated else ()
+    statements = _from(version) if outdated else () if noted else (sql_schema.MAKE_NOTES,)
     if marks and (version < _MARKED_SINCE or not db.execute(sql_lines.MARKED).fetchone()):
         statements = (*statements, sql_lines.MARK)
     return statements

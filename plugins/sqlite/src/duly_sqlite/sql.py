@@ -138,6 +138,14 @@ UPDATE duly_messages SET lapses = lapses + 1 WHERE key IN (SELECT value FROM jso
 
 RENEW: Final = "UPDATE duly_leases SET expires_at = ? WHERE token = ? AND expires_at > ?"
 
+# Leases are few, one for each batch in hand: no index on their owners.
+HELD_BY: Final = """\
+SELECT count(*) FROM duly_leases, json_each(keys)
+WHERE owner = ? AND expires_at > ?
+    AND EXISTS (SELECT 1 FROM duly_messages WHERE duly_messages.key = value)"""
+
+END_LEASES_OF: Final = "UPDATE duly_leases SET expires_at = ? WHERE owner = ? AND expires_at > ?"
+
 GONE: Final = """\
 SELECT value FROM duly_leases, json_each(keys)
 WHERE token = ? AND NOT EXISTS (SELECT 1 FROM duly_messages WHERE duly_messages.key = value)"""
@@ -213,37 +221,3 @@ SELECT
     (SELECT min(due_at) FROM duly_due WHERE suspect = 1),
     (SELECT min(due_at) FROM duly_due WHERE suspect = 0 AND due_at > ?),
     (SELECT min(due_at) FROM duly_due WHERE suspect = 1 AND due_at > ?)"""
-
-# --- the schema
-
-OUR_TABLES: Final = """\
-SELECT name FROM sqlite_master
-WHERE name IN ('duly_schema', 'duly_messages', 'duly_due', 'duly_leases') ORDER BY name"""
-
-VERSIONS: Final = "SELECT max(version), max(usable_from) FROM duly_schema"
-
-_NEW_COLUMNS: Final = (
-    "given_at", "postpone_count", "put_back", "died_at", "error_class", "successor", "declared_by",
-    "generation",
-)  # fmt: skip
-
-OLD_PROBES: Final = tuple(
-    f"SELECT {columns} FROM {table} LIMIT 0"
-    for table, columns in {
-        "duly_messages": ", ".join(
-            ["key", "due_at", "lapses", "dead"]
-            + [name for name in Record._fields if name not in _NEW_COLUMNS]
-        ),
-        "duly_due": "suspect, due_at, key",
-        "duly_leases": "token, expires_at, owner, keys",
-    }.items()
-)
-"""They succeed if the tables are those of the first version, or of a later one."""
-
-PROBES: Final = (
-    *OLD_PROBES,
-    f"SELECT {', '.join(_NEW_COLUMNS)} FROM duly_messages LIMIT 0",
-    "SELECT event_name, due_at, key FROM duly_aside LIMIT 0",
-    "SELECT name FROM duly_marks LIMIT 0",
-)
-"""They succeed if the tables have the columns that are needed."""

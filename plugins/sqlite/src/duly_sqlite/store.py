@@ -25,7 +25,7 @@ from duly.store import (
 )
 from duly_sqlite import claiming, file, listing, series, storing
 from duly_sqlite.connection import ConnectionThread
-from duly_sqlite.errors import translated
+from duly_sqlite.notes import Notes
 from duly_sqlite.settling import settle_all
 from duly_sqlite.sidings import Turn
 from duly_sqlite.usable import Usable
@@ -37,7 +37,7 @@ __all__ = ["SQLiteStore"]
 T = TypeVar("T")
 
 
-class SQLiteStore:
+class SQLiteStore(Notes):
     """Keeps messages in a file: ``Scheduler(SQLiteStore("orders.db"), transport)``.
 
     Any number of processes of one host may share the file, with stores and with connections of
@@ -165,6 +165,12 @@ class SQLiteStore:
         """Let leases last ``lease`` from now; the keys taken out of each, None for a lost one."""
         return await self._writer.write(lambda db: claiming.renew(db, self._now(), tokens, lease))
 
+    async def lapse(self, owner: str) -> int:
+        """End all leases of that owner; how many messages they held."""
+        return await self._writer.write(
+            lambda db: claiming.lapse(db, self._now(), owner), wakes=bool
+        )
+
     async def settle(self, settles: Sequence[Settle]) -> Sequence[bool]:
         """Settle without a claim; False for a token that is not valid."""
         return await self._writer.write(lambda db: settle_all(db, self._now(), settles))
@@ -205,12 +211,7 @@ class SQLiteStore:
         :meth:`open` does so by itself, but that it marks an older file for nothing: call this once
         no process uses it any more that knows of no sidings.
         """
-
-        def run() -> Sequence[str]:
-            with translated(self._path, opening=True):
-                return file.migrate(self._path, dry_run=dry_run)
-
-        return await asyncio.to_thread(run)
+        return await asyncio.to_thread(file.migrate, self._path, dry_run=dry_run)
 
     async def check(self) -> Sequence[str]:
         """What is unsafe in the file's settings, one sentence each."""

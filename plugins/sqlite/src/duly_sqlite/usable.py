@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from duly_sqlite import sql
+from duly_sqlite import sql_schema
 from duly_sqlite.schema import VERSION, newer
 
 __all__ = ["Usable"]
@@ -32,7 +32,7 @@ class Usable:
         """
         if time.monotonic() < self._look_at:
             return
-        _, usable_from = db.execute(sql.VERSIONS).fetchone()
+        _, usable_from = db.execute(sql_schema.VERSIONS).fetchone()
         if isinstance(usable_from, int) and usable_from > VERSION:
             raise newer(self._path, usable_from)  # looked at each time from now on
         self._look_at = time.monotonic() + _EVERY

@@ -48,11 +48,13 @@ class Writer:
         *,
         glance: Callable[[sqlite3.Cursor], T | None] | None = None,
         undo: Callable[[sqlite3.Cursor, T], object] | None = None,
+        wakes: Callable[[T], object] | None = None,
     ) -> T:
         """The result of ``work``, as one transaction.
 
         ``glance`` may find the answer without a lock. ``undo`` is called with a result that nobody
-        waits for any more.
+        waits for any more. ``wakes`` says of a result whether those who wait are to be woken though
+        nothing in line is earlier.
         """
 
         def run(connection: sqlite3.Connection, call: Call) -> T:
@@ -61,6 +63,8 @@ class Writer:
                 if seen is not None:
                     return seen
             outcome = self._transact(connection, work, call)
+            if wakes is not None and wakes(outcome):
+                self._wakeups.ring()
             if undo is not None:
 
                 def regret(connection: sqlite3.Connection) -> None:

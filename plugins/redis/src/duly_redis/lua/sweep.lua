@@ -1,6 +1,6 @@
--- Clears away what belongs to no message. args: now, what: "leases", a key of the shard by its
--- name, true for an index, "siding", or "by" for the set of somebody who declares; the event name or the name
--- of that; cursor, how many. The next cursor.
+-- Clears away what belongs to no message, and names of notes that are not there. args: now, what:
+-- "leases", a key of the shard by its name, true for an index, "siding", or "by" for the set of
+-- somebody who declares; the event name or the name of that; cursor, how many. The next cursor.
 
 although_memory_is_full()
 
@@ -44,6 +44,17 @@ local function is_declared(member)
   return of and set_of(of) == set
 end
 
+local notes, noted = base .. 'notes', base .. 'noted'
+local function is_note(name)
+  return redis.call('HEXISTS', notes, name) == 1
+end
+
+-- What is a note has its name among those.
+local function is_noted(name)
+  redis.call('ZADD', noted, 0, name)
+  return true
+end
+
 local held = what == 'withdrawn' and held_members()
 local function is_held(member)
   return held[member]
@@ -66,6 +77,8 @@ local WAYS = {
   withdrawn = { withdrawn, 'SSCAN', 'SREM', is_held },
   successors = { successors, 'HSCAN', 'HDEL', is_scheduling },
   declared = { declared, 'HSCAN', 'HDEL', is_declared_scheduling },
+  notes = { notes, 'HSCAN', 'HDEL', is_noted },
+  noted = { noted, 'ZSCAN', 'ZREM', is_note },
   by = { set, 'SSCAN', 'SREM', is_declared },
   siding = { siding(event or ''), 'ZSCAN', 'ZREM', is_scheduling },
   [true] = { event and index(event), 'ZSCAN', 'ZREM', is_listed },
