@@ -101,7 +101,7 @@ class Transport:
         self._journal.note("begun", [facts])
         if self._gone():
             raise duly.TransportUnavailable("connection refused")
-        match envelope.event_name:
+        match envelope.event_name.partition(".")[0]:
             case "slow":
                 await self._pass(float(envelope.metadata["seconds"]))
             case "gated":

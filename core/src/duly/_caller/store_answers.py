@@ -4,7 +4,7 @@ Each of these is given an answer of the method of its name and returns it, or ra
 that names the method and what came back.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -14,8 +14,8 @@ from duly.message import Message, State
 from duly.store import Batch, Claim, Ensured, Key, Note, Stats, Whereabouts
 
 __all__ = [
-    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "note", "page", "put",
-    "renew", "reschedule", "settle", "stats", "undeclare", "where", "written",
+    "Outcomes", "cancel", "changed", "claim", "claims", "ensure", "get", "note", "notes", "page",
+    "put", "renew", "reschedule", "settle", "stats", "undeclare", "where", "written",
 ]  # fmt: skip
 
 Outcomes = Sequence[Exception | None]
@@ -163,6 +163,18 @@ def written(answer: str | None) -> str | None:
     """The revision of what was written."""
     if answer is not None and not (isinstance(answer, str) and answer):
         _odd("write_note", f"{named(answer)}, not a revision or None")
+    return answer
+
+
+def notes(answer: Mapping[str, Note], prefix: str) -> Mapping[str, Note]:
+    """The notes whose names begin with ``prefix``."""
+    if not isinstance(answer, Mapping):
+        _odd("notes", f"{named(answer)}, not a mapping")
+    for name, each in answer.items():
+        if not isinstance(name, str) or not name.startswith(prefix):
+            _odd("notes", f"a note by the name {named(name)}, which does not begin as asked")
+        if note(each) is None:
+            _odd("notes", "None in place of a Note")
     return answer
 
 

@@ -8,7 +8,7 @@ brings less of it than was asked for: nothing of it waits any longer.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Generic
+from typing import Any, Final, Generic
 
 from duly._engine.lane import J, Lane
 from duly._values.controls import Rules
@@ -94,24 +94,31 @@ class HeldBack(Generic[J]):
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
-        if not self._paused or not self._lanes:
-            return self._of_each(free, spare, slow, now) if self._lanes else self._paused
-        most: dict[str, int] = dict(self._paused)
-        prefixes = sum(map(is_prefix, most))
-        for key, number in self._of_each(free, spare, slow, now).items():
-            prefixes += is_prefix(key)
-            if len(most) < _KEYS and (prefixes <= _PREFIXES or not is_prefix(key)):
-                most[key] = PAUSED if self._rules.paused_by(key) is not None else number
-        return most
+        if not self._lanes:
+            return self._paused
+        most = self._of_each(free, spare, slow, now)
+        for key in most if self._paused else ():
+            if self._rules.paused_by(key) is not None:
+                most[key] = PAUSED
+        most.update(self._paused)
+        if len(most) <= _KEYS and sum(map(is_prefix, most)) <= _PREFIXES:
+            return most
+        # A prefix without all that must not fall under it would hold up others; a name would not.
+        names = [key for key, n in most.items() if not is_prefix(key) and PAUSED < n < _ANY]
+        kept = names[: _KEYS - len(self._paused)]
+        return {**{key: most[key] for key in kept}, **self._paused}
 
-    def _of_each(self, free: int, spare: int, slow: int, now: float) -> Mapping[str, int]:
-        """The same of those that are held back, whatever is paused."""
+    def _of_each(self, free: int, spare: int, slow: int, now: float) -> dict[str, int]:
+        """The same of those that are held back, whatever is paused, and however many keys."""
         most: dict[str, int] = {}
         left, count = free + spare, len(self._lanes)
-        quick = {name for name, lane in self._lanes.items() if not lane.running and lane.is_quick}
+        quick = {name for name, lane in self._lanes.items() if lane.is_quick and _is_free(lane)}
+        keys = {name: self._key(name) for name in self._lanes} if self._patterned else {}
+        waiting = Counter(keys.get(name) for name, lane in self._lanes.items() for _ in lane.jobs)
+        alike = self._batch // 2 // max(1, len({*keys.values()}))
         share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
         for name, lane in list(self._lanes.items()):
-            key = self._key(name)
+            key = keys.get(name, name)
             if is_prefix(key) and len(most) >= _PREFIXES:
                 key = name
             ahead = max(share, lane.works_off) if share and not lane.stuck(now) else 0
@@ -120,17 +127,17 @@ class HeldBack(Generic[J]):
             number = max(0, min(left, room))
             if quick and name not in quick and free:  # they go first, and give the slots back
                 number, lane.low = 0, 1
+            if key != name:  # together they get what one would
+                number = min(number, max(0, alike + lane.startable - waiting[key]))
+                waiting[key] += number
             most[key] = most.get(key, 0) + number
             if number:
                 left -= number
                 self._lanes[name] = self._lanes.pop(name)  # the others go first next time
-        stems = tuple(key[:-1] for key in most if is_prefix(key))
-        if not stems:
-            return most
-        others = [name for name in self._by_name if name not in most and name.startswith(stems)]
-        if len(most) + len(others) <= _KEYS:  # which must not fall under a prefix
-            return most | dict.fromkeys(others, _ANY)
-        return {key: number for key, number in most.items() if not is_prefix(key)}
+        if stems := tuple(key[:-1] for key in most if is_prefix(key)):
+            others = [name for name in self._by_name if name.startswith(stems)]
+            most = dict.fromkeys(others, _ANY) | most  # which must not fall under a prefix
+        return most
 
     def heard(self, most: Mapping[str, int], batch: Batch) -> None:
         """What a claim with that ``most`` has brought."""
@@ -169,3 +176,8 @@ class HeldBack(Generic[J]):
         if not self._patterned or name in self._by_name:
             return name
         return best_key(self._by_name, name) or name
+
+
+def _is_free(lane: Lane[Any]) -> bool:
+    """Whether it runs nothing, and waits for nothing but a slot."""
+    return not (lane.running or lane.capped)
