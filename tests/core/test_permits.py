@@ -19,6 +19,7 @@ SECOND = 1_000_000
 def test_however_many_draw_no_more_begin_than_the_rate_allows(rate: float, seed: int) -> None:
     """Each draws, holds what it has for a while, and may be frozen with it."""
     rng = random.Random(seed)
+    far = 0.005 if seed < 2 else 0.3
     span = max(20.0, 5 / rate)
     next_at: int | None = None
     begun: list[float] = []
@@ -28,9 +29,10 @@ def test_however_many_draw_no_more_begin_than_the_rate_allows(rate: float, seed:
     while turns[0][0] < span:
         now, n = heapq.heappop(turns)
         cap = caps[n]
-        next_at, slots = drawn(next_at, int(now * SECOND), rate, rng.choice([1, 3, 200]))
-        took = rng.random() * 0.005  # to the store and back
-        cap.add(slot / SECOND + took for slot in slots)
+        took = rng.random() * far  # to the store and back
+        later = int((now + cap.lead) * SECOND)
+        next_at, slots = drawn(next_at, later, rate, rng.choice([1, 3, 200]))
+        cap.add([slot / SECOND + took for slot in slots], took)
         at = now + took
         for _ in range(rng.choice([1, 1, 1, 5])):
             while cap.is_open(at):
@@ -41,7 +43,7 @@ def test_however_many_draw_no_more_begin_than_the_rate_allows(rate: float, seed:
     begun.sort()
     for seconds in (1, 2, 5, 10, span):
         assert most_in(begun, seconds) <= rate * seconds + max(1.0, rate) + 1e-6
-    assert rate > 3 or len(begun) > 0.4 * rate * span, "nor are many wasted"
+    assert rate > 3 or far > 0.1 or len(begun) > 0.4 * rate * span, "nor are many wasted"
 
 
 def test_an_idle_rule_saves_up_no_burst() -> None:
@@ -57,12 +59,12 @@ def test_a_rate_that_was_lower_or_a_clock_that_was_put_back_holds_up_nobody() ->
     assert next_at == 1000 * SECOND
     next_at, slots = drawn(next_at, SECOND, 10, 1)
     assert not slots
-    assert next_at <= SECOND + 300_000
+    assert next_at <= SECOND + 1_300_000
 
 
 def test_a_slot_that_nobody_used_in_time_is_void() -> None:
     cap: RateCap[Any] = RateCap(10)
-    cap.add([1.0, 1.1, 5.0])
+    cap.add([1.0, 1.1, 5.0], 0.0)
     assert not cap.is_open(0.99)
     assert cap.next_at == 1.0
     assert cap.is_open(1.0)

@@ -113,8 +113,7 @@ class Controlling(Ensuring):
             return attrs.evolve(control, limit=None if off else new)
 
         controlled = await self._control(name, "limit", limited, reason, by)
-        if off and controlled.before.limit is not None:
-            await self._forget(name)
+        await self._forget_permits()
         return controlled.control
 
     async def controls(self) -> Mapping[str, Control]:
@@ -180,13 +179,17 @@ class Controlling(Ensuring):
         )
         self._plugins.tell("duly_controlled", controlled=controlled)
 
-    async def _forget(self, name: str) -> None:
-        """Remove what the permits of a limit were drawn from."""
+    async def _forget_permits(self) -> None:
+        """Remove what permits were drawn from that no rule needs, and of which nobody holds any."""
         store = self._keeps_notes()
-        for permits in (controls.permit_note(kind, name) for kind in ("rate", "in_flight")):
-            note = answers.note(await self._calls(store.read_note, permits))
-            if note is not None:
-                await self._calls(store.write_note, permits, None, note.revision)
+        rules = Rules(await self.controls())
+        needed = {controls.permit_note("rate", rule) for rule in rules.rates}
+        needed |= {controls.permit_note("in_flight", rule) for rule in rules.in_flight}
+        found = await self._calls(store.notes, controls.PERMITS)
+        found = answers.notes(found, controls.PERMITS)
+        for name, note in found.items():
+            if name not in needed and controls.is_over(note):
+                await self._calls(store.write_note, name, None, note.revision)
 
     def _keeps_notes(self) -> SupportsNotes:
         store: Any = self._calls.store

@@ -67,7 +67,9 @@ class Controls:
             if not (self.rules.paused or some.is_set()):
                 await some.wait()
             await self.refresh(at_most=_INTERVAL / 2)
-            await asyncio.sleep(_INTERVAL if some.is_set() else _IDLE_INTERVAL)
+            asked = max(self._asked, self._clock() - _INTERVAL / 2)  # the answer may take a while
+            pause = _INTERVAL if some.is_set() else _IDLE_INTERVAL
+            await asyncio.sleep(asked + pause - self._clock())
 
     def hurry(self) -> None:
         """Ask again now: somebody here has said something."""
@@ -137,8 +139,9 @@ class Controls:
             return
         said = {} if note is None else controls.read(note.value, note.now)
         passing = any(each.pause is not None and each.pause.until for each in said.values())
-        self._heard = note, passing
         if said != self.rules.controls:
-            self.rules = Rules(said)
-            self.drawing.control(self.rules)
+            rules = Rules(said)
+            self.drawing.control(rules)
+            self.rules = rules
             self._wake()
+        self._heard = note, passing  # only now: what could not be carried out is tried again

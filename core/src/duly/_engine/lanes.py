@@ -36,8 +36,7 @@ class Lanes(Generic[J]):
         self.waiting = 0
         self.spare = sys.maxsize  # jobs that may wait in slow lanes, for want of bytes
         self._batch = batch  # messages that one claim brings at most
-        self._held = 0  # jobs that wait in slow lanes
-        self._slow = 0  # slow lanes
+        self._held = self._slow = 0  # jobs that wait in slow lanes, and these
         self._lanes: dict[str, Lane[J]] = {}
         self._forget_at = _LANES
         self.turns: Turns[J] = Turns(limits)
@@ -77,13 +76,16 @@ class Lanes(Generic[J]):
 
     def control(self, rules: Rules, permits: Permits[Lane[J]], now: float) -> list[J]:
         """Take other rules of people than before; returns the jobs of names that are paused."""
-        jobs = self.empty()[::-1]
+        apart = self.slots.apart
         self.slots.control(limited=bool(permits))
         self.turns.control(permits, self._lanes.values())
         self.held_back.control(rules)
-        paused = [job for job in jobs if rules.paused_by(job.name) is not None]
-        self.add([job for job in jobs if job not in paused], now, in_any_case=True)
-        return paused
+        if apart and self.slots.apart:  # the others wait on: rules may change again and again
+            paused = [each for each in self._lanes.values() if rules.paused_by(each.name)]
+            return [job for lane in paused for job in self._shorten(lane, 0)]
+        jobs = self.empty()[::-1]
+        self.add([job for job in jobs if not rules.paused_by(job.name)], now, in_any_case=True)
+        return [job for job in jobs if rules.paused_by(job.name)]
 
     def add(
         self, jobs: Sequence[J], now: float, *, took: float = 0.0, in_any_case: bool = False
@@ -126,9 +128,9 @@ class Lanes(Generic[J]):
         lane = turns.next(slots.quarter, now, scarce=free == 1) if free > 0 else None
         if lane is None:
             return None
+        lane.moved_at = now
         if not lane.running:
             lane.ended_at = lane.begun_at = now
-        lane.moved_at = now
         lane.running += 1
         slots.running += 1
         self.waiting -= 1
@@ -185,11 +187,11 @@ class Lanes(Generic[J]):
 
     def most(self, now: float) -> Mapping[str, int]:
         """How many the next claim may bring of names that are held back."""
-        spare = max(0, self._batch // 2 - self._held)
-        return self.held_back.most(self.slots.free, spare, self._slow, now)
+        spare = self._batch // 2 - self._held
+        return self.held_back.most(self.slots.free, max(0, spare), self._slow, now)
 
     def empty(self) -> list[J]:
-        """Take all waiting jobs out of the queue."""
+        """Take all waiting jobs out."""
         self._held = 0
         return [job for lane in self._lanes.values() for job in self._shorten(lane, 0)]
 
@@ -199,8 +201,7 @@ class Lanes(Generic[J]):
 
     def _slowed(self, lane: Lane[J]) -> Lane[J]:
         if not lane.slow:
-            lane.slow = True
-            self._slow += 1
+            lane.slow, self._slow = True, self._slow + 1
             self._held += len(lane.jobs)
         return lane
 
@@ -233,14 +234,13 @@ class Lanes(Generic[J]):
 
     def _shorten(self, lane: Lane[J], keep: int) -> Iterator[J]:
         """Take the youngest jobs out of a lane, except ``keep`` of them."""
-        had = len(lane.jobs)
+        had = bool(lane.jobs)
         while len(lane.jobs) > keep:
             self.waiting -= 1
             yield lane.jobs.pop()
         if had and not lane.jobs:
             self.turns.drop(lane)
-            if not lane.running:
-                self.slots.about -= 1
+            self.slots.about -= not lane.running
 
     def _forget(self) -> None:
         """Forget the names that do nothing; in place, since others use the same lanes."""

@@ -26,18 +26,21 @@ _CLOSE: Final = 0.15
 _VERY_CLOSE: Final = 0.05
 _LONGEST: Final = 0.5  # seconds for which a slot is good
 _SHORTEST: Final = 0.1
+_LEAD: Final = 1.0  # seconds by which a slot comes later at most, where the store is far away
+_NEAR: Final = 0.05  # seconds to a store that is not
 _SECOND: Final = 1_000_000
 
 
 class RateCap(Cap[W]):
     """So many a second. Moments are loop time, in seconds."""
 
-    __slots__ = ("_ready", "_slots", "_taken", "again_at", "rate")
+    __slots__ = ("_ready", "_slots", "_taken", "again_at", "lead", "rate")
 
     def __init__(self, rate: float) -> None:
         super().__init__(0)
         self.rate = rate
         self.again_at = -math.inf  # before that nobody can draw one
+        self.lead = 0.0  # seconds until one that is drawn can be used, of late
         self._slots: deque[float] = deque()  # in order
         self._ready = 0  # of them, those that have come
         self._taken = -math.inf  # the last one that was used
@@ -52,9 +55,11 @@ class RateCap(Cap[W]):
         """When the next slot comes; infinite without any."""
         return self._slots[self._ready] if self._ready < len(self._slots) else math.inf
 
-    def add(self, slots: Iterable[float]) -> None:
-        """These have been drawn."""
+    def add(self, slots: Iterable[float], took: float) -> None:
+        """These have been drawn, which took so long that the next ones are to come later."""
         self._slots.extend(slots)
+        lead = min(_LEAD, max(took, 0.8 * self.lead))
+        self.lead = lead if lead > _NEAR else 0.0
 
     @property
     def left(self) -> int:
@@ -93,14 +98,16 @@ class RateCap(Cap[W]):
 
 
 class FlightCap(Cap[W]):
-    """So many at once: ``most`` are leased by us just now, of ``allowed`` in all."""
+    """So many at once: ``leased`` by us, of ``allowed`` in all, of which we may use ``most``."""
 
-    __slots__ = ("allowed", "idle_since", "renew_at", "valid_until")
+    __slots__ = ("again_at", "allowed", "idle_since", "leased", "renew_at", "valid_until")
 
     def __init__(self, allowed: int) -> None:
         super().__init__(0)
         self.allowed = allowed
-        self.renew_at = -math.inf  # loop time, as the others
+        self.leased = 0
+        self.again_at = -math.inf  # after trouble; loop time, as the others
+        self.renew_at = -math.inf
         self.valid_until = -math.inf
         self.idle_since = math.inf  # since when fewer would do
 
@@ -159,7 +166,8 @@ def drawn(next_at: int | None, now: int, rate: float, wanted: int) -> tuple[int,
     gap = _SECOND / rate
     behind = _BEHIND * _SECOND if gap <= _VERY_CLOSE * _SECOND else 0
     ahead = _AHEAD * _SECOND if gap <= _CLOSE * _SECOND else 0
-    latest = now + int(ahead + gap) + 1  # it is later if the rate was lower, or the clock put back
+    # It is later if the rate was lower, or the clock put back.
+    latest = now + int(ahead + gap + _LEAD * _SECOND) + 1
     first = max(now - int(behind), now if next_at is None else min(next_at, latest))
     count = min(wanted, int((now + ahead - first) / gap) + 1) if first <= now + ahead else 0
     slots = [first + int(number * gap) for number in range(count)]

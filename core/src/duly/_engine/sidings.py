@@ -9,7 +9,7 @@ brings less of it than was asked for: nothing of it waits any longer.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Final, Generic
+from typing import Any, Final, Generic
 
 from duly._engine.lane import J, Lane
 from duly._values.controls import Rules
@@ -107,11 +107,14 @@ class HeldBack(Generic[J]):
         most: dict[str, int] = {}
         by_name: dict[str, int] = {}
         left, count = free + spare, len(lanes)
-        quick = {name for name, lane in lanes.items() if not lane.running and lane.is_quick}
+        quick = {name for name, lane in lanes.items() if lane.is_quick and _is_free(lane)}
+        keys = {name: self._key(name) for name in lanes} if self._patterned else {}
+        waiting = Counter(keys.get(name) for name, lane in lanes.items() for _ in lane.jobs)
+        alike = self._batch // 2 // max(1, len({*keys.values()}))
         share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
         prefixes = _PREFIXES - sum(map(is_prefix, self._paused))
         for name, lane in list(lanes.items()):
-            key = self._key(name)
+            key = keys.get(name, name)
             if is_prefix(key) and len(most) >= prefixes:
                 key = name
             ahead = max(share, lane.works_off) if share and not lane.stuck(now) else 0
@@ -120,6 +123,9 @@ class HeldBack(Generic[J]):
             number = max(0, min(left, room))
             if quick and name not in quick and free:  # they go first, and give the slots back
                 number, lane.low = 0, 1
+            if key != name:  # together they get what one would
+                number = min(number, max(0, alike + lane.startable - waiting[key]))
+                waiting[key] += number
             most[key] = most.get(key, 0) + number
             by_name[name] = number
             if number:
@@ -130,10 +136,9 @@ class HeldBack(Generic[J]):
     def _fit(self, most: dict[str, int], by_name: dict[str, int]) -> Mapping[str, int]:
         """As many keys as a claim takes, with what is paused; ``by_name`` if not all fit."""
         keys = _KEYS - len(self._paused)
-        stems = tuple(key[:-1] for key in most if is_prefix(key))
-        if stems:  # under which some names must not fall
+        if stems := tuple(key[:-1] for key in most if is_prefix(key)):
             others = (name for name in self._by_name if name.startswith(stems))
-            most |= {name: _ANY for name in others if name not in most}
+            most |= {name: _ANY for name in others if name not in most}  # not to fall under them
             most = most if len(most) <= keys else by_name
         if not self._paused:
             return most
@@ -179,3 +184,8 @@ class HeldBack(Generic[J]):
         if not self._patterned or name in self._by_name:
             return name
         return best_key(self._by_name, name) or name
+
+
+def _is_free(lane: Lane[Any]) -> bool:
+    """Whether it runs nothing, and waits for nothing but a slot."""
+    return not (lane.running or lane.capped)

@@ -12,16 +12,20 @@ from typing import Any, Final
 
 import attrs
 
+from duly._values.notes import Note
 from duly._values.patterns import is_prefix, matches_name
 from duly.errors import StoreError
 
 __all__ = [
-    "NOTE", "PREFIXES", "RULES", "Control", "Controlled", "Limit", "Pause", "Rules", "permit_note",
-    "read", "written",
+    "NOTE", "PERMITS", "PREFIXES", "RULES", "Control", "Controlled", "Limit", "Pause", "Rules",
+    "is_over", "permit_note", "read", "written",
 ]  # fmt: skip
 
 NOTE: Final = "controls"
 """The name of the note that holds all rules."""
+
+PERMITS: Final = "permits/"
+"""What the names of notes begin with that permits are drawn from."""
 
 RULES: Final = 1000
 """How many rules there may be."""
@@ -155,10 +159,21 @@ def written(controls: Mapping[str, Control]) -> bytes:
 
 def permit_note(kind: str, rule: str) -> str:
     """The name of the note that permits of a kind, "rate" or "in_flight", are drawn from."""
-    name = f"permits/{kind}/{rule}"
+    name = f"{PERMITS}{kind}/{rule}"
     if len(name) <= _LONGEST:
         return name
-    return f"permits/{kind}/ {hashlib.sha256(rule.encode()).hexdigest()}"
+    return f"{PERMITS}{kind}/ {hashlib.sha256(rule.encode()).hexdigest()}"
+
+
+def is_over(permits: Note) -> bool:
+    """Whether nobody holds any of the permits that were drawn from a note, nor is about to."""
+    now = (permits.now - _EPOCH) // _MICROSECOND
+    try:
+        value = json.loads(permits.value)
+        ends = [value["next"]] if "next" in value else [until for _, until in value.values()]
+        return all(end <= now for end in ends)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return True  # nobody can read it, nor draw from it
 
 
 def _of_limits(controls: Mapping[str, Control], field: str) -> Mapping[str, Any]:
