@@ -223,7 +223,7 @@ class Lanes(Generic[J]):
     def _open(self, name: str, now: float) -> Lane[J]:
         if len(self._lanes) >= self._forget_at:
             self._forget()
-        self._lanes[name] = lane = Lane(name, self.slots.quarter, now)
+        lane = self._lanes[name] = Lane(name, self.slots.quarter, now)
         self.turns.enter(lane)
         return lane
 
