@@ -1,6 +1,7 @@
 """What the journeys share: a store, schedulers in processes of their own, and the evidence."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -128,6 +129,7 @@ class Journey:
         self.client = Client(store)
         self.workers: list[Worker] = []
         self.patience = PATIENCE  # with workers that start
+        self._journals = itertools.count()  # several may be started together
 
     @property
     def path(self) -> Path:
@@ -148,7 +150,7 @@ class Journey:
 
     async def start(self, environment: dict[str, str] | None = None, **options: Any) -> Worker:
         """A worker that is about to claim; see worker.py for the options."""
-        journal = self.folder / f"journal-{len(self.workers)}"
+        journal = self.folder / f"journal-{next(self._journals)}"
         journal.touch()
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         process = await asyncio.create_subprocess_exec(

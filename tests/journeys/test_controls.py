@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 from tests.journeys.controlled import SECOND, begun, most_at_once, over_the_rate, within
-from tests.journeys.kit import Journey, batch, slow
+from tests.journeys.kit import Journey, batch, slow, until
 
 RATE = 20
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
-async def crew(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journey]:
-    """A store that three schedulers share."""
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'controls.db'}"
-    elif request.param == "redis":
-        url = request.getfixturevalue("empty_redis") + "/0"
-    else:
-        table = f"t{secrets.token_hex(4)}"
-        url = f"{request.getfixturevalue('postgres_url')}?table={table}"
-    async with Journey(tmp_path, url) as journey:
+        return f"sqlite:///{tmp_path / 'controls.db'}"
+    if request.param == "redis":
+        return f"{request.getfixturevalue('empty_redis')}/0"
+    return f"{request.getfixturevalue('postgres_url')}?table=t{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+async def crew(shared: str, tmp_path: Path) -> AsyncIterator[Journey]:
+    """Three schedulers at work on one store."""
+    async with Journey(tmp_path, shared) as journey:
         await asyncio.gather(*(journey.start(slots=16, batch=40, lease=30) for _ in range(3)))
         yield journey
 
@@ -53,13 +56,14 @@ async def test_what_is_paused_stays_so_even_for_one_that_was_frozen(crew: Journe
 
 
 async def test_one_in_flight_though_one_of_three_is_killed(crew: Journey) -> None:
+    async def enough() -> bool:
+        return len(crew.notes("done")) >= 20
+
     await crew.client.limit("slow", in_flight=1)
     await asyncio.sleep(1.1)
     await crew.client.schedule_many(slow(400, 0.05))
     victim = crew.workers[0]
-    await crew.workers[1].noted("begun", 0)
-    while sum(len(worker.notes("done")) for worker in crew.workers) < 20:  # noqa: ASYNC110  # of other processes
-        await asyncio.sleep(0.05)
+    await until(enough)
     await victim.kill()
     await asyncio.sleep(2)
     others = crew.workers[1:]
