@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from duly import StoreError
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly.memory import MemoryStore
 from duly.store import Note
 

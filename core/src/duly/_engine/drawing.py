@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly._caller.calls import StoreCalls
 from duly._engine.in_hand import Hands
 from duly._engine.lane import Lane

@@ -8,13 +8,14 @@ brings less of it than was asked for: nothing of it waits any longer.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Final, Generic
 
 from duly._engine.lane import J, Lane
 from duly._values.controls import Rules
 from duly._values.limits import Limits
 from duly._values.patterns import best_key, is_prefix
-from duly.store import NO_LIMITS, PAUSED, Batch, Claim
+from duly.store import PAUSED, Batch
 
 __all__ = ["HeldBack"]
 
@@ -43,7 +44,8 @@ class HeldBack(Generic[J]):
         self._vain = 0  # claims in a row of which nothing has found a place
         self._aside = False  # whether anything stands aside that the last claim kept back
         self._limits, self._rules = limits, Rules({})
-        self._paused: Mapping[str, int] = NO_LIMITS
+        self._paused: dict[str, int] = {}
+        self._low = False  # whether a name has run low since the last claim was sent
         self.limit(limits)
 
     def __len__(self) -> int:
@@ -72,10 +74,12 @@ class HeldBack(Generic[J]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._lanes)
 
-    @property
-    def at_its_place(self) -> bool:
-        """Whether what finds no place here is put back at its own, as the store moves it aside."""
-        return self.able and self.moves and self._vain < _IN_VAIN
+    def at_its_place(self, name: str) -> bool:
+        """Whether what finds no place here is put back at its own, as the store moves it aside.
+
+        Of a name that no claim speaks of it would be the first to come again, before all others.
+        """
+        return name in self._lanes and self.moves and self._vain < _IN_VAIN
 
     @property
     def pause(self) -> float:
@@ -94,25 +98,21 @@ class HeldBack(Generic[J]):
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
-        if not self._paused or not self._lanes:
-            return self._of_each(free, spare, slow, now) if self._lanes else self._paused
-        most: dict[str, int] = dict(self._paused)
-        prefixes = sum(map(is_prefix, most))
-        for key, number in self._of_each(free, spare, slow, now).items():
-            prefixes += is_prefix(key)
-            if len(most) < _KEYS and (prefixes <= _PREFIXES or not is_prefix(key)):
-                most[key] = PAUSED if self._rules.paused_by(key) is not None else number
-        return most
-
-    def _of_each(self, free: int, spare: int, slow: int, now: float) -> Mapping[str, int]:
-        """The same of those that are held back, whatever is paused."""
+        self._low = False
+        lanes = self._lanes
+        if self._paused:
+            lanes = {name: lane for name, lane in lanes.items() if not self._is_paused(name)}
+        if not lanes:
+            return self._paused
         most: dict[str, int] = {}
-        left, count = free + spare, len(self._lanes)
-        quick = {name for name, lane in self._lanes.items() if not lane.running and lane.is_quick}
+        by_name: dict[str, int] = {}
+        left, count = free + spare, len(lanes)
+        quick = {name for name, lane in lanes.items() if not lane.running and lane.is_quick}
         share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
-        for name, lane in list(self._lanes.items()):
+        prefixes = _PREFIXES - sum(map(is_prefix, self._paused))
+        for name, lane in list(lanes.items()):
             key = self._key(name)
-            if is_prefix(key) and len(most) >= _PREFIXES:
+            if is_prefix(key) and len(most) >= prefixes:
                 key = name
             ahead = max(share, lane.works_off) if share and not lane.stuck(now) else 0
             lane.low = max(1, ahead // 2)
@@ -121,26 +121,36 @@ class HeldBack(Generic[J]):
             if quick and name not in quick and free:  # they go first, and give the slots back
                 number, lane.low = 0, 1
             most[key] = most.get(key, 0) + number
+            by_name[name] = number
             if number:
                 left -= number
                 self._lanes[name] = self._lanes.pop(name)  # the others go first next time
+        return self._fit(most, by_name)
+
+    def _fit(self, most: dict[str, int], by_name: dict[str, int]) -> Mapping[str, int]:
+        """As many keys as a claim takes, with what is paused; ``by_name`` if not all fit."""
+        keys = _KEYS - len(self._paused)
         stems = tuple(key[:-1] for key in most if is_prefix(key))
-        if not stems:
+        if stems:  # under which some names must not fall
+            others = (name for name in self._by_name if name.startswith(stems))
+            most |= {name: _ANY for name in others if name not in most}
+            most = most if len(most) <= keys else by_name
+        if not self._paused:
             return most
-        others = [name for name in self._by_name if name not in most and name.startswith(stems)]
-        if len(most) + len(others) <= _KEYS:  # which must not fall under a prefix
-            return most | dict.fromkeys(others, _ANY)
-        return {key: number for key, number in most.items() if not is_prefix(key)}
+        some = islice(most.items(), keys)
+        return self._paused | {key: each for key, each in some if not self._is_paused(key)}
 
     def heard(self, most: Mapping[str, int], batch: Batch) -> None:
         """What a claim with that ``most`` has brought."""
         self._aside = batch.aside
+        if self._low and batch.aside:  # it ran low when nobody could know that more stood aside
+            self.wake()
         if not most:
             return
         brought = Counter(
             best_key(most, claim.message.event_name)
             for claim in batch.claims
-            if claim.message.recurrence is None or self._is_paused(claim)
+            if claim.message.recurrence is None or self._is_paused(claim.message.event_name)
         )
         if batch.moved:
             self.moves = True
@@ -153,12 +163,12 @@ class HeldBack(Generic[J]):
 
     def ran_low(self, lane: Lane[J]) -> None:
         """Call this when so few of a name are left here that a claim should bring more."""
-        lane.low = 0
+        lane.low, self._low = 0, True
         if self._aside:
             self.wake()
 
-    def _is_paused(self, claim: Claim) -> bool:
-        return bool(self._paused) and self._rules.paused_by(claim.message.event_name) is not None
+    def _is_paused(self, name: str) -> bool:
+        return bool(self._paused) and self._rules.paused_by(name) is not None
 
     def _flows(self, name: str, most: Mapping[str, int], brought: Counter[str | None]) -> bool:
         key = best_key(most, name)

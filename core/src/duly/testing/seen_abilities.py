@@ -1,13 +1,17 @@
 """What a store may be able to do beyond its contract, as one process sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from duly.message import Message, State
 from duly.store import (
     Answered,
     Batch,
+    Declared,
+    Ensured,
     Note,
     Store,
+    SupportsEnsure,
     SupportsNotes,
     SupportsPeeking,
     SupportsTakeover,
@@ -42,6 +46,39 @@ class _ClaimingAhead(SeenStore):
         return batch
 
 
+class _Lined(SeenStore):
+    """Passes on ``most``; the journal learns what each claim was told, and said of what is left."""
+
+    lines = True
+
+    def _claimed(self, batch: Batch, **asked: Any) -> None:
+        self._journal.note_looked(self._process.name, batch, **asked)
+
+
+class _Ensuring(SeenStore):
+    """For series that are declared again as they are: what is changed is not judged."""
+
+    async def ensure(
+        self, wanted: Sequence[Message], *, declared: Declared | None = None
+    ) -> Sequence[Ensured | Exception]:
+        async def act() -> Sequence[Ensured | Exception]:
+            outcomes = await self._ensuring.ensure(wanted, declared=declared)
+            for message, outcome in zip(wanted, outcomes, strict=True):
+                if outcome in (Ensured.STORED, Ensured.SAME):
+                    found = await self._inner.get(message.id)
+                    self._journal.note_ensured(self._process.name, message, found, outcome)
+            return outcomes
+
+        return await self._carry("ensure", act)
+
+    async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
+        return await self._carry("undeclare", lambda: self._ensuring.undeclare(by, generation))
+
+    @property
+    def _ensuring(self) -> SupportsEnsure:
+        return cast(SupportsEnsure, self._inner)
+
+
 class _Noting(SeenStore):
     async def read_note(self, name: str) -> Note | None:
         inner = cast(SupportsNotes, self._inner)
@@ -70,6 +107,8 @@ _ABILITIES: Mapping[str, type[SeenStore]] = {
     "wait_for_change": _Waking,
     "changed": _Peeking,
     "claims_ahead": _ClaimingAhead,
+    "ensure": _Ensuring,
+    "lines": _Lined,
     "read_note": _Noting,
     "lapse": _TakingOver,
 }
@@ -77,6 +116,6 @@ _ABILITIES: Mapping[str, type[SeenStore]] = {
 
 def seen_store(process: Seer, inner: Store, journal: Journal) -> Store:
     """A view with the optional abilities of ``inner``, which the engine finds by isinstance."""
-    kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
+    kinds = [kind for name, kind in _ABILITIES.items() if getattr(inner, name, False)]
     view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
     return view(process, inner, journal)

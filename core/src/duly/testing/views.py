@@ -7,17 +7,13 @@ from typing import Any, Protocol, TypeVar
 from duly.message import Filter, Message, State
 from duly.store import Batch, Group, Key, Settle, Stats, Store, Token
 from duly.testing.journal import Journal
-from duly.transport import Envelope
 
-__all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer"]
+__all__ = ["Act", "SeenStore", "Seer"]
 
 T = TypeVar("T")
 
 Act = Callable[[], Awaitable[T]]
 """What a call does at its other end, once it gets there."""
-
-Receive = Callable[[Envelope], Awaitable[object]]
-"""The receiving end of a transport: returns when it has accepted, or raises."""
 
 
 class Seer(Protocol):
@@ -29,36 +25,6 @@ class Seer(Protocol):
     async def carry(self, verb: str, act: Act[T], /) -> T:
         """Call the outside, if it is still alive."""
         ...
-
-
-class SeenTransport:
-    """How a process publishes."""
-
-    def __init__(self, process: Seer, receive: Receive, journal: Journal) -> None:
-        self._process = process
-        self._receive = receive
-        self._journal = journal
-
-    async def open(self) -> None:
-        """There is nothing to connect to."""
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
-
-    async def publish(self, envelope: Envelope) -> None:
-        process, journal = self._process, self._journal
-
-        async def act() -> None:
-            await self._receive(envelope)
-            journal.note_publish("accepted", process.name, envelope)
-
-        if process.alive:
-            journal.note_publish("begun", process.name, envelope)
-        try:
-            await process.carry("publish", act)
-        finally:
-            if process.alive:
-                journal.note_publish("ended", process.name, envelope)
 
 
 class SeenStore:
@@ -132,6 +98,7 @@ class SeenStore:
             batch = await self._inner.claim(lease=lease, owner=owner, settle=settle, **more)
             self._note_settled(settle, batch.settled)
             self._journal.note_claimed(self._process.name, batch, lease, owner)
+            self._claimed(batch, **more)
             if batch.token is not None:
                 self._held[batch.token] = {claim.key: claim.message for claim in batch.claims}
             return batch
@@ -162,6 +129,9 @@ class SeenStore:
 
     async def stats(self) -> Stats:
         return await self._carry("stats", self._inner.stats)
+
+    def _claimed(self, batch: Batch, **asked: Any) -> None:
+        """A claim was asked for and has brought this."""
 
     async def _carry(self, verb: str, act: Act[T]) -> T:
         return await self._process.carry(verb, lambda: self._journal.in_order(act))

@@ -2,25 +2,34 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from duly import Filter, Message, State, Stats, StoreError
-from duly.store import Batch, Clock, Declared, Ensured, Group, Key, Settle, Token, Whereabouts
+from duly.store import (
+    NO_LIMITS,
+    Batch,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Settle,
+    Token,
+    Whereabouts,
+)
 from duly_mongo import changing, leases, listing, schema, series, storing
-from duly_mongo.claiming import Claimer
+from duly_mongo.batches import Asked
+from duly_mongo.counting import Counting
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session, session_of
 from duly_mongo.namespace import Namespace
 from duly_mongo.notes import KeepsNotes
-from duly_mongo.opening import checked_name, opened
+from duly_mongo.opening import checked_name, opened, prepared
+from duly_mongo.parts import Parts
 from duly_mongo.takeover import TakesOver
-from duly_mongo.usable import Usable
-from duly_mongo.wakeups import Watcher
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -31,17 +40,7 @@ __all__ = ["MongoStore"]
 _LAST_WORDS: Final = 5.0  # seconds for what is still under way when a store is closed
 
 
-@attrs.frozen
-class _Parts:
-    """What an open store has."""
-
-    space: Namespace
-    claimer: Claimer
-    watcher: Watcher
-    usable: Usable
-
-
-class MongoStore(KeepsNotes, TakesOver):
+class MongoStore(KeepsNotes, TakesOver, Counting):
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous
@@ -55,6 +54,7 @@ class MongoStore(KeepsNotes, TakesOver):
     """
 
     lists_without_payloads = True
+    lines = True
     transactions = "a session of Motor's or of PyMongo's asynchronous client"
 
     def __init__(
@@ -69,7 +69,7 @@ class MongoStore(KeepsNotes, TakesOver):
         self._collection = checked_name(collection)
         self._auto_migrate = auto_migrate
         self._clock = clock
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
         self._opening = asyncio.Lock()
         self._cleaning: set[asyncio.Task[None]] = set()
 
@@ -85,18 +85,15 @@ class MongoStore(KeepsNotes, TakesOver):
     async def _open(self) -> Namespace:
         try:
             with translated():
-                space = await opened(self._source, self._collection, self._clock)
-                await schema.check_collections(space)
-                if self._auto_migrate:
-                    await schema.migrate(space, dry_run=False)
-                await schema.mark(space)
-                return space
+                return await prepared(
+                    self._source, self._collection, self._clock, migrates=self._auto_migrate
+                )
         except BaseException:
             await self._source.close()
             raise
 
     def _start(self, space: Namespace) -> None:
-        self._parts = _Parts(space, Claimer(space), Watcher(space), Usable(space))
+        self._parts = Parts.over(space)
         if space.transactional:  # then there are change streams, and this is SupportsWakeups
             self.wait_for_change = self._parts.watcher.wait
 
@@ -170,11 +167,14 @@ class MongoStore(KeepsNotes, TakesOver):
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
+        asked = Asked(limit, lease, owner, suspects, most)
+        asked.rooms()  # or it is refused before anything is settled
         with translated():
             claimer = self._opened.claimer
-            claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
+            claim = claimer.claim(asked, settle)
             # A claim cut off halfway is worse than one nobody waits for, which is given back.
             task = asyncio.ensure_future(claim)
             try:
@@ -219,18 +219,18 @@ class MongoStore(KeepsNotes, TakesOver):
         return is_session(within)
 
     async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
-        """The statements that make the indexes that are missing; run, unless ``dry_run``.
+        """The statements that make what is missing; run, unless ``dry_run``.
 
-        The store may be open or not.
+        These are indexes and, once no process of an older version is left, the mark that lets
+        messages be moved aside. The store may be open or not.
         """
         with translated():
             async with self._opening:
                 if self._parts is not None:
-                    return await schema.migrate(self._parts.space, dry_run=dry_run)
+                    return await schema.migrate(self._parts.space, dry_run=dry_run, marks=True)
                 try:
                     space = await opened(self._source, self._collection, self._clock)
-                    await schema.check_collections(space)
-                    return await schema.migrate(space, dry_run=dry_run)
+                    return await schema.migrate(space, dry_run=dry_run, marks=True)
                 finally:
                     await self._source.close()
 
@@ -243,7 +243,7 @@ class MongoStore(KeepsNotes, TakesOver):
         return await self._opened.usable.space()
 
     @property
-    def _opened(self) -> _Parts:
+    def _opened(self) -> Parts:
         if self._parts is None:
             raise StoreError("the store is not open")
         return self._parts
