@@ -24,7 +24,6 @@ from duly.message import Filter, Message, State
 from duly.store import (
     NO_LIMITS,
     Batch,
-    Claim,
     Clock,
     Declared,
     Ensured,
@@ -159,10 +158,7 @@ class MemoryStore(Beside):
             entries, moved = lines.take(not_due, limit, rooms, suspects=suspects)
             waiting = lines.first_of(rooms, suspects=suspects)
             next_due = earliest(waiting, ledger.first_lapse())
-            token: Token | None = None
-            claims: Sequence[Claim] = ()
-            if entries:
-                token, claims = ledger.lease(entries, owner, end)
+            token, claims = ledger.lease(entries, owner, end) if entries else (None, [])
         return Batch(
             token=token,
             claims=claims,
@@ -198,7 +194,8 @@ class MemoryStore(Beside):
         """End all leases of that owner; how many messages they held."""
         with self._lock:
             held = self._ledger.lapse(owner, self._clock())
-        self._wakeups.changed()
+        if held:
+            self._wakeups.changed()
         return held
 
     async def stats(self) -> Stats:
