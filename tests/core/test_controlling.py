@@ -177,7 +177,7 @@ async def test_there_may_be_so_many_rules(client: Client) -> None:
     since = datetime.now(UTC)
     many = {f"name-{n}": Control(pause=Pause(since=since)) for n in range(949)}
     wide = {f"p{n}.*": Control(pause=Pause(since=since)) for n in range(50)}
-    store: SupportsNotes = client._calls.store  # type: ignore[assignment]
+    store: SupportsNotes = client._calls.store  # type: ignore[assignment]  # it keeps notes, or is to keep none
     await store.write_note(controls.NOTE, controls.written(many | wide), None)
     with pytest.raises(InvalidArgument, match="50 of them for prefixes"):
         await client.pause("q.*")
@@ -193,7 +193,7 @@ async def test_all_rules_together_have_a_size(client: Client) -> None:
     text = "💥" * 255
     since = datetime.now(UTC)
     rules = {f"n{n}": Control(pause=Pause(since=since, reason=text)) for n in range(980)}
-    store: SupportsNotes = client._calls.store  # type: ignore[assignment]
+    store: SupportsNotes = client._calls.store  # type: ignore[assignment]  # it keeps notes, or is to keep none
     await store.write_note(controls.NOTE, controls.written(rules), None)
     with pytest.raises(InvalidArgument, match="1 MiB"):
         for n in range(20):
@@ -222,7 +222,7 @@ async def test_a_lost_answer_is_an_error_and_again_is_safe() -> None:
 
 async def test_a_store_without_notes_says_so() -> None:
     class Plain(MemoryStore):
-        read_note = write_note = notes = None  # type: ignore[assignment]
+        read_note = write_note = notes = None  # type: ignore[assignment]  # it keeps notes, or is to keep none
 
     client = Client(Plain(), load_plugins=False)
     for call in (client.pause("a"), client.resume("a"), client.limit("a"), client.controls()):
@@ -231,7 +231,7 @@ async def test_a_store_without_notes_says_so() -> None:
 
 
 async def test_a_note_that_cannot_be_read_is_told(client: Client) -> None:
-    store: SupportsNotes = client._calls.store  # type: ignore[assignment]
+    store: SupportsNotes = client._calls.store  # type: ignore[assignment]  # it keeps notes, or is to keep none
     await store.write_note(controls.NOTE, b"nonsense", None)
     with pytest.raises(StoreError, match="cannot be read"):
         await client.controls()

@@ -209,7 +209,7 @@ async def test_the_first_publish_after_a_while_is_not_late() -> None:
 @run_virtually
 async def test_a_note_that_only_a_newer_version_reads_holds_all() -> None:
     store, published = NotedStoreWithLines(), Probed()
-    await store.inner.write_note("controls", b'{"format": 2, "rules": []}', None)  # type: ignore[attr-defined]
+    await store.inner.write_note("controls", b'{"format": 2, "rules": []}', None)  # type: ignore[attr-defined]  # it keeps notes
     await put(store, messages(5, "a"))
     async with delivering(store, published) as scheduler:
         await asyncio.sleep(10)
@@ -273,7 +273,7 @@ async def test_pausing_through_the_scheduler_itself_is_heard_at_once() -> None:
 @run_virtually
 async def test_a_store_without_notes_is_as_before() -> None:
     class Silent(NotedStoreWithLines):
-        read_note = write_note = notes = None  # type: ignore[assignment]
+        read_note = write_note = notes = None  # type: ignore[assignment]  # it keeps notes, or is to keep none
 
     store, published = Silent(), Probed()
     await put(store, messages(100, "a"))
