@@ -41,6 +41,7 @@ LONG = [
     "tests/core/test_engine_backlogs.py",
     "tests/core/test_engine_stranded.py",
     "tests/core/test_simulation.py",
+    "tests/core/test_simulation_lines.py",
     "tests/core/test_small_worlds.py",
 ]
 

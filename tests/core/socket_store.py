@@ -19,7 +19,21 @@ from duly.store import Clock
 
 __all__ = ["Server", "SocketStore"]
 
-VERBS = ("put", "cancel", "reschedule", "get", "list", "claim", "renew", "settle", "stats")
+VERBS = (
+    "put",
+    "cancel",
+    "reschedule",
+    "get",
+    "list",
+    "claim",
+    "renew",
+    "settle",
+    "stats",
+    "read_note",
+    "write_note",
+    "notes",
+    "lapse",
+)
 
 
 class Pickler(pickle.Pickler):

@@ -8,7 +8,7 @@ from tests.core.socket_store import Server, SocketStore
 
 from duly.memory import MemoryStore
 from duly.store import Batch, Clock, Settle, Store
-from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
+from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import StoreHarness
 from duly_sqlite import SQLiteStore
 
@@ -56,6 +56,10 @@ class TestCrashPointsOnFiles(OnFiles, CrashPointCases):
 
 
 class TestRandomLivesOnFiles(OnFiles, RandomLifeCases):
+    pass
+
+
+class TestCrowdsOnFiles(OnFiles, CrowdedLifeCases):
     pass
 
 

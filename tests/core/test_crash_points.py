@@ -11,7 +11,14 @@ import pytest
 from duly.memory import MemoryStore
 from duly.message import State
 from duly.store import Batch, Clock, Settle
-from duly.testing.crashes import MakeStore, crash_at, crash_everywhere, crash_points
+from duly.testing.crashes import (
+    MakeStore,
+    crash_at,
+    crash_everywhere,
+    crash_points,
+    near_moves,
+)
+from duly.testing.story_of_lines import StoryOfLines
 from duly_sqlite import SQLiteStore
 
 SHARES = 2  # of the crash points on files, so that no test takes long
@@ -54,6 +61,44 @@ def test_every_await_of_a_scheduler_on_files_may_be_its_last(tmp_path, share):
     assert len(points) > 100
     for number in range(share, len(points), SHARES):
         crash_at(make_store, number)
+
+
+@pytest.mark.timeout(300)
+def test_what_stands_aside_outlives_any_scheduler_that_moved_it():
+    points = crash_points(memory, StoryOfLines)
+    near = near_moves(points)
+    assert len(near) > 10
+    for number in near:
+        crash_at(memory, number, StoryOfLines)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_await_while_a_name_stands_aside_may_be_the_last(tmp_path):
+    crash_everywhere(memory, StoryOfLines)
+    crash_everywhere(files_in(tmp_path), StoryOfLines)
+
+
+class LosesSidings(MemoryStore):
+    """Forgets what stands aside of a name when a lease lapses that held some of it."""
+
+    async def claim(self, **more: Any) -> Batch:
+        batch = await super().claim(**more)
+        for name in {each.message.event_name for each in batch.claims if each.lapses}:
+            aside = self._ledger.lines.sidings._by_name.get(name, ())
+            await super().cancel([entry.message.id for entry in list(aside)])
+        return batch
+
+
+@pytest.mark.timeout(300)
+def test_a_store_that_loses_what_stood_aside_is_found_out():
+    def make_store(clock: Clock) -> LosesSidings:
+        return LosesSidings(clock=clock)
+
+    near = near_moves(crash_points(make_store, StoryOfLines))
+    with pytest.raises(AssertionError, match="R1: lost"):
+        for number in near:
+            crash_at(make_store, number, StoryOfLines)
 
 
 def test_the_story_takes_the_same_course_each_time():

@@ -21,6 +21,7 @@ from tests.core.engine_kit import (
 )
 
 from duly import Envelope, Every, Message
+from duly._engine import sidings
 from duly._engine.lane import Lane
 from duly._engine.sidings import HeldBack
 from duly.health import Status
@@ -265,6 +266,42 @@ def test_a_claim_is_never_told_of_more_keys_than_it_takes(others: int) -> None:
     most = held_back.most(4, 50, 10, 0.0)
     Rooms(most)  # it would refuse more
     assert ("slow.*" in most) == ("slow.but.0" in most) == (others == 50)
+
+
+def test_more_slow_names_than_a_claim_is_told_of_hide_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sidings, "_NAMES", 5)
+
+    @run_virtually
+    async def others_come() -> None:
+        store, transport = LinedStore(), Probed(slow(10))
+        await put(store, [message(f"slow.{n % 30}", id=f"m{n:04}") for n in range(600)])
+        await put(store, [message("urgent", due=1, id="urgent")])
+        async with delivering(store, transport, max_in_flight=8, publish_timeout=60 * SECOND):
+            await until(lambda: bool(lateness(transport, "urgent")), within=60)
+        assert lateness(transport, "urgent")[0] < 10, "it does not wait for all slow names"
+
+    others_come()
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_who_runs_low_while_a_claim_is_under_way_is_not_forgotten(aside: bool) -> None:
+    held_back: HeldBack[Any] = HeldBack(Limits(), 100)
+    held_back.able = True
+    lane: Lane[Any] = Lane("slow", 1, 0.0)
+    held_back.add(lane)
+    woken: list[bool] = []
+    held_back.wake = lambda: woken.append(True)
+    most = held_back.most(0, 0, 1, 0.0)
+    held_back.ran_low(lane)
+    assert not woken  # nothing stands aside yet
+    held_back.heard(most, Batch(token=None, claims=(), now=at(0), moved=9, aside=aside))
+    assert len(woken) == aside
+    held_back.heard(
+        held_back.most(0, 0, 1, 0.0), Batch(token=None, claims=(), now=at(0), aside=True)
+    )
+    assert len(woken) == aside  # that claim knew of it
 
 
 def test_paused_is_less_than_none() -> None:

@@ -143,7 +143,6 @@ class TestWords:
         assert await ids(client, phase=Phase.SCHEDULED) == ["later"]
         assert await ids(client, phase=Phase.RETRYING) == ["retrying"]
         assert await ids(client, phase=Phase.DEAD) == ["dead"]
-        assert await ids(client, phase=Phase.ASIDE) == []
         batch = await store.claim(limit=1, lease=timedelta(1), owner="x")
         assert await ids(client, phase=Phase.CLAIMED) == [batch.claims[0].message.id]
 

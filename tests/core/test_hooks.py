@@ -31,6 +31,10 @@ class Listener:
         return [each for told in self.heard.get(hook, []) for each in told]
 
     @duly.hookimpl
+    def duly_controlled(self, controlled):
+        self.note("controlled", controlled)
+
+    @duly.hookimpl
     def duly_started(self, scheduler):
         self.note("started", scheduler)
 
@@ -433,6 +437,17 @@ async def test_duly_replayed():
         with pytest.raises(duly.WrongState):
             await running.replay("a")
     assert listener.of("replayed") == ["a", "b"]
+
+
+async def test_duly_controlled():
+    listener = Listener()
+    async with duly.Client("memory://", plugins=[listener]) as client:
+        await client.pause("a.*", reason="r", by="b")
+        assert not await client.resume("b")
+        await client.limit("b", rate=1)
+        await client.resume("a.*")
+    told = [(each.name, each.action, each.reason) for each in listener.heard["controlled"]]
+    assert told == [("a.*", "pause", "r"), ("b", "limit", ""), ("a.*", "resume", "")]
 
 
 async def test_duly_purged():

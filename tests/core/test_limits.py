@@ -11,6 +11,7 @@ from tests.core.test_lanes import Job, jobs, names, take_all
 from duly import InvalidArgument
 from duly._engine.lanes import Lane, Lanes
 from duly._engine.limits import Caps, ToldLimits
+from duly._engine.lingering import let_go, linger
 from duly.transport import Limits, SupportsLimits
 
 
@@ -92,11 +93,11 @@ def test_what_lingers_counts_for_the_limits_and_not_for_the_slots() -> None:
     taken = take_all(lanes)
     assert names(taken) == {"a": 1, "b": 1, "c": 1, "d": 1}
     lane, _ = taken[0]
-    lanes.linger(lane)
+    linger(lanes, lane)
     lanes.leave(lane, 0, earned=False)
     assert lanes.slots.running == 3
     assert take_all(lanes) == []
-    lanes.let_go(lane)
+    let_go(lanes, lane)
     assert names(take_all(lanes)) == {"e": 1}
 
 
@@ -167,11 +168,11 @@ def test_whatever_happens_no_limit_is_exceeded_and_nothing_waits_for_nobody(
         elif step in ("leave", "linger") and taken:
             lane, _ = taken.pop(number % len(taken))
             if step == "linger":
-                lanes.linger(lane)
+                linger(lanes, lane)
                 lingering.append(lane)
             lanes.leave(lane, now, earned=step == "leave")
         elif step == "let go" and lingering:
-            lanes.let_go(lingering.pop(number % len(lingering)))
+            let_go(lanes, lingering.pop(number % len(lingering)))
         elif step == "tick":
             lanes.tick(now)
         elif step == "limit":

@@ -171,7 +171,7 @@ class Miscounting(Lanes[Job]):
     """Takes what waits for a name without a slot for something that will take a free one."""
 
     def add(self, jobs: Sequence[Job], now: float, **more: Any) -> list[tuple[Job, float]]:
-        self._turns.ready = lambda: self.waiting  # type: ignore[method-assign]  # the mistake
+        self.turns.ready = lambda: self.waiting  # type: ignore[method-assign]  # the mistake
         return super().add(jobs, now, **more)
 
 

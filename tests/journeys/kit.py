@@ -128,6 +128,7 @@ class Journey:
         self.store = store
         self.client = Client(store)
         self.workers: list[Worker] = []
+        self.patience = PATIENCE  # with workers that start
         self._journals = itertools.count()  # several may be started together
 
     @property
@@ -150,6 +151,7 @@ class Journey:
     async def start(self, environment: dict[str, str] | None = None, **options: Any) -> Worker:
         """A worker that is about to claim; see worker.py for the options."""
         journal = self.folder / f"journal-{next(self._journals)}"
+        journal.touch()
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         process = await asyncio.create_subprocess_exec(
             sys.executable, PROGRAM, self.store, journal, *given,
@@ -158,7 +160,7 @@ class Journey:
         worker = Worker(process, journal)
         self.workers.append(worker)
         assert process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.patience):
             assert await process.stdout.readline() == b"READY\n"
         return worker
 

@@ -1,7 +1,8 @@
 """A scheduler in a process of its own: ``python worker.py STORE JOURNAL [option ...]``.
 
 The store is a URL. It prints READY when it is about to claim, notes in its journal what happens to each message, and
-on SIGUSR1 how it is doing. What it does with a message depends on the event name:
+on SIGUSR1 how it is doing. What it does with a message depends on the event name, as far as its
+first dot:
 
 quick   accepts it at once
 slow    accepts it after the seconds that its metadata tell
@@ -77,9 +78,10 @@ class Witness:
 class Transport:
     """One connection to a broker, which is gone while the file ``down`` exists."""
 
-    def __init__(self, journal: Journal, down: Path | None) -> None:
+    def __init__(self, journal: Journal, down: Path | None, limits: duly.transport.Limits) -> None:
         self._journal = journal
         self._down = down
+        self._limits = limits
         self._broken = asyncio.Event()
 
     async def open(self) -> None:
@@ -87,6 +89,9 @@ class Transport:
 
     async def close(self) -> None:
         self._journal.note("closed", [{}])
+
+    def limits(self) -> duly.transport.Limits:
+        return self._limits
 
     async def check(self) -> Sequence[str]:
         return ["nobody answers"] if self._gone() else []
@@ -156,6 +161,8 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--clock", type=Path, help="a file that tells the time; on files")
     parser.add_argument("--down", type=Path)
+    parser.add_argument("--instance")
+    parser.add_argument("--limits", type=json.loads, default={}, help="by event name, JSON")
     parser.add_argument("--transport", help="the URL of a real one in place of that told above")
     return parser.parse_args()
 
@@ -177,13 +184,15 @@ def main() -> None:
     journal = Journal(asked.journal, clock)
     duly.Scheduler(
         store,
-        asked.transport or Transport(journal, asked.down),
+        asked.transport
+        or Transport(journal, asked.down, duly.transport.Limits(by_name=asked.limits)),
         batch_size=asked.batch,
         max_in_flight=asked.slots,
         stuck_duration=timedelta(seconds=asked.lease),
         publish_timeout=timedelta(seconds=asked.timeout),
         recovery=duly.Backoff(initial=timedelta(milliseconds=50), max_retries=asked.retries),
         plugins=[Witness(journal)],
+        instance=asked.instance,
     ).run()
 
 

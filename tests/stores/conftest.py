@@ -11,8 +11,10 @@ from tests.servers.postgres import postgres_url
 from duly.store import Clock, Store
 from duly.testing.stores import (
     EnsureCases,
+    ForecastCases,
     LineCases,
     ListingWithoutPayloadsCases,
+    NameStatsCases,
     NoteCases,
     StoreHarness,
     StoreSuite,
@@ -31,14 +33,9 @@ _content: set[tuple[type[StoreHarness], str]] = set()  # cases, with what they f
 
 
 class PlantedSuite(
-    ListingWithoutPayloadsCases,
-    WhereCases,
-    EnsureCases,
-    LineCases,
-    NoteCases,
-    TakeoverCases,
-    StoreSuite,
-):
+    ForecastCases, NameStatsCases, ListingWithoutPayloadsCases, WhereCases, EnsureCases, LineCases,
+    NoteCases, TakeoverCases, StoreSuite,
+):  # fmt: skip
     """The cases, over whatever store is planted."""
 
     scale = 0.2

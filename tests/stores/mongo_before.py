@@ -83,6 +83,12 @@ def read_by_it(document: Mapping[str, Any]) -> Message:
     return from_record((1, *numbers, *counts, *tail), State.SCHEDULED)
 
 
+async def seen_by_it(shop: Shop) -> list[str]:
+    """The ids of what its claims look at: lines of two kinds, each by its place."""
+    found = shop.messages.find({"status": {"$in": ["scheduled", "suspect"]}})
+    return [each["_id"] async for each in found.sort("due", 1)]
+
+
 async def moved_by_it(shop: Shop, id: str) -> None:
     """Its replay of a dead letter, or its move of one that waits: due now."""
     due, key = now_us(shop), new_keys(1)[0]

@@ -44,7 +44,7 @@ class MongoHarness(StoreHarness):
 
     async def drop(self, namespace: str) -> None:
         client = self.clients.pop(namespace)
-        for name in (namespace, f"{namespace}.leases", f"{namespace}.floors"):
+        for name in (namespace, f"{namespace}.leases", f"{namespace}.floors", f"{namespace}.notes"):
             await client[DATABASE].drop_collection(name)
         await resolve(client.close())
 

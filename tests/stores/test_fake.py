@@ -9,7 +9,14 @@ from sqlalchemy.orm import Session
 
 from duly.store import Clock, Group, Store
 from duly.testing.fake_store import FakeStore
-from duly.testing.stores import Bench, CallerCases, ClaimingCases, WakeupCases
+from duly.testing.stores import (
+    Bench,
+    CallerCases,
+    ClaimingCases,
+    NoteCases,
+    TakeoverCases,
+    WakeupCases,
+)
 from duly.testing.stores.within import WithinCases
 from duly.testing.stores.within_looking import WithinLookCases
 
@@ -25,7 +32,15 @@ class Turned(FakeStore):
             self._clock = clock
 
 
-class TestFakeStore(WakeupCases, WithinLookCases, WithinCases, ClaimingCases, CallerCases):
+class TestFakeStore(
+    WakeupCases,
+    NoteCases,
+    TakeoverCases,
+    WithinLookCases,
+    WithinCases,
+    ClaimingCases,
+    CallerCases,
+):
     """All but its clock; nothing is locked, so no case of two transactions at a time."""
 
     no_outages = no_connections = "it is in the process itself"

@@ -15,7 +15,7 @@ import pytest
 from duly.memory import MemoryStore
 from duly.store import Clock, Store
 from duly.testing.clock import HandClock
-from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
+from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     AnyLoopCases,
     ClaimingAheadCases,
@@ -112,6 +112,7 @@ def test_no_case_hides_another_and_none_needs_a_mode_of_asyncio() -> None:
         RecordCases,
         StoreSuite,
         CrashPointCases,
+        CrowdedLifeCases,
         RandomLifeCases,
     ): ...
 

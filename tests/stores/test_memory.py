@@ -4,7 +4,9 @@ from duly.memory import MemoryStore
 from duly.store import Clock, Store
 from duly.testing.stores import (
     EnsureCases,
+    ForecastCases,
     LineCases,
+    NameStatsCases,
     NoteCases,
     StoreSuite,
     TakeoverCases,
@@ -16,7 +18,15 @@ pytest_plugins = ["duly.testing"]
 
 
 class TestMemoryStore(
-    WakeupCases, NoteCases, TakeoverCases, WhereCases, EnsureCases, LineCases, StoreSuite
+    ForecastCases,
+    NameStatsCases,
+    WakeupCases,
+    NoteCases,
+    TakeoverCases,
+    WhereCases,
+    EnsureCases,
+    LineCases,
+    StoreSuite,
 ):
     """All cases; there are no records, no transactions and no other process."""
 

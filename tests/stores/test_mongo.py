@@ -17,16 +17,24 @@ from duly.testing.stores import (
     CallerCases,
     EnsureCases,
     FirstStepCases,
+    ForecastCases,
     HealthCases,
     HistoryCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NameStatsCases,
+    NoteCases,
+    NoteOutageCases,
     RecordCases,
     StoreSuite,
+    TakeoverCases,
+    TakeoverOutageCases,
+    TakeoverTransactionCases,
     TransactionCases,
     WakeupCases,
     WhereCases,
 )
+from duly.testing.stores.within import WithinHarness
 from duly_mongo import MongoStore, namespace
 from duly_mongo.clients import store_from_url
 from duly_mongo.handles import in_session, resolve
@@ -34,18 +42,9 @@ from duly_mongo.handles import in_session, resolve
 __all__ = ["mongo_url"]  # fixtures are found by their names
 
 
-class WithMore(
-    MongoHarness,
-    TransactionCases,
-    ListingWithoutPayloadsCases,
-    WakeupCases,
-    WhereCases,
-    EnsureCases,
-    RecordCases,
-):
-    """What it can do beyond the contract."""
+class InTransactions(MongoHarness, WithinHarness):
+    """Stores whose callers have transactions of their own."""
 
-    no_outages = no_connections = no_secrets = APART
     waits_for_transactions = "a write beside a transaction waits for its end, on the server"
 
     @contextlib.asynccontextmanager
@@ -65,6 +64,25 @@ class WithMore(
         async with in_session(client) as session:
             async with await resolve(session.start_transaction()):
                 yield session
+
+
+class WithMore(
+    InTransactions,
+    TransactionCases,
+    ForecastCases,
+    ListingWithoutPayloadsCases,
+    NameStatsCases,
+    NoteCases,
+    TakeoverCases,
+    TakeoverTransactionCases,
+    WakeupCases,
+    WhereCases,
+    EnsureCases,
+    RecordCases,
+):
+    """What it can do beyond the contract."""
+
+    no_outages = no_connections = no_secrets = APART
 
     async def damage(self, namespace: str, id: str) -> None:
         await self._change(namespace, id, metadata=Binary(b"\x80"))
@@ -89,7 +107,7 @@ class TestByPyMongo(WithMore, HistoryCases, CallerCases, FirstStepCases):
     histories = 10
 
 
-class TestAway(HealthCases, AwayCases, MongoHarness):
+class TestAway(HealthCases, NoteOutageCases, TakeoverOutageCases, AwayCases, MongoHarness):
     """The server is taken away."""
 
     no_secrets = "the server of the tests knows no passwords"

@@ -13,7 +13,14 @@ from tests.stores.mongo_kit import MongoHarness, Shop, opened
 import duly
 from duly import Every, Message, Unsupported, after
 from duly.store import Clock, Group
-from duly.testing.stores import EnsureCases, RecurringCases, SettlingCases, WhereCases
+from duly.testing.stores import (
+    EnsureCases,
+    NoteCases,
+    RecurringCases,
+    SettlingCases,
+    TakeoverCases,
+    WhereCases,
+)
 from duly_mongo import MongoStore
 
 __all__ = ["lone_mongo_url"]  # fixtures are found by their names
@@ -35,10 +42,19 @@ class OneByOne(MongoStore):
         ]
 
 
-class TestAlone(MongoHarness, SettlingCases, RecurringCases, WhereCases, EnsureCases):
+class TestAlone(
+    MongoHarness,
+    SettlingCases,
+    RecurringCases,
+    WhereCases,
+    EnsureCases,
+    NoteCases,
+    TakeoverCases,
+):
     """What a scheduler relies on does without transactions."""
 
     scale = 0.01
+    no_outages = "tried on a replica set, in test_mongo.py"
 
     @pytest.fixture(autouse=True)
     def _server(self, lone_mongo_url: str) -> None:

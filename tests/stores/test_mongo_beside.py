@@ -108,7 +108,7 @@ async def test_a_migration_leaves_its_messages_as_they_are(shop: Shop) -> None:
     await write_leases(shop)
     before = [each async for each in shop.messages.find()]
     settings = await shop.leases.find_one({"_id": "duly"})
-    assert settings == {"_id": "duly", "version": 1, "usable_from": 1}
+    assert settings == {"_id": "duly", "version": 1, "usable_from": 1, "lines": True}
     later = shop.another()  # it has made all that is needed
     assert [*await later.migrate(dry_run=True)] == []
     assert [*await later.migrate()] == []

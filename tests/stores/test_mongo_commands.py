@@ -195,6 +195,9 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
     await store.ensure([series], declared=Declared("billing", 1))
     assert await store.undeclare("billing", 2) == [("s", State.SCHEDULED)]
     shop.clock.advance(hours=1)
+    await put(shop, 3, "n")
+    assert (await claim(shop, 1, most={"event": 0})).moved
+    assert (await claim(shop, 1, most={"other": 0})).claims
     await claim(shop)
     asked = shop.asked.commands
     assert {"aggregate", "find", "insert", "update", "delete"} <= {
@@ -207,7 +210,7 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
         assert "partialFilterExpression" not in index
     # The key that is searched by range is the last one.
     assert {index["key"][-1][0] for index in made.values()} == {
-        "_id", "due", "place", "dead", "token", "declared_by",
+        "_id", "due", "place", "dead", "token", "declared_by", "aside.due",
     }  # fmt: skip
 
 

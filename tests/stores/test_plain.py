@@ -2,8 +2,10 @@
 
 from duly.store import Clock, Store
 from duly.testing.stores import (
+    ForecastCases,
     LineCases,
     ListingWithoutPayloadsCases,
+    NameStatsCases,
     NoteCases,
     StoreSuite,
     TakeoverCases,
@@ -11,7 +13,10 @@ from duly.testing.stores import (
 from duly.testing.stores.plain import PlainStore
 
 
-class TestPlainStore(NoteCases, TakeoverCases, LineCases, ListingWithoutPayloadsCases, StoreSuite):
+class TestPlainStore(
+    ForecastCases, NameStatsCases, NoteCases, TakeoverCases, LineCases,
+    ListingWithoutPayloadsCases, StoreSuite,
+):  # fmt: skip
     scale = 0.3
     no_outages = no_connections = "it is in the process itself"
     no_secrets = "it is made without a password"

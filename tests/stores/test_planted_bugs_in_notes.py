@@ -198,7 +198,7 @@ class APrefixIsARange(PlainStore):
 
 class ListsInNoOrder(PlainStore):
     async def notes(self, prefix: str) -> Mapping[str, Note]:
-        return dict(reversed((await super().notes(prefix)).items()))
+        return dict(reversed([*(await super().notes(prefix)).items()]))
 
 
 class ListsByUTF16(PlainStore):

@@ -1,7 +1,7 @@
 """Bugs in waking schedulers, and the cases that catch them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +9,14 @@ import pytest
 from duly._memory.places import place_after
 from duly.memory import MemoryStore
 from duly.message import Message
-from duly.store import Batch, Clock, Declared, Ensured, Settle, Store
-from duly.testing.stores import WakeupCases, ensuring_waking
+from duly.store import Batch, Clock, Declared, Ensured, Note, Settle, Store
+from duly.testing.stores import (
+    NoteCases,
+    TakeoverCases,
+    WakeupCases,
+    ensuring_waking,
+    takeover_races,
+)
 from duly.testing.stores.ensuring_waking import EnsureWakingCases
 
 
@@ -61,7 +67,25 @@ class WakesForNothingThatFollows(MemoryStore):
             return [self._ledger.settle(each, now, place_after(now)) for each in settles]
 
 
-class Planted(EnsureWakingCases, WakeupCases):
+class WakesForEveryNote(MemoryStore):
+    async def write_note(self, *given: Any) -> str | None:
+        self._wakeups.changed()
+        return await super().write_note(*given)
+
+
+class WakesForEveryLook(MemoryStore):
+    async def notes(self, prefix: str) -> Mapping[str, Note]:
+        self._wakeups.changed()
+        return await super().notes(prefix)
+
+
+class WakesForNoTakeover(MemoryStore):
+    async def lapse(self, owner: str) -> int:
+        with self._lock:
+            return self._ledger.lapse(owner, self._clock())
+
+
+class Planted(EnsureWakingCases, NoteCases, TakeoverCases, WakeupCases):
     def __init__(self, kind: type[MemoryStore]) -> None:
         self.kind = kind
         self.stores: dict[str, MemoryStore] = {}
@@ -74,6 +98,8 @@ CAUGHT_BY: dict[type[MemoryStore], str] = {
     ReturnsAtOnce: "test_nobody_is_woken_while_nothing_changes",
     ReturnsAfterATurn: "test_nobody_is_woken_while_nothing_changes",
     WakesForEveryClaim: "test_claims_that_bring_nothing_wake_nobody",
+    WakesForEveryNote: "test_notes_wake_nobody",
+    WakesForEveryLook: "test_notes_wake_nobody",
 }
 
 
@@ -110,3 +136,15 @@ async def test_a_bug_in_waking_for_series_is_caught(
                     await suite.test_a_fire_that_comes_sooner_wakes(desk, how)
             else:
                 await suite.test_a_fire_that_comes_sooner_wakes(desk, how)
+
+
+async def test_a_bug_in_waking_for_a_takeover_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(takeover_races, "PATIENCE", 0.2)
+    for kind in (WakesForNoTakeover, MemoryStore):
+        suite = Planted(kind)
+        async with suite.bench() as desk:
+            if kind is WakesForNoTakeover:
+                with pytest.raises(TimeoutError):
+                    await suite.test_who_waits_is_woken(desk)
+            else:
+                await suite.test_who_waits_is_woken(desk)

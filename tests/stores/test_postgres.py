@@ -16,15 +16,17 @@ from tests.stores.postgres_kit import Place
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
 
 from duly.store import Clock
-from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
+from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
     EnsureCases,
+    ForecastCases,
     HealthCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NameStatsCases,
     NoteCases,
     NoteOutageCases,
     RecordCases,
@@ -102,9 +104,11 @@ class TestPostgresStore(
     OnPostgres,
     ClaimingAheadCases,
     EnsureCases,
+    ForecastCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,
+    NameStatsCases,
     NoteCases,
     TakeoverCases,
     WakeupCases,
@@ -216,6 +220,12 @@ class TestCrashPoints(OnPostgres, CrashPointCases):
     """A scheduler is killed at calls of its store and its transport."""
 
     scale = 0.15
+
+
+class TestCrowds(OnPostgres, CrowdedLifeCases):
+    """Everything goes wrong among crowds, and one name flows."""
+
+    scale = 0.2
 
 
 class TestRandomLives(OnPostgres, RandomLifeCases):

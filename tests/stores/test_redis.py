@@ -8,15 +8,17 @@ from tests.stores.redis_harness import RedisURLHarness, prefix_of
 from tests.stores.through_a_gate import APART, PASSWORD, AwayCases
 
 from duly.store import Clock
-from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
+from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
     EnsureCases,
+    ForecastCases,
     HealthCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NameStatsCases,
     NoteCases,
     NoteOutageCases,
     RecordCases,
@@ -48,10 +50,12 @@ class TestRedisStore(
     Harness,
     ClaimingAheadCases,
     EnsureCases,
+    ForecastCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,
     MigrationCases,
+    NameStatsCases,
     NoteCases,
     TakeoverCases,
     WakeupCases,
@@ -103,6 +107,12 @@ class TestCrashPoints(Harness, CrashPointCases):
 @pytest.mark.slow
 class TestAllCrashPoints(Harness, CrashPointCases):
     """And at each of them."""
+
+
+class TestCrowds(Harness, CrowdedLifeCases):
+    """Everything goes wrong among crowds, and one name flows."""
+
+    scale = 0.2
 
 
 class TestRandomLives(Harness, RandomLifeCases):

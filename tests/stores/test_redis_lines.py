@@ -10,7 +10,7 @@ from tests.stores.redis_scene import MINUTE, Scene
 
 from duly import Client, State, StoreUnavailable
 from duly.store import PAUSED, Batch
-from duly_redis import RedisStore
+from duly_redis import RedisStore, lines, listing
 
 BASE = "scheduler:{scheduler:}"
 NOTHING = {"*": PAUSED}
@@ -120,6 +120,38 @@ async def test_a_closed_store_can_be_migrated(server: RedisServer) -> None:
     assert await store.migrate() == [f"HSET {BASE}meta layout 1 shards 1 lines 1"]
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.stats()
+
+
+async def test_many_suspects_that_are_passed_over_hide_none_for_ever(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim looks at so many, and the next one goes on behind them."""
+    monkeypatch.setattr(lines, "LOOKED_AT", 100)
+    many = [scene.message(f"s{number:03}", "slow") for number in range(250)]
+    await scene.put(*many, scene.message("o", "other"))
+    for _ in range(2):
+        assert len(ids(await scene.claim(1000))) == 251
+        scene.clock.advance(2 * MINUTE)
+    await put(scene, "fast", "f")
+    found = [ids(await scene.claim(most={"slow": 0})) for _ in range(4)]
+    assert sorted(id for batch in found for id in batch) == ["f", "o"]
+    found = [ids(await scene.claim(most={"slow": 1})) for _ in range(2)]
+    assert found == [["s000"], ["s001"]]
+
+
+async def test_counts_of_many_sidings_are_asked_for_bit_by_bit(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_SIDINGS", 2)
+    some = ["c", "a", "b", "é", "d", "e"]
+    for number, name in enumerate(some, 1):
+        await put(scene, name, f"{name}1", f"{name}2")
+        assert (await scene.claim(most=NOTHING)).moved == 2
+        stats = await scene.store.stats()
+        assert (stats.aside, stats.scheduled, stats.claimed) == (2 * number, 2 * number, 0)
+    first = await scene.store.get("c1")
+    assert first is not None
+    assert stats.oldest_aside == first.scheduled_at
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])

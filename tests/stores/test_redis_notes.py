@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -189,9 +190,7 @@ async def test_a_change_fails_halfway(scene: Scene, value: bytes | None) -> None
         number += 1
         found = await scene.store.read_note("a")
         revision = await write(scene, "a", b"1", None if found is None else found.revision)
-        failed = await scene.fail(
-            number, lambda given=revision: scene.store.write_note("a", value, given)
-        )
+        failed = await scene.fail(number, partial(scene.store.write_note, "a", value, revision))
         note = await scene.store.read_note("a")
         assert list(await scene.store.notes("")) == ([] if note is None else ["a"])
         if note is not None and note.revision == revision:

@@ -27,6 +27,9 @@ from duly.testing.stores.ensuring_again import EnsureAgainCases
 from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
 from duly.testing.stores.ensuring_waking import EnsureWakingCases
+from duly.testing.stores.lines_races import LineRaceCases
+from duly.testing.stores.lines_races_ensuring import LineEnsureRaceCases
+from duly.testing.stores.lines_races_moving import LineMoveRaceCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.settling_deaths import PostponeCases
 from duly.testing.stores.settling_fencing import LapsedHolderCases
@@ -79,6 +82,10 @@ class TestShards(
     """Themes that ask neither for one batch of all that is due nor for its order."""
 
     no_outages = "tried on one server, in test_redis.py"
+
+
+class TestLines(Harness, LineRaceCases, LineMoveRaceCases, LineEnsureRaceCases):
+    """Sidings of several shards, and many who use them at once."""
 
 
 class TestCrashPoints(Harness, CrashPointCases):

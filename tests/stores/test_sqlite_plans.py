@@ -11,13 +11,13 @@ import pytest
 
 from duly import Filter, State
 from duly.message import UNREADABLE
-from duly_sqlite import listing, sql
+from duly_sqlite import listing, sql, sql_ahead
 from duly_sqlite.file import writer
 
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
 STATEMENTS = {
     name: text
-    for name, text in vars(sql).items()
+    for name, text in (*vars(sql).items(), *vars(sql_ahead).items())
     if isinstance(text, str)
     and text.startswith(("SELECT", "DELETE", "UPDATE", "INSERT"))
     and not name.startswith(("LIST_", "_", "OUR_TABLES"))

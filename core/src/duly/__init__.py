@@ -1,9 +1,11 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
 from duly import sync as sync
+from duly._caller.forecasting import Expected, Forecast
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.upcoming import Upcoming
 from duly._values.controls import Control, Limit, Pause
+from duly._values.presence import SchedulerInfo
 from duly.client import Cancellation, Client
 from duly.codec import Codec
 from duly.errors import (
@@ -37,7 +39,7 @@ from duly.moment import after
 from duly.recovery import Backoff, Bury, Discard, Failure, Retry, Verdict
 from duly.recurrence import Cron, Every
 from duly.scheduler import Scheduler
-from duly.store import Ensured, Stats, Whereabouts
+from duly.store import Ensured, NameStats, Stats, Whereabouts
 from duly.transport import Envelope
 
 __all__ = [
@@ -60,9 +62,11 @@ __all__ = [
     "Envelope",
     "Event",
     "Every",
+    "Expected",
     "Expired",
     "Failure",
     "Filter",
+    "Forecast",
     "Found",
     "Health",
     "InvalidArgument",
@@ -73,6 +77,7 @@ __all__ = [
     "Message",
     "MessageNotFound",
     "MissedFires",
+    "NameStats",
     "PartlyScheduled",
     "Pause",
     "Phase",
@@ -81,6 +86,7 @@ __all__ = [
     "Rejected",
     "Retry",
     "Scheduler",
+    "SchedulerInfo",
     "SchedulerStateError",
     "SchemeConflict",
     "State",

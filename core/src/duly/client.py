@@ -5,10 +5,10 @@ from typing import ClassVar, Self, Unpack
 
 from duly._caller.calls import StoreCalls
 from duly._caller.changes import Cancellation
-from duly._caller.controlling import Controlling
 from duly._caller.inquiry import Inquiry
 from duly._caller.intake import Intake
 from duly._caller.options import ClientOptions, takes
+from duly._caller.presiding import Presiding
 from duly._caller.store_and_transport import as_store
 from duly._plugins.registry import Plugins
 from duly._telemetry.telemetry import Telemetry
@@ -18,7 +18,7 @@ from duly.url import mask
 __all__ = ["Cancellation", "Client"]
 
 
-class Client(Controlling):
+class Client(Presiding):
     """Schedules, cancels and looks up messages in one store.
 
     ``store`` is a URL, or a store object, which is opened on first use and left open. Payloads

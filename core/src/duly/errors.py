@@ -5,7 +5,7 @@
     │   └── InvalidMessage                ... in a message
     ├── DuplicateMessage                  the id is taken
     ├── MessageNotFound (LookupError)     the id is unknown
-    ├── WrongState                        the message is in another state than the verb needs
+    ├── WrongState                        it is in another state than the verb needs
     ├── Unsupported                       this store or transport cannot do it
     ├── PartlyScheduled                   some of many were stored, the rest was not
     ├── SchedulerStateError               started twice, used after close, ...
@@ -75,7 +75,7 @@ class MessageNotFound(DulyError, LookupError):
 
 
 class WrongState(DulyError):
-    """The message exists, but the verb does not apply to the state it is in."""
+    """The message, or the scheduler, is there, but the verb does not apply to its state."""
 
 
 class Unsupported(DulyError):

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import attrs
 import pluggy
 
-from duly._values.controls import Control
+from duly._values.controls import Controlled
 from duly.codec import Codec
 from duly.health import Health
 from duly.message import Message
@@ -95,21 +95,6 @@ class MissedFires:
     last: datetime
     count: int
     following: datetime | None
-
-
-@attrs.frozen(kw_only=True)
-class Controlled:
-    """What somebody has said of a ``name``, which may be a prefix: "pause", "resume" or "limit".
-
-    ``before`` and ``control`` are what held and what holds now; ``reason`` and ``by`` as given.
-    """
-
-    name: str
-    action: str
-    before: Control
-    control: Control
-    reason: str = ""
-    by: str = ""
 
 
 class Door(Protocol):

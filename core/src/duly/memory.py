@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from duly._memory.beside import Beside
 from duly._memory.clock import forward_clock
 from duly._memory.ledger import Ledger
 from duly._memory.notes import Notes
@@ -29,7 +30,6 @@ from duly.store import (
     Ensured,
     Group,
     Key,
-    Note,
     Rooms,
     Settle,
     Stats,
@@ -41,7 +41,7 @@ from duly.url import parse
 __all__ = ["MemoryStore", "duly_stores"]
 
 
-class MemoryStore:
+class MemoryStore(Beside):
     """Keeps messages in this process: ``Scheduler(MemoryStore(), transport)``.
 
     Any number of clients and schedulers may share it, on any event loop and thread of the
@@ -56,7 +56,7 @@ class MemoryStore:
         self._clock = forward_clock() if clock is None else clock
         self._ledger = Ledger()
         self._series = Series(self._ledger)
-        self._notes = Notes()
+        self._kept = Notes()
         self._lock = threading.Lock()
         self._wakeups = Wakeups()
 
@@ -200,21 +200,6 @@ class MemoryStore:
             held = self._ledger.lapse(owner, self._clock())
         self._wakeups.changed()
         return held
-
-    async def read_note(self, name: str) -> Note | None:
-        """The note of that name; None when there is none."""
-        with self._lock:
-            return self._notes.read(name, self._clock())
-
-    async def write_note(self, name: str, value: bytes | None, revision: str | None) -> str | None:
-        """Write a note if it is still as it was read; its revision, None if it is not."""
-        with self._lock:
-            return self._notes.write(name, value, revision)
-
-    async def notes(self, prefix: str) -> Mapping[str, Note]:
-        """All notes whose names begin with that, in order."""
-        with self._lock:
-            return self._notes.beginning_with(prefix, self._clock())
 
     async def stats(self) -> Stats:
         """How much there is, without reading it."""

@@ -138,6 +138,13 @@ class Cron(Recurrence):
     def _next(self, moment: datetime) -> datetime | None:
         return next(self._fires(moment), None)
 
+    def all_after(self, moment: datetime) -> Iterator[datetime]:
+        """Every fire after ``moment``, earliest first; from one to the next it costs less."""
+        for fire in self._fires(moment):
+            if self._within(fire) is None:
+                return
+            yield fire
+
     def count(self, fire: datetime, last: datetime) -> int:
         """How many fires there are from ``fire`` to ``last``, at most :data:`MOST_COUNTED`."""
         more = itertools.takewhile(lambda each: each <= last, self._fires(fire))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
+from duly._caller.announcements import taking_over
 from duly._caller.inquiry import Questions, Replies
 from duly._caller.options import for_client, takes
 from duly._caller.store_and_transport import as_transport
@@ -50,6 +51,12 @@ class Scheduler(Drains):
     messages as still fit, at least one, taking each to be as large as the largest of the last
     thousand. So a batch of larger ones exceeds the bound.
 
+    ``instance`` is a name that no other running scheduler of the store has, the same again each
+    time it starts, such as that of a pod of a StatefulSet. What an earlier life of that name held
+    when it was killed is then taken over as soon as what it last announced has run out (see
+    :meth:`schedulers`), instead of when its leases lapse. Nothing waits for that. If that one lives
+    nothing is taken from it, and :meth:`health` is DEGRADED.
+
     :meth:`start`, :meth:`running`, :meth:`run` and ``async with`` wait, with growing pauses, for a
     store that is away. :meth:`open`, which tells at once whether the store can be reached, and all
     other calls do not. With ``wait_for_store=False`` none of them
@@ -58,6 +65,7 @@ class Scheduler(Drains):
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
         PluginError: a misdeclared one among ``plugins``, or no plugin serves a URL.
+        Unsupported: ``instance`` is given, and the store can take nothing over.
     """
 
     _delivers = True
@@ -70,6 +78,8 @@ class Scheduler(Drains):
         **options: Unpack[SchedulerOptions],
     ) -> None:
         super().__init__(store, **for_client(options))
+        if options["instance"] is not None:
+            taking_over(self._calls.store, "leave instance= out")
         self._options = options
         self._transport = as_transport(transport, self._plugins)
         self._engine: Engine | None = None

@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 
 from duly._caller.arguments import as_filter, as_flag, as_id, as_ids
+from duly._caller.forecasting import Forecasting
 from duly._caller.lookup import ALL, not_found
-from duly._caller.overview import Overview
 from duly._caller.walking import state_of
 from duly._telemetry.telemetry import Telemetry
 from duly.errors import InvalidArgument, WrongState
@@ -41,7 +41,7 @@ class Cancellation(enum.Enum):
         return self is Cancellation.CANCELLED
 
 
-class Changes(Overview):
+class Changes(Forecasting):
     """The verbs of a client for messages that are stored."""
 
     _telemetry: Telemetry

@@ -44,10 +44,10 @@ def as_text(value: object, field: str) -> str:
 
 def as_rate(value: object) -> float:
     """Messages a second."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 < value <= _FASTEST:  # type: ignore[arg-type,operator]
+    rate = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not 0 < rate <= _FASTEST:  # nor is NaN
         raise InvalidArgument(
             f"rate must be above 0 and at most {_FASTEST:,} messages a second, not {shown(value)}: "
             "pause() is for none at all"
         )
-    return float(value)  # type: ignore[arg-type]
+    return float(rate)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly._caller.arguments import as_number
 from duly._caller.control_arguments import as_pattern, as_rate, as_text
 from duly._caller.ensuring import Ensuring

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly._caller.arguments import all_or_none, as_number
 from duly._caller.replaying import Replaying
 from duly._values.texts import as_name

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly._caller.arguments import as_filter, as_flag, as_id, as_number
 from duly._caller.lookup import ALL, Lookup, not_found
 from duly._caller.upcoming import Upcoming, first_of

@@ -11,7 +11,7 @@ import attrs
 from duly.message import Message, State, begun, with_changes
 from duly.recurrence import MOST_COUNTED, Every, Recurrence
 
-__all__ = ["Upcoming", "first_of"]
+__all__ = ["Upcoming", "first_of", "taken_up"]
 
 _TICK: Final = timedelta(microseconds=1)
 _PUNCTUAL: Final = timedelta(seconds=1)  # a grace below that counts as that
@@ -125,7 +125,7 @@ def _of_series(
     at, taken, far = now, message.occurrence_count + 1, since > now
     if message.state is State.SCHEDULED:
         if not begun(message):
-            fire = _taken_up(recurrence, message.id, message.scheduled_at, now)
+            fire = taken_up(recurrence, message.id, message.scheduled_at, now)
         if fire == message.scheduled_at:
             at = max(message.next_attempt_at, now)
         elif fire is not None:
@@ -135,7 +135,7 @@ def _of_series(
     while fire is not None and not recurrence.ends_after(taken):
         fire = recurrence.following(fire)
         if fire is not None:
-            fire = _taken_up(recurrence, message.id, fire, at)
+            fire = taken_up(recurrence, message.id, fire, at)
         if fire is not None:
             if far:
                 fire, passed = _skipped(recurrence, fire, since - recurrence.jitter - _TICK)
@@ -144,7 +144,7 @@ def _of_series(
             yield at
 
 
-def _taken_up(recurrence: Recurrence, id: str, fire: datetime, at: datetime) -> datetime | None:
+def taken_up(recurrence: Recurrence, id: str, fire: datetime, at: datetime) -> datetime | None:
     """The fire that is taken up at that moment, where ``fire`` is next: others may be missed."""
     grace = max(recurrence.grace, _PUNCTUAL)
     if recurrence.missed == "all" or at - recurrence.due(id, fire) <= grace:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly._caller.calls import StoreCalls
 from duly._engine.drawing import Drawing
 from duly._engine.in_hand import Hands

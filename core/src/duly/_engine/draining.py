@@ -96,6 +96,7 @@ class DrainingEngine(Engine):
 
     lanes: ClassVar[type[Lanes[Job]]] = PatientLanes
     loops: ClassVar[type[Loop]] = DrainingLoop
+    announces: ClassVar[bool] = False  # it is over soon
     loop: DrainingLoop
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from duly._caller import store_answers as answers
+from duly._caller import ability_answers as answers
 from duly._caller.calls import StoreCalls
 from duly._engine.in_hand import Hands
 from duly._engine.lane import Lane

@@ -9,14 +9,18 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import ClassVar, Final
 
+from duly._caller.announcements import announcements_of
 from duly._caller.calls import StoreCalls, cancelled_by_itself
 from duly._caller.inquiry import Replies
 from duly._engine.delivery import Deliveries
+from duly._engine.introduction import Introduction
 from duly._engine.lanes import TICK, Lanes
 from duly._engine.leases import Leases
 from duly._engine.loop import Loop
 from duly._engine.options import SchedulerOptions
 from duly._engine.outage import Outage, Pauses
+from duly._engine.presence import Presence
+from duly._engine.takeover import Takeover
 from duly._engine.waiting import ended_before
 from duly._engine.workers import Workers
 from duly._plugins.registry import Plugins
@@ -42,6 +46,7 @@ class Engine:
 
     lanes: ClassVar[type[Lanes[Job]]] = Lanes
     loops: ClassVar[type[Loop]] = Loop
+    announces: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -103,6 +108,20 @@ class Engine:
             poll_interval=options["poll_interval"].total_seconds(),
         )
 
+        introduction = Introduction(
+            self.owner,
+            options,
+            transport,
+            workers=self.workers,
+            hands=self.hands,
+            outage=self.outage,
+        )
+        told = announcements_of(calls) if self.announces else None
+        self.presence = Presence(told, introduction, self.hands, self.deliveries.time)
+        self.takeover = Takeover(
+            told, calls.store, instance=options["instance"], owner=self.owner, wake=self._wake
+        )
+
     def _wake(self) -> None:
         self.loop.wake()
 
@@ -121,7 +140,9 @@ class Engine:
             await self.loop.run()
             await self.loop.drain()
             await self.deliveries.controls.drawing.end()
+            await self.presence.leave()
         finally:
+            self.presence.end()
             self.workers.begin_no_more()
             for task in self._duties.values():
                 task.cancel()
@@ -163,6 +184,7 @@ class Engine:
             report.odd(sentence)
         self.deliveries.time.examine(report)
         self.deliveries.controls.examine(report)
+        self.takeover.examine(report)
         if self.deliveries.saw_newer(within=_NEWER_FOR):
             report.odd("records of a newer format are waiting: upgrade this host")
 
@@ -174,6 +196,8 @@ class Engine:
             "duly-gauges": self._gauges,
             "duly-controls": self.deliveries.controls.run,
             "duly-permits": self.deliveries.controls.drawing.run,
+            "duly-presence": self.presence.run,
+            "duly-takeover": self.takeover.run,
         }
 
     async def _keep(self, name: str, duty: Callable[[], Awaitable[None]]) -> None:

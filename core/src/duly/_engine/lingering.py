@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import attrs
 
+from duly._engine.lane import J
 from duly._engine.lanes import Lane, Lanes
 from duly._engine.worker import finish
 from duly._values.publishing import Interrupted, Job, as_error
 
-__all__ = ["NOBODY", "Lingering"]
+__all__ = ["NOBODY", "Lingering", "let_go", "linger"]
 
 
 class _Nobody:
@@ -53,6 +54,21 @@ class _One:
             finish(self.job, receipt, error)
 
 
+def linger(lanes: Lanes[J], lane: Lane[J]) -> None:
+    """A job works on without its slot: it still counts for the limits."""
+    lane.lingering += 1
+    lanes.slots.linger(1)
+    for cap in lane.caps:
+        cap.hold(1)
+
+
+def let_go(lanes: Lanes[J], lane: Lane[J]) -> None:
+    """A job that lingered has ended."""
+    lane.lingering -= 1
+    lanes.slots.linger(-1)
+    lanes.turns.end(lane)
+
+
 class Lingering:
     """All of them; ``stir`` is called when one has ended, since there is room for another."""
 
@@ -66,10 +82,7 @@ class Lingering:
         """This one goes on; it was started at ``since``, in loop time."""
         one = _One(lane, job, since)
         self._all[one] = None
-        lane.lingering += 1
-        self._lanes.slots.linger(1)
-        for cap in lane.caps:  # without its slot, but it counts for these still
-            cap.hold(1)
+        linger(self._lanes, lane)
         outcome.add_done_callback(functools.partial(self._ended, one))
 
     def tick(self, soon: float) -> None:
@@ -97,9 +110,7 @@ class Lingering:
 
     def _ended(self, one: _One, outcome: "asyncio.Future[Any]") -> None:
         del self._all[one]
-        one.lane.lingering -= 1
-        self._lanes.slots.linger(-1)
-        self._lanes.turns.end(one.lane)
+        let_go(self._lanes, one.lane)
         if outcome.cancelled():
             one.end(None, as_error(asyncio.CancelledError()))
         elif (error := outcome.exception()) is not None:

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from duly._caller.options import ClientOptions, Option, duration, flag, number
 from duly._engine.error_texts import ErrorText
+from duly._engine.takeover import as_instance
 from duly._values.callables import as_error_text, as_policy
 from duly.recovery import Policy
 
@@ -24,4 +25,5 @@ class SchedulerOptions(ClientOptions, total=False):
     publish_timeout: Annotated[timedelta, Option(timedelta(seconds=30), duration(_MILLISECOND))]
     recovery: Annotated[Policy | None, Option(None, as_policy)]
     error_text: Annotated[ErrorText | None, Option(None, as_error_text)]
+    instance: Annotated[str | None, Option(None, as_instance)]
     wait_for_store: Annotated[bool, Option(True, flag)]

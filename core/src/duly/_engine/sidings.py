@@ -8,13 +8,14 @@ brings less of it than was asked for: nothing of it waits any longer.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, Generic
 
 from duly._engine.lane import J, Lane
 from duly._values.controls import Rules
 from duly._values.limits import Limits
 from duly._values.patterns import best_key, is_prefix
-from duly.store import NO_LIMITS, PAUSED, Batch, Claim
+from duly.store import PAUSED, Batch
 
 __all__ = ["HeldBack"]
 
@@ -43,7 +44,8 @@ class HeldBack(Generic[J]):
         self._vain = 0  # claims in a row of which nothing has found a place
         self._aside = False  # whether anything stands aside that the last claim kept back
         self._limits, self._rules = limits, Rules({})
-        self._paused: Mapping[str, int] = NO_LIMITS
+        self._paused: dict[str, int] = {}
+        self._low = False  # whether a name has run low since the last claim was sent
         self.limit(limits)
 
     def __len__(self) -> int:
@@ -72,10 +74,12 @@ class HeldBack(Generic[J]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._lanes)
 
-    @property
-    def at_its_place(self) -> bool:
-        """Whether what finds no place here is put back at its own, as the store moves it aside."""
-        return self.able and self.moves and self._vain < _IN_VAIN
+    def at_its_place(self, name: str) -> bool:
+        """Whether what finds no place here is put back at its own, as the store moves it aside.
+
+        Of a name that no claim speaks of it would be the first to come again, before all others.
+        """
+        return name in self._lanes and self.moves and self._vain < _IN_VAIN
 
     @property
     def pause(self) -> float:
@@ -94,32 +98,24 @@ class HeldBack(Generic[J]):
 
         ``free`` slots there are, and room for ``spare`` more jobs that wait, in ``slow`` lanes.
         """
-        if not self._lanes:
+        self._low = False
+        lanes = self._lanes
+        if self._paused:
+            lanes = {name: lane for name, lane in lanes.items() if not self._is_paused(name)}
+        if not lanes:
             return self._paused
-        most = self._of_each(free, spare, slow, now)
-        for key in most if self._paused else ():
-            if self._rules.paused_by(key) is not None:
-                most[key] = PAUSED
-        most.update(self._paused)
-        if len(most) <= _KEYS and sum(map(is_prefix, most)) <= _PREFIXES:
-            return most
-        # A prefix without all that must not fall under it would hold up others; a name would not.
-        names = [key for key, n in most.items() if not is_prefix(key) and PAUSED < n < _ANY]
-        kept = names[: _KEYS - len(self._paused)]
-        return {**{key: most[key] for key in kept}, **self._paused}
-
-    def _of_each(self, free: int, spare: int, slow: int, now: float) -> dict[str, int]:
-        """The same of those that are held back, whatever is paused, and however many keys."""
         most: dict[str, int] = {}
-        left, count = free + spare, len(self._lanes)
-        quick = {name for name, lane in self._lanes.items() if lane.is_quick and _is_free(lane)}
-        keys = {name: self._key(name) for name in self._lanes} if self._patterned else {}
-        waiting = Counter(keys.get(name) for name, lane in self._lanes.items() for _ in lane.jobs)
+        by_name: dict[str, int] = {}
+        left, count = free + spare, len(lanes)
+        quick = {name for name, lane in lanes.items() if lane.is_quick and _is_free(lane)}
+        keys = {name: self._key(name) for name in lanes} if self._patterned else {}
+        waiting = Counter(keys.get(name) for name, lane in lanes.items() for _ in lane.jobs)
         alike = self._batch // 2 // max(1, len({*keys.values()}))
         share, each = self._batch // 2 // max(count, slow), -(-free // (len(quick) or count))
-        for name, lane in list(self._lanes.items()):
+        prefixes = _PREFIXES - sum(map(is_prefix, self._paused))
+        for name, lane in list(lanes.items()):
             key = keys.get(name, name)
-            if is_prefix(key) and len(most) >= _PREFIXES:
+            if is_prefix(key) and len(most) >= prefixes:
                 key = name
             ahead = max(share, lane.works_off) if share and not lane.stuck(now) else 0
             lane.low = max(1, ahead // 2)
@@ -131,23 +127,35 @@ class HeldBack(Generic[J]):
                 number = min(number, max(0, alike + lane.startable - waiting[key]))
                 waiting[key] += number
             most[key] = most.get(key, 0) + number
+            by_name[name] = number
             if number:
                 left -= number
                 self._lanes[name] = self._lanes.pop(name)  # the others go first next time
+        return self._fit(most, by_name)
+
+    def _fit(self, most: dict[str, int], by_name: dict[str, int]) -> Mapping[str, int]:
+        """As many keys as a claim takes, with what is paused; ``by_name`` if not all fit."""
+        keys = _KEYS - len(self._paused)
         if stems := tuple(key[:-1] for key in most if is_prefix(key)):
-            others = [name for name in self._by_name if name.startswith(stems)]
-            most = dict.fromkeys(others, _ANY) | most  # which must not fall under a prefix
-        return most
+            others = (name for name in self._by_name if name.startswith(stems))
+            most |= {name: _ANY for name in others if name not in most}  # not to fall under them
+            most = most if len(most) <= keys else by_name
+        if not self._paused:
+            return most
+        some = islice(most.items(), keys)
+        return self._paused | {key: each for key, each in some if not self._is_paused(key)}
 
     def heard(self, most: Mapping[str, int], batch: Batch) -> None:
         """What a claim with that ``most`` has brought."""
         self._aside = batch.aside
+        if self._low and batch.aside:  # it ran low when nobody could know that more stood aside
+            self.wake()
         if not most:
             return
         brought = Counter(
             best_key(most, claim.message.event_name)
             for claim in batch.claims
-            if claim.message.recurrence is None or self._is_paused(claim)
+            if claim.message.recurrence is None or self._is_paused(claim.message.event_name)
         )
         if batch.moved:
             self.moves = True
@@ -160,12 +168,12 @@ class HeldBack(Generic[J]):
 
     def ran_low(self, lane: Lane[J]) -> None:
         """Call this when so few of a name are left here that a claim should bring more."""
-        lane.low = 0
+        lane.low, self._low = 0, True
         if self._aside:
             self.wake()
 
-    def _is_paused(self, claim: Claim) -> bool:
-        return bool(self._paused) and self._rules.paused_by(claim.message.event_name) is not None
+    def _is_paused(self, name: str) -> bool:
+        return bool(self._paused) and self._rules.paused_by(name) is not None
 
     def _flows(self, name: str, most: Mapping[str, int], brought: Counter[str | None]) -> bool:
         key = best_key(most, name)

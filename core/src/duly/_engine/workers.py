@@ -129,7 +129,7 @@ class Workers:
 
     def _send_back(self, jobs: Sequence[tuple[Job, float]]) -> None:
         for job, pause in jobs:
-            aside = self.lanes.held_back.at_its_place
+            aside = self.lanes.held_back.at_its_place(job.name)
             finish(job, None, Interrupted("no slot", pause, aside=aside))
 
     def _look_at_limits(self) -> None:

@@ -81,6 +81,12 @@ class Agenda(Generic[T]):
             del self._blocks[0], self._lasts[0]
         return list(map(self._things.pop, taken))
 
+    def below(self, bound: int) -> int:
+        """How many places there are below ``bound``."""
+        at = bisect_left(self._lasts, bound)
+        number = sum(map(len, self._blocks[:at]))
+        return number + (bisect_left(self._blocks[at], bound) if at < len(self._blocks) else 0)
+
     def first(self, bound: int | None = None) -> int | None:
         """The first place, or the first that is not below ``bound``; None without one."""
         if bound is None:

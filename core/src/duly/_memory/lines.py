@@ -1,5 +1,7 @@
 """The lines in which the memory store's messages wait: the main line, and its sidings."""
 
+from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
 from operator import attrgetter
 from typing import Final
@@ -37,6 +39,14 @@ class Lines:
             self.sidings.remove(entry)
         else:
             self._line(entry).remove(entry.place)
+
+    def below(self, bound: int) -> int:
+        """How many wait in the main line before that place."""
+        return self._ordinary.below(bound) + self._suspects.below(bound)
+
+    def in_order(self) -> Iterator[Entry]:
+        """All that wait in the main line, the first one first."""
+        return merge(self._ordinary, self._suspects, key=_PLACE)
 
     def first(self, bound: int | None = None) -> int | None:
         """The first place of the main line, or the first of those not below ``bound``."""

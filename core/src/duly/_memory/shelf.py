@@ -67,7 +67,8 @@ class Shelf:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.dead: set[str] = set()
-        self._names: dict[str, set[str]] = {}
+        self.series: set[str] = set()
+        self.names: dict[str, set[str]] = {}
         # Sorted once and used for every page until something comes in; what left is passed over.
         self._listings: dict[str | State | None, list[tuple[datetime, str]]] = {}
 
@@ -75,10 +76,12 @@ class Shelf:
         """Take in an entry whose id is free."""
         message = entry.message
         self.entries[message.id] = entry
-        ids = self._names.get(message.event_name)
+        ids = self.names.get(message.event_name)
         if ids is None:
-            ids = self._names[message.event_name] = set()
+            ids = self.names[message.event_name] = set()
         ids.add(message.id)
+        if message.recurrence is not None:
+            self.series.add(message.id)
         self.reorder()
 
     def add_dead(self, entry: Entry) -> None:
@@ -88,12 +91,14 @@ class Shelf:
 
     def discard(self, entries: Iterable[Entry]) -> None:
         """Forget entries that are there."""
-        stored, names = self.entries, self._names
+        stored, names = self.entries, self.names
         for entry in entries:
             message = entry.message
             del stored[message.id]
             if message.state is State.DEAD:
                 self.dead.discard(message.id)
+            if message.recurrence is not None:
+                self.series.discard(message.id)
             ids = names[message.event_name]
             ids.discard(message.id)
             if not ids:
@@ -131,7 +136,7 @@ class Shelf:
         if filter.state is State.DEAD:  # few among many, as a rule
             key, ids = State.DEAD, self.dead
         elif filter.event_name is not None:
-            ids = self._names.get(filter.event_name, ())
+            ids = self.names.get(filter.event_name, ())
         if key not in self._listings:
             self._listings[key] = sorted((self.entries[id].message.scheduled_at, id) for id in ids)
         return self._listings[key]

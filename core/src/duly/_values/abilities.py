@@ -11,6 +11,7 @@ from duly.message import Filter, Message, State
 __all__ = [
     "Answered",
     "NamesTransactions",
+    "OnOneHost",
     "SupportsAnyLoop",
     "SupportsClaimingAhead",
     "SupportsEnsure",
@@ -194,6 +195,19 @@ class NamesTransactions(Protocol):
     @property
     def transactions(self) -> str:
         """Such as ``"a connection of the sqlite3 module"``."""
+
+
+@runtime_checkable
+class OnOneHost(Protocol):
+    """A store whose users all run on one host, and wake each other whenever they write.
+
+    Its schedulers write nothing only to be seen: they announce themselves when they start, and
+    again when what they say has changed by what they wrote anyway. Whether one lives is judged by
+    its process. Needed by stores that keep notes and are asked whether they have ``changed``.
+    """
+
+    one_host: bool
+    """True, of the class."""
 
 
 @runtime_checkable

@@ -17,8 +17,8 @@ from duly._values.patterns import is_prefix, matches_name
 from duly.errors import StoreError
 
 __all__ = [
-    "NOTE", "PERMITS", "PREFIXES", "RULES", "Control", "Limit", "Pause", "Rules", "is_over",
-    "permit_note", "read", "written",
+    "NOTE", "PERMITS", "PREFIXES", "RULES", "Control", "Controlled", "Limit", "Pause", "Rules",
+    "is_over", "permit_note", "read", "written",
 ]  # fmt: skip
 
 NOTE: Final = "controls"
@@ -73,6 +73,21 @@ class Control:
 
     pause: Pause | None = None
     limit: Limit | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Controlled:
+    """What somebody has said of a ``name``, which may be a prefix: "pause", "resume" or "limit".
+
+    ``before`` and ``control`` are what held and what holds now; ``reason`` and ``by`` as given.
+    """
+
+    name: str
+    action: str
+    before: Control
+    control: Control
+    reason: str = ""
+    by: str = ""
 
 
 class Rules:

@@ -148,6 +148,9 @@ class SupportsLines(Protocol):
            in time would become a missed one by waiting: that is handed out in any case. All others
            are handed out, as many as ``limit`` leaves, at least half of it if there are as many.
 
+        So of a name that has a siding, a message that is stored with an earlier due time than what
+        stands there may come after that: as soon as a claim has looked at it in the main line.
+
         All of it is one batch under one token and one lease, in order of due time. A suspect is
         claimed alone if it comes first in the main line. Suspects of a name whose number is 0 or
         less are passed over, of ``more`` and ``next_due`` too.

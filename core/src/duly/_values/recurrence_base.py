@@ -1,6 +1,7 @@
 """What the kinds of recurrence share; to be imported from :mod:`duly.recurrence`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -78,6 +79,13 @@ class Recurrence(Growing, ABC):
     def following(self, fire: datetime) -> datetime | None:
         """The fire after ``fire``; None when the series ends with it."""
         return self._within(self._next(fire))
+
+    def all_after(self, moment: datetime) -> Iterator[datetime]:
+        """Every fire after ``moment``, a fire itself, earliest first."""
+        fire = self.following(moment)
+        while fire is not None:
+            yield fire
+            fire = self.following(fire)
 
     def latest(self, fire: datetime, bound: datetime) -> datetime:
         """The last fire of the series that is not after ``bound``; at least ``fire``."""

@@ -16,15 +16,14 @@ class State(enum.Enum):
 class Phase(enum.Enum):
     """What a person wants to know of a message: its state, and what it waits for.
 
-    SCHEDULED is not due yet and has not failed, DUE may be claimed at once, RETRYING waits for
-    another attempt that is not due yet, ASIDE is due but kept back by the limits of its event name
-    (which no store does so far), CLAIMED is in the hands of a scheduler, DEAD is a dead letter.
+    SCHEDULED is not due yet and has not failed, DUE is due, RETRYING waits for another attempt that
+    is not due yet, CLAIMED is in the hands of a scheduler, DEAD is a dead letter. Whether one that
+    is due stands aside is told by :class:`~duly.store.Whereabouts`.
     """
 
     SCHEDULED = "scheduled"
     DUE = "due"
     RETRYING = "retrying"
-    ASIDE = "aside"
     CLAIMED = "claimed"
     DEAD = "dead"
 

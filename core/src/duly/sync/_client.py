@@ -175,9 +175,13 @@ class Client:
     count = blocking(AsyncClient.count)
     where = blocking(AsyncClient.where)
     upcoming = blocking(AsyncClient.upcoming)
+    forecast = blocking(AsyncClient.forecast)
+    names = blocking(AsyncClient.names)
     stats = blocking(AsyncClient.stats)
     health = blocking(AsyncClient.health)
     migrate = blocking(AsyncClient.migrate)
+    schedulers = blocking(AsyncClient.schedulers)
+    recover = blocking(AsyncClient.recover)
 
     def _act(
         self,

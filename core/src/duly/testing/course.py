@@ -6,12 +6,17 @@ from typing import Final
 from duly.message import Message
 from duly.recurrence import Cron, Every, Recurrence
 
-__all__ = ["Course", "Place"]
+__all__ = ["Course", "Place", "told"]
 
 Place = tuple[int, datetime] | None
 """The occurrence, from 0, and its fire; None when there is nothing more to come."""
 
 _SECOND: Final = timedelta(seconds=1)
+
+
+def told(place: Place) -> str:
+    """A place in words."""
+    return "none" if place is None else f"{place[0]} for {place[1]:%H:%M:%S.%f}"
 
 
 class Course:

@@ -21,8 +21,8 @@ passes as it really does. ``clock`` tells that virtual time, and the store must 
 Each scheduler has a store object of its own over the namespace. One call reaches the store at a
 time, and a call of a scheduler that is killed meanwhile is carried out to its end.
 
-The story has some 150 crash points; with ``scale`` below 1, for slow servers, that fraction of
-them is tried.
+The story has some 150 crash points, and there is another one of names that stand aside; with
+``scale`` below 1, for slow servers, that fraction of them is tried.
 """
 
 import functools
@@ -35,17 +35,21 @@ import pytest
 
 from duly.store import Clock, Store
 from duly.testing.clock import running_clock
-from duly.testing.crashes import tell
+from duly.testing.crashes import near_moves, tell
+from duly.testing.crowded import Crowded
 from duly.testing.elsewhere import Home
 from duly.testing.simulation import live
 from duly.testing.stores.harness import StoreHarness
+from duly.testing.story import Story
+from duly.testing.story_of_lines import StoryOfLines
 
-__all__ = ["CrashPointCases", "RandomLifeCases"]
+__all__ = ["CrashPointCases", "CrowdedLifeCases", "RandomLifeCases"]
 
 T = TypeVar("T")
 
 _PARTS: Final = 4  # in which cases go through many points or seeds, so that none takes long
 _LIVES: Final = 20
+_CROWDS: Final = 5
 
 Make = Callable[[Clock], Awaitable[Store]]
 """Gives, on a virtual loop, one more store that is open, over the messages of the others."""
@@ -91,13 +95,33 @@ class CrashPointCases(_Case):
                 where = f"killed at crash point {each}, {points[each]}"
                 raise AssertionError(f"{where}: {error}") from error
 
-    async def _told(self, fatal: int | None) -> Sequence[str]:
+    async def test_a_death_while_names_stand_aside(self) -> None:
+        points = await self._told(None, StoryOfLines)
+        # Where the store has no lines nothing is moved: then any will do.
+        near = near_moves(points) or range(len(points))
+        number = min(self.many(len(near)), len(near))
+        for each in (near[each * len(near) // number] for each in range(number)):
+            try:
+                await self._told(each, StoryOfLines)
+            except AssertionError as error:
+                where = f"killed at crash point {each}, {points[each]}"
+                raise AssertionError(f"{where}: {error}") from error
+
+    async def _told(self, fatal: int | None, kind: type[Story] = Story) -> Sequence[str]:
         async def work(make: Make) -> Sequence[str]:
             clock = running_clock()
             stores = [await make(clock) for _ in range(3)]
-            return await tell(clock, stores, fatal, strict=False)
+            return await tell(clock, stores, fatal, strict=False, kind=kind)
 
         return await self._virtually(work)
+
+
+class CrowdedLifeCases(_Case):
+    """Random lives among crowds (:mod:`duly.testing.crowded`), for a store with lines."""
+
+    async def test_nobody_is_lost_in_a_crowd(self) -> None:
+        for seed in range(max(1, round(_CROWDS * self.scale))):
+            await self._virtually(functools.partial(live, seed=seed, kind=Crowded))
 
 
 class RandomLifeCases(_Case):

@@ -24,14 +24,14 @@ from typing import Any, Final, TypeVar
 
 from duly.message import Filter, State
 from duly.recovery import Backoff
-from duly.store import Clock, Store
+from duly.store import Batch, Clock, Store
 from duly.testing.clock import VirtualTimeLoop, running_clock
 from duly.testing.journal import Journal
-from duly.testing.processes import Process, adopt_tasks, emptied
+from duly.testing.processes import Process, adopt_tasks, emptied, undisturbed
 from duly.testing.story import Story
 from duly.testing.views import Act
 
-__all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points", "tell"]
+__all__ = ["MakeStore", "crash_at", "crash_everywhere", "crash_points", "near_moves", "tell"]
 
 T = TypeVar("T")
 
@@ -45,49 +45,58 @@ _OPTIONS: Final[dict[str, Any]] = {
     "stuck_duration": timedelta(seconds=3),
     "recovery": Backoff(initial=timedelta(seconds=1), jitter=0),
 }
+_MOVED: Final = " that moved"  # in the name of such a claim
+_NEAR: Final = 7  # crash points: its own, and those of the three calls that follow
 _PATIENCE: Final = 60.0  # virtual seconds in which all that is left must be delivered
 
 
-def crash_points(make_store: MakeStore) -> Sequence[str]:
-    """Where the story can be cut off, in order: the verb, and whether it was carried out.
+def crash_points(make_store: MakeStore, kind: type[Story] = Story) -> Sequence[str]:
+    """Where a story can be cut off, in order: the verb, and whether it was carried out.
 
     Raises:
         AssertionError: a rule was broken, although nothing was cut off.
     """
-    return _run(make_store, None)
+    return _run(make_store, None, kind)
 
 
-def crash_at(make_store: MakeStore, number: int) -> None:
-    """Tell the story and kill its scheduler at this crash point, counted from 0.
+def crash_at(make_store: MakeStore, number: int, kind: type[Story] = Story) -> None:
+    """Tell a story and kill its scheduler at this crash point, counted from 0.
 
     Raises:
         AssertionError: a rule was broken; tells which, and what happened to the message.
     """
-    _run(make_store, number)
+    _run(make_store, number, kind)
 
 
-def crash_everywhere(make_store: MakeStore) -> Sequence[str]:
-    """Tell the story once for each of its crash points; all of them.
+def crash_everywhere(make_store: MakeStore, kind: type[Story] = Story) -> Sequence[str]:
+    """Tell a story once for each of its crash points; all of them.
 
     Raises:
         AssertionError: a rule was broken; tells at which crash point, to try by :func:`crash_at`.
     """
-    points = crash_points(make_store)
+    points = crash_points(make_store, kind)
     for number, name in enumerate(points):
         try:
-            crash_at(make_store, number)
+            crash_at(make_store, number, kind)
         except AssertionError as error:
             raise AssertionError(f"killed at crash point {number}, {name}: {error}") from error
     return points
 
 
-def _run(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
+def near_moves(points: Sequence[str]) -> Sequence[int]:
+    """Which of some crash points come just after a claim that has moved messages aside."""
+    moved = [number for number, name in enumerate(points) if _MOVED in name]
+    near = {number + after for number in moved for after in range(_NEAR)}
+    return sorted(each for each in near if each < len(points))
+
+
+def _run(make_store: MakeStore, fatal: int | None, kind: type[Story]) -> Sequence[str]:
     async def run() -> Sequence[str]:
         clock = running_clock()
         store = make_store(clock)
         await store.open()
         try:
-            return await tell(clock, [store, store, store], fatal, strict=True)
+            return await tell(clock, [store, store, store], fatal, strict=True, kind=kind)
         finally:
             await store.close()
 
@@ -96,9 +105,14 @@ def _run(make_store: MakeStore, fatal: int | None) -> Sequence[str]:
 
 
 async def tell(
-    clock: Clock, stores: Sequence[Store], fatal: int | None, *, strict: bool
+    clock: Clock,
+    stores: Sequence[Store],
+    fatal: int | None,
+    *,
+    strict: bool,
+    kind: type[Story] = Story,
 ) -> Sequence[str]:
-    """Tell the story on the running virtual loop and kill at a crash point; all that it passed.
+    """Tell a story on the running virtual loop and kill at a crash point; all that it passed.
 
     ``stores`` are three, open, over the same messages: for the onlooker, the first scheduler and
     the second. ``strict`` tells that only virtual time passes: then every outcome that cannot
@@ -108,14 +122,15 @@ async def tell(
         AssertionError: a rule was broken.
     """
     adopt_tasks(asyncio.get_running_loop())
-    journal, story, points = Journal(clock), Story(clock), _Points(fatal)
+    journal, story, points = Journal(clock), kind(clock), _Points(fatal)
     store, *others = stores
-    ghost = Process("ghost", store, story.receive, _undisturbed, journal, **_OPTIONS)
+    options = {**_OPTIONS, "limits": story.limits}
+    ghost = Process("ghost", store, story.receive, undisturbed, journal, **options)
     await story.haunt(ghost.store)
     await ghost.kill()
-    first = Process("first", others[0], story.receive, points, journal, **_OPTIONS)
+    first = Process("first", others[0], story.receive, points, journal, **options)
     if not await _live(first, story, store):
-        second = Process("second", others[1], story.receive, _undisturbed, journal, **_OPTIONS)
+        second = Process("second", others[1], story.receive, undisturbed, journal, **options)
         assert await _live(second, story, store)
     journal.check(await store.list(Filter(state=State.DEAD)))
     if fatal is None and strict:
@@ -133,6 +148,8 @@ class _Points:
     async def __call__(self, process: Process, verb: str, act: Act[T]) -> T:
         await self._pass(process, f"{verb}: not carried out")
         answer = await act()
+        if isinstance(answer, Batch) and answer.moved:
+            verb += _MOVED
         await self._pass(process, f"{verb}: carried out, not answered")
         return answer
 
@@ -140,10 +157,6 @@ class _Points:
         self.names.append(name)
         if len(self.names) - 1 == self._fatal:
             await process.die()
-
-
-async def _undisturbed(_process: Process, _verb: str, act: Act[T]) -> T:
-    return await act()
 
 
 async def _live(process: Process, story: Story, store: Store) -> bool:

@@ -95,6 +95,8 @@ class _Away:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
+        if not callable(method):  # what it says that it can do
+            return method
         send = self._home._send if name in _UNTIMED else self._home.call  # noqa: SLF001  # its own
         return functools.partial(send, method)
 

@@ -1,5 +1,6 @@
 """What can be noted of one store and one transport: the vocabulary of a journal."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
@@ -8,12 +9,24 @@ from duly.message import Message
 from duly.moment import to_microseconds
 from duly.testing.course import Place
 
-__all__ = ["Entry", "name_of"]
+__all__ = ["Entry", "Look", "name_of"]
 
 
 def name_of(message: Message) -> str:
     """The name of a scheduling: ``<id>:<created_at in microseconds>``, as in its delivery ids."""
     return f"{message.id}:{to_microseconds(message.created_at)}"
+
+
+@attrs.frozen(kw_only=True)
+class Look:
+    """What a claim of a store with lines was asked for, and what it said of the rest."""
+
+    limit: int
+    most: Mapping[str, int]
+    suspects: bool
+    brought: int
+    moved: int
+    more: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +52,7 @@ class Entry:
     lapses: int = 0
     detail: str = ""
     renamed: str = ""
+    look: Look | None = attrs.field(default=None, repr=False)
 
     @property
     def place(self) -> Place:

@@ -1,143 +1,30 @@
 """What happened to one store and one transport, in order, and whether all of it may happen."""
 
-import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from duly.message import Message, State
-from duly.record import given_at
+from duly.message import Message
 from duly.recovery import Failure, Verdict
-from duly.store import Batch, Bury, Clock, Group, Release, Reschedule, Settlement
+from duly.store import NO_LIMITS, Batch, Bury, Clock, Release, Reschedule, Settlement
+from duly.testing.caller_notes import CallerNotes
 from duly.testing.checker import Checker
-from duly.testing.entries import Entry, name_of
+from duly.testing.entries import Look, name_of
 from duly.transport import Envelope
 
-__all__ = ["Found", "Journal"]
-
-T = TypeVar("T")
-
-Found = Mapping[str, Message | None]
-"""What is stored under ids."""
+__all__ = ["Journal"]
 
 
-def _is_repeat(message: Message, old: Message, *, replace: bool) -> bool:
-    return given_at(message) == given_at(old) and not (replace and old.state is State.DEAD)
-
-
-class Journal:
+class Journal(CallerNotes):
     """Takes notes of all that processes do to one store and one transport."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.entries: list[Entry] = []
-        self._alone = asyncio.Lock()
-        self._nowhere = contextvars.copy_context()  # of no process
+        super().__init__(clock)
+        self._owned: dict[str, list[str]] = {}  # tokens, by their owners
 
-    def note(self, what: str, process: str, **more: object) -> None:
-        """Something happened, just now."""
-        self.entries.append(Entry(at=self.clock(), what=what, process=process, **more))  # type: ignore[arg-type]  # checked by those below
-
-    async def in_order(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do something to the store while nobody else does, and note it.
-
-        So what happens first is noted first. As on a server, it is carried out to its end even if
-        the caller dies meanwhile.
-        """
-
-        async def alone() -> T:
-            async with self._alone:
-                return await act()
-
-        task = asyncio.get_running_loop().create_task(alone(), context=self._nowhere)
-        return await asyncio.shield(task)
-
-    # --- the verbs of a caller
-
-    def note_put(
-        self, process: str, group: Group, outcome: Exception | None, before: Found, after: Found
-    ) -> None:
-        """Somebody asked to store a group; what was found under its ids before and after."""
-        for message in group.messages:
-            old, new = before[message.id], after[message.id]
-            name = name_of(message)
-            repeated = old is not None and _is_repeat(message, old, replace=group.replace)
-            if outcome is not None or repeated or (old is not None and not group.replace):
-                what = "refused" if outcome is not None else "repeated"
-                known_as = name_of(old) if old is not None and repeated else name
-                self.note(what, process, scheduling=known_as, message=message)
-                if outcome is None and not repeated:
-                    self._note_fault(process, message.id, "R14: its id is taken: not refused")
-                if new != old:
-                    self._note_fault(process, message.id, f"R14: {what}, and yet stored or changed")
-                continue
-            if old is not None:
-                self._note_end("replaced", process, old)
-            if new is None or new.payload != message.payload:
-                self.note("fault", process, scheduling=name, detail="R14: not all was stored")
-            else:
-                if old is not None and new.delivery_id == old.delivery_id:
-                    self.note(
-                        "fault", process, scheduling=name, detail="R14: not a new delivery id"
-                    )
-                self.note("stored", process, scheduling=name_of(new), message=new)
-
-    def note_cancel(
-        self, process: str, id: str, before: Message | None, found: State | None
-    ) -> None:
-        """An id was cancelled: what was stored under it, and the state told; None: no change."""
-        if found is not None and (before is None or before.state is not found):
-            was = "unknown" if before is None else before.state.value
-            self._note_fault(process, id, f"R4: found {found.value}, and was {was}")
-        if before is None or found is None:
-            self.note("unknown", process, id=id)
-        else:
-            self._note_end("too late" if found is State.CLAIMED else "cancelled", process, before)
-
-    def note_moved(
-        self, process: str, before: Message | None, after: Message | None, at: datetime | None
-    ) -> None:
-        """What was stored under an id was moved or replayed, which may have changed its name."""
-        assert before is not None, "what is not there cannot be moved"
-        what = "replayed" if before.state is State.DEAD else "moved"
-        self.note(
-            what,
-            process,
-            scheduling=name_of(before),
-            occurrence=before.occurrence_count,
-            moment=before.scheduled_at if at is None else at,
-            message=before,
-            renamed=name_of(before if after is None else after),
-        )
-
-    def note_told(self, process: str, id: str, what: str) -> None:
-        """A caller was told what became of its ``cancel``."""
-        self.note("told", process, id=id, detail=what)
-
-    def note_promised(self, process: str, message: Message) -> None:
-        """A caller was told that its message is stored."""
-        # By its payload: the scheduling of a replacement may be named otherwise than asked for.
-        self.note("promised", process, id=message.id, detail=message.payload.decode())
-
-    def _note_fault(self, process: str, id: str, fault: str) -> None:
-        self.note("fault", process, id=id, detail=fault)
-
-    def _note_end(self, what: str, process: str, message: Message) -> None:
-        self.note(
-            what,
-            process,
-            scheduling=name_of(message),
-            id=message.id,
-            occurrence=message.occurrence_count,
-            message=message,
-            detail=message.state.value,
-        )
-
-    # --- the verbs of a scheduler
-
-    def note_claimed(self, process: str, batch: Batch, lease: timedelta) -> None:
+    def note_claimed(self, process: str, batch: Batch, lease: timedelta, owner: str) -> None:
         """A batch was handed out."""
+        if batch.token is not None:
+            self._owned.setdefault(owner, []).append(batch.token)
         for claim in batch.claims:
             message = claim.message
             self.note(
@@ -153,9 +40,31 @@ class Journal:
                 lapses=claim.lapses,
             )
 
+    def note_looked(
+        self,
+        process: str,
+        batch: Batch,
+        *,
+        limit: int,
+        suspects: bool = True,
+        most: Mapping[str, int] = NO_LIMITS,
+        **_more: object,
+    ) -> None:
+        """A claim was answered by a store with lines; what it handed out is noted already."""
+        look = Look(
+            limit=limit, most=dict(most), suspects=suspects, brought=len(batch.claims),
+            moved=batch.moved, more=batch.more,
+        )  # fmt: skip
+        self.note("looked", process, now=batch.now, look=look)
+
     def note_renewed(self, process: str, token: str, until: datetime) -> None:
         """A lease was made longer; it lasts until then at least."""
         self.note("renewed", process, token=token, until=until)
+
+    def note_taken_over(self, process: str, owner: str) -> None:
+        """The leases of an owner have ended, just now."""
+        for token in self._owned.pop(owner, ()):
+            self.note_renewed(process, token, self.clock())
 
     def note_settled(
         self, process: str, token: str, message: Message, how: Settlement | None

@@ -16,9 +16,12 @@ from duly.scheduler import Scheduler
 from duly.store import Store
 from duly.testing.freezing import Frost, Gated
 from duly.testing.journal import Journal
-from duly.testing.views import Act, Receive, SeenTransport, seen_store
+from duly.testing.seen_abilities import seen_store
+from duly.testing.seen_transport import LimitedTransport, Receive, SeenTransport
+from duly.testing.views import Act
+from duly.transport import Limits
 
-__all__ = ["Process", "Wire", "adopt_tasks", "emptied"]
+__all__ = ["Process", "Wire", "adopt_tasks", "emptied", "undisturbed"]
 
 T = TypeVar("T")
 
@@ -37,7 +40,8 @@ class Wire(Protocol):
 class Process:
     """One life of a scheduler over ``store``, from its start to its end, sudden or not.
 
-    ``options`` are those of :class:`duly.Scheduler`. The event loop must :func:`adopt_tasks`.
+    ``limits`` are those of its transport, ``options`` those of :class:`duly.Scheduler`. The event
+    loop must :func:`adopt_tasks`.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Process:
         journal: Journal,
         *,
         recovery: Policy | None = None,
+        limits: Limits | None = None,
         **options: Any,
     ) -> None:
         self.name = name
@@ -65,7 +70,9 @@ class Process:
         self.store = seen_store(self, store, journal)
         self.scheduler = Scheduler(
             self.store,
-            SeenTransport(self, receive, journal),
+            SeenTransport(self, receive, journal)
+            if limits is None
+            else LimitedTransport(self, receive, journal, limits),
             load_plugins=False,
             recovery=self._decide,
             **options,
@@ -139,6 +146,11 @@ class Process:
         del self._tasks[task]
         if not self.alive and not task.cancelled():
             task.exception()  # nobody else will ask for it
+
+
+async def undisturbed(_process: Process, _verb: str, act: Act[T]) -> T:
+    """A wire on which nothing goes wrong."""
+    return await act()
 
 
 def adopt_tasks(loop: asyncio.AbstractEventLoop) -> None:

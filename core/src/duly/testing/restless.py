@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,10 +21,12 @@ from duly.store import Clock
 from duly.testing.journal import Journal
 from duly.testing.processes import Process
 
-__all__ = ["Restless"]
+__all__ = ["NAMES", "Restless"]
 
 _IDS: Final = ("one", "two", "three", "four", "five", "six", "seven")
-_NAMES: Final = ("event", "other")
+NAMES: Final = ("event", "other")
+"""Of the events of a client, unless it is told others."""
+
 _TRIES: Final = 5
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBERS: Final = 1000  # of messages that one client may make
@@ -39,13 +41,21 @@ class Restless:
     """
 
     def __init__(
-        self, process: Process, dice: random.Random, clock: Clock, journal: Journal, *, number: int
+        self,
+        process: Process,
+        dice: random.Random,
+        clock: Clock,
+        journal: Journal,
+        *,
+        number: int,
+        names: Sequence[str] = NAMES,
     ) -> None:
         self._process = process
         self._client = process.scheduler
         self._dice = dice
         self._clock = clock
         self._journal = journal
+        self._names = names
         self._numbers: Iterator[int] = itertools.count(number * _NUMBERS)
 
     async def live(self) -> None:
@@ -156,7 +166,7 @@ class Restless:
     def _some(self) -> dict[str, Any]:
         """What a filter may ask for."""
         if self._dice.random() < 0.5:
-            return {"event_name": self._dice.choice(_NAMES)}
+            return {"event_name": self._dice.choice(self._names)}
         return {"before": self._in(self._dice.uniform(-1, 2))}
 
     def _recurrence(self) -> Recurrence:
@@ -183,7 +193,7 @@ class Restless:
         number = next(self._numbers)
         more.setdefault("scheduled_at", self._in(self._dice.uniform(-0.5, 4)))
         return Message(
-            self._dice.choice(_NAMES),
+            self._dice.choice(self._names),
             f"{number}".encode(),
             id=id or self._id(),
             # Nobody else makes one of the same id at the same moment.

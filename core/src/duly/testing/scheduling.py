@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from duly.message import Message
-from duly.testing.course import Course, Place
+from duly.testing.course import Course, Place, told
 from duly.testing.entries import Entry, name_of
 
 __all__ = ["Scheduling"]
@@ -17,8 +17,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class Scheduling:
     """One message as it was stored once, and what has become of it so far.
 
-    The estimate of the store's clock may be ``behind`` or ``ahead``; two claims take at most
-    ``slow``.
+    The store's clock may be estimated ``behind`` or ``ahead``; two claims take at most ``slow``.
     """
 
     def __init__(
@@ -39,8 +38,7 @@ class Scheduling:
         self._until: datetime | None = None
         self._claimed: Place = None
         self._due: datetime | None = None  # where it stood in line when it was claimed
-        self._begun = False
-        self._missed = False
+        self._begun = self._missed = False
         self.store(message, (message.occurrence_count, message.scheduled_at))
 
     def store(self, message: Message, place: Place) -> None:
@@ -86,6 +84,7 @@ class Scheduling:
             "accepted": self._accept,
             "ended": self._end,
             "decided": self._decide,
+            "put off": self._put_off,
         }.get(entry.what)
         return None if follow is None else next(follow(entry), None)
 
@@ -104,7 +103,7 @@ class Scheduling:
             yield f"R4: claimed although {self._removed}"
         named = self._fires.setdefault(message.delivery_id, place)
         if message.recurrence is not None and named != place:
-            yield f"R9: {message.delivery_id} is {_told(named)} and {_told(place)}"
+            yield f"R9: {message.delivery_id} is {told(named)} and {told(place)}"
         if place not in self._places:
             yield self._wrong(place)
         if entry.at < message.next_attempt_at:
@@ -224,6 +223,11 @@ class Scheduling:
         if verdict in _TAKEN_UP:
             self._take_up()
 
+    def _put_off(self, entry: Entry) -> Iterator[str]:
+        if entry.process == self._holder:
+            self._decision = entry.what
+        yield from ()
+
     # --- what is known of it
 
     def _wait(self, place: Place, *, fresh: bool) -> None:
@@ -240,11 +244,7 @@ class Scheduling:
     def _wrong(self, place: Place) -> str:
         if self._places == {None}:
             return "R3: back although it was settled"
-        return f"R3: occurrence {_told(place)}, not {self._expected()}"
+        return f"R3: occurrence {told(place)}, not {self._expected()}"
 
     def _expected(self) -> str:
-        return " or ".join(sorted(map(_told, self._places)))
-
-
-def _told(place: Place) -> str:
-    return "none" if place is None else f"{place[0]} for {place[1]:%H:%M:%S.%f}"
+        return " or ".join(sorted(map(told, self._places)))

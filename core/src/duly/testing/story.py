@@ -13,9 +13,9 @@ from duly.recurrence import Every
 from duly.scheduler import Scheduler
 from duly.store import Clock, Group, Store
 from duly.testing.journal import Journal
-from duly.transport import Envelope
+from duly.transport import Envelope, Limits
 
-__all__ = ["Story"]
+__all__ = ["Step", "Story"]
 
 _SECOND: Final = timedelta(seconds=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -36,17 +36,20 @@ class Story:
     A step that got no answer is taken again, by whatever scheduler there is then.
     """
 
+    limits: Limits | None = None
+    """Those of the transport."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._start = clock()
         self._numbers = itertools.count(1)
-        self._steps = iter(self._all_steps())
+        self._steps = iter(self.all_steps())
         self._step = next(self._steps, None)
         self._farewell: Message | None = None
 
     async def haunt(self, store: Store) -> None:
         """Have a message claimed by somebody who dies at once, to be recovered later."""
-        await store.put([Group([self._message("haunted", 0)])])
+        await store.put([Group([self.message("haunted", 0)])])
         await store.claim(limit=1, lease=2 * _SECOND, owner="ghost")
 
     async def go_on(self, scheduler: Scheduler) -> None:
@@ -57,7 +60,7 @@ class Story:
         """
         while self._step is not None:
             at, act = self._step
-            wait = (self._at(at) - self._clock()).total_seconds()
+            wait = (self.at(at) - self._clock()).total_seconds()
             await asyncio.sleep(max(0.0, wait))
             try:
                 with suppress(MessageNotFound, WrongState):  # it came too late, after a crash
@@ -70,7 +73,7 @@ class Story:
         """Give the scheduler something to do that it has not done when it is stopped."""
         if self._farewell is None:
             due = (self._clock() - self._start).total_seconds()
-            self._farewell = self._message("farewell", due, "brief")
+            self._farewell = self.message("farewell", due, "brief")
         await scheduler.schedule(self._farewell)
         await asyncio.sleep(0.5)
         with suppress(MessageNotFound):  # it was delivered meanwhile
@@ -105,8 +108,9 @@ class Story:
         verbs = [entry.what for entry in journal.entries if entry.what in _CANCELLATIONS]
         assert verbs == list(_CANCELLATIONS), f"cancels came out differently: {verbs}"
 
-    def _all_steps(self) -> Sequence[Step]:
-        new = self._message
+    def all_steps(self) -> Sequence[Step]:
+        """Each with the seconds after which it is taken."""
+        new = self.message
         every = Every(_SECOND, max_occurrences=3, missed="all")
         many = [
             new("slow", 0.5, "slow"),
@@ -127,7 +131,7 @@ class Story:
             (0, lambda each: each.cancel("cancelled", missing_ok=True)),
             (0, lambda each: each.schedule(again)),
             (0, lambda each: each.schedule_many([moved, replaced, swapped])),
-            (0.2, lambda each: each.reschedule("moved", self._at(3))),
+            (0.2, lambda each: each.reschedule("moved", self.at(3))),
             (0.2, lambda each: each.schedule(replacement, replace=True)),
             (1, lambda each: each.cancel("taken", missing_ok=True)),
             (1, lambda each: each.schedule(anew)),
@@ -135,10 +139,12 @@ class Story:
             (2.5, lambda each: each.replay("refused")),
         ]
 
-    def _message(self, id: str, due: float, name: str = "event", **more: Any) -> Message:
+    def message(self, id: str, due: float, name: str = "event", **more: Any) -> Message:
+        """One that is due so many seconds after the start."""
         # Made later than all before it, if only by a microsecond.
         created_at = self._clock() + next(self._numbers) * _MICROSECOND
-        return Message(name, scheduled_at=self._at(due), id=id, created_at=created_at, **more)
+        return Message(name, scheduled_at=self.at(due), id=id, created_at=created_at, **more)
 
-    def _at(self, seconds: float) -> datetime:
+    def at(self, seconds: float) -> datetime:
+        """So many seconds after the start."""
         return self._start + timedelta(seconds=seconds)

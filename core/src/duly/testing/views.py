@@ -1,34 +1,19 @@
 """The outside as one process sees it; the journal learns what happened there, answered or not."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from duly.message import Filter, Message, State
-from duly.store import (
-    Answered,
-    Batch,
-    Group,
-    Key,
-    Settle,
-    Stats,
-    Store,
-    SupportsPeeking,
-    SupportsWakeups,
-    Token,
-)
+from duly.store import Batch, Group, Key, Settle, Stats, Store, Token
 from duly.testing.journal import Journal
-from duly.transport import Envelope
 
-__all__ = ["Act", "Receive", "SeenStore", "SeenTransport", "Seer", "seen_store"]
+__all__ = ["Act", "SeenStore", "Seer"]
 
 T = TypeVar("T")
 
 Act = Callable[[], Awaitable[T]]
 """What a call does at its other end, once it gets there."""
-
-Receive = Callable[[Envelope], Awaitable[object]]
-"""The receiving end of a transport: returns when it has accepted, or raises."""
 
 
 class Seer(Protocol):
@@ -40,36 +25,6 @@ class Seer(Protocol):
     async def carry(self, verb: str, act: Act[T], /) -> T:
         """Call the outside, if it is still alive."""
         ...
-
-
-class SeenTransport:
-    """How a process publishes."""
-
-    def __init__(self, process: Seer, receive: Receive, journal: Journal) -> None:
-        self._process = process
-        self._receive = receive
-        self._journal = journal
-
-    async def open(self) -> None:
-        """There is nothing to connect to."""
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
-
-    async def publish(self, envelope: Envelope) -> None:
-        process, journal = self._process, self._journal
-
-        async def act() -> None:
-            await self._receive(envelope)
-            journal.note_publish("accepted", process.name, envelope)
-
-        if process.alive:
-            journal.note_publish("begun", process.name, envelope)
-        try:
-            await process.carry("publish", act)
-        finally:
-            if process.alive:
-                journal.note_publish("ended", process.name, envelope)
 
 
 class SeenStore:
@@ -136,11 +91,14 @@ class SeenStore:
     ) -> Sequence[Message]:
         return await self._carry("list", lambda: self._inner.list(filter, from_key=from_key))
 
-    async def claim(self, *, lease: timedelta, settle: Sequence[Settle] = (), **more: Any) -> Batch:
+    async def claim(
+        self, *, lease: timedelta, owner: str, settle: Sequence[Settle] = (), **more: Any
+    ) -> Batch:
         async def act() -> Batch:
-            batch = await self._inner.claim(lease=lease, settle=settle, **more)
+            batch = await self._inner.claim(lease=lease, owner=owner, settle=settle, **more)
             self._note_settled(settle, batch.settled)
-            self._journal.note_claimed(self._process.name, batch, lease)
+            self._journal.note_claimed(self._process.name, batch, lease, owner)
+            self._claimed(batch, **more)
             if batch.token is not None:
                 self._held[batch.token] = {claim.key: claim.message for claim in batch.claims}
             return batch
@@ -172,6 +130,9 @@ class SeenStore:
     async def stats(self) -> Stats:
         return await self._carry("stats", self._inner.stats)
 
+    def _claimed(self, batch: Batch, **asked: Any) -> None:
+        """A claim was asked for and has brought this."""
+
     async def _carry(self, verb: str, act: Act[T]) -> T:
         return await self._process.carry(verb, lambda: self._journal.in_order(act))
 
@@ -187,40 +148,3 @@ class SeenStore:
                     if message is not None:
                         how = settle.exceptions.get(key)
                         self._journal.note_settled(self._process.name, settle.token, message, how)
-
-
-class _Waking(SeenStore):
-    async def wait_for_change(self) -> None:
-        await cast(SupportsWakeups, self._inner).wait_for_change()
-
-
-class _Peeking(SeenStore):
-    async def changed(self) -> bool:
-        return await self._carry("changed", cast(SupportsPeeking, self._inner).changed)
-
-
-class _ClaimingAhead(SeenStore):
-    """Passes on ``answered`` once the answer has reached the process, before it is taken apart."""
-
-    claims_ahead = True
-
-    async def claim(self, *, answered: Answered | None = None, **more: Any) -> Batch:
-        batch = await super().claim(**more)
-        if answered is not None:
-            size = sum(len(claim.message.payload) for claim in batch.claims)
-            await answered(len(batch.claims), size, batch.more)
-        return batch
-
-
-_ABILITIES: Mapping[str, type[SeenStore]] = {
-    "wait_for_change": _Waking,
-    "changed": _Peeking,
-    "claims_ahead": _ClaimingAhead,
-}
-
-
-def seen_store(process: Seer, inner: Store, journal: Journal) -> Store:
-    """A view with the optional abilities of ``inner``, which the engine finds by isinstance."""
-    kinds = [kind for name, kind in _ABILITIES.items() if hasattr(inner, name)]
-    view: type[SeenStore] = type("_SeenStore", (*kinds, SeenStore), {})
-    return view(process, inner, journal)

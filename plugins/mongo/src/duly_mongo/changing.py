@@ -163,5 +163,5 @@ def _move(id: str, at: datetime | None, document: Mapping[str, Any], first: Chan
         "last_error": None,
         **moments(scheduled_at=due, next_attempt_at=due, **_new_names(document, due)),
     }
-    gone = {"dead": "", "fate": "", "origin": "", "unreadable": "", **first["$unset"]}
+    gone = dict.fromkeys(("aside", "dead", "fate", "origin", "unreadable"), "") | first["$unset"]
     return {"$set": fields, "$unset": {k: v for k, v in gone.items() if k not in fields}}

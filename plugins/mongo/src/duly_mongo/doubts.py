@@ -1,11 +1,17 @@
 """What is unsafe or slow in a namespace: for ``health()``."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from duly_mongo.namespace import Namespace
-from duly_mongo.schema import missing
+from duly_mongo.schema import lacks_mark, missing
 
 __all__ = ["doubts"]
+
+_MIGRATE: Final = (
+    """run python -c "import duly.sync; duly.sync.Client('URL').migrate()" """
+    "with the URL of this store, or await store.migrate()"
+)
 
 
 async def doubts(space: Namespace) -> Sequence[str]:
@@ -22,8 +28,12 @@ async def doubts(space: Namespace) -> Sequence[str]:
     needed = await missing(space)
     if needed:
         found.append(
-            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: run "
-            """python -c "import duly.sync; duly.sync.Client('URL').migrate()" """
-            "with the URL of this store, or await store.migrate()"
+            f"MongoDB: {space.messages.name} lacks the indexes {', '.join(needed)}: {_MIGRATE}"
+        )
+    if await lacks_mark(space):
+        found.append(
+            f"MongoDB: {space.messages.name} was made by an earlier version, so that an event name "
+            "with a large backlog may hold up the others: once no process of that version is left, "
+            f"{_MIGRATE}"
         )
     return found

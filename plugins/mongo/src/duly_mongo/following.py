@@ -39,8 +39,8 @@ _DEFINITION: Final = ("format", "event_name", "payload", "metadata", "recurrence
 
 # Fields that a document of another message of its key may lack.
 _MAY_GO: Final = frozenset({
-    "dead", "delivery_id", "expires_at", "expires_at_us", "fate", "given_at", "given_at_us",
-    "origin", "recurrence", "successor", "token", "trace_context", "unreadable",
+    "aside", "dead", "delivery_id", "expires_at", "expires_at_us", "fate", "given_at",
+    "given_at_us", "origin", "recurrence", "successor", "token", "trace_context", "unreadable",
 })  # fmt: skip
 
 

@@ -15,18 +15,26 @@ from duly.store import Key, Token
 from duly_mongo.namespace import Namespace
 from duly_mongo.statuses import PUT_BACK
 
-__all__ = ["MICROSECOND", "orphans", "put_back", "renew", "still_valid"]
+__all__ = ["MICROSECOND", "ROUSED", "orphans", "put_back", "renew", "still_valid"]
 
 MICROSECOND: Final = timedelta(microseconds=1)
 
-_COUNT_LAPSE: Final = {
-    "$set": {"lapses": {"$cond": [{"$isNumber": "$lapses"}, {"$add": ["$lapses", 1]}, 1]}}
-}
+ROUSED: Final = "roused"
+"""The field of a message in hand that is written so that those who wait for changes look again."""
+
+_COUNT_LAPSE: Final = (
+    {"$set": {"lapses": {"$cond": [{"$isNumber": "$lapses"}, {"$add": ["$lapses", 1]}, 1]}}},
+    {"$unset": ROUSED},
+)
 
 
 def still_valid(space: Namespace, tokens: Sequence[Token]) -> dict[str, Any]:
-    """The condition under which a lease is valid, at the moment when the server checks it."""
-    return {"_id": {"$in": [*tokens]}, "$expr": {"$gt": ["$expires_at", space.now()]}}
+    """The condition under which a lease is valid, at the moment when the server checks it.
+
+    A statement goes by the moment at which it began, and may come after what ended a lease since.
+    """
+    unended = {"$gt": ["$expires_at", space.now()]}
+    return {"_id": {"$in": [*tokens]}, "$expr": unended, "ended": None}
 
 
 async def put_back(space: Namespace, tokens: Sequence[Token], *, lapsed: bool) -> None:
@@ -34,7 +42,7 @@ async def put_back(space: Namespace, tokens: Sequence[Token], *, lapsed: bool) -
 
     A lapse is counted for leases that are over, and none for tokens without a lease.
     """
-    stages = [_COUNT_LAPSE, *PUT_BACK] if lapsed else [*PUT_BACK]
+    stages = [*_COUNT_LAPSE, *PUT_BACK] if lapsed else [*PUT_BACK]
     await space.messages.update_many({"token": {"$in": [*tokens]}}, stages)
     await space.leases.delete_many({"_id": {"$in": [*tokens]}})
 

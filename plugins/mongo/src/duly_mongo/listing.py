@@ -14,12 +14,12 @@ from duly_mongo.looking import end_of
 from duly_mongo.namespace import Namespace
 from duly_mongo.places import after, after_expression, moment_of, place
 from duly_mongo.records import read, show
-from duly_mongo.statuses import CLAIMED, DEAD, WAITING, in_state, state_of
+from duly_mongo.statuses import ASIDE, CLAIMED, DEAD, WAITING, in_state, state_of
 
-__all__ = ["get", "list_", "stats", "where"]
+__all__ = ["NO_PAYLOAD", "get", "list_", "stats", "where"]
 
 # A value that is no payload stays as it is, so that the document still shows as unreadable.
-_NO_PAYLOAD: Final = {
+NO_PAYLOAD: Final = {
     "$set": {
         "payload": {"$cond": [{"$eq": [{"$type": "$payload"}, "binData"]}, b"", "$payload"]},
     }
@@ -63,6 +63,7 @@ async def where(space: Namespace, id: str) -> Whereabouts | None:
             lapses=int(lapses) if isinstance(lapses, int) else 0,  # somebody may have changed it
             owner=leases[0].get("owner") if leases else None,
             lease_ends_at=from_microseconds(end_of(leases[0])) if leases else None,
+            aside=message.get("status") == ASIDE,
             follows=_following(message.get("followed")),
         )
     return None
@@ -142,7 +143,7 @@ def _without_payloads(
     stages: list[dict[str, Any]] = [{"$match": query}, {"$sort": {order: 1}}]
     stages += [{"$skip": offset}] if offset else []
     stages += [{"$limit": limit}] if limit is not None else []
-    return [*stages, _NO_PAYLOAD]
+    return [*stages, NO_PAYLOAD]
 
 
 def _bounds(filter: Filter, from_key: tuple[datetime, str] | None) -> dict[str, str]:
@@ -170,19 +171,26 @@ async def stats(space: Namespace) -> Stats:
         "coming": {"$min": {"$cond": [is_due, None, "$due"]}},
     }
     pipeline: list[dict[str, Any]] = [
-        {"$match": {"status": {"$in": [*WAITING, CLAIMED, DEAD]}}},
+        {"$match": {"status": {"$in": [*WAITING, ASIDE, CLAIMED, DEAD]}}},
         {"$group": counts},
     ]
     found = {each["_id"]: each for each in await space.aggregate(space.messages, pipeline)}
     waiting = [found[status] for status in WAITING if status in found]
-    due, coming = (
-        [moment for each in waiting if (moment := moment_of(each[name])) is not None]
-        for name in ("due", "coming")
-    )
+    due, coming = _earliest(waiting, "due"), _earliest(waiting, "coming")
+    aside = found.get(ASIDE, {"count": 0})
     return Stats(
-        scheduled=sum(each["count"] for each in waiting),
+        scheduled=aside["count"] + sum(each["count"] for each in waiting),
         claimed=found.get(CLAIMED, {}).get("count", 0),
         dead=found.get(DEAD, {}).get("count", 0),
-        oldest_due=from_microseconds(min(due)) if due else None,
-        next_due=from_microseconds(min(coming)) if coming else None,
+        oldest_due=due,
+        next_due=coming,
+        aside=aside["count"],
+        oldest_aside=_earliest([aside], "due", "coming"),
     )
+
+
+def _earliest(groups: Sequence[Mapping[str, Any]], *names: str) -> datetime | None:
+    """The first moment of these places, None where there is none."""
+    places = (each.get(name) for each in groups for name in names)
+    moments = [moment for place in places if (moment := moment_of(place)) is not None]
+    return from_microseconds(min(moments)) if moments else None

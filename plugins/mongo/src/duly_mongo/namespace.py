@@ -1,4 +1,4 @@
-"""A collection of messages, those of leases and floors beside it, and transactions over them."""
+"""A collection of messages, those beside it, and transactions over them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -56,6 +56,7 @@ class Namespace:
         self.messages = database.get_collection(collection, **options)
         self.leases = database.get_collection(f"{collection}.leases", **options)
         self.floors = database.get_collection(f"{collection}.floors", **options)
+        self.notes = database.get_collection(f"{collection}.notes", **options)
 
     def now(self) -> Any:
         """The present moment in microseconds, as an expression of the server's language."""

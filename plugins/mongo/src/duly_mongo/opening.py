@@ -6,10 +6,11 @@ from pymongo.errors import OperationFailure
 
 from duly import InvalidArgument, StoreError
 from duly.store import Clock
+from duly_mongo import schema
 from duly_mongo.handles import Source
 from duly_mongo.namespace import Namespace
 
-__all__ = ["checked_name", "opened"]
+__all__ = ["checked_name", "opened", "prepared"]
 
 _OLDEST: Final = 9  # the wire version of MongoDB 4.4, which has $unionWith
 _LONGEST: Final = 180  # bytes, so that database, collection and index have 255 together
@@ -43,7 +44,8 @@ async def opened(source: Source, collection: str, clock: Clock | None) -> Namesp
     """The namespace, if the server can be used.
 
     Raises:
-        StoreError: it is too old, or the write concern is w=0, which gives no answers.
+        StoreError: it is too old, the write concern is w=0, which gives no answers, or what exists
+            under these names is no plain collection.
     """
     database = await source.open()
     hello = await _hello(database)
@@ -56,6 +58,22 @@ async def opened(source: Source, collection: str, clock: Clock | None) -> Namesp
             "MongoDB: the handle has the write concern w=0, with which nobody knows what is "
             "stored: leave it out, or give w=1 or more"
         )
+    await schema.check_collections(space)
+    return space
+
+
+async def prepared(
+    source: Source, collection: str, clock: Clock | None, *, migrates: bool
+) -> Namespace:
+    """The same, with settings and, where it ``migrates``, with all indexes.
+
+    Raises:
+        StoreError: as :func:`opened`, or it is of a later version.
+    """
+    space = await opened(source, collection, clock)
+    if migrates:
+        await schema.migrate(space, dry_run=False, marks=False)
+    await schema.mark(space)
     return space
 
 

@@ -27,8 +27,8 @@ LARGEST: Final = 16_000_000
 """Bytes that a message may hold, of the 16 MiB of a document; the rest is for other fields."""
 
 _OURS: Final = frozenset({
-    "dead", "declared_by", "due", "generation", "key", "lapses", "origin", "place", "revision",
-    "status", "successor", "token", "unreadable",
+    "aside", "dead", "declared_by", "due", "generation", "key", "lapses", "origin", "place",
+    "revision", "status", "successor", "token", "unreadable",
 })  # fmt: skip
 """The fields that belong to the store itself, besides the record."""
 

@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError, NetworkTimeout
 
 from duly import StoreError
 from duly.store import unhurried
+from duly_mongo.marking import MARK, is_marked, is_new, mark_lines, mark_statement
 from duly_mongo.namespace import Namespace
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "VERSION",
     "check_collections",
     "check_usable",
+    "lacks_mark",
     "mark",
     "migrate",
     "missing",
@@ -28,8 +30,11 @@ VERSION: Final = 1
 SETTINGS_ID: Final = "duly"
 """The document among the leases that is no lease: it has the version, and is always there."""
 
+_FRESH: Final[Mapping[str, Any]] = {"version": VERSION, "usable_from": VERSION}
+
 # No index has a second key after one that is searched by range, and none is partial: with such
-# indexes some servers give wrong answers, and going without them costs nothing.
+# indexes some servers give wrong answers, and going without them costs nothing. Sidings are looked
+# for by an event name, or all of them.
 INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_due": {"key": {"status": 1, "due": 1}},
     "duly_by_name": {"key": {"event_name": 1, "place": 1}},
@@ -37,9 +42,11 @@ INDEXES: Final[Mapping[str, Mapping[str, Any]]] = {
     "duly_dead": {"key": {"dead": 1}, "sparse": True},
     "duly_token": {"key": {"token": 1}, "sparse": True},
     "duly_declared": {"key": {"declared_by": 1}, "sparse": True},
+    "duly_aside": {"key": {"aside.name": 1, "aside.due": 1}, "sparse": True},
+    "duly_series": {"key": {"recurrence": 1}, "sparse": True},
 }
 """By name: what to claim, what to list by name and without one, dead letters, what is in hand,
-series that are declared."""
+series that are declared, sidings, and all series."""
 
 
 async def missing(space: Namespace) -> dict[str, Mapping[str, Any]]:
@@ -73,13 +80,23 @@ def _statement(space: Namespace, name: str) -> str:
     return f"db.getCollection({collection}).createIndex({keys}, {options})"
 
 
-async def migrate(space: Namespace, *, dry_run: bool) -> Sequence[str]:
-    """Make the indexes that are missing; the statements for it."""
+async def migrate(space: Namespace, *, dry_run: bool, marks: bool) -> Sequence[str]:
+    """Make the indexes that are missing, and ``marks`` a namespace if need be; the statements."""
     needed = await missing(space)
+    unmarked = marks and await lacks_mark(space)
     if needed and not dry_run:
         with unhurried():
             await _make(space, [{"name": name, **index} for name, index in needed.items()])
-    return [_statement(space, name) for name in needed]
+    if unmarked and not dry_run:
+        await mark_lines(space, SETTINGS_ID, _FRESH)
+    statements = [_statement(space, name) for name in needed]
+    return [*statements, mark_statement(space, SETTINGS_ID, _FRESH)] if unmarked else statements
+
+
+async def lacks_mark(space: Namespace) -> bool:
+    """Whether nothing may be moved aside: an older version made the namespace."""
+    settings = await space.leases.find_one({"_id": SETTINGS_ID})
+    return not (await is_new(space) if settings is None else is_marked(settings))
 
 
 async def _make(space: Namespace, indexes: Sequence[Mapping[str, Any]]) -> None:
@@ -102,7 +119,7 @@ async def mark(space: Namespace) -> None:
     """
     settings = await space.leases.find_one({"_id": SETTINGS_ID})
     if settings is None:
-        settings = {"_id": SETTINGS_ID, "version": VERSION, "usable_from": VERSION}
+        settings = {"_id": SETTINGS_ID, **_FRESH, **(MARK if await is_new(space) else {})}
         with contextlib.suppress(DuplicateKeyError):  # somebody else was quicker
             await space.leases.insert_one(settings)
     else:
@@ -129,7 +146,7 @@ async def check_collections(space: Namespace) -> None:
     Raises:
         StoreError: it is not a plain collection.
     """
-    for collection in (space.messages, space.leases, space.floors):
+    for collection in (space.messages, space.leases, space.floors, space.notes):
         answer = await space.database.command("listCollections", filter={"name": collection.name})
         for found in answer["cursor"]["firstBatch"]:
             options = found.get("options", {})

@@ -7,6 +7,7 @@ from duly import State
 from duly.store import SUSPECT_LAPSES
 
 __all__ = [
+    "ASIDE",
     "CLAIMED",
     "DEAD",
     "PUT_BACK",
@@ -20,13 +21,16 @@ __all__ = [
 
 SCHEDULED: Final = "scheduled"
 SUSPECT: Final = "suspect"  # waits too, but is claimed alone
+ASIDE: Final = "aside"  # waits too, in the siding of its event name
 CLAIMED: Final = "claimed"
 DEAD: Final = "dead"
 WAITING: Final = (SCHEDULED, SUSPECT)
+"""Of what waits in the main line."""
 
 _STATES: Final[Mapping[Any, State]] = {
     SCHEDULED: State.SCHEDULED,
     SUSPECT: State.SCHEDULED,
+    ASIDE: State.SCHEDULED,
     CLAIMED: State.CLAIMED,
 }
 
@@ -46,7 +50,7 @@ def in_state(state: State) -> dict[str, Any]:
     """The condition on a status that stands for a state."""
     if state is State.DEAD:
         return {"$nin": [*_STATES]}
-    return {"$in": [*WAITING] if state is State.SCHEDULED else [CLAIMED]}
+    return {"$in": [*WAITING, ASIDE] if state is State.SCHEDULED else [CLAIMED]}
 
 
 def waiting_status(lapses: int) -> str:

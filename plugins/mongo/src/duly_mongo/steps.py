@@ -13,7 +13,7 @@ from duly.store import Declared, Ensured, EnsurePlan, ensured
 from duly_mongo.following import DAMAGE, Changes, becoming, redefined, succession, successor_in
 from duly_mongo.places import moment_of, new_keys, place
 from duly_mongo.records import document_of, read, too_large
-from duly_mongo.statuses import DEAD, SCHEDULED, state_of
+from duly_mongo.statuses import ASIDE, DEAD, SCHEDULED, state_of
 
 __all__ = ["Outcome", "Step", "step_of"]
 
@@ -84,8 +84,11 @@ class _Meeting:
             beside = len(changes["$set"]["successor"].encode())
             if (error := too_large(plan.stored, beside)) is not None:
                 return Step(outcome=error)
-        if self._is_aside():
+        if self._was_given_up():
             changes = _taken_back(changes, self.document, stored)
+        if self._leaves_siding(changes):
+            back, gone = {"status": SCHEDULED, **changes["$set"]}, {"aside": ""}
+            changes = {"$set": back, "$unset": {**gone, **changes["$unset"]}}
         if not changes["$set"] and self._is_marked():
             return Step(outcome=plan.outcome)
         return Step(
@@ -106,10 +109,16 @@ class _Meeting:
         return Step(outcome=outcome, itself=self._itself(), changes=mark, repeatable=True)
 
     def _read(self) -> Message:
-        status = SCHEDULED if self._is_aside() else self.document.get("status")
+        status = SCHEDULED if self._was_given_up() else self.document.get("status")
         return read(self.document, state_of(status))
 
-    def _is_aside(self) -> bool:
+    def _leaves_siding(self, changes: Changes) -> bool:
+        """Whether it stands in the siding of an event name that it will not have any more."""
+        name = self.document.get("event_name")
+        renamed = changes["$set"].get("event_name", name) != name
+        return renamed and self.document.get("status") == ASIDE
+
+    def _was_given_up(self) -> bool:
         """Whether a version that could not read a series had it in hand, and set it aside."""
         get = self.document.get
         dead = get("status") == DEAD and get("unreadable") is True

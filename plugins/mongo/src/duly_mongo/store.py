@@ -2,23 +2,34 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from duly import Filter, Message, State, Stats, StoreError
-from duly.store import Batch, Clock, Declared, Ensured, Group, Key, Settle, Token, Whereabouts
+from duly.store import (
+    NO_LIMITS,
+    Batch,
+    Clock,
+    Declared,
+    Ensured,
+    Group,
+    Key,
+    Settle,
+    Token,
+    Whereabouts,
+)
 from duly_mongo import changing, leases, listing, schema, series, storing
-from duly_mongo.claiming import Claimer
+from duly_mongo.batches import Asked
+from duly_mongo.counting import Counting
 from duly_mongo.doubts import doubts
 from duly_mongo.errors import translated
 from duly_mongo.handles import Given, Made, Source, is_session, session_of
 from duly_mongo.namespace import Namespace
-from duly_mongo.opening import checked_name, opened
-from duly_mongo.usable import Usable
-from duly_mongo.wakeups import Watcher
+from duly_mongo.notes import KeepsNotes
+from duly_mongo.opening import checked_name, opened, prepared
+from duly_mongo.parts import Parts
+from duly_mongo.takeover import TakesOver
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -29,17 +40,7 @@ __all__ = ["MongoStore"]
 _LAST_WORDS: Final = 5.0  # seconds for what is still under way when a store is closed
 
 
-@attrs.frozen
-class _Parts:
-    """What an open store has."""
-
-    space: Namespace
-    claimer: Claimer
-    watcher: Watcher
-    usable: Usable
-
-
-class MongoStore:
+class MongoStore(KeepsNotes, TakesOver, Counting):
     """Keeps messages in a collection: ``Scheduler(MongoStore(database), transport)``.
 
     ``database`` is a handle of Motor's (``AsyncIOMotorDatabase``) or of PyMongo's own asynchronous
@@ -53,6 +54,7 @@ class MongoStore:
     """
 
     lists_without_payloads = True
+    lines = True
     transactions = "a session of Motor's or of PyMongo's asynchronous client"
 
     def __init__(
@@ -67,7 +69,7 @@ class MongoStore:
         self._collection = checked_name(collection)
         self._auto_migrate = auto_migrate
         self._clock = clock
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
         self._opening = asyncio.Lock()
         self._cleaning: set[asyncio.Task[None]] = set()
 
@@ -83,18 +85,15 @@ class MongoStore:
     async def _open(self) -> Namespace:
         try:
             with translated():
-                space = await opened(self._source, self._collection, self._clock)
-                await schema.check_collections(space)
-                if self._auto_migrate:
-                    await schema.migrate(space, dry_run=False)
-                await schema.mark(space)
-                return space
+                return await prepared(
+                    self._source, self._collection, self._clock, migrates=self._auto_migrate
+                )
         except BaseException:
             await self._source.close()
             raise
 
     def _start(self, space: Namespace) -> None:
-        self._parts = _Parts(space, Claimer(space), Watcher(space), Usable(space))
+        self._parts = Parts.over(space)
         if space.transactional:  # then there are change streams, and this is SupportsWakeups
             self.wait_for_change = self._parts.watcher.wait
 
@@ -118,16 +117,14 @@ class MongoStore:
     ) -> Sequence[Exception | None]:
         """Store groups of messages, each whole or not at all."""
         with translated(within=within is not None):
-            return await storing.put(await self._opened.usable.space(), groups, session_of(within))
+            return await storing.put(await self._space(), groups, session_of(within))
 
     async def cancel(
         self, ids: Sequence[str], *, of_state: State | None = None, within: Any = None
     ) -> Sequence[State | None]:
         """Remove messages; the state each was found in."""
         with translated(within=within is not None):
-            return await changing.cancel(
-                await self._opened.usable.space(), ids, of_state, session_of(within)
-            )
+            return await changing.cancel(await self._space(), ids, of_state, session_of(within))
 
     async def reschedule(
         self, id: str, at: datetime | None, *, of_state: State, within: Any = None
@@ -135,19 +132,17 @@ class MongoStore:
         """Move a message found in ``of_state``; the state it was found in."""
         with translated(within=within is not None):
             session = session_of(within)
-            return await changing.reschedule(
-                await self._opened.usable.space(), id, at, of_state, session
-            )
+            return await changing.reschedule(await self._space(), id, at, of_state, session)
 
     async def get(self, id: str, *, within: Any = None) -> Message | None:
         """The message of that id, None when there is none."""
         with translated(within=within is not None):
-            return await listing.get(await self._opened.usable.space(), id, session_of(within))
+            return await listing.get(await self._space(), id, session_of(within))
 
     async def where(self, id: str) -> Whereabouts | None:
         """In whose hands a message is, and until when; None when there is none."""
         with translated():
-            return await listing.where(await self._opened.usable.space(), id)
+            return await listing.where(await self._space(), id)
 
     async def list(
         self,
@@ -161,7 +156,7 @@ class MongoStore:
         with translated(within=within is not None):
             session = session_of(within)
             return await listing.list_(
-                await self._opened.usable.space(), filter, from_key, session, payload=payload
+                await self._space(), filter, from_key, session, payload=payload
             )
 
     async def claim(
@@ -172,11 +167,14 @@ class MongoStore:
         owner: str,
         suspects: bool = True,
         settle: Sequence[Settle] = (),
+        most: Mapping[str, int] = NO_LIMITS,
     ) -> Batch:
         """First the settles, then up to ``limit`` due messages for ``lease``."""
+        asked = Asked(limit, lease, owner, suspects, most)
+        asked.rooms()  # or it is refused before anything is settled
         with translated():
             claimer = self._opened.claimer
-            claim = claimer.claim(limit, lease, owner, settle, suspects=suspects)
+            claim = claimer.claim(asked, settle)
             # A claim cut off halfway is worse than one nobody waits for, which is given back.
             task = asyncio.ensure_future(claim)
             try:
@@ -204,35 +202,35 @@ class MongoStore:
     ) -> Sequence[Ensured | Exception]:
         """See to it that series are there as they are given; one outcome for each."""
         with translated():
-            return await series.ensure(await self._opened.usable.space(), wanted, declared)
+            return await series.ensure(await self._space(), wanted, declared)
 
     async def undeclare(self, by: str, generation: int) -> Sequence[tuple[str, State]]:
         """Remove what ``by`` has declared with a lower generation."""
         with translated():
-            return await series.undeclare(await self._opened.usable.space(), by, generation)
+            return await series.undeclare(await self._space(), by, generation)
 
     async def stats(self) -> Stats:
         """How much there is, from an index."""
         with translated():
-            return await listing.stats(await self._opened.usable.space())
+            return await listing.stats(await self._space())
 
     def accepts(self, within: object) -> bool:
         """Whether ``within`` is a session of Motor's or of PyMongo's asynchronous client."""
         return is_session(within)
 
     async def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
-        """The statements that make the indexes that are missing; run, unless ``dry_run``.
+        """The statements that make what is missing; run, unless ``dry_run``.
 
-        The store may be open or not.
+        These are indexes and, once no process of an older version is left, the mark that lets
+        messages be moved aside. The store may be open or not.
         """
         with translated():
             async with self._opening:
                 if self._parts is not None:
-                    return await schema.migrate(self._parts.space, dry_run=dry_run)
+                    return await schema.migrate(self._parts.space, dry_run=dry_run, marks=True)
                 try:
                     space = await opened(self._source, self._collection, self._clock)
-                    await schema.check_collections(space)
-                    return await schema.migrate(space, dry_run=dry_run)
+                    return await schema.migrate(space, dry_run=dry_run, marks=True)
                 finally:
                     await self._source.close()
 
@@ -241,8 +239,11 @@ class MongoStore:
         with translated():
             return await doubts(self._opened.space)
 
+    async def _space(self) -> Namespace:
+        return await self._opened.usable.space()
+
     @property
-    def _opened(self) -> _Parts:
+    def _opened(self) -> Parts:
         if self._parts is None:
             raise StoreError("the store is not open")
         return self._parts

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from pymongo.errors import PyMongoError
 
 from duly_mongo.handles import resolve
+from duly_mongo.leases import ROUSED
 from duly_mongo.namespace import Namespace
 from duly_mongo.statuses import WAITING
 
@@ -17,7 +18,8 @@ _AWAIT: Final = 2000  # milliseconds that the server waits for a change before i
 _LAST_WORDS: Final = 5.0  # seconds to close a stream
 _PAUSE: Final = 1.0  # seconds before a stream that broke off is opened again
 
-# Messages that begin to wait, or wait at another place now. Claims and deliveries wake nobody.
+# Messages that begin to wait, or wait at another place now, or whose leases were ended by somebody
+# else. Claims and deliveries wake nobody.
 _NEWS: Final = [
     {
         "$match": {
@@ -31,6 +33,10 @@ _NEWS: Final = [
                 {
                     "operationType": "update",
                     "updateDescription.updatedFields.due": {"$exists": True},
+                },
+                {
+                    "operationType": "update",
+                    f"updateDescription.updatedFields.{ROUSED}": {"$exists": True},
                 },
             ]
         }

@@ -36,6 +36,7 @@ _LATER_INDEXES: Final = {
     '"{table}_declared_idx"': (
         "{messages} (declared_by, generation) WHERE declared_by IS NOT NULL"
     ),
+    '"{table}_series_idx"': "{messages} (key) WHERE recurrence IS NOT NULL",
 }
 
 INDEXES: Final = FIRST_INDEXES | _LATER_INDEXES

@@ -66,9 +66,11 @@ class Plan:
         *,
         now: int,
         since: int,
+        look_at: int = LOOKED_AT,
     ) -> None:
         self._db, self._names = db, names
         self._now, self._since = now, since
+        self._look_at = look_at  # messages of the main line
         self._rooms, self._turns = rooms, turns
         self._sidings: dict[str, _Siding] = {}
         self._all_known = True  # every siding that may give some
@@ -156,13 +158,14 @@ class Plan:
     async def _look_past(self, limit: int) -> None:
         """Take of the main line what may be handed out, and move aside what must wait."""
         due_at, key, number = self._since, 0, self._number
-        while True:
-            page = min(max(limit - number, _PAGE), LOOKED_AT - len(self.met)) + 1
+        read = _PAGE
+        while self._look_at:
+            page = min(max(limit - number, read), self._look_at - len(self.met)) + 1
             rows = await self._db.fetch(self._names(LOOK), False, self._now, due_at, key, page)
             if not self._all_known:
                 await self._ask_for([row[2] for row in rows])
             for due_at, key, name, recurs, moves in rows:
-                if number >= limit or len(self.met) == LOOKED_AT:
+                if number >= limit or len(self.met) == self._look_at:
                     self.more = True
                     return
                 met = Met(due_at, key, name, recurs)
@@ -179,6 +182,7 @@ class Plan:
                     self._rooms.hand_out(name)
             if len(rows) < page:
                 return
+            read *= 2  # what must wait is met in long rows
 
     async def _ask_for(self, names: Sequence[str]) -> None:
         """See whether these have sidings of which nothing is known yet."""

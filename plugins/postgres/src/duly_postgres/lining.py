@@ -9,11 +9,11 @@ import attrs
 
 from duly.moment import FIRST
 from duly.record import Record
-from duly.store import Rooms, Token
+from duly.store import LOOKED_AT, Rooms, Token
 from duly_postgres.connection import Connection, Row
 from duly_postgres.lines import LAST, Met, Plan, first_suspects
 from duly_postgres.names import Names
-from duly_postgres.sql_lines import LOOK, SIDINGS_LEFT, TAKE_FROM_LINES
+from duly_postgres.sql_lines import LOOK, SIDINGS_LEFT, SWEEP, TAKE_FROM_LINES
 from duly_postgres.turns import Turns, as_columns, closed
 
 __all__ = ["Lining", "Taken"]
@@ -37,6 +37,19 @@ class Taken:
     """The due time of the last that was looked at in the main line, if all up to it is gone."""
     moved: int = 0
     aside: bool = False
+
+
+@attrs.frozen
+class _Swept:
+    """What was moved aside before all else: of each name the first due time, and how many in all.
+
+    ``last`` is the last due time, ``more`` whether the main line has more that is due.
+    """
+
+    first: Mapping[str, int] = {}
+    number: int = 0
+    last: int = FIRST
+    more: bool = False
 
 
 class Lining:
@@ -111,8 +124,14 @@ class Lining:
         turns, rows = self._turns, list[Row]()
         gone = moved = 0
         passed = turns.held
+        swept = await self._sweep(now, since, limit)
+        look_at = LOOKED_AT - swept.number
+        any_aside = any_aside or swept.number > 0
         for _ in range(_TRIES):
-            plan = Plan(self._db, self._names, Rooms(self._most), turns, now=now, since=since)
+            plan = Plan(
+                self._db, self._names, Rooms(self._most), turns,
+                now=now, since=max(since, swept.last), look_at=look_at,
+            )  # fmt: skip
             await plan.make(limit, any_aside=any_aside)
             held: Collection[int] = ()
             if not plan.met and not plan.given:
@@ -124,18 +143,20 @@ class Lining:
             if gone or rows:
                 break
         turns.held = held
-        self._note(plan)
+        self._note(plan, swept)
         give = keep = False
         if any_aside or moved:
             give, keep = await self._left(now, rows)
-        more = plan.more or give or gone + len(held) < len(plan.met)
+        more = plan.more or give or gone + len(held) < len(plan.met) or (swept.more and not look_at)
+        all_gone = swept.number + gone >= _FULL and gone == len(plan.met)
+        last = plan.met[-1].due_at if plan.met else swept.last
         return Taken(
             rows,
             now if more else coming,
             suspect,
             held=bool(held),
-            last=plan.met[-1].due_at if _FULL <= gone == len(plan.met) else None,
-            moved=moved,
+            last=last if all_gone else None,
+            moved=swept.number + moved,
             aside=keep,
         )
 
@@ -161,8 +182,34 @@ class Lining:
         gone, moved, held, _ = last["about"]
         return rows, gone, moved, held
 
-    def _note(self, plan: Plan) -> None:
+    async def _sweep(self, now: int, since: int, limit: int) -> "_Swept":
+        """Move aside what comes first, as far as it is of names that flood the main line.
+
+        In a single step, which is all there is to do while a large backlog is looked past.
+        """
+        names = self._turns.flooding
+        if not names:
+            return _Swept()
+        rooms = Rooms(self._most)
+        rows = await self._db.fetch(
+            self._names(SWEEP), now, since, LOOKED_AT,
+            [*names], [rooms.left(each) == 0 for each in names], limit, self._hasty,
+        )  # fmt: skip
+        return _Swept(
+            {name: first for name, _, first, *_ in rows},
+            sum(row[1] for row in rows),
+            max((row[3] for row in rows), default=FIRST),
+            any(row[4] for row in rows),
+        )
+
+    def _note(self, plan: Plan, swept: "_Swept") -> None:
         """Keep for the next claim how far the sidings were emptied, and what came into them."""
+        moves = [each.name for each in plan.met if each.moves]
+        is_full = swept.number + len(plan.met) == LOOKED_AT
+        is_flood = is_full and 2 * (swept.number + len(moves)) >= LOOKED_AT
+        self._turns.flooding = {*swept.first, *moves} if is_flood else ()
+        for name, first in swept.first.items():
+            self._turns.came(name, first)
         numbers = Counter(each.name for each in plan.given)
         for name, last in {each.name: each.due_at for each in plan.given}.items():
             self._turns.taken(name, last, numbers[name])

@@ -27,7 +27,7 @@ from duly_postgres.sql_storing import (
 )
 from duly_postgres.storing import STATES
 
-__all__ = ["get", "list_", "statement_for", "stats", "where"]
+__all__ = ["get", "list_", "statement_for", "stats", "storable_before", "where"]
 
 _LISTED: Final = {
     (False, True): LISTED,
@@ -76,7 +76,7 @@ async def list_(
     if filter.event_name is not None and not storable(filter.event_name):
         return []
     if from_key is not None:
-        from_key = from_key[0], _storable_before(from_key[1])
+        from_key = from_key[0], storable_before(from_key[1])
     within = _is_callers(db)
     statement, arguments = statement_for(filter, from_key, payload=payload, within=within)
     rows = await db.fetch(names(statement), *arguments)
@@ -88,8 +88,8 @@ def _is_callers(db: Executor) -> bool:
     return not isinstance(db, Connection)
 
 
-def _storable_before(id: str) -> str:
-    """The id, or where it would stand among those that PostgreSQL can hold."""
+def storable_before(id: str) -> str:
+    """The text, or where it would stand among those that PostgreSQL can hold."""
     for place, character in enumerate(id):
         if character == "\0":
             return id[:place]

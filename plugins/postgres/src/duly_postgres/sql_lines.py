@@ -7,7 +7,9 @@ from duly.record import Record
 from duly_postgres.columns import COLUMNS, NOW
 from duly_postgres.marking import MARKED
 
-__all__ = ["FIRST_ASIDE", "HAVE_SIDINGS", "LOOK", "SIDINGS_LEFT", "TAKE_FROM_LINES", "WALK"]
+__all__ = [
+    "FIRST_ASIDE", "HAVE_SIDINGS", "LOOK", "SIDINGS_LEFT", "SWEEP", "TAKE_FROM_LINES", "WALK",
+]  # fmt: skip
 
 
 def _walk(first: str, since: str, past: str) -> str:
@@ -78,6 +80,56 @@ CROSS JOIN LATERAL (
 ) AS m
 ORDER BY d.due_at, d.key"""
 """What stands in a lane of the main line behind a place, up to $2, at most $5."""
+
+SWEEP: Final = f"""\
+WITH head AS MATERIALIZED (
+    SELECT at, due_at, key, row_number() OVER (ORDER BY due_at, key) AS place
+    FROM (
+        SELECT ctid AS at, due_at, key FROM {{due}}
+        WHERE NOT suspect AND due_at <= $1 AND due_at >= $2::timestamptz
+        ORDER BY due_at, key LIMIT $3::bigint + 1
+    ) AS first
+), full_names AS MATERIALIZED (
+    SELECT wanted.name FROM unnest($4::text[], $5::boolean[]) AS wanted (name, closed)
+    WHERE {MARKED} AND (wanted.closed OR (
+        SELECT true FROM {{aside}} AS a WHERE a.event_name = wanted.name AND a.due_at <= $1
+        ORDER BY a.due_at, a.key OFFSET $6::bigint LIMIT 1
+    ) IS NOT NULL)
+), met AS MATERIALIZED (
+    SELECT head.*, m.event_name AS name, m.waits
+    FROM head LEFT JOIN LATERAL (
+        SELECT event_name, recurrence IS NULL
+            AND event_name = ANY (ARRAY(SELECT name FROM full_names)) AS waits
+        FROM {{messages}} WHERE key = head.key LIMIT 1
+    ) AS m ON true
+), asked AS MATERIALIZED (
+    SELECT met.*, ours.key IS NOT NULL AS ours
+    FROM met LEFT JOIN LATERAL (
+        SELECT d.key FROM {{due}} AS d WHERE d.ctid = met.at FOR UPDATE SKIP LOCKED
+    ) AS ours ON true
+    WHERE met.place < (
+        SELECT coalesce(min(place), $3::bigint + 1) FROM met
+        WHERE waits IS NOT TRUE OR place > $3::bigint
+    )
+), gone AS MATERIALIZED (
+    SELECT at, name, due_at, key FROM asked
+    WHERE place < (SELECT coalesce(min(place), $3::bigint + 1) FROM asked WHERE NOT ours)
+), left_line AS (
+    DELETE FROM {{due}} WHERE ctid = ANY (ARRAY(SELECT at FROM gone))
+), moved AS (
+    INSERT INTO {{aside}} (event_name, due_at, key)
+    SELECT name, due_at, key FROM gone ON CONFLICT DO NOTHING
+)
+SELECT name, count(*) AS number, min(due_at) AS first, max(due_at) AS last,
+    (SELECT count(*) FROM head) > $3::bigint AS more,
+    CASE WHEN $7::boolean THEN set_config('synchronous_commit', 'off', true) END AS hasty
+FROM gone GROUP BY name"""
+"""Move aside what comes first in the main line, of names that are full: at most $3, from $2 on.
+
+It ends before the first message of any other name, or that recurs, or that others hold. Full is a
+name of $4 if $5 says so, or more than $6 messages that are due stand in its siding: more than a
+claim takes. $7 is whether there is no need to wait for the disk.
+"""
 
 TAKE_FROM_LINES: Final = f"""\
 WITH met AS MATERIALIZED (

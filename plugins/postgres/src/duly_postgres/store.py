@@ -22,6 +22,7 @@ from duly.store import (
 )
 from duly_postgres import claiming, ensuring, leases, listing, schema, storing
 from duly_postgres.connection import Executor
+from duly_postgres.counting import Counting
 from duly_postgres.desk import Desk
 from duly_postgres.doubts import doubts
 from duly_postgres.finishing import settle_alone
@@ -35,7 +36,7 @@ from duly_postgres.within import NAMED, accepts
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore(Sharing):
+class PostgresStore(Sharing, Counting):
     """Keeps messages in tables: ``Scheduler(PostgresStore(engine), transport)``.
 
     ``engine`` is an :class:`~sqlalchemy.ext.asyncio.AsyncEngine` for ``postgresql+asyncpg``. The
@@ -67,8 +68,7 @@ class PostgresStore(Sharing):
                 "a PostgresStore takes an AsyncEngine: "
                 f'create_async_engine("postgresql+asyncpg://..."), not {type(engine).__name__}'
             )
-        self._clock = clock
-        self._auto_migrate = auto_migrate
+        self._clock, self._auto_migrate = clock, auto_migrate
         self._desk = Desk(engine, Names(table, schema))
         self._mark = claiming.Mark()
         self._turns = Turns()

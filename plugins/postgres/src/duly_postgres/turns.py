@@ -36,6 +36,8 @@ class Turns:
         """The name whose siding was visited last."""
         self.held: Collection[int] = ()
         """What others held in the main line at the last claim, and the next one passes."""
+        self.flooding: Collection[str] = ()
+        """Of which names the last look has met so much that it ended at its bound."""
         self._larger = False
         self._clock = clock
         self._marks: dict[str, tuple[int, float]] = {}

@@ -29,16 +29,18 @@ class Turn:
     def __init__(self) -> None:
         self._visited = ""
         self._larger = False  # whether sidings had the larger half of an odd limit
+        self._suspects = 0  # the place from which on they are looked at
 
     def told(self, limit: int) -> Sequence[Any]:
         """What a claim is told of it."""
         half = (limit + (not self._larger)) // 2
-        return self._visited, half, SIDINGS, LOOKED_AT
+        return self._visited, half, SIDINGS, LOOKED_AT, self._suspects
 
     def heard(self, mine: Taken) -> None:
         """A claim has visited sidings."""
         if mine.visited is not None:
             self._visited, self._larger = mine.visited, not self._larger
+            self._suspects = mine.suspects_from
 
 
 def _is_prefix(key: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from duly import Filter, Message, State, Stats
 from duly.moment import from_microseconds
@@ -19,10 +19,11 @@ from duly_redis.walking import PAGE, walk
 
 __all__ = ["Listing"]
 
-_READ: Final = script("read")
+_READ: Final = script("payloads", "read")
 _HELD: Final = script("held")
 _STATS: Final = script("stats")
 _WHERE: Final = script("where")
+_SIDINGS: Final = 1000  # that are asked at once, some 6 us each
 _FIELDS: Final = 6  # that a script reads of each
 
 
@@ -83,17 +84,30 @@ class Listing:
                 break
         return found
 
+    async def _counted(self, number: int, clock: int) -> Sequence[Any]:
+        """What a shard tells, and the first due time of each thousand of its sidings."""
+        shard = self._shards[number]
+        *told, aside, first, last = await self._calls.run(_STATS, shard, clock, "", _SIDINGS)
+        firsts = [first]
+        while last:
+            *_, more, first, last = await self._calls.run(
+                _STATS, shard, clock, last.decode(), _SIDINGS
+            )
+            aside += more
+            firsts.append(first)
+        return [*told, aside, firsts]
+
     async def stats(self, clock: int) -> Stats:
         """Counts and first moments of all shards.
+
+        They are of one moment, as long as a shard has no more than 1,000 sidings: of more, each
+        thousand is asked for by itself, so that nobody waits long.
 
         Raises:
             PartlyUnavailable: some shards do not answer.
         """
         answers = await self._asking.all(
-            {
-                number: self._calls.run(_STATS, self._shards[number], clock)
-                for number in self._asking.present()
-            }
+            {number: self._counted(number, clock) for number in self._asking.present()}
         )
         for shard in self._shards:
             self._calls.away.refuse(shard)
@@ -104,7 +118,7 @@ class Listing:
         for now, kept, in_line, buried, *moments, beside, first_aside in answers.values():
             scheduled, dead, aside = scheduled + in_line + beside, dead + buried, aside + beside
             claimed += kept - in_line - beside - buried
-            firsts_aside += [moment(first_aside)] if first_aside else []
+            firsts_aside += map(moment, filter(None, first_aside))
             firsts = [moment(each) for each in moments[:2] if each]
             oldest += [each for each in firsts if each <= now]
             coming += [moment(each) for each in moments[2:] if each]

@@ -22,7 +22,7 @@ _AT_ONCE: Final = 200  # messages that a script looks at; it holds up the server
 _NOTES_AT_ONCE: Final = 8  # which may be large
 _SWEPT: Final = (
     "due", "suspects", "changes", "lapses", "dead", "reasons", "deaths", "leases", "withdrawn",
-    "successors", "declared", "noted",
+    "successors", "declared", "noted", "series",
 )  # fmt: skip
 
 

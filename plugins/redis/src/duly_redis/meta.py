@@ -1,17 +1,21 @@
 """Facts about a store as a whole, which it writes when it is new: layout, shards, and its mark.
 
-With the mark messages may be moved aside, as all who claim find them there. A new store has it; an
-older one gets it by ``migrate()``, when nobody uses it any more that knows of no sidings.
+With the mark messages may be moved aside, as all who claim find them there, and all that recurs is
+noted. A new store has it; an older one gets it by ``migrate()``, when nobody uses it any more that
+knows of no sidings.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from duly import StoreError
-from duly_redis.calls import Calls
-from duly_redis.keys import meta_key
+from duly_redis.calls import Calls, script
+from duly_redis.keys import Shard, meta_key
 
 __all__ = ["UNMARKED", "check_meta", "is_marked", "migrate"]
+
+_ENLIST: Final = script("holding", "enlist")
+_AT_ONCE: Final = 1000  # places in line that a script looks at; it holds up the server
 
 _LAYOUT: Final = "1"
 """The version of the layout of keys."""
@@ -61,21 +65,38 @@ async def is_marked(calls: Calls, prefix: str) -> bool:
     return mark is not None
 
 
-async def migrate(calls: Calls, prefix: str, shards: int, *, dry_run: bool) -> Sequence[str]:
-    """The commands that the keys still need; sent, unless ``dry_run``."""
+async def migrate(
+    calls: Calls, prefix: str, shards: Sequence[Shard], *, dry_run: bool
+) -> Sequence[str]:
+    """The commands that the keys still need; sent, unless ``dry_run``.
+
+    What recurs and was stored by an older version is noted first, with no more than its line read.
+    """
     key, was_open = meta_key(prefix), calls.is_open
     calls.open()
     try:
         layout, mark = await calls.command("HMGET", key, "layout", "lines")
         if mark is not None:
             return []
-        words = ("lines", "1") if layout is not None else _new(shards)
+        words = ("lines", "1") if layout is not None else _new(len(shards))
         if not dry_run:
+            for shard in shards if layout is not None else ():
+                await _enlist(calls, shard)
             await calls.command("HSET", key, *words)
         return [" ".join(("HSET", key, *words))]
     finally:
         if not was_open:
             await calls.close()
+
+
+async def _enlist(calls: Calls, shard: Shard) -> None:
+    # What is in hand is put back into a line by somebody who notes it, or is in a lease still.
+    for where in ("due", "suspects", "leases"):
+        cursor = "0"
+        while True:
+            cursor = (await calls.run(_ENLIST, shard, 0, where, cursor, _AT_ONCE)).decode()
+            if cursor == "0":
+                break
 
 
 def _new(shards: int) -> Sequence[str]:

@@ -43,10 +43,9 @@ class KeepsNotes:
         if not encodable(name):
             raise InvalidArgument(f"a note cannot have the name {name!r:.300}")
         new = os.urandom(_REVISION // 2).hex()
-        is_done = await self._calls.run(
-            _WRITE, self._shards[0], self._now(),
-            name, False if revision is None else revision, new, value is not None and raw(value),
-        )  # fmt: skip
+        before = False if revision is None else revision
+        kept = False if value is None else raw(new.encode() + value)
+        is_done = await self._calls.run(_WRITE, self._shards[0], self._now(), name, before, kept)
         return new if is_done else None
 
     async def notes(self, prefix: str) -> Mapping[str, Note]:

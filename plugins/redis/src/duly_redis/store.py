@@ -26,6 +26,7 @@ from duly.store import (
 from duly_redis import keys
 from duly_redis.calls import Calls, Client
 from duly_redis.claiming import Claiming
+from duly_redis.counting import Counting
 from duly_redis.doubts import doubts
 from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
@@ -43,7 +44,7 @@ __all__ = ["RedisStore"]
 _LAST_WORDS: Final = 1.0  # seconds that closing waits for
 
 
-class RedisStore(KeepsNotes, TakesOver):
+class RedisStore(KeepsNotes, TakesOver, Counting):
     """Keeps messages in Redis: ``Scheduler(RedisStore(client), transport)``.
 
     ``client`` is a ``Redis`` or a ``RedisCluster`` of :mod:`redis.asyncio`, also one that a
@@ -75,8 +76,7 @@ class RedisStore(KeepsNotes, TakesOver):
             raise InvalidArgument(f"allow_eviction is True or False: {allow_eviction!r:.300}")
         self._shards = keys.shards(key_prefix, shards)
         self._prefix, self._allow_eviction = key_prefix, allow_eviction
-        self._clock = clock
-        self._opening = asyncio.Lock()
+        self._clock, self._opening = clock, asyncio.Lock()
         name, channel = os.urandom(8).hex(), keys.wake_channel(key_prefix)
         self._calls = Calls(client, channel, shards)
         self._listing = Listing(self._calls, self._shards)
@@ -224,7 +224,7 @@ class RedisStore(KeepsNotes, TakesOver):
 
         Call it once no process uses them any more that knows of no sidings.
         """
-        return await migrate(self._calls, self._prefix, len(self._shards), dry_run=dry_run)
+        return await migrate(self._calls, self._prefix, self._shards, dry_run=dry_run)
 
     async def mend(self) -> Sequence[str]:
         """Put messages back that are in no place, because keys were deleted or evicted; their ids.

@@ -32,7 +32,8 @@ class Taken:
     version has taken beyond the cut of what follows them, with the count of their fires, and
     ``coming`` the moments at which that is due. ``moved`` were moved aside; a siding ``gives`` more
     now, or something in one is ``kept_back``; ``visited`` is the name whose siding was visited
-    last, None when lines were not looked at. ``shown`` is how the unreadable ones are listed.
+    last, None when lines were not looked at; the next claim looks at suspects from the place
+    ``suspects_from`` on, from 0. ``shown`` is how the unreadable ones are listed.
     """
 
     token: Token
@@ -51,6 +52,7 @@ class Taken:
     gives: bool = False
     kept_back: bool = False
     visited: str | None = None
+    suspects_from: int = 0
     shown: Sequence[Message] = ()
 
     @property
@@ -100,7 +102,7 @@ def glance(answer: Sequence[Any], *, suspects: bool) -> tuple[int, int, bool]:
 def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
     """Parse an answer."""
     now, outcomes, found, members, values, lapses, changes, *_, following, lines = answer
-    moved, gives, kept_back, visited = lines or (0, 0, 0, None)
+    moved, gives, kept_back, visited, suspects_from = lines or (0, 0, 0, None, 0)
     due, first_end = _ahead(answer, suspects=suspects)
     claims: list[Claim] = []
     unreadable: dict[bytes, str] = {}
@@ -146,6 +148,7 @@ def taken(token: Token, answer: Sequence[Any], *, suspects: bool) -> Taken:
         gives=bool(gives),
         kept_back=bool(kept_back),
         visited=None if visited is None else visited.decode(),
+        suspects_from=suspects_from,
     )
 
 

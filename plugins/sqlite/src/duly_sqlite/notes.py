@@ -41,7 +41,10 @@ class Notes(ABC):
 
         def read(db: sqlite3.Cursor) -> Note | None:
             found = db.execute(_READ, (name,)).fetchone()
-            return None if found is None else Note(*found, from_microseconds(self._now()))
+            if found is None:
+                return None
+            value, revision = found
+            return Note(value, revision, from_microseconds(self._now()))
 
         return await self._look(read)
 

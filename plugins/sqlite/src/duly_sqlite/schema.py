@@ -84,6 +84,8 @@ _THIRD: Final = (
     """\
 CREATE INDEX duly_messages_declared ON duly_messages (declared_by, generation)
 WHERE declared_by IS NOT NULL""",
+    # All that recur, wherever they are.
+    "CREATE INDEX duly_messages_series ON duly_messages (key) WHERE recurrence IS NOT NULL",
     # The newest generation that each has declared.
     """\
 CREATE TABLE duly_floors (

@@ -25,6 +25,7 @@ from duly.store import (
 )
 from duly_sqlite import claiming, file, listing, series, storing
 from duly_sqlite.connection import ConnectionThread
+from duly_sqlite.counting import Counting
 from duly_sqlite.notes import Notes
 from duly_sqlite.settling import settle_all
 from duly_sqlite.sidings import Turn
@@ -37,7 +38,7 @@ __all__ = ["SQLiteStore"]
 T = TypeVar("T")
 
 
-class SQLiteStore(Notes):
+class SQLiteStore(Notes, Counting):
     """Keeps messages in a file: ``Scheduler(SQLiteStore("orders.db"), transport)``.
 
     Any number of processes of one host may share the file, with stores and with connections of
@@ -51,6 +52,7 @@ class SQLiteStore(Notes):
     any_loop = True
     lines = True
     lists_without_payloads = True
+    one_host = True
     transactions = TRANSACTIONS
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:

@@ -28,8 +28,9 @@ What not every store can do is in classes of its own. Add them as further bases 
 :class:`StoreSuite`: :class:`RecordCases`, :class:`WakeupCases`, :class:`PeekingCases`,
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
 :class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
-:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases`, :class:`NoteCases`,
-:class:`TakeoverCases`, :class:`TakeoverTransactionCases` and :class:`AnyLoopCases`.
+:class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases`,
+:class:`ForecastCases`, :class:`NameStatsCases`, :class:`NoteCases`, :class:`TakeoverCases`,
+:class:`TakeoverTransactionCases` and :class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -59,6 +60,7 @@ from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
 from duly.testing.stores.ensuring_waking import EnsureWakingCases
 from duly.testing.stores.first_steps import FirstStepCases
+from duly.testing.stores.forecasts import ForecastCases
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.histories import HistoryCases
 from duly.testing.stores.hostile_clients import ManyClientCases
@@ -81,6 +83,7 @@ from duly.testing.stores.lines_telling import LineTellingCases
 from duly.testing.stores.lines_turns import LineTurnCases
 from duly.testing.stores.lines_within import LineTransactionCases
 from duly.testing.stores.listing_without_payloads import ListingWithoutPayloadsCases
+from duly.testing.stores.name_stats import NameStatsCases
 from duly.testing.stores.notes_apart import NoteApartCases
 from duly.testing.stores.notes_comparing import NoteComparingCases
 from duly.testing.stores.notes_keeping import NoteKeepingCases
@@ -117,6 +120,7 @@ __all__ = [
     "ConnectionCases",
     "EnsureCases",
     "FirstStepCases",
+    "ForecastCases",
     "HealthCases",
     "HistoryCases",
     "HostileCases",
@@ -125,6 +129,7 @@ __all__ = [
     "LineTransactionCases",
     "ListingWithoutPayloadsCases",
     "MigrationCases",
+    "NameStatsCases",
     "NoteCases",
     "NoteOutageCases",
     "OutageCases",

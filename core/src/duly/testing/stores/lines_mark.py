@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from duly.store import PAUSED, Store, SupportsMigration
+from duly.store import PAUSED, Store, SupportsHealth, SupportsMigration
 from duly.testing.stores.bench import Bench, ids
 from duly.testing.stores.harness import StoreHarness
 from duly.testing.stores.lines import NOTHING, apart, put_of, stand_aside
@@ -58,6 +58,16 @@ class LineMarkCases(StoreHarness):
         assert (await desk.claim(by=store, most=NOTHING)).moved == 0
         assert isinstance(store, SupportsMigration)
         assert await store.migrate(dry_run=True)
+
+    async def test_health_tells_of_a_missing_mark(self, desk: Bench) -> None:
+        store = await self._unmarked(desk)
+        assert isinstance(store, SupportsHealth)
+        assert [each for each in await store.check() if "migrate" in each]
+        assert isinstance(store, SupportsMigration)
+        await store.migrate()
+        other = await desk.another()
+        assert isinstance(other, SupportsHealth)
+        assert not [each for each in await other.check() if "migrate" in each]
 
     async def test_migrate_marks(self, desk: Bench) -> None:
         store = await self._unmarked(desk)

@@ -12,9 +12,11 @@ from duly.store import (
     Claim,
     Clock,
     Declared,
+    DueCounts,
     Ensured,
     Group,
     Key,
+    NameStats,
     Rooms,
     Settle,
     Stats,
@@ -22,6 +24,7 @@ from duly.store import (
 )
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
+from duly.testing.stores.plain_ahead import due_counts, name_stats
 from duly.testing.stores.plain_notes import PlainNotes
 
 
@@ -168,6 +171,12 @@ class PlainStore(PlainNotes):
 
     async def stats(self) -> Stats:
         return self.model.stats()
+
+    async def due_counts(self, bounds: Sequence[datetime], *, most: int, look_at: int) -> DueCounts:
+        return due_counts(self.model, bounds, look_at)
+
+    async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+        return name_stats(self.model, after, limit, most)
 
     def _settle(self, settle: Settle) -> bool:
         lease = self._lease(settle.token)

@@ -3,15 +3,17 @@
 -- whether suspects too, token, who is not to be woken by this; how many may be handed out of which
 -- names, see rooms.lua, or false; whether messages may be moved aside; the name whose siding was
 -- visited last, how many of the limit sidings give before the main line does, how many of them are
--- visited, and how many messages of the main line are looked at.
+-- visited, how many messages of the main line are looked at, and from which place on suspects are.
 -- Answers now, outcomes, the tokens found, members, messages, lapses, changes, what is ahead:
 -- the due times of the next message and of the next suspect and the next end of a lease; what
 -- follows those that are series; and of lines how many were moved aside, whether a siding gives more,
--- whether one is kept back, and the name that was visited last, or nothing when all is plain.
+-- whether one is kept back, the name that was visited last, and the place from which on suspects are
+-- to be looked at, or nothing when all is plain.
 
 local limit, length, owner, with_suspects, token = args[4], args[5], args[6], args[7], args[8]
 local told, moves, visited, half, most_sidings, looked_at = args[10], args[11], args[12], args[13],
   args[14], args[15]
+local suspects_from = args[16]
 local LAPSED_AT_ONCE = 10000 -- messages after which the rest waits for the next claim
 
 local outcomes = settle_all(args[2])
@@ -61,7 +63,7 @@ local sidings = rooms and sidings_of(rooms, most_sidings, visited)
 local function take_along_lines()
   local suspect, score
   if with_suspects then
-    suspect, score = first_suspect(rooms, moves)
+    suspect, score = first_suspect(rooms, moves, suspects_from, looked_at)
   end
   local looked = 0
   if comes_first(suspect, score) then
@@ -146,8 +148,8 @@ local gives, is_kept_back = false, false
 if not plain then
   gives, is_kept_back = sidings.rest(told)
   if with_suspects then
-    local _, score = first_suspect(rooms, moves)
-    ahead[2] = score or ''
+    local _, score, on = first_suspect(rooms, moves, suspects_from, looked_at)
+    ahead[2], suspects_from = score or '', on
   end
 end
 wake(args[9])
@@ -163,5 +165,6 @@ return {
   ahead[2],
   first_end,
   exists(successors) and read('HMGET', successors, members) or {},
-  plain and {} or { moved, gives and 1 or 0, is_kept_back and 1 or 0, sidings.visited },
+  plain and {} or { moved, gives and 1 or 0, is_kept_back and 1 or 0, sidings.visited,
+    suspects_from },
 }

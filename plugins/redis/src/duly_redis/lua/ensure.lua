@@ -28,6 +28,7 @@ local function store(order)
   if of then
     declare(member, of)
   end
+  note_series(member)
   redis.call('ZADD', due, order[5], member)
   redis.call('HSET', messages, id, line .. '\n' .. creation_line .. '\n' .. order[8])
   stands(order[5])

@@ -112,7 +112,7 @@ local function deliver(members)
   if exists(changes) then
     write('HDEL', changes, members)
   end
-  if redis.call('EXISTS', successors, declared) > 0 then
+  if redis.call('EXISTS', series, successors, declared) > 0 then
     for _, member in ipairs(members) do
       if recurs(member) then
         forget_series(member)

@@ -133,18 +133,25 @@ local function sidings_of(rooms, most_sidings, visited)
   return sidings
 end
 
--- The first suspect that is not passed over, and its due time.
-local function first_suspect(rooms, moves)
+-- The first suspect that is not passed over, and its due time. No more of them are looked at than of
+-- the main line: where these are all passed over, the claims that follow go on behind them, after
+-- the very first ones, and begin anew at the end. So none is passed by for ever, and none holds up
+-- others. Third is the place at which the next claim goes on.
+local function first_suspect(rooms, moves, from, most)
   local at = 0
   repeat
     local page = redis.call('ZRANGE', suspects, at, at + PAGE - 1, 'WITHSCORES')
     for each = 1, #page, 2 do
       if not (moves and rooms.passes_over((parts(page[each])))) then
-        return page[each], page[each + 1]
+        return page[each], page[each + 1], 0
       end
     end
-    at = at + PAGE
-  until #page < 2 * PAGE
+    at = math.max(at + PAGE, at == 0 and from or 0)
+    if #page < 2 * PAGE then
+      return nil, nil, 0
+    end
+  until at >= from + most
+  return nil, nil, at
 end
 
 -- Looks at the main line from its head. What may be handed out is added to the members and scores,

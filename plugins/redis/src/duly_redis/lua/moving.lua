@@ -27,6 +27,7 @@ local function move(id, member, state, line, at, rest, more)
   if more.of then
     declare(moved, more.of)
   end
+  note_series(moved)
   local line_of_it = due
   if more.lapsed then
     redis.call('HSET', lapses, moved, more.lapsed)

@@ -15,6 +15,7 @@ end
 -- In line first: until its changes are there it is the fire, or the attempt, that it was.
 local function put_back(member, event, id, at, listed, changed, format)
   line_up(member, at, 0)
+  note_series(member) -- one that an older version has stored
   list_under(event, id, listed)
   redis.call('HDEL', lapses, member)
   if format > 1 then

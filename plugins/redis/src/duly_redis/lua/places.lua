@@ -81,8 +81,19 @@ local function set_of(of)
   return base .. 'by:' .. string.sub(of, 21)
 end
 
--- Forgets what follows a series, and who has declared it.
+-- All schedulings that recur, wherever they are, those of failed scripts among them.
+local series = base .. 'series'
+
+-- Notes one that recurs. To be called before it is kept.
+local function note_series(member)
+  if recurs(member) then
+    redis.call('SADD', series, member)
+  end
+end
+
+-- Forgets a series, what follows it, and who has declared it.
 local function forget_series(member)
+  redis.call('SREM', series, member)
   redis.call('HDEL', successors, member)
   local of = redis.call('HGET', declared, member)
   if of then

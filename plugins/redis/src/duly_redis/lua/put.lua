@@ -106,6 +106,7 @@ for group = 1, #groups, 2 do
         else
           line_up[#line_up + 1] = given[at + 3]
           line_up[#line_up + 1] = line .. '\n' .. id
+          note_series(line .. '\n' .. id)
           stands(given[at + 3])
         end
         local list = list_of(by_name, event)

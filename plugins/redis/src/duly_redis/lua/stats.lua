@@ -1,6 +1,7 @@
--- Counts. args: now. Now, messages, those in line, dead letters; the first due times, and the
--- first still to come, of messages and of suspects;
--- and how many stand aside, and the first due time of these, for which each siding is asked.
+-- Counts. args: now, the name behind which sidings are asked, how many of them. Now, messages, those
+-- in line, dead letters; the first due times, and the first still to come, of messages and of
+-- suspects; how many stand aside in these sidings, and the first due time of that; and the name of
+-- the last siding asked, or "" when there are no more.
 
 local function next_in(key)
   local next = redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', now), '+inf',
@@ -13,7 +14,8 @@ local function first_in(key)
 end
 
 local stand_aside, first_aside = 0, ''
-for _, event in ipairs(redis.call('ZRANGE', aside, 0, -1)) do
+local page = redis.call('ZRANGEBYLEX', aside, '(' .. args[2], '+', 'LIMIT', 0, args[3])
+for _, event in ipairs(page) do
   local first = ask('ZRANGE', siding(event), 0, 0, 'WITHSCORES')
   if first and first[2] then
     stand_aside = stand_aside + ask('ZCARD', siding(event))
@@ -34,4 +36,5 @@ return {
   next_in(suspects),
   stand_aside,
   first_aside,
+  #page == args[3] and page[#page] or '',
 }

@@ -74,6 +74,7 @@ local WAYS = {
   reasons = { reasons, 'HSCAN', 'HDEL', is_dead },
   deaths = { deaths, 'HSCAN', 'HDEL', is_dead_scheduling },
   leases = { leases, 'HSCAN', 'HDEL', has_end },
+  series = { series, 'SSCAN', 'SREM', is_scheduling },
   withdrawn = { withdrawn, 'SSCAN', 'SREM', is_held },
   successors = { successors, 'HSCAN', 'HDEL', is_scheduling },
   declared = { declared, 'HSCAN', 'HDEL', is_declared_scheduling },

@@ -1,0 +1,71 @@
+"""What the plain store tells of what is to come, and of its event names: by looking at all."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import datetime
+
+from duly.message import State
+from duly.store import DueCounts, NameStats, Recurring
+from duly.testing.stores.model import Model
+from duly.testing.stores.model_entries import Entry
+
+__all__ = ["due_counts", "name_stats"]
+
+
+def due_counts(model: Model, bounds: Sequence[datetime], look_at: int) -> DueCounts:
+    """What waits, by spans."""
+    in_line, retries = [0] * len(bounds), [0] * len(bounds)
+    waiting = [each for each in model.of_state(State.SCHEDULED) if each.due <= bounds[-1]]
+    line = [each for each in waiting if not each.aside]
+    for place, entry in enumerate(line):
+        span, message = bisect_left(bounds, entry.due), entry.message
+        in_line[span] += 1
+        if place < look_at and message.recurrence is None and message.retry_count:
+            retries[span] += 1
+    series = [
+        _recurring(model, each)
+        for each in model.entries.values()
+        if each.message.recurrence is not None
+    ]
+    return DueCounts(
+        in_line=in_line,
+        retries=retries,
+        aside=len(model.aside()),
+        series=series[:look_at],
+        looked_at=min(len(line), look_at),
+        complete=len(line) <= look_at and len(series) <= look_at,
+    )
+
+
+def _recurring(model: Model, entry: Entry) -> Recurring:
+    return Recurring(
+        message=entry.message,
+        due_at=entry.due if entry.message.state is State.SCHEDULED else None,
+        aside=entry.aside,
+        follows=model.follows(entry),
+    )
+
+
+def name_stats(model: Model, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+    """The event names behind one, and how much there is of each."""
+    by_name: dict[str, list[Entry]] = {}
+    for entry in model.entries.values():
+        by_name.setdefault(entry.message.event_name, []).append(entry)
+    wanted = sorted(name for name in by_name if after is None or name > after)[:limit]
+    return [_stats_of(model, name, by_name[name], most) for name in wanted]
+
+
+def _stats_of(model: Model, name: str, entries: Sequence[Entry], most: int) -> NameStats:
+    seen = entries[:most]
+    waiting = [each for each in seen if each.message.state is State.SCHEDULED]
+    due = [each.due for each in waiting if each.due <= model.now]
+    return NameStats(
+        name=name,
+        scheduled=len(waiting),
+        due=len(due),
+        aside=sum(each.aside for each in waiting),
+        claimed=sum(each.message.state is State.CLAIMED for each in seen),
+        dead=sum(each.message.state is State.DEAD for each in seen),
+        oldest=min(due, default=None),
+        at_least=len(entries) > most,
+    )

@@ -1,0 +1,34 @@
+"""The verbs of the store that count what is to come, and by event name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+
+from duly.store import DueCounts, NameStats
+from duly_postgres.ahead import due_counts
+from duly_postgres.by_name import by_name
+from duly_postgres.desk import Desk
+
+__all__ = ["Counting"]
+
+
+class Counting(ABC):
+    """What the store counts without reading all that it keeps."""
+
+    _desk: Desk
+
+    async def due_counts(self, bounds: Sequence[datetime], *, most: int, look_at: int) -> DueCounts:
+        """How much is due up to each of ``bounds``, from the narrow tables."""
+        names = self._desk.names
+        return await self._desk.look(lambda db: due_counts(db, names, bounds, most, look_at), None)
+
+    async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+        """The event names behind one, and how much there is of each, by the index on them."""
+        names, now = self._desk.names, self._now()
+        return await self._desk.look(
+            lambda db: by_name(db, names, now, after=after, limit=limit, most=most), None
+        )
+
+    @abstractmethod
+    def _now(self) -> datetime | None:
+        """The time of the clock given; None: the server's."""

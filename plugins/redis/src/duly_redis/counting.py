@@ -1,0 +1,42 @@
+"""The verbs of the store that count what is to come, and by event name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+
+from duly.store import DueCounts, NameStats
+from duly_redis.ahead import due_counts
+from duly_redis.by_name import by_name
+from duly_redis.calls import Calls
+from duly_redis.claiming import Claiming
+from duly_redis.keys import Shard
+
+__all__ = ["Counting"]
+
+
+class Counting(ABC):
+    """What the store counts without reading all that it keeps."""
+
+    _calls: Calls
+    _claiming: Claiming
+    _shards: Sequence[Shard]
+
+    async def due_counts(self, bounds: Sequence[datetime], *, most: int, look_at: int) -> DueCounts:
+        """How much is due up to each of ``bounds``, from counts that Redis keeps anyway.
+
+        In keys of an older version the series are not known before ``migrate()``.
+        """
+        return await due_counts(
+            self._calls, self._shards, bounds,
+            most=most, look_at=look_at, all_series=self._claiming.moves,
+        )  # fmt: skip
+
+    async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+        """The event names behind one, and how much there is of each."""
+        return await by_name(
+            self._calls, self._shards, self._now(), after=after, limit=limit, most=most
+        )
+
+    @abstractmethod
+    def _now(self) -> int:
+        """In microseconds; 0 for the time of the server."""
