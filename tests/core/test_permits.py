@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from tests.core.controls_kit import most_in
 
+from duly._engine.lane import Lane
 from duly._engine.permits import LEASE, FlightCap, Permits, RateCap, drawn, shared
-from duly._values.controls import Control, Limit, Rules
+from duly._engine.sidings import HeldBack
+from duly._values.controls import Control, Limit, Pause, Rules
+from duly._values.limits import Limits
+from duly._values.lines import Rooms
+from duly.store import PAUSED
 from duly.testing.clock import START
 
 SECOND = 1_000_000
@@ -118,3 +123,21 @@ def test_the_longest_rule_that_has_a_number_gives_it() -> None:
     rate, flight = permits.of("a.b.c")
     assert (rate, flight) == (permits.rates["a.b.*"], permits.in_flight["a.*"])
     assert permits.of("x") == (permits.rates["*"],)
+
+
+@pytest.mark.parametrize("paused", [0, 40, 990])
+def test_paused_and_held_back_they_are_never_more_keys_than_a_claim_takes(paused: int) -> None:
+    """Nor does a prefix hold up what must not fall under it."""
+    limit, pause = Limit(since=START, rate=5.0), Pause(since=START)
+    prefixes = {f"p{n}.*": Control(limit=limit) for n in range(40)}
+    names = {f"p1.but.{n}": Control(pause=pause) for n in range(paused)}
+    held_back: HeldBack[Any] = HeldBack(Limits(by_name={f"q{n}.*": 1 for n in range(40)}), 100)
+    held_back.able = True
+    held_back.control(Rules({**prefixes, **names, "p1.own": Control(limit=limit)}))
+    for n in range(40):
+        for name in (f"p{n}.a", f"q{n}.a", f"r{n}"):
+            held_back.add(Lane(name, 1, 0.0))
+    most = held_back.most(4, 50, 10, 0.0)
+    Rooms(most)  # it would refuse more
+    assert all(most[name] == PAUSED for name in names)
+    assert "p1.*" not in most or "p1.own" in most
