@@ -17,6 +17,8 @@ from duly.testing.stores import (
     lines_moving,
     model_lines,
 )
+from duly.testing.stores.lines_moving import LineMovingCases
+from duly.testing.stores.lines_races_moving import LineMoveRaceCases
 from duly_mongo import MongoStore, lines, looking
 
 __all__ = ["lone_mongo_url", "mongo_url"]  # fixtures are found by their names
@@ -44,7 +46,7 @@ class TestLines(InTransactions, Marked, LineTransactionCases, LineCases):
     """By Motor, in a replica set."""
 
 
-class TestLinesAlone(Marked, LineCases):
+class Alone(Marked):
     """By PyMongo's own handles, on a server without transactions."""
 
     connect = staticmethod(AsyncMongoClient)
@@ -58,3 +60,12 @@ class TestLinesAlone(Marked, LineCases):
         if namespace not in self.clients:
             self.clients[namespace] = self.connect(self.url)
         return OneByOne(self.database(namespace), collection=namespace, clock=clock)
+
+
+class TestLinesAlone(Alone, LineMoveRaceCases, LineMovingCases):
+    """What is moved, and who comes in between: all else is the same code with and without."""
+
+
+@pytest.mark.slow
+class TestAllLinesAlone(Alone, LineCases):
+    """All of it."""
