@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import duly.memory
+import duly._memory.clock
 from duly._memory.agenda import Agenda
 from duly.errors import InvalidArgument, Unsupported
 from duly.memory import MemoryStore, duly_stores
@@ -124,7 +124,7 @@ class TestClock:
         moments = [START, START + 2 * HOUR, START + HOUR, START + 3 * HOUR]
 
         stepping = SimpleNamespace(now=lambda _: moments.pop(0))
-        monkeypatch.setattr(duly.memory, "datetime", stepping)
+        monkeypatch.setattr(duly._memory.clock, "datetime", stepping)
         store = MemoryStore()
         told = [(await store.claim(limit=1, lease=HOUR, owner="o")).now for _ in range(3)]
         assert told == [START + 2 * HOUR, START + 2 * HOUR, START + 3 * HOUR]

@@ -65,9 +65,10 @@ async def test_who_may_not_make_the_table_goes_on_without(place: Place, clerk: P
     await place.execute("DROP TABLE {t}_notes")
     async with clerk.opened() as store:
         await works(store)
-        for call in (store.read_note("a"), store.write_note("a", b"1", None), store.notes("")):
-            with pytest.raises(StoreError, match=r"a table is missing: await client.migrate\(\)"):
-                await call
+        assert await store.read_note("a") is None
+        assert await store.notes("") == {}
+        with pytest.raises(StoreError, match=r"a table is missing: await client.migrate\(\)"):
+            await store.write_note("a", b"1", None)
         assert await store.migrate() == []
         await works(store)
 

@@ -47,9 +47,9 @@ class Loading:
         self._plugins: list[object] = []
         self._imported: dict[str, Implementations] = {}
         given = [self._take_given(name, plugin) for name, plugin in _named(plugins).items()]
-        installed = installed_plugins()
-        self._wanted = {name: installed[name] for name in wanted_plugins(installed, load)}
-        self._left_out = [each for name, each in installed.items() if name not in self._wanted]
+        self._installed = {} if load is False else installed_plugins()
+        names = wanted_plugins(self._installed, load)
+        self._wanted = {name: self._installed[name] for name in names}
         for name in _BUILT_IN:
             plugin = importlib.import_module(name)
             self._offer(name, implementations(name, plugin), Rank.BUILT_IN)
@@ -61,6 +61,11 @@ class Loading:
         # Those given are asked first, and of several of a kind the last one foremost.
         every = [*reversed(given), *reversed(self._imported.values())]
         self._called = {hook: called_in_order(hook, every) for hook in TOLD}
+
+    def _left_out(self) -> list[Installed]:
+        """Those that are installed and not wanted; looked up only now where none is."""
+        installed = self._installed or installed_plugins()
+        return [each for name, each in installed.items() if name not in self._wanted]
 
     def _take_given(self, name: str, plugin: object) -> Implementations:
         if any(_equal(plugin, each) for each in self._plugins):

@@ -104,7 +104,8 @@ class Plugins(Loading):
         if awaited is not None:
             self._import(self._wanted[awaited])
         if scheme not in wanted:
-            installed = [*self._wanted.values(), *self._left_out]
+            left_out = self._left_out()
+            installed = [*self._wanted.values(), *left_out]
             # A plugin that tells what it offers has nothing to do with other schemes.
             elsewhere = {each.name for each in installed if not each.may_serve(scheme)}
             raise unknown(
@@ -112,7 +113,7 @@ class Plugins(Loading):
                 wanted,
                 other,
                 broken={n: why for n, why in self.broken.items() if n not in elsewhere},
-                left_out=[each.name for each in self._left_out if each.name not in elsewhere],
+                left_out=[each.name for each in left_out if each.name not in elsewhere],
                 installed=[each.name for each in installed],
             )
         return wanted.make(url)

@@ -2,9 +2,11 @@
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
+
+import asyncpg
 
 from duly.moment import from_microseconds
 from duly.store import Note
@@ -42,7 +44,7 @@ class Sharing(ABC):
         """The note of that name; None when there is none."""
 
         async def read(db: Executor) -> Note | None:
-            rows = await db.fetch(self._desk.names(READ_NOTE), self._now(), name)
+            rows = await _found(db, self._desk.names(READ_NOTE), self._now(), name)
             return _note(rows[0]) if rows else None
 
         return await self._desk.look(read, None)
@@ -69,7 +71,7 @@ class Sharing(ABC):
 
         async def read(db: Executor) -> Mapping[str, Note]:
             statement = self._desk.names(LIST_NOTES)
-            rows = await db.fetch(statement, self._now(), prefix, prefix + _LAST)
+            rows = await _found(db, statement, self._now(), prefix, prefix + _LAST)
             return {row["name"]: _note(row) for row in rows}
 
         return await self._desk.look(read, None)
@@ -89,6 +91,17 @@ class Sharing(ABC):
             self._mark.forget()
             self._desk.notifier.tell()
         return held
+
+
+async def _found(db: Executor, statement: str, *values: Any) -> Sequence[Any]:
+    """The notes that a statement finds: none where there is no table of them yet.
+
+    Nobody can have written any then, and schedulers, which read notes, have to go on.
+    """
+    try:
+        return await db.fetch(statement, *values)
+    except asyncpg.UndefinedTableError:
+        return []
 
 
 def _note(row: Any) -> Note:
