@@ -321,7 +321,7 @@ def _buried(how: Any) -> Any:
         (NeverRecovers, "R1: not delivered"),
         (Early, "R2: .* early"),
         (RetriesAtOnce, "R2: .* early"),
-        (Unfenced, "R3: settled by"),
+        (Unfenced, "R3: settled by|R1: lost"),  # by what comes late, or of that
         (ImpatientWithLeases, "R3: claimed while"),
         (ForgetsEarlySettlements, "R3: [a-z ]+ although (it was )?settled"),
         (CountsTwice, "R3: occurrence"),
