@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 _PARTS: Final = 4  # in which cases go through many points or seeds, so that none takes long
 _LIVES: Final = 20
+_FEW: Final = 5
 _CROWDS: Final = 5
 
 Make = Callable[[Clock], Awaitable[Store]]
@@ -97,8 +98,8 @@ class CrashPointCases(_Case):
 
     async def test_a_death_while_names_stand_aside(self) -> None:
         points = await self._told(None, StoryOfLines)
-        # Where the store has no lines nothing is moved: then any will do.
-        near = near_moves(points) or range(len(points))
+        # Where the store has no lines nothing is moved: then any will do, and the other case has all.
+        near = near_moves(points) or range(0, len(points), max(1, len(points) // _FEW))
         number = min(self.many(len(near)), len(near))
         for each in (near[each * len(near) // number] for each in range(number)):
             try:
