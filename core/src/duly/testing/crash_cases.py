@@ -98,7 +98,7 @@ class CrashPointCases(_Case):
 
     async def test_a_death_while_names_stand_aside(self) -> None:
         points = await self._told(None, StoryOfLines)
-        # Where the store has no lines nothing is moved: then any will do, and the other case has all.
+        # Where the store has no lines nothing is moved: then a few of all will do.
         near = near_moves(points) or range(0, len(points), max(1, len(points) // _FEW))
         number = min(self.many(len(near)), len(near))
         for each in (near[each * len(near) // number] for each in range(number)):
