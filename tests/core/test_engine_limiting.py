@@ -57,20 +57,20 @@ async def test_a_rate_holds_for_all_together() -> None:
         (store, _, _), published = all_of[0], [each[1] for each in all_of]
         await beside(store).limit("slow.*", rate=50)
         await asyncio.sleep(1.1)  # whoever asked before may go on for a second
-        await put(store, [*messages(1000, "slow.a"), *messages(1000, "slow.b")])
-        await put(store, [message("other", due=n / 10) for n in range(200)])
-        await asyncio.sleep(7)
+        await put(store, [*messages(300, "slow.a"), *messages(300, "slow.b")])
+        await put(store, [message("other", due=n / 10) for n in range(80)])
+        await asyncio.sleep(3)
         all_of[1][0].faults.append(hanging())  # cut off from the store for a while
-        await asyncio.sleep(7)
+        await asyncio.sleep(3)
         all_of[1][0].faults.clear()
-        await asyncio.sleep(7)
+        await asyncio.sleep(3)
         times = sorted(begun("slow.a", *published) + begun("slow.b", *published))
         others = begun("other", *published)
         await beside(store).pause("*")
-    for seconds in (1, 5, 21):
+    for seconds in (1, 5, 9):
         assert most_in(times, seconds) <= 50 * seconds + 50
-    assert len(times) >= 0.95 * 50 * 20, "none is wasted"
-    assert len(others) >= 195, "it holds up no other"
+    assert len(times) >= 0.9 * 50 * 9, "none is wasted"
+    assert len(others) >= 75, "it holds up no other"
 
 
 @run_virtually

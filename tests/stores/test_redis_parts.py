@@ -42,7 +42,9 @@ class Story:
     def __init__(self, cluster: RedisCluster) -> None:
         self.prefix = f"parts-{next(numbers)}:"
         self.url = f"{cluster.url}?key_prefix={self.prefix}&shards={SHARDS}"
-        self.victim: ClusterNode = cluster.primary_of(self._key(0))
+        primaries = [cluster.primary_of(self._key(n)) for n in range(SHARDS)]
+        # The first shard keeps the notes: without that one nobody knows what is paused.
+        self.victim: ClusterNode = next(each for each in primaries if each is not primaries[0])
         self.hurt = [n for n in range(SHARDS) if cluster.primary_of(self._key(n)) is self.victim]
         self.arrived: Counter[str] = Counter()
         self.gate = asyncio.Event()
