@@ -26,7 +26,10 @@ SERIES = {
     "anchor": OFTEN,
     "gripped": OFTEN,
 }
-STORES = ["sqlite", "redis", "postgres", "postgres by hand", "mongo"]
+STORES = [
+    *("sqlite", "redis", "postgres"),
+    *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgres by hand", "mongo")),
+]
 
 
 @pytest.fixture(params=STORES)
