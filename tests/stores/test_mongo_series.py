@@ -12,8 +12,7 @@ from tests.stores.mongo_series_kit import HOUR, SeriesDesk
 
 from duly import Ensured, Filter, InvalidMessage, State, StoreUnavailable
 from duly.store import Bury, Declared, End, Reschedule, Settlement
-from duly_mongo import series
-from duly_mongo.claiming import Claimer
+from duly_mongo import claiming, series
 from duly_mongo.held import load
 
 __all__ = ["lone_mongo_url", "mongo_url"]  # fixtures are found by their names
@@ -92,7 +91,7 @@ async def test_a_claim_hands_out_what_is_there_when_it_marks_it(
     """What was changed in its place since the claim looked is looked at again."""
     await desk.ensure(desk.series())
     desk.clock.advance(hours=1)
-    between(monkeypatch, Claimer, "_take", lambda: desk.ensure(desk.series(b"two")))
+    between(monkeypatch, claiming, "take", lambda: desk.ensure(desk.series(b"two")))
     (claim,) = (await desk.claim()).claims
     assert claim.message.payload == b"two"
 
