@@ -51,6 +51,10 @@ ONCE = ["tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
 # Nor do dictionaries and heaps: tests/core has the memory store deliver on each Python.
 PLAIN = ["tests/stores/test_memory.py"]
 
+# On the oldest Python all stores and journeys run the engine; its cases in virtual time run on the
+# newest.
+VIRTUAL = ["tests/core/test_engine_*"]
+
 # What is run many times a day: all that is quick, and finds nearly all that goes wrong.
 OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py"]
 
@@ -152,7 +156,7 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report")
     elif session.python == FULL:
         session.run("pytest", *COMPUTING, *_paths(LONG))
-        session.run("pytest", *WAITING, *_but([*KITS, *LONG, *ONCE, *PLAIN]))
+        session.run("pytest", *WAITING, *_but([*KITS, *LONG, *ONCE, *PLAIN, *VIRTUAL]))
     else:
         session.run("pytest", *WAITING, *_but([*LONG, *ONCE, *PLAIN]), *_paths(EVERYWHERE))
     if session.python == FULL == NEWEST:
