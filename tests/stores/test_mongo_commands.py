@@ -210,7 +210,7 @@ async def test_nothing_is_asked_that_some_servers_answer_wrongly(shop: Shop) -> 
         assert "partialFilterExpression" not in index
     # The key that is searched by range is the last one.
     assert {index["key"][-1][0] for index in made.values()} == {
-        "_id", "due", "place", "dead", "token", "declared_by", "aside.due",
+        "_id", "due", "place", "dead", "token", "declared_by", "aside.due", "recurrence",
     }  # fmt: skip
 
 
