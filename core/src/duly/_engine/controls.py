@@ -55,6 +55,7 @@ class Controls:
         self._heard: tuple[Note | None, bool] = (None, False)
         self._reading: asyncio.Task[None] | None = None
         self._trouble: Exception | None = None
+        self._paused = asyncio.Event()
         self.rules = Rules({})
         """What holds, as far as it is known."""
         if self._store is not None:
@@ -64,12 +65,20 @@ class Controls:
         """Keep asking, while there is a reason to."""
         while self._store is not None:
             some = self._hands.some
-            if not (self.rules.paused or some.is_set()):
-                await some.wait()
+            await self._until_needed()
             await self.refresh(at_most=_INTERVAL / 2)
             asked = max(self._asked, self._clock() - _INTERVAL / 2)  # the answer may take a while
             pause = _INTERVAL if some.is_set() else _IDLE_INTERVAL
             await asyncio.sleep(asked + pause - self._clock())
+
+    async def _until_needed(self) -> None:
+        """Return when anything is in hand or paused."""
+        waiting = [asyncio.create_task(each.wait()) for each in (self._hands.some, self._paused)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
 
     def hurry(self) -> None:
         """Ask again now: somebody here has said something."""
@@ -143,5 +152,9 @@ class Controls:
             rules = Rules(said)
             self.drawing.control(rules)
             self.rules = rules
+            if rules.paused:
+                self._paused.set()
+            else:
+                self._paused.clear()
             self._wake()
         self._heard = note, passing  # only now: what could not be carried out is tried again

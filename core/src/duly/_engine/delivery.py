@@ -103,7 +103,6 @@ class Deliveries:
         In an outage ``only`` tells which of them, from 1, is to be published; if that one cannot
         be, the nearest that can. All others are put back at their places; with 0 all are.
         """
-        self.controls.follow()
         settling = self.hands.take_waiting()
         sent, held_back = self._clock(), self._workers.lanes.held_back
         most = self._workers.lanes.most(sent)

@@ -101,6 +101,8 @@ class Loop:
         """Claim until stopped. No trouble of the store ends it."""
         while not self.stopped.is_set():
             if not self._claims.under_way:  # its answer may not know what has woken us since
+                if self._woken.is_set() or self._to_meet:  # there is something to publish, maybe
+                    self._deliveries.controls.follow()
                 self._brake.caused |= self._woken.is_set()
                 self._woken.clear()
                 self.watch.looks()
