@@ -35,7 +35,6 @@ from duly.testing.journal import Journal
 from duly.testing.processes import Process, adopt_tasks, undisturbed
 from duly.testing.queues import check_flow, check_queues
 from duly.transport import Envelope, Limits
-from duly_mongo import MongoStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 900)]
 
@@ -107,7 +106,6 @@ async def test_on_postgres(tmp_path: Path) -> None:
             await endure(journey)
 
 
-@pytest.mark.skipif(not getattr(MongoStore, "lines", False), reason="it has no lines")
 async def test_on_mongo(tmp_path: Path) -> None:
     with MongoServer() as server:
         database = secrets.token_hex(4)
