@@ -48,11 +48,8 @@ LONG = [
 # And what else depends on none.
 ONCE = ["tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
 
-# Nor do dictionaries and heaps: tests/core has the memory store deliver on each Python.
-PLAIN = ["tests/stores/test_memory.py"]
-
-# On the oldest Python all stores and journeys run the engine; its cases in virtual time run on the
-# newest.
+# On the oldest Python journeys run the engine and these stores; their cases, on the newest.
+PLAIN = ["tests/stores/test_memory*", "tests/stores/test_sqlite*"]
 VIRTUAL = ["tests/core/test_engine_*"]
 
 # What is run many times a day: all that is quick, and finds nearly all that goes wrong.
@@ -158,7 +155,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *COMPUTING, *_paths(LONG))
         session.run("pytest", *WAITING, *_but([*KITS, *LONG, *ONCE, *PLAIN, *VIRTUAL]))
     else:
-        session.run("pytest", *WAITING, *_but([*LONG, *ONCE, *PLAIN]), *_paths(EVERYWHERE))
+        session.run("pytest", *WAITING, *_but([*LONG, *ONCE]), *_paths(EVERYWHERE))
     if session.python == FULL == NEWEST:
         session.run("pytest", *COMPUTING, *_paths(LONG))
         session.run("pytest", *WAITING, *_but(COVERING))

@@ -125,7 +125,7 @@ class TestLine:
             def __str__(self) -> str:
                 raise AssertionError
 
-        logging.getLogger("duly").setLevel("WARNING")
+        caplog.set_level("WARNING", logger="duly")
         get_logger().info("claimed", fact=Costly())
         assert not caplog.records
 

@@ -27,8 +27,11 @@ SERIES = {
     "gripped": OFTEN,
 }
 STORES = [
-    *("sqlite", "redis", "postgres"),
-    *(pytest.param(each, marks=pytest.mark.slow) for each in ("postgres by hand", "mongo")),
+    "postgres",
+    *(
+        pytest.param(each, marks=pytest.mark.slow)
+        for each in ("sqlite", "redis", "postgres by hand", "mongo")
+    ),
 ]
 
 

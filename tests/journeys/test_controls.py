@@ -13,7 +13,7 @@ from tests.journeys.kit import Journey, batch, slow, until
 RATE = 20
 
 
-@pytest.fixture(params=["sqlite", "redis", "postgres"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.slow), "redis", "postgres"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store."""
     if request.param == "sqlite":

@@ -15,7 +15,7 @@ from duly import SchedulerInfo, WrongState
 PARTS = ("", "_due", "_leases", "_floors", "_notes", "_version")
 
 
-@pytest.fixture(params=["sqlite", "redis", "postgres"])
+@pytest.fixture(params=["sqlite", "redis", pytest.param("postgres", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     name = f"j_{secrets.token_hex(4)}"
     if request.param == "sqlite":

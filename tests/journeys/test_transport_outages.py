@@ -33,17 +33,21 @@ BROKERS: Final[list[type[Broker]]] = [
     JetStreamBroker,
     NatsBroker,
     StreamBroker,
-    DeduplicatingStreamBroker,
     ChannelBroker,
     RabbitMQBroker,
     KafkaBroker,
-    MeshBroker,
     MqttBroker,
+    WebhookBroker,
+]
+# The same brokers and clients, used in another way.
+OTHERS: Final[list[type[Broker]]] = [
+    DeduplicatingStreamBroker,
+    MeshBroker,
     ExactlyOnceMqttBroker,
     CrashingMqttBroker,
     UnacknowledgedMqttBroker,
-    WebhookBroker,
 ]
+KINDS: Final = [*BROKERS, *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)]
 MESSAGES: Final = 1000
 SLOTS: Final = 20
 
@@ -51,7 +55,7 @@ Tell = Callable[[str, object], None]
 
 
 @pytest.mark.timeout(150)  # some take long to start, and they start twice
-@pytest.mark.parametrize("kind", BROKERS)
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_broker_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell
 ) -> None:
@@ -97,7 +101,7 @@ async def test_a_broker_killed_in_mid_delivery(
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("kind", BROKERS)
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_scheduler_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell
 ) -> None:

@@ -31,6 +31,12 @@ class RedisHarness(StoreHarness):
     @pytest.fixture(autouse=True)
     def _no_client(self) -> None:
         self._client: Redis | RedisCluster | None = None
+        self._namespaces = set[str]()
+
+    def client_for(self, namespace: str) -> Redis | RedisCluster:
+        """The client that all stores share, until the last of these namespaces is dropped."""
+        self._namespaces.add(namespace)
+        return self.client()
 
     def client(self) -> Redis | RedisCluster:
         """The client, made when it is first needed and closed behind the case."""
@@ -40,7 +46,10 @@ class RedisHarness(StoreHarness):
 
     async def make_store(self, namespace: str, clock: Clock | None) -> RedisStore:
         return RedisStore(
-            self.client(), key_prefix=prefix_of(namespace), shards=self.shards, clock=clock
+            self.client_for(namespace),
+            key_prefix=prefix_of(namespace),
+            shards=self.shards,
+            clock=clock,
         )
 
     async def keys(self, namespace: str) -> Sequence[str]:
@@ -51,8 +60,10 @@ class RedisHarness(StoreHarness):
     async def drop(self, namespace: str) -> None:
         for key in await self.keys(namespace):
             await self.client().unlink(key)
-        client, self._client = self.client(), None
-        await close_client(client)
+        self._namespaces.discard(namespace)
+        if not self._namespaces:  # else it is in use, and would open again for those who use it
+            client, self._client = self.client(), None
+            await close_client(client)
 
     async def leftovers(self, namespace: str) -> Collection[str]:
         always = ("meta", "numbers", "floors")

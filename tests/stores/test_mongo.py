@@ -99,6 +99,7 @@ class TestByMotor(WithMore, StoreSuite):
     """All cases, by the handles that a URL opens."""
 
 
+@pytest.mark.slow
 class TestByPyMongo(WithMore, HistoryCases, CallerCases, FirstStepCases):
     """By PyMongo's own asynchronous handles, which answer alike: every verb, and them at random."""
 

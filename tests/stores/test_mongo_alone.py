@@ -42,6 +42,7 @@ class OneByOne(MongoStore):
         ]
 
 
+@pytest.mark.slow
 class TestAlone(
     MongoHarness,
     SettlingCases,

@@ -62,6 +62,7 @@ class Alone(Marked):
         return OneByOne(self.database(namespace), collection=namespace, clock=clock)
 
 
+@pytest.mark.slow
 class TestLinesAlone(Alone, LineMoveRaceCases, LineMovingCases):
     """What is moved, and who comes in between: all else is the same code with and without."""
 

@@ -188,6 +188,7 @@ class TestWithinAsyncpg(WithinHeldCases, TakeoverTransactionCases, WithinCases):
             yield connection
 
 
+@pytest.mark.slow
 class TestWithinAsyncpgPool(WithinCases):
     """On a connection out of a pool of asyncpg."""
 
@@ -198,6 +199,7 @@ class TestWithinAsyncpgPool(WithinCases):
                 yield connection
 
 
+@pytest.mark.slow
 class TestWithinAsyncConnection(WithinCases):
     """On a connection of SQLAlchemy."""
 

@@ -29,6 +29,7 @@ class Harness(RedisURLHarness):
         self.url = redis_sentinel_url
 
 
+@pytest.mark.slow
 class TestRedisSentinel(
     Harness, WakeupCases, WhereCases, RecordCases, ClaimingCases, NoteCases, TakeoverCases
 ):

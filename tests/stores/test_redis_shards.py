@@ -71,7 +71,9 @@ class Harness(RedisHarness):
 
     async def make_store(self, namespace: str, clock: Clock | None) -> RedisStore:
         prefix = f"duly-test-{namespace}:"
-        return OneByOne(self.client(), key_prefix=prefix, shards=self.shards, clock=clock)
+        return OneByOne(
+            self.client_for(namespace), key_prefix=prefix, shards=self.shards, clock=clock
+        )
 
 
 class TestShards(
@@ -101,7 +103,9 @@ class TestTogether(Harness):
 
     async def make_store(self, namespace: str, clock: Clock | None) -> RedisStore:
         prefix = f"duly-test-{namespace}:"
-        return RedisStore(self.client(), key_prefix=prefix, shards=self.shards, clock=clock)
+        return RedisStore(
+            self.client_for(namespace), key_prefix=prefix, shards=self.shards, clock=clock
+        )
 
     def ids(self, *counts: int) -> Sequence[str]:
         """So many ids of each shard."""

@@ -58,7 +58,7 @@ class NatsCases(ReadingCases, BatchRefusalCases, BatchHeaderCases, TransportSuit
         place = self.url.removeprefix("nats://")
         if not self.no_gate:
             place = place.replace(f":{self.port}", f":{self.gate.port}")
-        return make(f"{self.scheme}://{place}?subject={self.namespace}.{{event_name}}&timeout=2")
+        return make(f"{self.scheme}://{place}?subject={self.namespace}.{{event_name}}&timeout=5")
 
     async def received(self, number: int) -> Sequence[Received]:
         return await self.consumer.wait_for(number)

@@ -42,12 +42,14 @@ class TestStreamsInCluster(InCluster, Streams, BatchCases, ReceiptCases, Transpo
     pass
 
 
+@pytest.mark.slow
 class TestDeduplicatedStreamsInCluster(
     InCluster, Streams, DeduplicationCases, BatchCases, RepeatCases
 ):
     options = "&deduplicate=60"
 
 
+@pytest.mark.slow
 class TestChannelsInCluster(InCluster, Channels, BatchCases, PublishCases):
     def client(self) -> Redis:  # type: ignore[override]  # every node hears of all messages
         return Redis.from_url(f"redis{self.url.rpartition(',')[0].rpartition(',')[0]}")
@@ -69,10 +71,12 @@ class UnderSentinel(OnRedis):
         return found
 
 
+@pytest.mark.slow
 class TestStreamsUnderSentinel(UnderSentinel, Streams, BatchCases, ReceiptCases, TransportSuite):
     pass
 
 
+@pytest.mark.slow
 class TestChannelsUnderSentinel(UnderSentinel, Channels, BatchCases, PublishCases):
     pass
 

@@ -152,7 +152,10 @@ RETURNING key"""
 
 RENEW: Final = f"""\
 UPDATE {{leases}} SET expires_at = {NOW} + $2::interval
-WHERE token = ANY ($3::text[]) AND expires_at > {NOW}
+WHERE token = ANY (ARRAY(
+    SELECT token FROM {{leases}} WHERE token = ANY ($3::text[]) AND expires_at > {NOW}
+    ORDER BY token FOR UPDATE
+))
 RETURNING token, ARRAY(
     SELECT held FROM unnest(keys) AS held
     WHERE (SELECT m.key FROM {{messages}} AS m WHERE m.key = held) IS NULL

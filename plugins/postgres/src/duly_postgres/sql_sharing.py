@@ -30,13 +30,15 @@ UPDATE {notes} SET value = $2, revision = $3 WHERE name = $1 AND revision = $4 R
 DELETE_NOTE: Final = "DELETE FROM {notes} WHERE name = $1 AND revision = $2 RETURNING true"
 
 # Leases are few, one for each batch in hand: an index on owners would cost every claim a write.
+# All that lock several leases do so in the order of their tokens: no two wait for one another.
 LAPSE: Final = f"""\
 WITH ended AS (
     UPDATE {{leases}} SET expires_at = {NOW}
     WHERE token = ANY (ARRAY(
         SELECT token FROM {{leases}}
         WHERE expires_at > {NOW} AND expires_at < {NEVER} AND owner = $2
-    )) AND expires_at > {NOW}
+        ORDER BY token FOR UPDATE
+    ))
     RETURNING keys
 )
 SELECT count(*) AS number FROM ended, unnest(keys) AS held
