@@ -24,7 +24,7 @@ import pytest
 import duly
 import duly.sync
 from duly import Filter, MemoryStore, Message, State
-from duly.sync import _loop_thread
+from duly.sync._serving import Serving
 
 SECOND = timedelta(seconds=1)
 PAIRS = [(duly.Client, duly.sync.Client), (duly.Scheduler, duly.sync.Scheduler)]
@@ -861,17 +861,17 @@ class TestSignals:
                 finally:
                     ended.append(id)
 
-        def interrupted(loop, call):
+        def interrupted(serving, call):
             if posted:
-                begin(loop, call)
+                begin(serving, call)
                 asked.wait()
             raise KeyboardInterrupt
 
-        begin = _loop_thread._begin
+        begin = Serving.begin
         with duly.sync.Client(Slow()) as client:
             client.stats()
             with monkeypatch.context() as patched:
-                patched.setattr(_loop_thread, "_begin", interrupted)
+                patched.setattr(Serving, "begin", interrupted)
                 with pytest.raises(KeyboardInterrupt):
                     client.get("a")
             assert client.stats().scheduled == 0
@@ -895,6 +895,43 @@ class TestExit:
                 exec(then, {"scheduler": scheduler, "time": time})  # ours
         assert told.value.code == 3
         assert not threads()
+
+    def test_a_block_that_is_left_as_the_loop_ends_tells_what_has_ended_it(self, monkeypatch):
+        ending, left = threading.Event(), threading.Event()
+        close, checked = asyncio.Runner.close, Serving.raise_ending
+
+        def close_late(runner):  # the loop is about to run once more, to cancel what is under way
+            ending.set()
+            assert left.wait(10)
+            close(runner)
+
+        def begin(serving, call):
+            serving.loop.call_soon_threadsafe(serving._begin, call)
+            left.set()
+
+        looks = iter([lambda _: None])  # it was looked at a moment before there was anything
+
+        def looked(serving):
+            next(looks, checked)(serving)
+
+        monkeypatch.setattr(asyncio.Runner, "close", close_late)
+        scheduler = duly.sync.Scheduler("memory://", lambda envelope: sys.exit(3))
+        with pytest.raises(SystemExit), scheduler.running():
+            scheduler.schedule(due())
+            assert ending.wait(10)
+            monkeypatch.setattr(Serving, "begin", begin)
+            monkeypatch.setattr(Serving, "raise_ending", looked)
+        scheduler._thread.end()
+
+    def test_what_has_ended_the_loop_is_told_although_nothing_else_is_asked(self):
+        scheduler = duly.sync.Scheduler("memory://", lambda envelope: sys.exit(3))
+        with pytest.raises(SystemExit), scheduler:
+            block = scheduler._inner.running()
+            scheduler._thread.call(block.__aenter__)
+            serving = scheduler._thread._serving
+            scheduler.schedule(due())
+            serving.thread.join(10)
+        scheduler.close()
 
     @pytest.mark.parametrize("how", ["pass", "sys.exit(3)", "1 / 0"])
     def test_a_client_without_close(self, tmp_path, how):

@@ -70,6 +70,7 @@ class Client:
         """
         if not self._thread.started:
             self._thread.end()
+            self._thread.raise_ending()
             return
         try:
             close = self._thread.begin(self._inner.close)

@@ -1,6 +1,5 @@
 """An event loop in a thread of its own, for callers that block: what :mod:`duly.sync` stands on."""
 
-import asyncio
 import atexit
 import contextlib
 import functools
@@ -11,8 +10,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, ParamSpec, TypeVar
 
 from duly.errors import SchedulerStateError
-from duly.sync._call import Call, Ended
+from duly.sync._call import Call
 from duly.sync._patched import refuse_patched_threads
+from duly.sync._serving import Serving
 
 __all__ = ["GiveUp", "LoopThread"]
 
@@ -40,7 +40,7 @@ class LoopThread:
         self._give_up = give_up
         self._lock = threading.RLock()  # a signal handler may call while its thread holds it
         self._pid: int | None = None
-        self._serving: _Serving | None = None
+        self._serving: Serving | None = None
         self._ended = False
 
     @property
@@ -62,8 +62,8 @@ class LoopThread:
         Raises:
             SchedulerStateError: as of :meth:`begin`, or :meth:`end` was called meanwhile.
         """
-        loop, call = self._prepared(function, *args, **kwargs)
-        return self._seen_through(loop, call, functools.partial(_begin, loop, call))
+        serving, call = self._prepared(function, *args, **kwargs)
+        return self._seen_through(serving, call, functools.partial(serving.begin, call))
 
     def begin(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
@@ -73,8 +73,8 @@ class LoopThread:
         Raises:
             SchedulerStateError: after :meth:`end`, in a forked process, or on the loop itself.
         """
-        loop, call = self._prepared(function, *args, **kwargs)
-        _begin(loop, call)
+        serving, call = self._prepared(function, *args, **kwargs)
+        serving.begin(call)
         return call
 
     def wait(self, call: Call[T]) -> T:
@@ -83,7 +83,7 @@ class LoopThread:
         Interrupted again, it cancels again and leaves at once.
         """
         assert self._serving is not None, "a call was begun"  # noqa: S101  # for the type checker
-        return self._seen_through(self._serving.loop, call)
+        return self._seen_through(self._serving, call)
 
     def end(self, patience: float | None = None) -> None:
         """Cancel what is under way and end the thread; wait for so many seconds at most."""
@@ -95,6 +95,11 @@ class LoopThread:
             self._serving.end()
             self._serving.thread.join(patience)
 
+    def raise_ending(self) -> None:
+        """Raise what has ended the loop, unless it was raised in some caller already."""
+        if self._serving is not None and not self._serving.told:
+            self._serving.raise_ending()
+
     def leave(self) -> None:
         """Called when the interpreter exits; it must not show."""
         if self.started:
@@ -105,16 +110,15 @@ class LoopThread:
 
     def _prepared(
         self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
-    ) -> tuple[asyncio.AbstractEventLoop, Call[T]]:
+    ) -> tuple[Serving, Call[T]]:
         serving = self._started()
-        if serving.ending is not None:
-            raise serving.ending
+        serving.raise_ending()
         call = Call(functools.partial(function, *args, **kwargs), serving.calls)
         serving.calls.add(call)
-        return serving.loop, call
+        return serving, call
 
     def _seen_through(
-        self, loop: asyncio.AbstractEventLoop, call: Call[T], begin: Callable[[], object] = _nothing
+        self, serving: Serving, call: Call[T], begin: Callable[[], object] = _nothing
     ) -> T:
         # An interruption may come at any point: before the call is begun, while it is, and while
         # it is waited for.
@@ -123,20 +127,19 @@ class LoopThread:
             call.ended.wait()
         except BaseException:
             try:
-                _cancel(loop, call)
+                serving.cancel(call)
                 call.ended.wait()
             except BaseException:
-                _cancel(loop, call)
+                serving.cancel(call)
                 raise
             raise
         try:
             return call.outcome()
         except SchedulerStateError:
-            if self._serving is not None and self._serving.ending is not None:
-                raise self._serving.ending from None
+            serving.raise_ending()
             raise
 
-    def _started(self) -> "_Serving":
+    def _started(self) -> "Serving":
         if self._pid not in (None, os.getpid()):  # before the lock, which a parent may have held
             raise SchedulerStateError(
                 "used before this process was forked off: make another in each process, or use "
@@ -156,10 +159,10 @@ class LoopThread:
             raise SchedulerStateError("closed: make another")
         return serving
 
-    def _start(self) -> "_Serving | None":
+    def _start(self) -> Serving | None:
         with self._lock:
             if self._serving is None and not self._ended:
-                serving = _Serving()
+                serving = Serving()
                 # It holds no reference to this object, so that dropping that ends the thread.
                 weakref.finalize(self, serving.end).atexit = False
                 _all.add(self)
@@ -173,66 +176,6 @@ class LoopThread:
                 else:
                     self._serving = serving
             return self._serving
-
-
-class _Serving:
-    """An event loop, the thread it runs in, and the calls under way on it."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def __init__(self) -> None:
-        self.calls: set[Call[Any]] = set()
-        self.thread = threading.Thread(target=self._serve, name="duly-sync", daemon=True)
-        self._begun = Ended()
-        self._stop = asyncio.Event()
-        self._stopped = False
-        self.ending: BaseException | None = None
-        """What has ended the loop: a handler that asks the whole process to end."""
-
-    def start(self) -> None:
-        """Return when there is a loop."""
-        self.thread.start()
-        self._begun.wait()
-        if not hasattr(self, "loop"):
-            raise SchedulerStateError("no event loop could be started: is a limit reached?")
-
-    def end(self) -> None:
-        """Have the loop end, which cancels what is under way; also when it has not begun."""
-        self._stopped = True
-        if hasattr(self, "loop"):
-            with contextlib.suppress(RuntimeError):  # it has ended already
-                self.loop.call_soon_threadsafe(self._stop.set)
-
-    def _serve(self) -> None:
-        try:
-            with asyncio.Runner() as runner:  # made here, so that what never began leaves nothing
-                self.loop = runner.get_loop()
-                self._begun.set()
-                if not self._stopped:
-                    try:
-                        runner.run(self._stop.wait())
-                    except (KeyboardInterrupt, SystemExit) as error:
-                        if not any(call.raised(error) for call in self.calls):
-                            self.ending = error  # it is raised in the next caller
-        finally:  # whatever ended it, nobody waits for ever
-            self._begun.set()
-            for call in list(self.calls):
-                call.ended.set()
-
-
-def _begin(loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
-    try:
-        loop.call_soon_threadsafe(call.begin)
-    except RuntimeError:
-        call.never_begins()
-        raise SchedulerStateError("closed: its event loop has ended") from None
-
-
-def _cancel(loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
-    try:
-        loop.call_soon_threadsafe(call.cancel)
-    except RuntimeError:
-        call.never_begins()
 
 
 _all: "weakref.WeakSet[LoopThread]" = weakref.WeakSet()
