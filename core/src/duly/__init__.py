@@ -1,9 +1,12 @@
 """Delayed and scheduled message delivery: publish this message at that moment, never lose it."""
 
 from duly import sync as sync
+from duly._caller.explaining import Why
 from duly._caller.forecasting import Expected, Forecast
 from duly._caller.overview import Count, CountKind, Found
+from duly._caller.surveying import Finding, Standing
 from duly._caller.upcoming import Upcoming
+from duly._values.causes import Cause, Causes
 from duly._values.controls import Control, Limit, Pause
 from duly._values.presence import SchedulerInfo
 from duly.client import Cancellation, Client
@@ -47,6 +50,8 @@ __all__ = [
     "Burial",
     "Bury",
     "Cancellation",
+    "Cause",
+    "Causes",
     "Client",
     "Codec",
     "Control",
@@ -66,6 +71,7 @@ __all__ = [
     "Expired",
     "Failure",
     "Filter",
+    "Finding",
     "Forecast",
     "Found",
     "Health",
@@ -89,6 +95,7 @@ __all__ = [
     "SchedulerInfo",
     "SchedulerStateError",
     "SchemeConflict",
+    "Standing",
     "State",
     "Stats",
     "Status",
@@ -101,6 +108,7 @@ __all__ = [
     "Upcoming",
     "Verdict",
     "Whereabouts",
+    "Why",
     "WrongState",
     "after",
     "hookimpl",

@@ -8,8 +8,8 @@ from duly._caller.changes import Cancellation
 from duly._caller.inquiry import Inquiry
 from duly._caller.intake import Intake
 from duly._caller.options import ClientOptions, takes
-from duly._caller.presiding import Presiding
 from duly._caller.store_and_transport import as_store
+from duly._caller.surveying import Surveying
 from duly._plugins.registry import Plugins
 from duly._telemetry.telemetry import Telemetry
 from duly.store import Store
@@ -18,7 +18,7 @@ from duly.url import mask
 __all__ = ["Cancellation", "Client"]
 
 
-class Client(Presiding):
+class Client(Surveying):
     """Schedules, cancels and looks up messages in one store.
 
     ``store`` is a URL, or a store object, which is opened on first use and left open. Payloads

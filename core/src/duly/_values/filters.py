@@ -140,6 +140,15 @@ def _one_of(kind: type[Any], example: str) -> Callable[[Any, Any, object], None]
     return check
 
 
+def _phase(instance: object, attribute: Any, value: object) -> None:
+    _one_of(Phase, "Phase.RETRYING")(instance, attribute, value)
+    if value is Phase.ASIDE:
+        raise InvalidArgument(
+            "no filter can ask for Phase.ASIDE, which is no part of a message: ask for Phase.DUE, "
+            "and why() tells of one whether it stands aside"
+        )
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Filter(Growing):
     """Which messages to list: all that match every bound given, by ``(scheduled_at, id)``.
@@ -177,7 +186,7 @@ class Filter(Growing):
     due_after: datetime | None = attrs.field(default=None, converter=_due_after)
     died_before: datetime | None = attrs.field(default=None, converter=_died_before)
     died_after: datetime | None = attrs.field(default=None, converter=_died_after)
-    phase: Phase | None = attrs.field(default=None, validator=_one_of(Phase, "Phase.RETRYING"))
+    phase: Phase | None = attrs.field(default=None, validator=_phase)
     order: str | None = attrs.field(default=None, converter=_order)
 
     def __repr__(self) -> str:

@@ -16,13 +16,15 @@ class State(enum.Enum):
 class Phase(enum.Enum):
     """What a person wants to know of a message: its state, and what it waits for.
 
-    SCHEDULED is not due yet and has not failed, DUE is due, RETRYING waits for another attempt that
-    is not due yet, CLAIMED is in the hands of a scheduler, DEAD is a dead letter. Whether one that
-    is due stands aside is told by :class:`~duly.store.Whereabouts`.
+    SCHEDULED is not due yet and has not failed, DUE is due, ASIDE is due and stands aside so that
+    others pass, RETRYING waits for another attempt that is not due yet, CLAIMED is in the hands of
+    a scheduler, DEAD is a dead letter. No filter asks for ASIDE, which is no part of a message:
+    ``why`` tells it of one.
     """
 
     SCHEDULED = "scheduled"
     DUE = "due"
+    ASIDE = "aside"
     RETRYING = "retrying"
     CLAIMED = "claimed"
     DEAD = "dead"

@@ -183,6 +183,9 @@ class Client:
     migrate = blocking(AsyncClient.migrate)
     schedulers = blocking(AsyncClient.schedulers)
     recover = blocking(AsyncClient.recover)
+    why = blocking(AsyncClient.why)
+    causes = blocking(AsyncClient.causes)
+    standing = blocking(AsyncClient.standing)
 
     def _act(
         self,

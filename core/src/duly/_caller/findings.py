@@ -1,0 +1,146 @@
+"""What is not as it should be, each in a sentence of its own."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from duly._caller.explaining import paused_text
+from duly._values.causes import Cause
+from duly._values.controls import Control
+from duly._values.presence import SchedulerInfo
+from duly._values.spoken import counted, duration
+from duly.store import NameStats, Stats
+
+__all__ = ["Finding", "died", "failing", "gone", "lateness", "nobody", "well"]
+
+_TOLD: Final = 3  # names, schedulers or causes in a row
+_CLIPPED: Final = 120  # characters of an error
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """One thing that is not as it should be, or the word that all is well.
+
+    ``code`` is one of "store_away", "nobody", "away", "late", "failing", "gone",
+    "dead", "empty" and "well".
+    ``act`` is the verb that helps, None where none does: "run", "show", "replay", "recover",
+    "schedule"; ``about`` is what it is to be used on, an event name or an instance.
+    """
+
+    code: str
+    text: str
+    act: str | None = None
+    about: str | None = None
+
+
+def nobody(
+    stats: Stats, living: Sequence[SchedulerInfo] | None, now: datetime
+) -> Sequence[Finding]:
+    """That nobody delivers what waits; or that there is nothing at all."""
+    if living or living is None:
+        return []
+    due = stats.oldest_due is not None and stats.oldest_due <= now
+    if due or stats.aside:
+        since = min(each for each in (stats.oldest_due, stats.oldest_aside) if each is not None)
+        what = f"what is due waits, the oldest for {duration(now - since)}"
+    elif stats.scheduled:
+        when = "" if stats.next_due is None else f", the next in {duration(stats.next_due - now)}"
+        what = f"{counted(stats.scheduled, 'message')} will be due{when}"
+    elif stats.claimed:
+        what = f"{counted(stats.claimed, 'message')} wait for the end of a lease"
+    elif stats.dead:
+        return []
+    else:
+        return [Finding(code="empty", text="Nothing is scheduled yet.", act="schedule")]
+    return [
+        Finding(code="nobody", text=f"Nobody delivers: no scheduler is alive, {what}.", act="run")
+    ]
+
+
+def lateness(
+    stats: Stats,
+    late: int,
+    names: Sequence[NameStats],
+    living: Sequence[SchedulerInfo],
+    now: datetime,
+) -> Sequence[Finding]:
+    """That a transport is away, and that messages are late."""
+    findings = []
+    away = [each for each in living if each.outage]
+    for each in away[:_TOLD]:
+        who = each.instance or each.owner
+        text = f"The transport of {who} is away: {_clipped(str(each.outage))}. "
+        text += "What is due waits, nothing is counted as failed."
+        findings.append(Finding(code="away", text=text, about=who))
+    if late and stats.oldest_due is not None:
+        oldest = names[0].oldest if names else stats.oldest_due
+        since = duration(now - (oldest or stats.oldest_due))
+        told = ", ".join(each.name for each in names[:_TOLD])
+        more = " and others" if len(names) > _TOLD else ""
+        of = f" of {told}{more}" if told else ""
+        some = "at least " if any(each.at_least for each in names) or not names else ""
+        verb = "is" if late == 1 else "are"
+        text = f"{some}{counted(late, 'message')}{of} {verb} late, the oldest by {since}."
+        findings.append(Finding(code="late", text=text[:1].upper() + text[1:]))
+    return findings
+
+
+def gone(schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding]:
+    """Schedulers that hold something and say nothing any more."""
+    findings = []
+    for each in [each for each in schedulers if each.gone and each.claimed][:_TOLD]:
+        who = each.instance or each.owner
+        text = (
+            f"The scheduler {who} is gone: seen {duration(now - each.seen)} ago, when it held "
+            f"{counted(each.claimed, 'message')}, which come back when its leases end."
+        )
+        findings.append(Finding(code="gone", text=text, act="recover", about=who))
+    return findings
+
+
+def failing(cause: Cause) -> Finding:
+    what = f"{counted(cause.number, 'message')} of {_names(cause.event_names)}"
+    text = f"{what} failed and are tried again by themselves: {_told(cause)}."
+    return Finding(code="failing", text=text, act="show", about=cause.example)
+
+
+def died(cause: Cause, *, complete: bool) -> Finding:
+    some = "" if complete else "at least "
+    text = (
+        f"{some}{counted(cause.number, 'new dead letter')} of one cause: "
+        f"{_names(cause.event_names)}, {_told(cause)}."
+    )
+    text = text[:1].upper() + text[1:]
+    return Finding(code="dead", text=text, act="replay", about=cause.event_names[0])
+
+
+def _told(cause: Cause) -> str:
+    text = _clipped(cause.text)
+    known = cause.error_class is None or text.startswith(cause.error_class)
+    return text if known else f"{cause.error_class}: {text}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    return ", ".join(names[:_TOLD]) + more
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _CLIPPED else f"{text[: _CLIPPED - 3]}..."
+
+
+def well(stats: Stats, controls: Mapping[str, Control], now: datetime) -> Finding:
+    """That all is well, when the next is due, and what is paused."""
+    said = []
+    if stats.next_due is not None:
+        said.append(f"the next is due in {duration(stats.next_due - now)}")
+    paused = [key for key, each in controls.items() if each.pause is not None]
+    said += [paused_text(key, controls[key]) for key in paused[:_TOLD]]
+    if len(paused) > _TOLD:
+        more = len(paused) - _TOLD
+        said.append(f"{more} more {'is' if more == 1 else 'are'} paused")
+    if stats.dead:
+        said.append(f"{counted(stats.dead, 'dead letter')} from before the last hour")
+    return Finding(code="well", text=f"All is well{': ' if said else ''}{'; '.join(said)}.")

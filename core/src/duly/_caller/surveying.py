@@ -1,0 +1,129 @@
+"""How things stand, in one sentence and what helps."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+
+from duly._caller.explaining import Explaining
+from duly._caller.findings import Finding, died, failing, gone, lateness, nobody, well
+from duly._values.controls import Control, Rules
+from duly._values.error_text import error_text
+from duly._values.presence import SchedulerInfo
+from duly._values.states import Phase, State
+from duly.errors import StoreError, Unsupported
+from duly.message import Filter
+from duly.store import NameStats, Stats
+
+__all__ = ["Finding", "Standing", "Surveying"]
+
+_LATE: Final = timedelta(seconds=10)
+_RECENT: Final = timedelta(hours=1)  # dead letters that count as new
+_LOOKED_AT: Final = 2000  # messages of which the causes are told
+_PAGES: Final = 10  # of a thousand event names each
+_TOLD: Final = 3  # causes
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """How things stand: ``findings``, the gravest first; the first is the sentence to show.
+
+    ``stats`` is None when the store does not answer. ``schedulers`` and ``controls`` are empty
+    where the store keeps none.
+    """
+
+    as_of: datetime
+    findings: Sequence[Finding]
+    stats: Stats | None = None
+    schedulers: Sequence[SchedulerInfo] = ()
+    controls: Mapping[str, Control] = attrs.field(factory=dict)
+    late: int = 0
+    """Messages that are over 10 s late, those aside or paused left out; at least so many."""
+
+    @property
+    def sentence(self) -> str:
+        """The text of the first finding."""
+        return self.findings[0].text
+
+    @property
+    def code(self) -> str:
+        """The code of the first finding: "well" when all is well."""
+        return self.findings[0].code
+
+
+class Surveying(Explaining):
+    """The verb of a client that says how things stand."""
+
+    async def standing(self) -> Standing:
+        """How things stand: one sentence, and what is not as it should be, the gravest first.
+
+        Asks for counts, rules, schedulers and event names, and for the causes of at most 2,000
+        messages. Trouble of the store is a finding, never raised.
+        """
+        try:
+            return await self._standing()
+        except StoreError as error:
+            text = f"The store does not answer: {error_text(error)}. Nothing leaves, nothing is "
+            finding = Finding(code="store_away", text=f"{text}lost.")
+            return Standing(as_of=self._now(), findings=[finding])
+
+    async def _standing(self) -> Standing:
+        stats = await self.stats()
+        controls = await self._controls_if_any()
+        schedulers = await self._schedulers_if_any()
+        now = self._now()
+        late, names = await self._late(stats, Rules(controls), now)
+        living = None if schedulers is None else [each for each in schedulers if not each.gone]
+        findings = [
+            *nobody(stats, living, now),
+            *lateness(stats, late, names, living or [], now),
+            *await self._failures(),
+            *gone(schedulers or [], now),
+            *await self._deaths(stats, now),
+        ]
+        return Standing(
+            as_of=now,
+            findings=findings or [well(stats, controls, now)],
+            stats=stats,
+            schedulers=schedulers or [],
+            controls=controls,
+            late=late,
+        )
+
+    async def _late(
+        self, stats: Stats, rules: Rules, now: datetime
+    ) -> tuple[int, Sequence[NameStats]]:
+        """How many are late at least, and under which names, the oldest first."""
+        if stats.oldest_due is None or now - stats.oldest_due <= _LATE:
+            return 0, []
+        found: list[NameStats] = []
+        after = None
+        try:
+            for _ in range(_PAGES):
+                page = await self.names(after=after)
+                if not page:
+                    break
+                found += [
+                    each
+                    for each in page
+                    if each.due > each.aside and rules.paused_by(each.name) is None
+                ]
+                after = page[-1].name
+        except Unsupported:
+            return (0 if rules.paused else 1), []
+        late = [each for each in found if each.oldest is None or now - each.oldest > _LATE]
+        late.sort(key=lambda each: (each.oldest or now, each.name))
+        return sum(each.due - each.aside for each in late), late
+
+    async def _failures(self) -> Sequence[Finding]:
+        """What is tried again and again, where several fail alike."""
+        found = await self._causes(Filter(phase=Phase.RETRYING), look_at=_LOOKED_AT)
+        return [failing(cause) for cause in found.causes[:1] if cause.number > 1]
+
+    async def _deaths(self, stats: Stats, now: datetime) -> Sequence[Finding]:
+        if not stats.dead:
+            return []
+        new = Filter(state=State.DEAD, died_after=now - _RECENT)
+        found = await self._causes(new, look_at=_LOOKED_AT)
+        return [died(cause, complete=found.complete) for cause in found.causes[:_TOLD]]

@@ -1,0 +1,177 @@
+"""How things stand, in the sentence that holds first."""
+
+from collections.abc import Sequence
+
+from tests.core.standing_kit import Shop
+
+from duly import Client, Message
+from duly.errors import StoreUnavailable
+from duly.store import Stats
+
+
+async def codes(store: Shop) -> Sequence[str]:
+    async with Client(store, load_plugins=False) as client:
+        return [each.code for each in (await client.standing()).findings]
+
+
+async def sentence(store: Shop) -> str:
+    async with Client(store, load_plugins=False) as client:
+        standing = await client.standing()
+        assert standing.code == standing.findings[0].code
+        return standing.sentence
+
+
+class Away(Shop):
+    async def stats(self) -> Stats:
+        raise StoreUnavailable("connection refused: redis://u:***@h")
+
+
+async def test_a_store_that_does_not_answer() -> None:
+    assert await sentence(Away()) == (
+        "The store does not answer: StoreUnavailable: connection refused: redis://u:***@h. "
+        "Nothing leaves, nothing is lost."
+    )
+
+
+async def test_nothing_at_all() -> None:
+    store = Shop()
+    assert await sentence(store) == "Nothing is scheduled yet."
+    await store.announce()
+    assert await sentence(store) == "All is well."
+
+
+async def test_nobody_delivers() -> None:
+    store = Shop()
+    await store.scheduled("a", 90)
+    assert await sentence(store) == (
+        "Nobody delivers: no scheduler is alive, 1 message will be due, the next in 1 min 30 s."
+    )
+    store.seconds = 200
+    assert await sentence(store) == (
+        "Nobody delivers: no scheduler is alive, what is due waits, the oldest for 1 min 50 s."
+    )
+    await store.claimed()
+    assert (await codes(store))[0] == "nobody"
+    assert "end of a lease" in await sentence(store)
+
+
+async def test_what_is_late() -> None:
+    store = Shop()
+    for _ in range(3):
+        await store.scheduled("mail.send")
+    await store.scheduled("orders.export", 100)
+    store.seconds = 9
+    await store.announce()
+    assert (await codes(store)) == ["well"]
+    store.seconds = 103
+    await store.announce()
+    assert await sentence(store) == ("3 messages of mail.send are late, the oldest by 1 min 43 s.")
+    async with Client(store, load_plugins=False) as client:
+        assert (await client.standing()).late == 3
+
+
+async def test_what_a_rule_holds_back_is_not_late() -> None:
+    store = Shop()
+    await store.scheduled("mail.send")
+    await store.scheduled("slow")
+    await store.claimed(most={"slow": 0, "mail.send": 0})
+    await store.scheduled("invoices.send")
+    store.seconds = 100
+    await store.announce()
+    async with Client(store, load_plugins=False) as client:
+        await client.pause("invoices.*", by="jonas", until=store.at(3600))
+        standing = await client.standing()
+    assert standing.late == 0
+    assert standing.sentence == (
+        "All is well: invoices.* is paused by jonas until 2030-01-01 13:00:00 UTC."
+    )
+
+
+async def test_a_transport_that_is_away_comes_before_what_is_late() -> None:
+    store = Shop()
+    await store.scheduled("mail.send")
+    store.seconds = 50
+    await store.announce(instance="orders-0", outage="nobody answers at smtp:25", claimed=1)
+    assert await codes(store) == ["away", "late"]
+    assert await sentence(store) == (
+        "The transport of orders-0 is away: nobody answers at smtp:25. What is due waits, nothing "
+        "is counted as failed."
+    )
+
+
+async def test_what_fails_and_is_tried_again() -> None:
+    store = Shop()
+    await store.announce()
+    await store.retried("mail.send", "ConnectionRefused: smtp:25", after=60)
+    assert await codes(store) == ["well"]  # one failure is everyday
+    await store.retried("mail.send", "ConnectionRefused: smtp:26", after=60, id="last")
+    assert await sentence(store) == (
+        "2 messages of mail.send failed and are tried again by themselves: ConnectionRefused: "
+        "smtp:...."
+    )
+
+
+async def test_a_scheduler_that_is_gone() -> None:
+    store = Shop()
+    await store.announce("h:1:a", instance="orders-0", claimed=7)
+    await store.announce("h:1:b", claimed=0)
+    store.seconds = 30
+    await store.announce("h:1:c")
+    async with Client(store, load_plugins=False) as client:
+        (finding,) = (await client.standing()).findings
+    assert (finding.act, finding.about) == ("recover", "orders-0")
+    assert finding.text == (
+        "The scheduler orders-0 is gone: seen 30 s ago, when it held 7 messages, which come back "
+        "when its leases end."
+    )
+
+
+async def test_new_dead_letters_by_their_cause() -> None:
+    store = Shop()
+    await store.announce()
+    await store.buried("old", "something else")
+    store.seconds = 3700
+    await store.announce()
+    assert await sentence(store) == "All is well: 1 dead letter from before the last hour."
+    for number in range(3):
+        await store.buried("orders.export", f"unknown column 'c{number}'", "Rejected")
+    await store.buried("mail.send", "no")
+    async with Client(store, load_plugins=False) as client:
+        first, second = (await client.standing()).findings
+    assert first.text == (
+        "3 new dead letters of one cause: orders.export, Rejected: unknown column ...."
+    )
+    assert second.text == "1 new dead letter of one cause: mail.send, ValueError: no."
+
+
+async def test_all_is_well() -> None:
+    store = Shop()
+    await store.announce()
+    await store.scheduled("a", 0.2)
+    async with Client(store, load_plugins=False) as client:
+        for name in ("a.*", "b", "c", "d"):
+            await client.pause(name)
+        standing = await client.standing()
+    assert standing.sentence == (
+        "All is well: the next is due in 0.2 s; a.* is paused; b is paused; c is paused; 1 more "
+        "is paused."
+    )
+    assert standing.stats is not None
+    assert standing.stats.scheduled == 1
+    assert [each.owner for each in standing.schedulers] == ["h:1:a"]
+    assert set(standing.controls) == {"a.*", "b", "c", "d"}
+
+
+async def test_of_many_names_the_worst() -> None:
+    store = Shop()
+    await store.announce()
+    async with Client(store, load_plugins=False) as client:
+        await client.schedule_many(
+            [Message(f"n{each:04}", scheduled_at=store.at(each / 1000)) for each in range(2500)]
+        )
+        store.seconds = 60
+        await store.announce()
+        standing = await client.standing()
+    assert standing.sentence == (
+        "2,500 messages of n0000, n0001, n0002 and others are late, the oldest by 1 min."
+    )
