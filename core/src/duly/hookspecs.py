@@ -132,6 +132,15 @@ def duly_codec(type: Any) -> Codec[Any] | None:  # noqa: A002  # as in the signa
     """
 
 
+@hookspec
+def duly_commands() -> Sequence[Any]:  # type: ignore[empty-body]  # a specification
+    """Called by the command ``duly`` for the sub-commands that a plugin adds: click commands.
+
+    Only installed plugins are asked whose entry points in ``duly.hooks`` name this hook. One that
+    raises, or offers something else, is told of and left out.
+    """
+
+
 # --- deciding: the first answer that is not None wins
 
 

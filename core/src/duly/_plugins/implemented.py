@@ -24,12 +24,12 @@ __all__ = [
 
 _HOOKS: Final = tuple(sorted(name for name in vars(hookspecs) if name.startswith("duly_")))
 
-_OFFERING: Final = ("duly_codec", "duly_stores", "duly_transports")
+_OFFERING: Final = ("duly_codec", "duly_commands", "duly_stores", "duly_transports")
 
 TOLD: Final = tuple(name for name in _HOOKS if name not in _OFFERING)
 """The hooks that decide or observe."""
 
-NAMED: Final = (*TOLD, "duly_codec")
+NAMED: Final = (*TOLD, "duly_codec", "duly_commands")
 """The hooks that an entry point in the group ``duly.hooks`` may name."""
 
 TOLD_BY_CLIENTS: Final = (

@@ -1,0 +1,73 @@
+"""``duly status``: how things stand, in one sentence, and what helps."""
+
+from typing import Final
+
+from duly import Finding
+from duly_cli.desk import Desk
+from duly_cli.errors import AWAY, UNHEALTHY
+from duly_cli.verbs import verb
+
+__all__ = ["advice", "status"]
+
+_ADVICE: Final = {
+    "run": "duly run --app module:scheduler",
+    "show": "duly show {about}",
+    "replay": "duly dead replay --event {about} --rate 50",
+    "recover": "duly recover {about}",
+    "schedule": (
+        "duly schedule EVENT PAYLOAD --in 10m\n  duly run --app module:scheduler\n  duly watch"
+    ),
+}
+_ALARMS: Final = {"nobody", "late", "away"}
+
+
+@verb(patient=True)
+async def status(desk: Desk) -> None:
+    """How things stand, in one sentence, and what helps.
+
+    Exits with 0 when all is well, 4 when the store is away, 5 when messages are late or nobody
+    delivers.
+    """
+    standing = await desk.client.standing()
+    stats = standing.stats
+    first, *others = standing.findings
+    desk.say(first.text, "bold green" if first.code == "well" else "bold yellow")
+    for finding in [first, *others]:
+        if finding is not first:
+            desk.say(f"Also: {finding.text}")
+        if finding.act is not None:
+            desk.say(f"  {advice(finding)}", "cyan")
+    if stats is not None and not desk.json:
+        desk.say("")
+        alive = sum(not each.gone for each in standing.schedulers)
+        desk.table(
+            ["late", "scheduled", "aside", "in hand", "dead", "schedulers", "next due"],
+            [
+                [
+                    standing.late, stats.scheduled, stats.aside, stats.claimed, stats.dead, alive,
+                    stats.next_due,
+                ]
+            ],
+        )  # fmt: skip
+    desk.record(
+        {
+            "code": standing.code,
+            "sentence": standing.sentence,
+            "findings": standing.findings,
+            "late": standing.late,
+            "stats": stats,
+            "schedulers": standing.schedulers,
+            "controls": standing.controls,
+            "as_of": standing.as_of,
+            "store": str(desk.target),
+        }
+    )
+    if standing.code == "store_away":
+        desk.code = AWAY
+    elif any(finding.code in _ALARMS for finding in standing.findings):
+        desk.code = UNHEALTHY
+
+
+def advice(finding: Finding) -> str:
+    """The command that helps."""
+    return _ADVICE[finding.act or ""].format(about=finding.about)

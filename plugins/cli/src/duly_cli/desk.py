@@ -1,0 +1,149 @@
+"""What a command works with: the client, where to write, how to ask."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from duly import Client
+from duly_cli.errors import REFUSED, USAGE, Refused
+from duly_cli.moments import zone
+from duly_cli.targets import Target
+
+__all__ = ["Desk"]
+
+_WIDE: Final = 120  # columns where nobody looks
+
+
+class Desk:
+    """Given to each command. ``json``: one object a line, for programs; else text for people."""
+
+    client: Client
+
+    def __init__(
+        self, target: Target, *, json: bool = False, yes: bool = False, tz: str | None = None
+    ) -> None:
+        self.target = target
+        self.json = json
+        self.yes = yes
+        self.zone: tzinfo = zone(tz or target.tz)
+        self.given_zone = (tz or target.tz) is not None
+        """Whether somebody said which time zone is meant."""
+        self.code = 0
+        """What the command exits with."""
+        terminal = sys.stdout.isatty()
+        self.out = Console(width=None if terminal else _WIDE, highlight=False, soft_wrap=False)
+        self.err = Console(stderr=True, highlight=False)
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """A line for people; programs do not get it."""
+        if not self.json:
+            self.out.print(Text(text, style=style or ""), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line beside the answer, on the error stream."""
+        self.err.print(Text(text), soft_wrap=True)
+
+    def record(self, facts: Mapping[str, Any]) -> None:
+        """A line for programs; people do not get it."""
+        if self.json:
+            click.echo(json.dumps(plain(facts), ensure_ascii=False))
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "none"
+    ) -> None:
+        """A table for people; numbers stand to the right."""
+        if self.json:
+            return
+        cells = [[self.text(cell) for cell in row] for row in rows]
+        if not cells:
+            self.say(empty)
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for number, name in enumerate(columns):
+            figures = all(_is_figure(row[number]) for row in cells)
+            table.add_column(
+                name,
+                justify="right" if figures else "left",
+                no_wrap=figures or name in ("id", "due", "at"),
+                overflow="fold",
+            )
+        for row in cells:
+            table.add_row(*[Text(cell) for cell in row])
+        self.out.print(table)
+
+    def text(self, value: object) -> str:
+        """A value as people read it; moments in the time zone that is used."""
+        if value is None:
+            return ""
+        if isinstance(value, datetime):
+            return self.moment(value)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, int):
+            return f"{value:,}"
+        return str(value)
+
+    def moment(self, value: datetime) -> str:
+        """Such as "2026-11-29 14:25:40 UTC"."""
+        return f"{value.astimezone(self.zone):%Y-%m-%d %H:%M:%S %Z}"
+
+    def confirm(self, what: str, *, always: bool = False) -> None:
+        """Ask before a change: in production, and ``always`` what cannot be undone.
+
+        Raises:
+            Refused: nobody can answer, and --yes was not given; or the answer is no.
+        """
+        if self.yes or not (always or self.target.production):
+            return
+        question = f"{what} in {self.target}?"
+        if not sys.stdin.isatty():
+            raise Refused(f"{question} Nobody can answer here: say --yes if that is meant", USAGE)
+        if not click.confirm(question, err=True):
+            raise Refused("nothing was done", REFUSED)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
+        """Shows long work on a terminal; ``advance(n)`` tells how far it is. Silent elsewhere."""
+        if not sys.stderr.isatty():
+            yield lambda _number=1: None
+            return
+        with Progress(console=self.err, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda number=1: bar.advance(task, number)
+
+
+def plain(value: Any) -> Any:
+    """What JSON takes: moments in UTC with six digits, durations in seconds."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return [plain(each) for each in value]
+    if attrs.has(type(value)):
+        return plain(attrs.asdict(value, recurse=False))
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, str | int | float | None):
+        return value
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return getattr(value, "value", str(value))
+
+
+def _is_figure(cell: str) -> bool:
+    return not cell or (cell[0].isdigit() and cell.replace(",", "").replace(".", "").isdigit())

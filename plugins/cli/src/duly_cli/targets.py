@@ -1,0 +1,136 @@
+"""Which store and transport a command works on, and how it was said."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from duly import Client, DulyError, sync
+from duly.url import mask, scheme_of
+from duly_cli import contexts
+from duly_cli.errors import USAGE, Refused
+
+__all__ = ["Target", "found_app"]
+
+_HOW: Final = (
+    "say which store: --store URL, DULY_STORE, --context NAME (see: duly context add), or "
+    "--app module:scheduler"
+)
+_NOT_HERE: Final = ("memory", "local")
+_MAKES_TABLES: Final = ("postgres", "mongo")  # as soon as it is opened, unless told not to
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """What was said of the store, by options, variables or a context, the nearest first."""
+
+    store: str | None = None
+    transport: str | None = None
+    app: str | None = None
+    context: str | None = None
+    production: bool = False
+    tz: str | None = None
+
+    @classmethod
+    def said(
+        cls, store: str | None, transport: str | None, app: str | None, context: str | None
+    ) -> "Target":
+        """Of what the options say; what they leave open comes from variables, then a context."""
+        if store is not None and app is not None:
+            raise Refused("--app brings its own store: leave --store out", USAGE)
+        if store is None and app is None and context is None:
+            store, app = os.environ.get("DULY_STORE") or None, os.environ.get("DULY_APP") or None
+            app = None if store is not None else app
+        transport = transport or os.environ.get("DULY_TRANSPORT") or None
+        if store is not None or app is not None:
+            return cls(store=store, transport=transport, app=app, tz=os.environ.get("DULY_TZ"))
+        every = contexts.load()
+        name = context or os.environ.get("DULY_CONTEXT") or every.current
+        if name is None:
+            return cls(transport=transport, tz=os.environ.get("DULY_TZ"))
+        chosen = every.get(name)
+        return cls(
+            store=chosen.store,
+            transport=transport or chosen.transport,
+            app=chosen.app,
+            context=name,
+            production=chosen.production,
+            tz=os.environ.get("DULY_TZ") or chosen.tz,
+        )
+
+    def __str__(self) -> str:
+        """The store as it may be shown: no password."""
+        place = self.app or (mask(self.store) if self.store is not None else "no store")
+        return place if self.context is None else f"{self.context} ({place})"
+
+    def client(self, *, changes: bool) -> Client:
+        """A client of that store, not opened yet.
+
+        One that only looks makes no file and no tables where there are none.
+        """
+        if self.app is not None:
+            found = found_app(self.app)
+            if isinstance(found, Client):
+                return found
+            raise Refused(
+                f"{self.app} is a {type(found).__name__}: only a duly.Client or duly.Scheduler can "
+                "be looked at; give its store with --store",
+                USAGE,
+            )
+        if self.store is None:
+            raise Refused(_HOW, USAGE)
+        return Client(_to_look(self.store) if not changes else _to_change(self.store))
+
+
+def found_app(said: str) -> Any:
+    """What ``module:name`` names: a client or a scheduler, or what a function returns.
+
+    Raises:
+        Refused: there is none; the text says how it is written.
+    """
+    module, colon, name = said.partition(":")
+    if not (module and colon and name):
+        raise Refused(f"--app is written module:name, as in orders.app:scheduler: {said!r}", USAGE)
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise Refused(f"--app {said}: {error}", USAGE) from error
+    kinds = (Client, sync.Client)
+    if callable(found) and not isinstance(found, kinds):
+        found = found()
+    if not isinstance(found, kinds):
+        raise Refused(
+            f"--app {said} is {type(found).__name__}, neither a scheduler nor a client", USAGE
+        )
+    return found
+
+
+def _to_change(url: str) -> str:
+    if _scheme(url) in _NOT_HERE:
+        raise Refused(f"{url} lives and dies with its process: there is nothing to see", USAGE)
+    return url
+
+
+def _to_look(url: str) -> str:
+    url, scheme = _to_change(url), _scheme(url)
+    if scheme.startswith("sqlite"):
+        file = Path(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+        if not file.exists():
+            raise Refused(f"{mask(url)}: there is no such file; `duly migrate` makes it")
+    if scheme.startswith(_MAKES_TABLES) and "auto_migrate" not in url:
+        url += f"{'&' if '?' in url else '?'}auto_migrate=false"
+    return url
+
+
+def _scheme(url: str) -> str:
+    try:
+        return scheme_of(url)
+    except DulyError as error:
+        raise Refused(str(error), USAGE) from error

@@ -1,0 +1,181 @@
+"""What all commands have in common: where the store is, how to answer, which messages."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from duly import Filter, InvalidArgument, Phase, State
+from duly_cli.desk import Desk
+from duly_cli.errors import USAGE, Refused
+from duly_cli.moments import as_moment
+from duly_cli.targets import Target
+
+__all__ = ["filtered", "moment_of", "verb"]
+
+Work = Callable[..., Awaitable[None]]
+
+_PHASES: Final = [each.value for each in Phase if each is not Phase.ASIDE]
+
+_SHARED: Final[list[Callable[[Any], Any]]] = [
+    click.option("--store", metavar="URL", help="The store [DULY_STORE]."),
+    click.option("--transport", metavar="URL", help="The transport [DULY_TRANSPORT]."),
+    click.option("--app", metavar="MODULE:NAME", help="A scheduler or client [DULY_APP]."),
+    click.option("--context", metavar="NAME", help="A context's store [DULY_CONTEXT]."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
+    click.option("--tz", metavar="ZONE", help="Of moments, read and shown [DULY_TZ]."),
+]
+_YES: Final = click.option("--yes", is_flag=True, help="Answer yes to what would be asked.")
+
+
+def verb(
+    name: str | None = None,
+    *,
+    changes: bool = False,
+    opens: bool = True,
+    patient: bool = False,
+    **more: Any,
+) -> Callable[[Work], click.Command]:
+    """Make a command of an async function that is given a :class:`Desk`.
+
+    With ``changes`` it may alter the store, and --yes is among its options. Unless it ``opens``
+    nothing, the desk has a client, which is closed behind it. One that is ``patient`` tells itself
+    of a store that is away. The first line of the docstring is its help.
+    """
+
+    def made(work: Work) -> click.Command:
+        @functools.wraps(work)
+        def run(**options: Any) -> None:
+            place = [options.pop(each) for each in ("store", "transport", "app", "context")]
+            desk = Desk(
+                Target.said(*place),
+                json=options.pop("as_json"),
+                yes=options.pop("yes", False),
+                tz=options.pop("tz"),
+            )
+
+            async def main() -> None:
+                if not opens:
+                    await work(desk, **options)
+                    return
+                desk.client = client = desk.target.client(changes=changes)
+                try:
+                    if not patient:
+                        await client.open()
+                    await work(desk, **options)
+                finally:
+                    await client.close()
+
+            asyncio.run(main())
+            if desk.code:
+                raise click.exceptions.Exit(desk.code)
+
+        wrapped: Any = run
+        for option in reversed([*_SHARED, *([_YES] if changes else [])]):
+            wrapped = option(wrapped)
+        make: Any = click.command(name, **more)
+        command: click.Command = make(wrapped)
+        return command
+
+    return made
+
+
+def filtered(*, dead: bool = False, acts: bool = False) -> Callable[[Work], Work]:
+    """Add the options that say which messages, and give the command ``filter``, a Filter.
+
+    ``dead``: dead letters only. Where the command ``acts`` on all that match, an empty filter has
+    to be meant: --all.
+    """
+    options: list[Callable[[Any], Any]] = [
+        click.option("--event", metavar="NAME", help="An event name, or a prefix: orders.*"),
+        click.option("--id", "ids", metavar="ID", multiple=True, help="An id; several times."),
+        click.option("--id-prefix", metavar="TEXT", help="What the ids begin with."),
+        click.option("--meta", metavar="KEY=VALUE", multiple=True, help="What metadata holds."),
+        click.option("--error", metavar="PATTERN", help="Of the last error: '*refused*'."),
+        click.option("--error-class", metavar="NAME", help="The class of a dead letter's error."),
+        *_moments("due", "Due"),
+        *_moments("died", "Died"),
+        *_moments("scheduled", "Scheduled for a moment"),
+    ]
+    if acts:
+        options.append(click.option("--all", "everything", is_flag=True, help="All of them."))
+    if not dead:
+        options.append(click.option("--phase", type=click.Choice(_PHASES), help="In that phase."))
+
+    def made(work: Work) -> Work:
+        @functools.wraps(work)
+        async def run(desk: Desk, **given: Any) -> None:
+            await work(desk, **_with_filter(desk, given, dead=dead, acts=acts))
+
+        wrapped: Any = run
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        result: Work = wrapped
+        return result
+
+    return made
+
+
+def moment_of(desk: Desk, text: str, option: str, *, after: datetime | None = None) -> datetime:
+    """A moment that somebody typed, by the clock of this host.
+
+    Raises:
+        Refused: it is none.
+    """
+    now = datetime.now(desk.zone)
+    return as_moment(
+        text, option, now=now, zone=desk.zone if desk.given_zone else None, after=after
+    )
+
+
+def _moments(name: str, what: str) -> list[Callable[[Any], Any]]:
+    return [
+        click.option(f"--{name}-before", metavar="MOMENT", help=f"{what}, at the latest then."),
+        click.option(f"--{name}-after", metavar="MOMENT", help=f"{what}, at the earliest then."),
+    ]
+
+
+def _with_filter(desk: Desk, given: dict[str, Any], *, dead: bool, acts: bool) -> dict[str, Any]:
+    words = {
+        "event_name": given.pop("event"),
+        "ids": given.pop("ids") or None,
+        "id_prefix": given.pop("id_prefix"),
+        "metadata": _metadata(given.pop("meta")),
+        "error": given.pop("error"),
+        "error_class": given.pop("error_class"),
+    }
+    for name, field in (("due", "due_"), ("died", "died_"), ("scheduled", "")):
+        for side in ("before", "after"):
+            text = given.pop(f"{name}_{side}")
+            option = f"--{name}-{side}"
+            words[f"{field}{side}"] = None if text is None else moment_of(desk, text, option)
+    everything = given.pop("everything", False)
+    phase = given.pop("phase", None)
+    if phase is not None:
+        words["phase"] = Phase(phase)
+    elif dead:
+        words["state"] = State.DEAD
+    said = {name: each for name, each in words.items() if each not in (None, {})}
+    try:
+        chosen = Filter(**said)
+    except InvalidArgument as error:
+        raise Refused(str(error), USAGE) from error
+    narrow = bool(said.keys() - {"state"})
+    if everything and narrow:
+        raise Refused("--all and a filter cannot go together", USAGE)
+    if acts and not everything and not narrow:
+        raise Refused("say which messages, as --event orders.*, or --all", USAGE)
+    return {**given, "filter": chosen}
+
+
+def _metadata(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for each in pairs:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise Refused(f"--meta is written KEY=VALUE: {each!r}", USAGE)
+        found[key] = value
+    return found
