@@ -6,7 +6,7 @@ from tests.journeys.kit import Journey, batch, ids_of
 BACKLOG = 5000
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 4])
 async def test_a_backlog_shared_by_several(journey: Journey, count: int) -> None:
     messages = batch(BACKLOG, due=-1)
     workers = [await journey.start() for _ in range(count)]

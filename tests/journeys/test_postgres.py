@@ -69,7 +69,7 @@ async def test_a_scheduler_that_is_killed(journey: Journey, gate: Gate) -> None:
     assert (await journey.client.stats()).dead == 0
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 4])
 async def test_a_backlog_shared_by_several(journey: Journey, count: int) -> None:
     workers = [await journey.start() for _ in range(count)]
     messages = batch(3000, due=1)
@@ -159,7 +159,7 @@ async def test_every_connection_cut_again_and_again(
     assert not {note.attempt for note in journey.notes("begun")} - {1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("how", [pytest.param("stop", marks=pytest.mark.slow), "kill"])
 async def test_a_server_that_is_restarted(
     on_own_server: Journey, server: PostgresServer, how: str
 ) -> None:

@@ -104,7 +104,7 @@ async def insist(client: Client, message: Message) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("servers", [cluster, sentinel])
+@pytest.mark.parametrize("servers", [cluster, pytest.param(sentinel, marks=pytest.mark.slow)])
 async def test_the_primary_is_killed_under_load(
     servers: Callable[[], AbstractAsyncContextManager[Failover]], tmp_path: Path
 ) -> None:

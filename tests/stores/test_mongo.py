@@ -108,6 +108,7 @@ class TestByPyMongo(WithMore, HistoryCases, CallerCases, FirstStepCases):
     histories = 10
 
 
+@pytest.mark.slow
 class TestAway(HealthCases, NoteOutageCases, TakeoverOutageCases, AwayCases, MongoHarness):
     """The server is taken away."""
 
@@ -136,12 +137,14 @@ class TestMigration(MongoHarness, MigrationCases):
         return store
 
 
+@pytest.mark.slow
 class TestCrashPoints(MongoHarness, CrashPointCases):
     """A scheduler is killed at every call of the store."""
 
     scale = 0.05
 
 
+@pytest.mark.slow
 class TestRandomLives(MongoHarness, RandomLifeCases):
     """Random lives of several schedulers."""
 

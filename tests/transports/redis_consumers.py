@@ -124,7 +124,7 @@ class Subscriber(Consumer):
         try:
             if not self._pubsub.subscribed or not self.listening.is_set():
                 await self._pubsub.psubscribe(f"{self._prefix}*")
-            message = await self._pubsub.get_message(timeout=0.5)
+            message = await self._pubsub.get_message(timeout=0.02)
         except AWAY:
             self.listening.clear()
             raise
