@@ -27,6 +27,9 @@ LIMITS: Final = {"slow.narrow": 1}
 SLOTS: Final = 16
 LEASE: Final = 5.0  # seconds
 KILLED_EVERY: Final = 7.0  # seconds
+DEATHS: Final = (
+    1000  # of its schedulers: a slow one meets many in ten minutes, and none is to be buried
+)
 
 Put = Callable[[Sequence[Message]], Awaitable[object]]
 
@@ -92,7 +95,9 @@ def name_of(id: str) -> str:
 
 async def starting(journey: Journey) -> Worker:
     """One more scheduler."""
-    return await journey.start(lease=LEASE, slots=SLOTS, batch=50, limits=json.dumps(LIMITS))
+    return await journey.start(
+        lease=LEASE, slots=SLOTS, batch=50, limits=json.dumps(LIMITS), deaths=DEATHS
+    )
 
 
 async def killing(journey: Journey, running: list[Worker], over: asyncio.Event) -> list[Worker]:

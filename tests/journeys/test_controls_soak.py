@@ -19,6 +19,7 @@ from tests.servers.redis import RedisServer
 
 SECONDS: Final = float(os.environ.get("DULY_SOAK_SECONDS", "600"))
 LEASE: Final = 5.0  # seconds
+DEATHS: Final = 1000  # of its schedulers: none is to be buried for them
 RATE: Final = 10
 PAUSED, LIMITED, FLOWS = "slow.paused", "quick.limited", "quick.flows"
 
@@ -40,7 +41,9 @@ class Soak:
 
     async def start(self) -> None:
         """One more scheduler."""
-        self.running.append(await self.journey.start(slots=16, batch=50, lease=LEASE))
+        self.running.append(
+            await self.journey.start(slots=16, batch=50, lease=LEASE, deaths=DEATHS)
+        )
 
     async def feed(self) -> None:
         """Schedule what keeps the names busy."""

@@ -156,6 +156,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--lease", type=float, default=60.0, help="seconds")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one publish")
     parser.add_argument("--retries", type=int, default=20)
+    parser.add_argument("--deaths", type=int, default=3, help="of its schedulers, to be buried")
     parser.add_argument(
         "--ahead", type=float, help="seconds by which this host's clock is off; on files"
     )
@@ -190,7 +191,11 @@ def main() -> None:
         max_in_flight=asked.slots,
         stuck_duration=timedelta(seconds=asked.lease),
         publish_timeout=timedelta(seconds=asked.timeout),
-        recovery=duly.Backoff(initial=timedelta(milliseconds=50), max_retries=asked.retries),
+        recovery=duly.Backoff(
+            initial=timedelta(milliseconds=50),
+            max_retries=asked.retries,
+            max_lapses=asked.deaths,
+        ),
         plugins=[Witness(journal)],
         instance=asked.instance,
     ).run()
