@@ -8,7 +8,7 @@ import attrs
 
 __all__ = ["Change", "changes"]
 
-_DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(weeks=1)
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -51,12 +51,12 @@ class Change:
 
 
 def changes(zone: tzinfo, start: datetime, end: datetime) -> Iterator[Change]:
-    """The changes behind ``start`` up to ``end``; two within a day count as one."""
+    """The changes behind ``start`` up to ``end``; two within a week count as one."""
     if zone is UTC:
         return
     moment = start.astimezone(UTC)
     while moment < end:
-        after = moment + min(_DAY, end - moment)
+        after = moment + min(_WEEK, end - moment)
         if _lead(zone, after) != _lead(zone, moment):
             at = _narrowed(zone, moment, after)
             yield Change(at=at, before=_lead(zone, moment), after=_lead(zone, after))

@@ -33,7 +33,7 @@ class _Fire:
 
 @verb("next", opens=False)
 @click.argument("expression")
-@click.option("-n", "number", type=click.IntRange(1, 1000), default=5, show_default=True)
+@click.option("-n", "number", type=click.IntRange(1, 100), default=5, show_default=True)
 @click.option("--from", "start", metavar="MOMENT", default="now", help="Fires behind that moment.")
 async def next_(desk: Desk, *, expression: str, number: int, start: str) -> None:
     """When a cron expression fires, or 'every 15m': in words, and the next times.

@@ -1,8 +1,8 @@
 """``duly schedulers``: who delivers, and who is gone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from duly import SchedulerInfo
 from duly_cli.desk import Desk
@@ -10,7 +10,7 @@ from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
 from duly_cli.words import length
 
-__all__ = ["schedulers"]
+__all__ = ["scheduler_facts", "schedulers"]
 
 _COLUMNS: Final = [
     "scheduler", "is", "seen", "in hand", "slots", "transport", "owner", "host", "pid", "version",
@@ -24,25 +24,7 @@ async def schedulers(desk: Desk) -> None:
     found = await desk.client.schedulers()
     now = datetime.now(UTC)
     for each in found:
-        desk.record(
-            {
-                "instance": each.instance,
-                "owner": each.owner,
-                "host": each.host,
-                "pid": each.pid,
-                "version": each.version,
-                "transport": each.transport,
-                "since": each.since,
-                "seen": each.seen,
-                "seen_seconds": max(0.0, (now - each.seen).total_seconds()),
-                "gone": each.gone,
-                "claimed": each.claimed,
-                "slots_used": each.slots_used,
-                "slots": each.slots,
-                "outage": each.outage,
-                "lease_seconds": each.lease,
-            }
-        )
+        desk.record(scheduler_facts(each, now))
     sheet(
         desk,
         _COLUMNS,
@@ -54,6 +36,27 @@ async def schedulers(desk: Desk) -> None:
             who = each.instance or each.owner
             held = f"it held {each.claimed:,} then" if each.claimed else "it held nothing"
             desk.say(f"{who} is gone, {held}: duly recover {who}", "yellow")
+
+
+def scheduler_facts(each: SchedulerInfo, now: datetime) -> Mapping[str, Any]:
+    """A scheduler for programs."""
+    return {
+        "instance": each.instance,
+        "owner": each.owner,
+        "host": each.host,
+        "pid": each.pid,
+        "version": each.version,
+        "transport": each.transport,
+        "since": each.since,
+        "seen": each.seen,
+        "seen_seconds": max(0.0, (now - each.seen).total_seconds()),
+        "gone": each.gone,
+        "claimed": each.claimed,
+        "slots_used": each.slots_used,
+        "slots": each.slots,
+        "outage": each.outage,
+        "lease_seconds": each.lease,
+    }
 
 
 def _row(each: SchedulerInfo, now: datetime) -> Sequence[object]:

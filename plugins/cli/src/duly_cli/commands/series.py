@@ -27,7 +27,11 @@ _FAR: Final = timedelta(days=36_525)
 async def series(desk: Desk, *, filter: Filter, number: int, limit: int, look_at: int) -> None:
     """The messages that recur: their rules in words, and when they fire next."""
     found = await desk.client.search(filter, look_at=look_at, payload=False)
-    recurring = [each for each in found.messages if each.recurrence is not None]
+    recurring = [
+        each
+        for each in found.messages
+        if each.recurrence is not None and each.state is not State.DEAD
+    ]
     controls = await controls_of(desk.client)
     for message in recurring[:limit]:
         fires = await _fires(desk, message, number)
@@ -42,8 +46,6 @@ async def series(desk: Desk, *, filter: Filter, number: int, limit: int, look_at
 
 async def _fires(desk: Desk, message: Message, number: int) -> Sequence[datetime]:
     """The next so many, by what follows it as well."""
-    if message.state is State.DEAD:
-        return []
     until = datetime.now(UTC) + _FAR
     filter = Filter(ids=[message.id])
     ahead = await desk.client.upcoming(until, filter=filter, limit=number)
@@ -65,8 +67,6 @@ def _tell(
     desk.say(f"  {rule_text(message.recurrence)}; {so_far}")
     if is_late:
         desk.say(f"  late by {length(late)}: duly show {message.id}", "yellow")
-    if message.state is State.DEAD:
-        desk.say("  dead: it fires no more until it is replayed", "red")
     if paused is not None:
         desk.say(f"  {pause_text(desk, *paused)}", "yellow")
     if message.recurrence.until is not None:

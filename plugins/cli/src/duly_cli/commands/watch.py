@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from duly import NameStats, Standing, StoreError, Unsupported
+from duly_cli.commands.schedulers import scheduler_facts
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.moments import as_duration
@@ -161,5 +162,5 @@ def _facts(look: _Look) -> Mapping[str, Any]:
             }
             for each, state in look.names
         ],
-        "schedulers": standing.schedulers,
+        "schedulers": [scheduler_facts(each, standing.as_of) for each in standing.schedulers],
     }
