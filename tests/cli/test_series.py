@@ -22,6 +22,7 @@ async def test_for_programs(shell: Shell) -> None:
     assert len(fires) == 3
     assert fires == sorted(fires)
     assert record["next"][0] == record["scheduled_at"]
+    assert shell.ok("series", "--next", "3").out.count(" 02:30:00 CE") == 3
 
 
 async def test_what_is_late_or_paused_is_marked(on_sqlite: Shell) -> None:

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import click
 
-from duly import Control, Filter, Message, State
+from duly import Control, Cron, Filter, Message, State
 from duly_cli.commands.list import phase_of
 from duly_cli.desk import Desk
+from duly_cli.moments import zone
 from duly_cli.rules import controls_of, pause_at, pause_text
 from duly_cli.verbs import filtered, verb
 from duly_cli.words import in_words, length, rule_facts, rule_text
@@ -72,7 +73,17 @@ def _tell(
     if message.recurrence.until is not None:
         desk.say(f"  until {desk.moment(message.recurrence.until)}")
     for place, at in enumerate(fires):
-        desk.say(f"  {'    ' if place else 'next'}  {desk.moment(at)}")
+        desk.say(
+            f"  {'    ' if place else 'next'}  {desk.moment(at)}{_by_its_clock(desk, message, at)}"
+        )
+
+
+def _by_its_clock(desk: Desk, message: Message, at: datetime) -> str:
+    """What the clocks of its own zone show then, where that is another one."""
+    rule = message.recurrence
+    if not isinstance(rule, Cron) or rule.timezone == str(desk.zone):
+        return ""
+    return f" ({at.astimezone(zone(rule.timezone)):%a %H:%M:%S %Z})"
 
 
 def _facts(

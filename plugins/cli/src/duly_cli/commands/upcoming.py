@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -11,6 +10,7 @@ from duly import Control, Cron, Expected, Filter, Message, Upcoming
 from duly_cli.clocks import Change, changes
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
+from duly_cli.moments import zone
 from duly_cli.rules import controls_of, pause_at, pause_text
 from duly_cli.sheet import sheet
 from duly_cli.verbs import moment_of, verb
@@ -109,17 +109,13 @@ def _with_changes(
     rules = [each.message.recurrence for each in found]
     zones = {rule.timezone for rule in rules if isinstance(rule, Cron)}
     marks = [
-        (name, change) for name in zones for change in changes(_zone(name), begin, found[-1].at)
+        (name, change) for name in zones for change in changes(zone(name), begin, found[-1].at)
     ]
     marks.sort(key=lambda each: (each[1].at, each[0]), reverse=True)
     for fire in found:
         while marks and marks[-1][1].at <= fire.at:
             yield marks.pop()
         yield fire
-
-
-def _zone(name: str) -> Any:
-    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _told(
