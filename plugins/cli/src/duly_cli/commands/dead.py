@@ -52,7 +52,7 @@ async def _causes(desk: Desk, *, filter: Filter) -> None:
 @click.group(invoke_without_command=True, params=[*_causes.params])
 @click.pass_context
 def dead(ctx: click.Context, /, **options: Any) -> None:
-    """What messages died of; or the dead letters, and what to do about them.
+    """What messages died of, and dead letters.
 
     Alone: the causes, errors that are alike counted as one, the most frequent first.
     """

@@ -35,7 +35,10 @@ _ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
 @click.option("--sort", type=click.Choice([*_ORDERS]), default="name", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
 async def events(desk: Desk, *, sort: str, limit: int) -> None:
-    """The event names: how much there is of each, what is late, paused or limited."""
+    """How much there is of each event name.
+
+    With a word for each: late, paused, aside, limited or well; and the rules on it.
+    """
     found, complete = await all_names(desk.client, most=limit)
     controls = await controls_of(desk.client)
     now = datetime.now(UTC)

@@ -36,9 +36,10 @@ class _Fire:
 @click.option("-n", "number", type=click.IntRange(1, 100), default=5, show_default=True)
 @click.option("--from", "start", metavar="MOMENT", default="now", help="Fires behind that moment.")
 async def next_(desk: Desk, *, expression: str, number: int, start: str) -> None:
-    """When a cron expression fires, or 'every 15m': in words, and the next times.
+    """When a cron expression fires, in words.
 
-    No store is needed. Clocks are those of --tz: duly next '30 2 * * *' --tz Europe/Berlin
+    Also of an interval: 'every 15m'. No store is needed. Clocks are those of --tz:
+    duly next '30 2 * * *' --tz Europe/Berlin
     """
     rule = _rule(expression, desk)
     begin = moment_of(desk, start, "--from").astimezone(UTC)

@@ -20,7 +20,7 @@ _COLUMNS: Final = [
 
 @verb()
 async def schedulers(desk: Desk) -> None:
-    """The schedulers of the store: what they hold, and which are gone."""
+    """Who delivers, what they hold, who is gone."""
     found = await desk.client.schedulers()
     now = datetime.now(UTC)
     for each in found:

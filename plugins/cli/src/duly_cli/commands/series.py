@@ -26,7 +26,7 @@ _FAR: Final = timedelta(days=36_525)
 @click.option("--look-at", type=click.IntRange(1), default=10_000, help="Messages, at most.")
 @filtered()
 async def series(desk: Desk, *, filter: Filter, number: int, limit: int, look_at: int) -> None:
-    """The messages that recur: their rules in words, and when they fire next."""
+    """What recurs: rules in words, next fires."""
     found = await desk.client.search(filter, look_at=look_at, payload=False)
     recurring = [
         each
