@@ -22,6 +22,11 @@ from duly_cli.targets import Target
 __all__ = ["Desk"]
 
 _WIDE: Final = 120  # columns where nobody looks
+_OBEYED: Final = {
+    each: "\N{REPLACEMENT CHARACTER}"
+    for each in (*range(0x20), *range(0x7F, 0xA0))
+    if each not in (0x09, 0x0A)
+}
 
 
 class Desk:
@@ -47,11 +52,11 @@ class Desk:
     def say(self, text: str, style: str | None = None) -> None:
         """A line for people; programs do not get it."""
         if not self.json:
-            self.out.print(Text(text, style=style or ""), soft_wrap=True)
+            self.out.print(Text(_clean(text), style=style or ""), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line beside the answer, on the error stream."""
-        self.err.print(Text(text), soft_wrap=True)
+        self.err.print(Text(_clean(text)), soft_wrap=True)
 
     def record(self, facts: Mapping[str, Any]) -> None:
         """A line for programs; people do not get it."""
@@ -78,7 +83,7 @@ class Desk:
                 overflow="fold",
             )
         for row in cells:
-            table.add_row(*[Text(cell) for cell in row])
+            table.add_row(*[Text(_clean(cell)) for cell in row])
         self.out.print(table)
 
     def text(self, value: object) -> str:
@@ -120,6 +125,11 @@ class Desk:
         with Progress(console=self.err, transient=True) as bar:
             task = bar.add_task(what, total=total)
             yield lambda number=1: bar.advance(task, number)
+
+
+def _clean(text: str) -> str:
+    """Without what a terminal would obey: an error's text may hold anything."""
+    return text.translate(_OBEYED)
 
 
 def plain(value: Any) -> Any:

@@ -5,10 +5,24 @@ from typing import Final
 
 import click
 
+from duly_cli.commands.completion import completion
+from duly_cli.commands.controls import controls
+from duly_cli.commands.dead import dead
+from duly_cli.commands.events import events
+from duly_cli.commands.health import health
+from duly_cli.commands.history import changes, history
 from duly_cli.commands.list import list_
+from duly_cli.commands.next import next_
+from duly_cli.commands.schedulers import schedulers
+from duly_cli.commands.series import series
 from duly_cli.commands.show import show
 from duly_cli.commands.status import status
+from duly_cli.commands.upcoming import upcoming
+from duly_cli.commands.watch import watch
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final[Sequence[click.Command]] = (status, show, list_)
+COMMANDS: Final[Sequence[click.Command]] = (
+    status, show, list_, dead, upcoming, events, series, schedulers, controls, changes, history,
+    health, watch, next_, completion,
+)  # fmt: skip

@@ -1,0 +1,88 @@
+"""``duly events``: the event names, and how much there is of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from duly import Control, NameStats
+from duly_cli.desk import Desk
+from duly_cli.names import all_names, rule_words, state_of
+from duly_cli.rules import control_facts, controls_of, rules_for
+from duly_cli.sheet import sheet
+from duly_cli.verbs import verb
+from duly_cli.words import length
+
+__all__ = ["events"]
+
+_COLUMNS: Final = [
+    "event", "is", "scheduled", "due", "aside", "in hand", "dead", "oldest", "rule",
+]  # fmt: skip
+_END: Final = datetime.max.replace(tzinfo=UTC)
+_ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
+    "name": lambda each: each.name,
+    "scheduled": lambda each: -each.scheduled,
+    "due": lambda each: -each.due,
+    "aside": lambda each: -each.aside,
+    "in-hand": lambda each: -each.claimed,
+    "dead": lambda each: -each.dead,
+    "oldest": lambda each: each.oldest or _END,
+}
+
+
+@verb()
+@click.option("--sort", type=click.Choice([*_ORDERS]), default="name", show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+async def events(desk: Desk, *, sort: str, limit: int) -> None:
+    """How much there is of each event name.
+
+    With a word for each: late, paused, aside, limited or well; and the rules on it.
+    """
+    found, complete = await all_names(desk.client, most=limit)
+    controls = await controls_of(desk.client)
+    now = datetime.now(UTC)
+    ordered = sorted(found, key=lambda each: (_ORDERS[sort](each), each.name))
+    for each in ordered:
+        desk.record(_facts(each, controls, now))
+    sheet(
+        desk,
+        _COLUMNS,
+        [_row(desk, each, controls, now) for each in ordered],
+        "there are no messages",
+    )
+    if any(each.at_least for each in found):
+        desk.note("With a + there may be more: not all were counted.")
+    if not complete:
+        desk.note(f"The first {limit:,} names: there may be more, see --limit.")
+
+
+def _row(
+    desk: Desk, each: NameStats, controls: Mapping[str, Control], now: datetime
+) -> Sequence[object]:
+    more = "+" if each.at_least else ""
+    counts = [each.scheduled, each.due, each.aside, each.claimed, each.dead]
+    return [
+        each.name,
+        state_of(each, controls, now),
+        *(f"{count:,}{more}" if count else "0" for count in counts),
+        "" if each.oldest is None else length(now - each.oldest),
+        rule_words(desk, each.name, controls),
+    ]
+
+
+def _facts(each: NameStats, controls: Mapping[str, Control], now: datetime) -> Mapping[str, Any]:
+    state = state_of(each, controls, now)
+    return {
+        "event_name": each.name,
+        "is": state,
+        "late": state == "late",
+        "scheduled": each.scheduled,
+        "due": each.due,
+        "aside": each.aside,
+        "claimed": each.claimed,
+        "dead": each.dead,
+        "oldest": each.oldest,
+        "at_least": each.at_least,
+        "rules": [control_facts(rule, controls[rule]) for rule in rules_for(each.name, controls)],
+    }
