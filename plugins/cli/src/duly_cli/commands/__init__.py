@@ -5,10 +5,25 @@ from typing import Final
 
 import click
 
+from duly_cli.commands.cancel import cancel
+from duly_cli.commands.context import context
+from duly_cli.commands.dead import dead
+from duly_cli.commands.fire import fire
+from duly_cli.commands.limit import limit
 from duly_cli.commands.list import list_
+from duly_cli.commands.migrate import migrate
+from duly_cli.commands.move import move
+from duly_cli.commands.pause import pause
+from duly_cli.commands.recover import recover
+from duly_cli.commands.replay import replay
+from duly_cli.commands.resume import resume
+from duly_cli.commands.schedule import schedule
 from duly_cli.commands.show import show
 from duly_cli.commands.status import status
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final[Sequence[click.Command]] = (status, show, list_)
+COMMANDS: Final[Sequence[click.Command]] = (
+    status, show, list_, schedule, cancel, move, fire, replay, dead, pause, resume, limit, recover,
+    migrate, context,
+)  # fmt: skip
