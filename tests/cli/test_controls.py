@@ -32,6 +32,7 @@ async def test_pausing_and_resuming(shell: Shell) -> None:
 
 
 async def test_limiting(shell: Shell) -> None:
+    shell.ok("migrate")
     result = shell.ok("limit", "mail.send", "--rate", "0.5", "--in-flight", "2", DULY_BY="mara")
     assert result.out.startswith("mail.send is limited to 0.5 a second and 2 at once by mara.\n")
     result = shell.ok("limit", "mail.send", "--off")

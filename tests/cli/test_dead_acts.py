@@ -1,11 +1,13 @@
 """``duly dead replay`` and ``duly dead purge``: all dead letters that match."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from tests.cli.kit import Shell, bury
+from tests.cli.kit import Shell, ago, bury
 from tests.cli.terminal import at_terminal
 
 from duly import Client, Filter, Message, State, after
+from duly.store import Bury, Settle
 
 REFUSED = {f"r{n}": f"unknown column {n}" for n in range(12)}
 LOST = {f"l{n}": f"connection to host-{n} lost" for n in range(3)}
@@ -103,17 +105,24 @@ async def test_for_programs_and_what_is_left_out(on_sqlite: Shell) -> None:
 
 
 async def test_what_has_expired_is_left_out(on_sqlite: Shell) -> None:
+    lasting, passing = Message("a", id="y", scheduled_at=ago(60)), after(hours=2)
     async with on_sqlite.client() as client:
-        await bury(client, LOST, name="mail.send", kind="OSError")
-        gone = Message(
-            "mail.send", id="gone", scheduled_at=after(hours=1), expires_at=after(hours=2)
+        await client.schedule_many(
+            [lasting, Message("a", id="x", scheduled_at=ago(60), expires_at=passing)]
         )
-        await client.schedule(gone)
-        store = client._calls.store
-        await store.reschedule("gone", after(seconds=-60), of_state=State.SCHEDULED)
-        await bury(client, {"other": "no"}, name="mail.send", kind="OSError")
-    result = on_sqlite("dead", "replay", "--event", "mail.send", "--at", "+3h")
-    assert result.code in (0, 6)
+        store: Any = client._calls.store
+        batch = await store.claim(
+            limit=9, lease=timedelta(minutes=1), owner="h:1:t", suspects=False, settle=()
+        )
+        died = {each.key: Bury("no", error_class="OSError") for each in batch.claims}
+        await store.settle([Settle(batch.token, died)])
+    result = on_sqlite("dead", "replay", "--event", "a", "--at", "+3h")
+    assert result.code == 6
+    assert result.out.startswith("1 dead letter is scheduled again, due ")
+    assert "1 other left out: what has expired" in result.out
+    alone = on_sqlite("dead", "replay", "--event", "a", "--at", "+3h", "--json")
+    assert alone.code == 3, "nothing at all was done"
+    assert (alone.record["done"], alone.record["left_out"]) == (0, 1)
 
 
 async def test_causes_by_text(on_sqlite: Shell) -> None:

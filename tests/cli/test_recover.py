@@ -4,30 +4,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 from tests.cli.kit import PATIENCE, Shell, ago
 
 from duly import Message
 
-HOLDS: str = """
+HOLDS: Final = """
 import asyncio, sys
 from duly import LocalTransport, Scheduler
 
-async def main() -> None:
-    transport, begun = LocalTransport(), 0
+transport, begun = LocalTransport(), []
 
-    @transport.on("a")
-    async def hold(_):
-        nonlocal begun
-        begun += 1
-        if begun == 2:
-            print("holds", flush=True)
-        await asyncio.Event().wait()
+@transport.on("a")
+async def hold(envelope):
+    begun.append(envelope)
+    if len(begun) == 2:
+        print("holds", flush=True)
+    await asyncio.Event().wait()
 
-    async with Scheduler(sys.argv[1], transport, instance="worker-1"):
-        await asyncio.Event().wait()
-
-asyncio.run(main())
+Scheduler(sys.argv[1], transport, instance="worker-1").run()
 """
 
 
