@@ -62,7 +62,7 @@ def load() -> Contexts:
     """
     file = path()
     try:
-        document = tomllib.loads(file.read_text())
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Contexts({})
     except (OSError, ValueError) as error:
@@ -88,8 +88,9 @@ def save(contexts: Contexts) -> Path:
         lines.append("")
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)  # of one that was killed, and whoever could read it
     new.touch(mode=0o600)
-    new.write_text("\n".join(lines))
+    new.write_text("\n".join(lines), encoding="utf-8")
     new.replace(file)
     return file
 
@@ -104,4 +105,5 @@ def _context(document: Mapping[str, Any]) -> Context:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value)  # which TOML reads alike: texts and booleans
+    # TOML reads texts and booleans alike, but takes no halves of characters and no bare DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

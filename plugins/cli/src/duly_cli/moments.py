@@ -96,9 +96,12 @@ def as_moment(
             "--tz, 14:00 with --tz, +10m or now-1h",
             USAGE,
         ) from error
-    if moment.tzinfo is None:
-        moment = _placed(moment, _given(zone, option, text), option)
-    return moment.astimezone(UTC)
+    try:
+        if moment.tzinfo is None:
+            moment = _placed(moment, _given(zone, option, text), option)
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise Refused(f"{option}: {text!r} is beyond what a date can hold", USAGE) from error
 
 
 def _next(at: time, option: str, text: str, start: datetime, zone: tzinfo | None) -> datetime:

@@ -14,7 +14,7 @@ from duly_cli.errors import USAGE, Refused
 from duly_cli.moments import as_moment
 from duly_cli.targets import Target
 
-__all__ = ["filtered", "moment_of", "verb"]
+__all__ = ["filtered", "metadata_of", "moment_of", "verb"]
 
 Work = Callable[..., Awaitable[None]]
 
@@ -35,15 +35,18 @@ def verb(
     name: str | None = None,
     *,
     changes: bool = False,
+    makes: bool = False,
     opens: bool = True,
     patient: bool = False,
     **more: Any,
 ) -> Callable[[Work], click.Command]:
     """Make a command of an async function that is given a :class:`Desk`.
 
-    With ``changes`` it may alter the store, and --yes is among its options. Unless it ``opens``
-    nothing, the desk has a client, which is closed behind it. One that is ``patient`` tells itself
-    of a store that is away. The first line of the docstring is its help.
+    With ``changes`` it may alter what is stored, and --yes is among its options; the store is
+    opened by its first call, so that what was typed wrongly is told before. Only one that ``makes``
+    a store makes files and tables that are not there: whoever mistypes a path is told so. Unless it
+    ``opens`` nothing, the desk has a client, which is closed behind it. One that is ``patient``
+    tells itself of a store that is away. The first line of the docstring is its help.
     """
 
     def made(work: Work) -> click.Command:
@@ -61,9 +64,9 @@ def verb(
                 if not opens:
                     await work(desk, **options)
                     return
-                desk.client = client = desk.target.client(changes=changes)
+                desk.client = client = desk.target.client(changes=makes)
                 try:
-                    if not patient:
+                    if not (patient or changes):
                         await client.open()
                     await work(desk, **options)
                 finally:
@@ -83,11 +86,14 @@ def verb(
     return made
 
 
-def filtered(*, dead: bool = False, acts: bool = False) -> Callable[[Work], Work]:
+def filtered(
+    *, dead: bool = False, acts: bool = False, named: bool = False
+) -> Callable[[Work], Work]:
     """Add the options that say which messages, and give the command ``filter``, a Filter.
 
     ``dead``: dead letters only. Where the command ``acts`` on all that match, an empty filter has
-    to be meant: --all.
+    to be meant: --all; an option ``cause`` of its own narrows too. ``named``: ids may stand as they
+    are, without --id.
     """
     options: list[Callable[[Any], Any]] = [
         click.option("--event", metavar="NAME", help="An event name, or a prefix: orders.*"),
@@ -102,6 +108,8 @@ def filtered(*, dead: bool = False, acts: bool = False) -> Callable[[Work], Work
     ]
     if acts:
         options.append(click.option("--all", "everything", is_flag=True, help="All of them."))
+    if named:
+        options.append(click.argument("named", metavar="[ID]...", nargs=-1))
     if not dead:
         options.append(click.option("--phase", type=click.Choice(_PHASES), help="In that phase."))
 
@@ -141,9 +149,9 @@ def _moments(name: str, what: str) -> list[Callable[[Any], Any]]:
 def _with_filter(desk: Desk, given: dict[str, Any], *, dead: bool, acts: bool) -> dict[str, Any]:
     words = {
         "event_name": given.pop("event"),
-        "ids": given.pop("ids") or None,
+        "ids": (*given.pop("ids"), *given.pop("named", ())) or None,
         "id_prefix": given.pop("id_prefix"),
-        "metadata": _metadata(given.pop("meta")),
+        "metadata": metadata_of(given.pop("meta")),
         "error": given.pop("error"),
         "error_class": given.pop("error_class"),
     }
@@ -163,7 +171,7 @@ def _with_filter(desk: Desk, given: dict[str, Any], *, dead: bool, acts: bool) -
         chosen = Filter(**said)
     except InvalidArgument as error:
         raise Refused(str(error), USAGE) from error
-    narrow = bool(said.keys() - {"state"})
+    narrow = bool(said.keys() - {"state"}) or given.get("cause") is not None
     if everything and narrow:
         raise Refused("--all and a filter cannot go together", USAGE)
     if acts and not everything and not narrow:
@@ -171,7 +179,12 @@ def _with_filter(desk: Desk, given: dict[str, Any], *, dead: bool, acts: bool) -
     return {**given, "filter": chosen}
 
 
-def _metadata(pairs: tuple[str, ...]) -> dict[str, str]:
+def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What was said with --meta, by key.
+
+    Raises:
+        Refused: something is no pair.
+    """
     found = {}
     for each in pairs:
         key, equals, value = each.partition("=")

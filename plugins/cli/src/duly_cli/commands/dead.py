@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from duly import Cause, Filter, State
+from duly_cli.commands.dead_acts import purge, replay
 from duly_cli.commands.list import facts_of
 from duly_cli.desk import Desk
 from duly_cli.sheet import sheet
@@ -100,7 +101,8 @@ async def _list(desk: Desk, *, filter: Filter, limit: int, look_at: int, payload
         desk.note(f"The newest {limit:,}: there may be more, see --limit.")
 
 
-dead.add_command(_list)
+for _each in (_list, replay, purge):
+    dead.add_command(_each)
 
 
 def _tell(desk: Desk, cause: Cause) -> None:
