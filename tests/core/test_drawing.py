@@ -239,3 +239,16 @@ async def test_what_waits_for_a_permit_is_put_back_though_other_rules_change_all
             done = {*first.ids, *second.ids}
             await client.pause("*")
     assert {f"a-{n}" for n in range(40)} <= done, "none of the oldest is kept by who may not begin"
+
+
+@run_virtually
+async def test_after_a_slow_rate_a_quicker_one_holds_within_two_seconds() -> None:
+    store, published = NotedStoreWithLines(), Probed()
+    await beside(store).limit("a", rate=0.01)
+    await put(store, messages(200, "a"))
+    async with delivering(store, published):
+        await until(lambda: len(published.ids) == 1)
+        await asyncio.sleep(5)
+        await beside(store).limit("a", rate=10)
+        await asyncio.sleep(12)
+        assert 80 <= len(published.ids) <= 130
