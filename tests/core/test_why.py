@@ -4,6 +4,7 @@ import pytest
 from tests.core.standing_kit import Shop
 
 from duly import Client, MessageNotFound, Phase
+from duly.store import Counters, Reschedule, Settle
 
 
 async def told(store: Shop, id: str) -> tuple[str, str]:
@@ -156,3 +157,19 @@ async def test_the_rules_that_limit_it_are_told_and_no_others() -> None:
         assert "the rule for mail.send limits" in why.text
         await client.limit("*", rate=1000, in_flight=3)
         assert "the rules for mail.send and * limit" in (await client.why("a")).text
+
+
+async def test_a_dead_letter_that_was_never_tried() -> None:
+    store = Shop()
+    await store.buried("a", "Expired: expired at 12:00", "Expired", id="a")
+    assert "given up before any attempt: Expired" in (await told(store, "a"))[1]
+
+
+async def test_one_that_is_tried_again_as_its_scheduler_died() -> None:
+    store = Shop()
+    await store.scheduled("a", id="a")
+    batch = await store.claimed()
+    (claim,) = batch.claims
+    counters = Counters(store.at(0), retry_count=1)
+    await store.settle([Settle(batch.token, {claim.key: Reschedule(store.at(30), counters)})])
+    assert (await told(store, "a"))[1].endswith("in 30 s. The last one failed.")

@@ -13,10 +13,10 @@ from duly._values.controls import Control, Rules
 from duly._values.matching import phase_of
 from duly._values.patterns import best_key, matches_name
 from duly._values.presence import SchedulerInfo
-from duly._values.spoken import duration, moment
+from duly._values.spoken import counted, duration, moment
 from duly._values.states import Phase, State
-from duly.errors import Unsupported
-from duly.message import Filter, Message
+from duly.errors import Expired, Unsupported
+from duly.message import UNREADABLE, Filter, Message
 from duly.store import SupportsWhere, Whereabouts
 
 __all__ = ["Cause", "Causes", "Explaining", "Why"]
@@ -107,13 +107,17 @@ class Explaining(Presiding):
 
 
 def _dead(message: Message, where: Whereabouts | None) -> Why:
-    times = message.retry_count + 1
     since = "" if message.died_at is None else f" since {moment(message.died_at)}"
     error = message.last_error or "no error was kept"
+    tried = message.retry_count + (message.error_class != Expired.__name__)  # which did not begin
+    if message.event_name == UNREADABLE:
+        text = f": a record that cannot be read, {error}. It stays until it is purged."
+    else:
+        after = f"after {counted(tried, 'attempt')}" if tried else "before any attempt"
+        text = f", given up {after}: {error}. It stays until it is replayed or purged."
     return Why(
         code="dead",
-        text=f"It is a dead letter{since}, given up after {times} attempt{'s'[: times - 1]}: "
-        f"{error}. It stays until it is replayed or purged.",
+        text=f"It is a dead letter{since}{text}",
         phase=Phase.DEAD,
         message=message,
         where=where,
@@ -227,7 +231,8 @@ def _waits(
     when = f"at {moment(due_at)}, in {duration(due_at - now)}"
     if phase is Phase.RETRYING:
         number = message.retry_count + 1
-        text = f"It waits for attempt {number} {when}. The last one failed: {message.last_error}."
+        text = f"It waits for attempt {number} {when}. The last one failed"
+        text += "." if message.last_error is None else f": {message.last_error}."
         return "retrying", text, due_at, None, None
     if message.postpone_count and due_at > message.scheduled_at:
         return "postponed", f"It was put off and is tried again {when}.", due_at, None, None
