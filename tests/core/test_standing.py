@@ -231,3 +231,14 @@ async def test_rules_that_only_a_newer_version_reads_are_no_store_that_is_silent
     text = await sentence(store)
     assert text.startswith("The store does not tell how things stand: StoreError: the controls")
     assert "upgrade this host" in text
+
+
+async def test_a_scheduler_that_is_gone_for_so_long_that_its_leases_have_ended() -> None:
+    store = Shop()
+    await store.announce("h:1:a", claimed=7)  # its lease is a minute
+    store.seconds = 30
+    await store.announce("h:1:b")
+    assert await codes(store) == ["gone"]
+    store.seconds = 3600
+    await store.announce("h:1:b")
+    assert await codes(store) == ["well"]

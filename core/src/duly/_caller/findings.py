@@ -90,7 +90,8 @@ def lateness(
 def gone(schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding]:
     """Schedulers that hold something and say nothing any more."""
     findings = []
-    for each in [each for each in schedulers if each.gone and each.claimed][:_TOLD]:
+    silent = [each for each in schedulers if each.gone and each.claimed]
+    for each in [each for each in silent if now - each.seen < 2 * each.lease][:_TOLD]:
         who = each.instance or each.owner
         text = (
             f"The scheduler {who} is gone: seen {duration(now - each.seen)} ago, when it held "
