@@ -6,7 +6,7 @@ from tests.core.standing_kit import Shop
 
 from duly import Client, Message
 from duly.errors import StoreUnavailable
-from duly.store import Bury, Settle, Stats
+from duly.store import Bury, NameStats, Settle, Stats
 
 
 async def codes(store: Shop) -> Sequence[str]:
@@ -242,3 +242,18 @@ async def test_a_scheduler_that_is_gone_for_so_long_that_its_leases_have_ended()
     store.seconds = 3600
     await store.announce("h:1:b")
     assert await codes(store) == ["well"]
+
+
+class Large(Shop):
+    """There is more of a name than is counted, and what is due is not among it."""
+
+    async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+        return [NameStats(name="a", scheduled=most, at_least=True)] if after is None else []
+
+
+async def test_late_though_what_was_counted_of_its_name_is_not() -> None:
+    store = Large()
+    await store.scheduled("a")
+    store.seconds = 60
+    await store.announce()
+    assert await sentence(store) == "At least 1 message is late, the oldest by 1 min."

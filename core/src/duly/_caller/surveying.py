@@ -105,13 +105,16 @@ class Surveying(Explaining):
         """How many are late at least, and under which names, the oldest first."""
         if stats.oldest_due is None or now - stats.oldest_due <= _LATE:
             return 0, []
+        unknown = 0 if rules.paused else 1  # that is late, where nobody can say of which name
         found: list[NameStats] = []
-        after = None
+        after, whole, partial = None, False, False
         try:
             for _ in range(_PAGES):
                 page = await self.names(after=after)
                 if not page:
+                    whole = True
                     break
+                partial |= any(each.at_least and not rules.touch(each.name) for each in page)
                 found += [
                     each
                     for each in page
@@ -121,8 +124,10 @@ class Surveying(Explaining):
                 ]
                 after = page[-1].name
         except Unsupported:
-            return (0 if rules.paused else 1), []
+            return unknown, []
         late = [each for each in found if each.oldest is None or now - each.oldest > _LATE]
+        if not late and (partial or not whole):
+            return unknown, []
         late.sort(key=lambda each: (each.oldest or now, each.name))
         return sum(each.due - each.aside for each in late), late
 
