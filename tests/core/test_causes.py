@@ -82,3 +82,23 @@ async def test_not_more_than_10_000_are_looked_at() -> None:
         )
         found = await client.causes(Filter())
         assert (found.causes, found.looked_at, found.complete) == ([], 10_000, False)
+
+
+async def test_its_filter_finds_no_other_than_what_was_asked_about() -> None:
+    store = Shop()
+    await store.buried("x", "no user 'alice'", id="alice")
+    await store.buried("x", "no user 'bob'", id="bob")
+    async with Client(store, load_plugins=False) as client:
+        (cause,) = (await client.causes(Filter(state=State.DEAD, error="*alice*"))).causes
+        assert [each.id for each in await client.list(cause.filter)] == ["alice"]
+
+
+async def test_its_filter_takes_an_error_to_its_end() -> None:
+    store = Shop()
+    for error in ["no", "no room", "", "  blank", "blank \n"]:
+        await store.buried("x", error, id=f"of {error!r}")
+    async with Client(store, load_plugins=False) as client:
+        for cause in (await client.causes()).causes:
+            found = await client.list(cause.filter)
+            assert len(found) == cause.number, cause.text
+            assert cause.example in {each.id for each in found}

@@ -239,3 +239,40 @@ async def test_what_waits_for_a_permit_is_put_back_though_other_rules_change_all
             done = {*first.ids, *second.ids}
             await client.pause("*")
     assert {f"a-{n}" for n in range(40)} <= done, "none of the oldest is kept by who may not begin"
+
+
+@run_virtually
+async def test_after_a_slow_rate_a_quicker_one_holds_within_two_seconds() -> None:
+    store, published = NotedStoreWithLines(), Probed()
+    await beside(store).limit("a", rate=0.01)
+    await put(store, messages(200, "a"))
+    async with delivering(store, published):
+        await until(lambda: len(published.ids) == 1)
+        await asyncio.sleep(5)
+        await beside(store).limit("a", rate=10)
+        await asyncio.sleep(12)
+        assert 80 <= len(published.ids) <= 130
+
+
+@pytest.mark.parametrize("slots", [2, 3, 4])
+@run_virtually
+async def test_what_runs_when_a_limit_comes_counts_though_there_are_few_slots(slots: int) -> None:
+    store, running, most = NotedStoreWithLines(), set[str](), 0
+
+    async def publish(envelope: Any) -> None:
+        nonlocal most
+        running.add(envelope.message_id)
+        if now() > 2:
+            most = max(most, len(running))
+        await asyncio.sleep(10 if int(envelope.message_id[-1]) % 2 else 3)
+        running.discard(envelope.message_id)
+
+    published = Probed(publish)
+    await put(store, messages(30, "a"))
+    async with delivering(store, published, max_in_flight=slots):
+        await asyncio.sleep(1)
+        await beside(store).limit("a", in_flight=1)
+        await asyncio.sleep(30)
+        assert most == 1, "of those that began more than a second later"
+        assert len(published.begun) >= slots + 2
+        await beside(store).pause("*")

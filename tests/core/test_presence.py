@@ -26,7 +26,7 @@ from tests.core.engine_kit import (
 )
 from tests.core.presence_kit import PROCESS, Noted, info, listed, owner_of, put
 
-from duly import Client, TransportUnavailable, Unsupported
+from duly import Client, TransportUnavailable, Unsupported, WrongState
 from duly._values.presence import PREFIX, announced
 from duly.testing.clock import run_virtually
 
@@ -144,6 +144,21 @@ class TestTrouble:
             assert len(transport.ended) == 20
             stopped = now()
         assert now() - stopped <= 3
+
+    @run_virtually
+    async def test_soon_after_an_outage_of_the_store_it_counts_as_alive(self) -> None:
+        store, fault = Noted(), down()
+        async with delivering(store, sleeping(200), instance="a") as running:
+            await running.schedule(message())
+            await asyncio.sleep(7)
+            store.faults.append(fault)
+            await asyncio.sleep(100)
+            store.faults.remove(fault)
+            await asyncio.sleep(6)
+            assert not (await listed(store))["a"].gone
+            with pytest.raises(WrongState):  # or what it publishes would be delivered twice
+                await running.recover("a")
+            await running.stop(SECOND * 0)
 
     @run_virtually
     async def test_a_lost_answer_costs_nothing(self) -> None:

@@ -6,7 +6,7 @@ from tests.core.standing_kit import Shop
 
 from duly import Client, Message
 from duly.errors import StoreUnavailable
-from duly.store import Stats
+from duly.store import Bury, NameStats, Settle, Stats
 
 
 async def codes(store: Shop) -> Sequence[str]:
@@ -175,3 +175,85 @@ async def test_of_many_names_the_worst() -> None:
     assert standing.sentence == (
         "2,500 messages of n0000, n0001, n0002 and others are late, the oldest by 1 min."
     )
+
+
+async def test_a_name_is_not_late_for_what_a_limit_keeps_aside() -> None:
+    store = Shop()
+    await store.scheduled("mail.send")
+    await store.claimed(most={"mail.send": 0})
+    await store.scheduled("mail.send", 100)
+    await store.scheduled("orders.export", 50)
+    store.seconds = 100
+    await store.announce()
+    async with Client(store, load_plugins=False) as client:
+        await client.limit("mail.*", rate=0.1)
+        standing = await client.standing()
+    assert standing.late == 1
+    assert standing.sentence == "1 message of orders.export is late, the oldest by 50 s."
+
+
+async def _with_many_old_dead(store: Shop) -> None:
+    async with Client(store, load_plugins=False) as client:
+        messages = [Message("old", scheduled_at=store.at(0)) for _ in range(2100)]
+        await client.schedule_many(messages)
+    while (batch := await store.claimed()).claims:
+        said = {each.key: Bury("old", error_class="ValueError") for each in batch.claims}
+        await store.settle([Settle(batch.token, said)])
+    store.seconds = 86_400
+    await store.announce()
+
+
+async def test_a_new_dead_letter_behind_very_many_old_ones() -> None:
+    store = Shop()
+    await _with_many_old_dead(store)
+    assert await sentence(store) == (
+        "All is well: 2,100 dead letters, of which not all were looked at."
+    )
+    await store.buried("orders.export", "no", id="new")
+    assert await sentence(store) == (
+        "At least 1 new dead letter of one cause: orders.export, ValueError: no."
+    )
+
+
+async def test_not_all_that_is_tried_again_was_looked_at() -> None:
+    store = Shop()
+    await store.announce()
+    for number in range(2):
+        await store.retried("mail.send", "nobody answers", after=100, id=f"r{number}")
+    async with Client(store, load_plugins=False) as client:
+        await client.schedule_many([Message("x", scheduled_at=store.at(9)) for _ in range(2100)])
+    assert (await sentence(store)).startswith("At least 2 messages of mail.send failed and are")
+
+
+async def test_rules_that_only_a_newer_version_reads_are_no_store_that_is_silent() -> None:
+    store = Shop()
+    assert await store.write_note("controls", b'{"format": 9}', None)
+    text = await sentence(store)
+    assert text.startswith("The store does not tell how things stand: StoreError: the controls")
+    assert "upgrade this host" in text
+
+
+async def test_a_scheduler_that_is_gone_for_so_long_that_its_leases_have_ended() -> None:
+    store = Shop()
+    await store.announce("h:1:a", claimed=7)  # its lease is a minute
+    store.seconds = 30
+    await store.announce("h:1:b")
+    assert await codes(store) == ["gone"]
+    store.seconds = 3600
+    await store.announce("h:1:b")
+    assert await codes(store) == ["well"]
+
+
+class Large(Shop):
+    """There is more of a name than is counted, and what is due is not among it."""
+
+    async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
+        return [NameStats(name="a", scheduled=most, at_least=True)] if after is None else []
+
+
+async def test_late_though_what_was_counted_of_its_name_is_not() -> None:
+    store = Large()
+    await store.scheduled("a")
+    store.seconds = 60
+    await store.announce()
+    assert await sentence(store) == "At least 1 message is late, the oldest by 1 min."

@@ -24,6 +24,7 @@ import pytest
 import duly
 import duly.sync
 from duly import Filter, MemoryStore, Message, State
+from duly.sync._call import Call
 from duly.sync._serving import Serving
 
 SECOND = timedelta(seconds=1)
@@ -1001,3 +1002,24 @@ class TestFork:
             out, errors = process.communicate(timeout=30)
         assert out == "used before this process was forked off\nTrue\n5\n2\n"
         assert (process.returncode, errors) == (0, "")
+
+
+def test_what_ends_the_loop_is_kept_though_other_threads_begin_calls_meanwhile():
+    async def ends() -> None:
+        asyncio.get_running_loop().call_soon(sys.exit, 3)
+
+    async def nothing() -> None:
+        pass
+
+    class Joined(Call[None]):
+        def raised(self, error: BaseException) -> bool:
+            serving.calls.add(Call(nothing, serving.calls))
+            return super().raised(error)
+
+    serving = Serving()
+    serving.start()
+    serving.calls.update(Joined(nothing, serving.calls) for _ in range(3))
+    serving.begin(Call(ends, serving.calls))
+    serving.thread.join(10)
+    with pytest.raises(SystemExit):
+        serving.raise_ending()

@@ -4,6 +4,7 @@ import pytest
 from tests.core.standing_kit import Shop
 
 from duly import Client, MessageNotFound, Phase
+from duly.store import Counters, Reschedule, Settle
 
 
 async def told(store: Shop, id: str) -> tuple[str, str]:
@@ -126,3 +127,49 @@ async def test_one_that_stands_aside() -> None:
 async def test_one_that_nobody_knows() -> None:
     with pytest.raises(MessageNotFound):
         await told(Shop(), "a")
+
+
+async def test_of_two_pauses_the_one_that_lasts_longer_is_told() -> None:
+    store = Shop()
+    await store.announce()
+    await store.scheduled("mail.send", id="a")
+    await store.scheduled("mail.send", 3600, id="b")
+    store.seconds = 5
+    async with Client(store, load_plugins=False) as client:
+        await client.pause("mail.send", reason="INV-204")
+        await client.pause("*", until=store.at(60))
+        why = await client.why("a")
+        assert (why.code, why.rule, why.until) == ("paused", "mail.send", None)
+        assert "By then mail.send is paused (INV-204)" in (await client.why("b")).text
+
+
+async def test_the_rules_that_limit_it_are_told_and_no_others() -> None:
+    store = Shop()
+    await store.scheduled("mail.send", id="a")
+    await store.claimed(most={"mail.send": 0})
+    store.seconds = 20
+    await store.announce()
+    async with Client(store, load_plugins=False) as client:
+        await client.limit("*", rate=1000)
+        await client.limit("mail.send", rate=0.1)
+        why = await client.why("a")
+        assert (why.code, why.rule) == ("limited", "mail.send")
+        assert "the rule for mail.send limits" in why.text
+        await client.limit("*", rate=1000, in_flight=3)
+        assert "the rules for mail.send and * limit" in (await client.why("a")).text
+
+
+async def test_a_dead_letter_that_was_never_tried() -> None:
+    store = Shop()
+    await store.buried("a", "Expired: expired at 12:00", "Expired", id="a")
+    assert "given up before any attempt: Expired" in (await told(store, "a"))[1]
+
+
+async def test_one_that_is_tried_again_as_its_scheduler_died() -> None:
+    store = Shop()
+    await store.scheduled("a", id="a")
+    batch = await store.claimed()
+    (claim,) = batch.claims
+    counters = Counters(store.at(0), retry_count=1)
+    await store.settle([Settle(batch.token, {claim.key: Reschedule(store.at(30), counters)})])
+    assert (await told(store, "a"))[1].endswith("in 30 s. The last one failed.")

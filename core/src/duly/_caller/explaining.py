@@ -1,6 +1,6 @@
 """Why a message is where it is, and what the dead ones died of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,12 +11,12 @@ from duly._caller.presiding import Presiding
 from duly._values.causes import Cause, Causes, causes_of
 from duly._values.controls import Control, Rules
 from duly._values.matching import phase_of
-from duly._values.patterns import matches_name
+from duly._values.patterns import best_key, matches_name
 from duly._values.presence import SchedulerInfo
-from duly._values.spoken import duration, moment
+from duly._values.spoken import counted, duration, moment
 from duly._values.states import Phase, State
-from duly.errors import Unsupported
-from duly.message import Filter, Message
+from duly.errors import Expired, Unsupported
+from duly.message import UNREADABLE, Filter, Message
 from duly.store import SupportsWhere, Whereabouts
 
 __all__ = ["Cause", "Causes", "Explaining", "Why"]
@@ -107,13 +107,17 @@ class Explaining(Presiding):
 
 
 def _dead(message: Message, where: Whereabouts | None) -> Why:
-    times = message.retry_count + 1
     since = "" if message.died_at is None else f" since {moment(message.died_at)}"
     error = message.last_error or "no error was kept"
+    tried = message.retry_count + (message.error_class != Expired.__name__)  # which did not begin
+    if message.event_name == UNREADABLE:
+        text = f": a record that cannot be read, {error}. It stays until it is purged."
+    else:
+        after = f"after {counted(tried, 'attempt')}" if tried else "before any attempt"
+        text = f", given up {after}: {error}. It stays until it is replayed or purged."
     return Why(
         code="dead",
-        text=f"It is a dead letter{since}, given up after {times} attempt{'s'[: times - 1]}: "
-        f"{error}. It stays until it is replayed or purged.",
+        text=f"It is a dead letter{since}{text}",
         phase=Phase.DEAD,
         message=message,
         where=where,
@@ -160,12 +164,10 @@ def _waiting(
     phase = Phase.ASIDE if aside else phase_of(message, now)
     code, text, until, rule, route = _waits(message, phase, now)
     rules = Rules(controls)
-    paused = rules.paused_by(message.event_name)
-    limited = [key for key, each in controls.items() if each.limit is not None]
-    limit = next((key for key in limited if matches_name(key, message.event_name)), None)
+    paused, end = _longest_pause(rules, message.event_name)
+    limits = _limits(rules, message.event_name)
     if paused is not None:
-        rule, pause = paused, controls[paused].pause
-        end = None if pause is None else pause.until
+        rule = paused
         held = paused_text(paused, controls[paused])
         if due_at <= now:
             code, until, text = "paused", end, f"Due since {moment(due_at)}, and {held}."
@@ -181,13 +183,35 @@ def _waiting(
         elif len(away) == len(living):
             code, route = "away", away[0]
             text = f"It is {late} late: the transport is away ({away[0]}). Nothing is counted."
-        elif limit is not None and aside:
-            code, rule = "limited", limit
-            text = f"It is {late} late, aside: the rule for {limit} limits how much is published."
+        elif limits and aside:
+            code, rule = "limited", limits[0]
+            said = "rule" if len(limits) == 1 else "rules"
+            verb = "limits" if len(limits) == 1 else "limit"
+            text = f"It is {late} late, aside: the {said} for {' and '.join(limits)} {verb} how "
+            text += "much is published."
     return Why(
         code=code, text=text, phase=phase, message=message, where=where, until=until,
         rule=rule, route=route,
     )  # fmt: skip
+
+
+def _longest_pause(rules: Rules, name: str) -> tuple[str | None, datetime | None]:
+    """Of the rules that pause a name the one that does so longest, and until when."""
+    found: str | None = None
+    end: datetime | None = None
+    for key in rules.paused:
+        pause = rules.controls[key].pause
+        if pause is None or not matches_name(key, name):
+            continue
+        if found is None or (end is not None and (pause.until is None or pause.until > end)):
+            found, end = key, pause.until
+    return found, end
+
+
+def _limits(rules: Rules, name: str) -> Sequence[str]:
+    """The rules that give a name its rate and its number in flight, the longer one first."""
+    found = {best_key(rules.rates, name), best_key(rules.in_flight, name)} - {None}
+    return sorted(map(str, found), key=len, reverse=True)
 
 
 def _waits(
@@ -207,7 +231,8 @@ def _waits(
     when = f"at {moment(due_at)}, in {duration(due_at - now)}"
     if phase is Phase.RETRYING:
         number = message.retry_count + 1
-        text = f"It waits for attempt {number} {when}. The last one failed: {message.last_error}."
+        text = f"It waits for attempt {number} {when}. The last one failed"
+        text += "." if message.last_error is None else f": {message.last_error}."
         return "retrying", text, due_at, None, None
     if message.postpone_count and due_at > message.scheduled_at:
         return "postponed", f"It was put off and is tried again {when}.", due_at, None, None

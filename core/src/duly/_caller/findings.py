@@ -90,7 +90,8 @@ def lateness(
 def gone(schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding]:
     """Schedulers that hold something and say nothing any more."""
     findings = []
-    for each in [each for each in schedulers if each.gone and each.claimed][:_TOLD]:
+    silent = [each for each in schedulers if each.gone and each.claimed]
+    for each in [each for each in silent if now - each.seen < 2 * each.lease][:_TOLD]:
         who = each.instance or each.owner
         text = (
             f"The scheduler {who} is gone: seen {duration(now - each.seen)} ago, when it held "
@@ -100,8 +101,9 @@ def gone(schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding
     return findings
 
 
-def failing(cause: Cause) -> Finding:
-    what = f"{counted(cause.number, 'message')} of {_names(cause.event_names)}"
+def failing(cause: Cause, *, complete: bool) -> Finding:
+    some = "" if complete else "At least "
+    what = f"{some}{counted(cause.number, 'message')} of {_names(cause.event_names)}"
     text = f"{what} failed and are tried again by themselves: {_told(cause)}."
     return Finding(code="failing", text=text, act="show", about=cause.example)
 
@@ -131,8 +133,8 @@ def _clipped(text: str) -> str:
     return text if len(text) <= _CLIPPED else f"{text[: _CLIPPED - 3]}..."
 
 
-def well(stats: Stats, controls: Mapping[str, Control], now: datetime) -> Finding:
-    """That all is well, when the next is due, and what is paused."""
+def well(stats: Stats, controls: Mapping[str, Control], now: datetime, *, old: bool) -> Finding:
+    """That all is well, when the next is due, what is paused, and whether the dead are old ones."""
     said = []
     if stats.next_due is not None:
         said.append(f"the next is due in {duration(stats.next_due - now)}")
@@ -142,5 +144,6 @@ def well(stats: Stats, controls: Mapping[str, Control], now: datetime) -> Findin
         more = len(paused) - _TOLD
         said.append(f"{more} more {'is' if more == 1 else 'are'} paused")
     if stats.dead:
-        said.append(f"{counted(stats.dead, 'dead letter')} from before the last hour")
+        age = " from before the last hour" if old else ", of which not all were looked at"
+        said.append(f"{counted(stats.dead, 'dead letter')}{age}")
     return Finding(code="well", text=f"All is well{': ' if said else ''}{'; '.join(said)}.")

@@ -6,13 +6,13 @@ from typing import Final
 
 import attrs
 
-from duly._caller.explaining import Explaining
+from duly._caller.explaining import Causes, Explaining
 from duly._caller.findings import Finding, died, failing, gone, lateness, nobody, well
 from duly._values.controls import Control, Rules
 from duly._values.error_text import error_text
 from duly._values.presence import SchedulerInfo
 from duly._values.states import Phase, State
-from duly.errors import StoreError, Unsupported
+from duly.errors import StoreError, StoreUnavailable, Unsupported
 from duly.message import Filter
 from duly.store import NameStats, Stats
 
@@ -39,7 +39,10 @@ class Standing:
     schedulers: Sequence[SchedulerInfo] = ()
     controls: Mapping[str, Control] = attrs.field(factory=dict)
     late: int = 0
-    """Messages that are over 10 s late, those aside or paused left out; at least so many."""
+    """Messages that are due, of event names of which one is over 10 s late; at least so many.
+
+    Those aside are left out, and names that are paused, or limited so that some stand aside.
+    """
 
     @property
     def sentence(self) -> str:
@@ -64,8 +67,12 @@ class Surveying(Explaining):
         try:
             return await self._standing()
         except StoreError as error:
-            text = f"The store does not answer: {error_text(error)}. Nothing leaves, nothing is "
-            finding = Finding(code="store_away", text=f"{text}lost.")
+            text = (
+                f"The store does not answer: {error_text(error)}. Nothing leaves, nothing is lost."
+            )
+            if not isinstance(error, StoreUnavailable):  # it does
+                text = f"The store does not tell how things stand: {error_text(error)}."
+            finding = Finding(code="store_away", text=text)
             return Standing(as_of=self._now(), findings=[finding])
 
     async def _standing(self) -> Standing:
@@ -80,11 +87,12 @@ class Surveying(Explaining):
             *lateness(stats, late, names, living or [], now),
             *await self._failures(),
             *gone(schedulers or [], now),
-            *await self._deaths(stats, now),
         ]
+        deaths = await self._deaths(stats, now)
+        findings += [died(each, complete=deaths.complete) for each in deaths.causes[:_TOLD]]
         return Standing(
             as_of=now,
-            findings=findings or [well(stats, controls, now)],
+            findings=findings or [well(stats, controls, now, old=deaths.complete)],
             stats=stats,
             schedulers=schedulers or [],
             controls=controls,
@@ -97,33 +105,47 @@ class Surveying(Explaining):
         """How many are late at least, and under which names, the oldest first."""
         if stats.oldest_due is None or now - stats.oldest_due <= _LATE:
             return 0, []
+        unknown = 0 if rules.paused else 1  # that is late, where nobody can say of which name
         found: list[NameStats] = []
-        after = None
+        after, whole, partial = None, False, False
         try:
             for _ in range(_PAGES):
                 page = await self.names(after=after)
                 if not page:
+                    whole = True
                     break
+                partial |= any(each.at_least and not rules.touch(each.name) for each in page)
                 found += [
                     each
                     for each in page
-                    if each.due > each.aside and rules.paused_by(each.name) is None
+                    if each.due > each.aside
+                    and rules.paused_by(each.name) is None
+                    and not (each.aside and rules.touch(each.name))
                 ]
                 after = page[-1].name
         except Unsupported:
-            return (0 if rules.paused else 1), []
+            return unknown, []
         late = [each for each in found if each.oldest is None or now - each.oldest > _LATE]
+        if not late and (partial or not whole):
+            return unknown, []
         late.sort(key=lambda each: (each.oldest or now, each.name))
         return sum(each.due - each.aside for each in late), late
 
     async def _failures(self) -> Sequence[Finding]:
         """What is tried again and again, where several fail alike."""
         found = await self._causes(Filter(phase=Phase.RETRYING), look_at=_LOOKED_AT)
-        return [failing(cause) for cause in found.causes[:1] if cause.number > 1]
+        causes = [cause for cause in found.causes[:1] if cause.number > 1]
+        return [failing(cause, complete=found.complete) for cause in causes]
 
-    async def _deaths(self, stats: Stats, now: datetime) -> Sequence[Finding]:
+    async def _deaths(self, stats: Stats, now: datetime) -> Causes:
+        """What the new dead letters died of; of very many first those that were due of late."""
         if not stats.dead:
-            return []
+            return Causes(causes=[], looked_at=0, complete=True)
         new = Filter(state=State.DEAD, died_after=now - _RECENT)
         found = await self._causes(new, look_at=_LOOKED_AT)
-        return [died(cause, complete=found.complete) for cause in found.causes[:_TOLD]]
+        if not found.complete:
+            late = attrs.evolve(new, after=now - _RECENT)
+            of_late = await self._causes(late, look_at=_LOOKED_AT)
+            if of_late.causes:
+                return attrs.evolve(of_late, complete=False)
+        return found

@@ -163,7 +163,10 @@ class Drawing:
             next_at, slots = drawn(value.get("next"), later, cap.rate, wanted)
             if not slots:
                 cap.again_at = here + (next_at - later) / 1e6
-                return
+                # Left by a slower rate or a clock that was ahead: written down, or it is never met.
+                if next_at == value["next"] or await self._write(note, {"next": next_at}, revision):
+                    return
+                continue
             if await self._write(note, {"next": next_at}, revision):
                 cap.add((here + (slot - now) / 1e6 for slot in slots), self._clock() - here)
                 return

@@ -8,7 +8,6 @@ from typing import Final
 from duly._caller.announcements import Announcements
 from duly._engine.in_hand import Hands
 from duly._engine.introduction import Introduction
-from duly._engine.outage import Pauses
 from duly._engine.store_time import StoreTime
 from duly._telemetry.logging import get_logger
 from duly._values.error_text import error_text
@@ -17,7 +16,6 @@ from duly._values.processes import this_process
 
 __all__ = ["Presence"]
 
-_LONGEST: Final = 60.0  # seconds between two tries while it fails
 _LEAVING: Final = 2.0  # seconds, at the end
 _IN_STEP: Final = timedelta(seconds=1)  # this host's clock and the store's
 
@@ -61,9 +59,8 @@ class Presence:
         if announcements is None:
             return
         HERE.add(self._name.removeprefix(PREFIX))
-        pauses, failing, first = Pauses(EVERY, _LONGEST), False, True
+        failing, first = False, True
         while True:
-            pause = EVERY
             try:
                 await self._announce(announcements, self._time.likely())
                 if first:
@@ -72,13 +69,12 @@ class Presence:
             except Exception as error:  # noqa: BLE001  # delivery goes on without it
                 if not failing:
                     log.warning("announcing_failed", error=error_text(error))
-                failing, pause = True, pauses.next()
+                failing = True
             else:
                 if failing:
                     log.info("announcing_again")
                 failing = False
-                pauses.reset()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(EVERY)  # also while it fails: who is silent is taken for dead
 
     async def leave(self) -> None:
         """Be listed no more, unless something is left in hand, for which somebody may look."""

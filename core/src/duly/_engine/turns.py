@@ -55,7 +55,9 @@ class Turns(Generic[J]):
 
     def enter(self, lane: Lane[J]) -> None:
         """A lane is new here."""
-        lane.caps = (*self._caps.of(lane.name), *self.permits.of(lane.name))
+        # What runs in the one lane of all names may be of any: it counts for each until it ends.
+        permits = self.permits.of(lane.name) if lane.name else self.permits.in_flight.values()
+        lane.caps = (*self._caps.of(lane.name), *permits)
 
     def put(self, lane: Lane[J]) -> None:
         """Let a lane wait for its turn, unless it does, if it has a job that it may start."""

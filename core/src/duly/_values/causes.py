@@ -14,6 +14,7 @@ __all__ = ["Cause", "Causes", "causes_of", "common_text"]
 
 _LONGEST: Final = 200  # characters of an error that are looked at
 _NAMES: Final = 20  # event names that a cause tells
+_MOST: Final = 10_000  # ids that a filter takes
 _GAP: Final = "\x00"  # stands for what differs; no error text that is kept has it
 
 # In this order: what is quoted may hold numbers, and an id has digits too.
@@ -46,7 +47,11 @@ class Cause:
     first: datetime | None
     last: datetime | None
     filter: Filter
-    """Finds them, dead letters as a rule: give it to ``replay_many`` or ``purge``."""
+    """Finds them, dead letters as a rule: give it to ``replay_many`` or ``purge``.
+
+    It finds others too whose errors have the same class, and say more where these differ. Where
+    errors were asked for, it has the ids of those that were looked at.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -72,10 +77,13 @@ def _common(error: str) -> str:
     return gapped + (_GAP if rest or len(line) > _LONGEST else "")
 
 
-def _pattern(common: str) -> str:
-    """What :attr:`Filter.error` takes to find such errors."""
+def _pattern(common: str, errors: Iterable[str]) -> str:
+    """What :attr:`Filter.error` takes to find these errors, which have that in common."""
     pattern = re.sub(r"([*?[])", r"[\1]", common).replace(_GAP, "*")
-    return re.sub(r"\*{2,}", "*", pattern) + ("" if pattern.endswith("*") else "*")
+    for error in errors:  # a blank is none of what they have in common
+        pattern = f"*{pattern}" if error[:1].isspace() else pattern
+        pattern = f"{pattern}*" if error[-1:].isspace() else pattern
+    return re.sub(r"\*{2,}", "*", pattern)
 
 
 def causes_of(messages: Iterable[Message], within: Filter) -> Sequence[Cause]:
@@ -102,10 +110,17 @@ def _cause(
         example=latest.id,
         first=moments[0] if moments else None,
         last=moments[-1] if moments else None,
-        filter=attrs.evolve(
-            within, error=_pattern(common), error_class=error_class or within.error_class
-        ),
+        filter=_filter(error_class, common, found, within),
     )
+
+
+def _filter(
+    error_class: str | None, common: str, found: Collection[Message], within: Filter
+) -> Filter:
+    if within.error is not None:  # two patterns cannot be asked for at once
+        return attrs.evolve(within, ids=[each.id for each in found][:_MOST])
+    pattern = _pattern(common, {each.last_error or "" for each in found})
+    return attrs.evolve(within, error=pattern, error_class=error_class or within.error_class)
 
 
 def _moment(message: Message) -> datetime | None:

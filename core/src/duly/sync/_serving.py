@@ -82,7 +82,7 @@ class Serving:
                     try:
                         runner.run(self._stop.wait())
                     except (KeyboardInterrupt, SystemExit) as error:
-                        if not any(call.raised(error) for call in self.calls):
+                        if not any(call.raised(error) for call in list(self.calls)):
                             self.ending = error  # it is raised in the next caller
         finally:  # whatever ended it, nobody waits for ever
             self._begun.set()
