@@ -33,7 +33,7 @@ async def test_for_programs(shell: Shell) -> None:
     assert [each["code"] for each in record["findings"]] == ["nobody", "dead"]
     assert record["stats"]["dead"] == 2
     assert record["findings"][1]["text"] == (
-        "2 new dead letters of one cause: orders.export, Rejected: no ...."
+        "2 new dead letters of one cause: orders.export, Rejected: no ..."
     )
 
 

@@ -107,7 +107,7 @@ async def test_what_fails_and_is_tried_again() -> None:
     await store.retried("mail.send", "ConnectionRefused: smtp:26", after=60, id="last")
     assert await sentence(store) == (
         "2 messages of mail.send failed and are tried again by themselves: ConnectionRefused: "
-        "smtp:...."
+        "smtp:..."
     )
 
 
@@ -139,7 +139,7 @@ async def test_new_dead_letters_by_their_cause() -> None:
     async with Client(store, load_plugins=False) as client:
         first, second = (await client.standing()).findings
     assert first.text == (
-        "3 new dead letters of one cause: orders.export, Rejected: unknown column ...."
+        "3 new dead letters of one cause: orders.export, Rejected: unknown column ..."
     )
     assert second.text == "1 new dead letter of one cause: mail.send, ValueError: no."
 

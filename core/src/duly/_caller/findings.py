@@ -104,7 +104,7 @@ def gone(schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding
 def failing(cause: Cause, *, complete: bool) -> Finding:
     some = "" if complete else "At least "
     what = f"{some}{counted(cause.number, 'message')} of {_names(cause.event_names)}"
-    text = f"{what} failed and are tried again by themselves: {_told(cause)}."
+    text = f"{what} failed and are tried again by themselves: {_ended(_told(cause))}"
     return Finding(code="failing", text=text, act="show", about=cause.example)
 
 
@@ -112,7 +112,7 @@ def died(cause: Cause, *, complete: bool) -> Finding:
     some = "" if complete else "at least "
     text = (
         f"{some}{counted(cause.number, 'new dead letter')} of one cause: "
-        f"{_names(cause.event_names)}, {_told(cause)}."
+        f"{_names(cause.event_names)}, {_ended(_told(cause))}"
     )
     text = text[:1].upper() + text[1:]
     return Finding(code="dead", text=text, act="replay", about=cause.event_names[0])
@@ -122,6 +122,11 @@ def _told(cause: Cause) -> str:
     text = _clipped(cause.text)
     known = cause.error_class is None or text.startswith(cause.error_class)
     return text if known else f"{cause.error_class}: {text}"
+
+
+def _ended(text: str) -> str:
+    """With a full stop, unless it has one."""
+    return text if text.endswith(".") else f"{text}."
 
 
 def _names(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
@@ -11,7 +11,6 @@ import attrs
 import click
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
 from duly import Client
@@ -62,29 +61,6 @@ class Desk:
         """A line for programs; people do not get it."""
         if self.json:
             click.echo(json.dumps(plain(facts), ensure_ascii=False))
-
-    def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "none"
-    ) -> None:
-        """A table for people; numbers stand to the right."""
-        if self.json:
-            return
-        cells = [[self.text(cell) for cell in row] for row in rows]
-        if not cells:
-            self.say(empty)
-            return
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for number, name in enumerate(columns):
-            figures = all(_is_figure(row[number]) for row in cells)
-            table.add_column(
-                name,
-                justify="right" if figures else "left",
-                no_wrap=figures or name in ("id", "due", "at"),
-                overflow="fold",
-            )
-        for row in cells:
-            table.add_row(*[Text(_clean(cell)) for cell in row])
-        self.out.print(table)
 
     def text(self, value: object) -> str:
         """A value as people read it; moments in the time zone that is used."""
@@ -153,7 +129,3 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return getattr(value, "value", str(value))
-
-
-def _is_figure(cell: str) -> bool:
-    return not cell or (cell[0].isdigit() and cell.replace(",", "").replace(".", "").isdigit())

@@ -10,6 +10,7 @@ import click
 from duly import DulyError, Filter, Message
 from duly_cli.desk import Desk
 from duly_cli.errors import IN_PART, REFUSED, Refused
+from duly_cli.sheet import sheet
 
 __all__ = ["Match", "Tally", "bulk", "carried_out", "matching", "number_of"]
 
@@ -69,7 +70,8 @@ class Match:
     def show(self, desk: Desk, noun: str, what: str) -> None:
         """What a dry run tells."""
         desk.say(f"{self.told(noun)} would be {what}; nothing was done.", "bold")
-        desk.table(
+        sheet(
+            desk,
             ["id", "event", "due", "died", "error"],
             [
                 [

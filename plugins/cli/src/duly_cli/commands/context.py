@@ -12,6 +12,7 @@ from duly_cli.contexts import Context, Contexts
 from duly_cli.desk import Desk
 from duly_cli.errors import REFUSED, USAGE, Refused
 from duly_cli.moments import zone
+from duly_cli.sheet import sheet
 from duly_cli.targets import Target
 
 __all__ = ["context"]
@@ -73,7 +74,8 @@ def list_(as_json: bool) -> None:
     known = sorted(every.contexts.items())
     for name, each in known:
         desk.record(_facts(name, each, every.current))
-    desk.table(
+    sheet(
+        desk,
         ["", "name", "store or app", "transport", "production", "tz"],
         [
             [

@@ -9,6 +9,7 @@ import click
 
 from duly import Filter, Message, State
 from duly_cli.desk import Desk
+from duly_cli.sheet import sheet
 from duly_cli.verbs import filtered, verb
 
 __all__ = ["facts_of", "list_", "phase_of"]
@@ -35,8 +36,9 @@ async def list_(
     now = datetime.now(UTC)
     for message in found.messages:
         desk.record(facts_of(message, now, payload=payload))
-    columns = ["id", "event", "phase", "due", "attempts", "error"]
-    desk.table(
+    columns = ["id", "event", "phase", "due", "failed", "error"]
+    sheet(
+        desk,
         [*columns, *(["payload"] if payload else [])],
         [
             [

@@ -3,8 +3,11 @@
 from typing import Final
 
 from duly import Finding
+from duly_cli.commands.schedulers import scheduler_facts
 from duly_cli.desk import Desk
 from duly_cli.errors import AWAY, UNHEALTHY
+from duly_cli.rules import control_facts
+from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
 
 __all__ = ["advice", "status"]
@@ -40,7 +43,8 @@ async def status(desk: Desk) -> None:
     if stats is not None and not desk.json:
         desk.say("")
         alive = sum(not each.gone for each in standing.schedulers)
-        desk.table(
+        sheet(
+            desk,
             ["late", "scheduled", "aside", "in hand", "dead", "schedulers", "next due"],
             [
                 [
@@ -56,8 +60,8 @@ async def status(desk: Desk) -> None:
             "findings": standing.findings,
             "late": standing.late,
             "stats": stats,
-            "schedulers": standing.schedulers,
-            "controls": standing.controls,
+            "schedulers": [scheduler_facts(each, standing.as_of) for each in standing.schedulers],
+            "controls": [control_facts(*each) for each in sorted(standing.controls.items())],
             "as_of": standing.as_of,
             "store": str(desk.target),
         }
