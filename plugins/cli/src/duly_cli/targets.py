@@ -80,9 +80,17 @@ class Target:
                 "be looked at; give its store with --store",
                 USAGE,
             )
+        return Client(self.url(changes=changes))
+
+    def url(self, *, changes: bool) -> str:
+        """The store's, where there is no app.
+
+        Raises:
+            Refused: none was said, or there is nothing at it that could be looked at.
+        """
         if self.store is None:
             raise Refused(_HOW, USAGE)
-        return Client(_to_look(self.store) if not changes else _to_change(self.store))
+        return _to_look(self.store) if not changes else _to_change(self.store)
 
 
 def found_app(said: str) -> Any:

@@ -6,9 +6,10 @@ from typing import Final
 import click
 
 from duly_cli.commands.list import list_
+from duly_cli.commands.run import run
 from duly_cli.commands.show import show
 from duly_cli.commands.status import status
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final[Sequence[click.Command]] = (status, show, list_)
+COMMANDS: Final[Sequence[click.Command]] = (status, show, list_, run)
