@@ -17,11 +17,13 @@ import attrs
 from duly._plugins.comparing import factories_of, known_hooks, untold
 from duly._plugins.implemented import NAMED, implementations, meant
 from duly._plugins.installed import installed_plugins
+from duly._plugins.registry import Plugins
 from duly._plugins.schemes import Rank, Schemes, is_scheme
 from duly.errors import PluginError
+from duly.transport import Transport
 from duly.url import mask
 
-__all__ = ["Plugin", "flaws_of", "flaws_of_names", "installed"]
+__all__ = ["Plugin", "flaws_of", "flaws_of_names", "installed", "transport_of"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -84,6 +86,17 @@ def installed() -> Sequence[Plugin]:
         )
         for each in found.values()
     ]
+
+
+def transport_of(url: str) -> Transport:
+    """The transport that an installed plugin makes of a URL, not opened yet.
+
+    Raises:
+        UnknownScheme: nothing that could be loaded serves it.
+        PluginError: its plugin failed, or two serve the scheme.
+        DulyError: what its plugin has to say against the URL.
+    """
+    return Plugins().transport(url)
 
 
 def flaws_of(

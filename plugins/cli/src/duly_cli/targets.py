@@ -20,7 +20,7 @@ _HOW: Final = (
     "--app module:scheduler"
 )
 _NOT_HERE: Final = ("memory", "local")
-_MAKES_TABLES: Final = ("postgres", "mongo")  # as soon as it is opened, unless told not to
+_MAKES_TABLES: Final = ("postgres", "mongo", "redis")  # or keys, when opened, unless told not to
 
 
 @attrs.frozen(kw_only=True)
@@ -133,8 +133,14 @@ def _to_look(url: str) -> str:
         if not file.exists():
             raise Refused(f"{mask(url)}: there is no such file; `duly migrate` makes it")
     if scheme.startswith(_MAKES_TABLES) and "auto_migrate" not in url:
-        url += f"{'&' if '?' in url else '?'}auto_migrate=false"
+        url = _with(url, "auto_migrate=false")
+    if scheme.startswith("redis") and "allow_eviction" not in url:
+        url = _with(url, "allow_eviction=true")  # to see what it keeps, and what is wrong with it
     return url
+
+
+def _with(url: str, option: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{option}"
 
 
 def _scheme(url: str) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from duly_cli.commands.doctor import doctor
 from duly_cli.commands.list import list_
 from duly_cli.commands.plugins import plugins
 from duly_cli.commands.run import run
@@ -13,4 +14,4 @@ from duly_cli.commands.status import status
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final[Sequence[click.Command]] = (status, show, list_, run, plugins)
+COMMANDS: Final[Sequence[click.Command]] = (status, show, list_, run, plugins, doctor)
