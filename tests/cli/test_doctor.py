@@ -1,16 +1,17 @@
 """``duly doctor``: real servers with settings that break what is promised; nothing is written."""
 
 import asyncio
+import contextlib
+import secrets
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
 from tests.cli.kit import Shell
 from tests.servers.postgres import PostgresServer, execute
 from tests.servers.redis import RedisServer
-
-import duly
 
 
 def migrated(shell: Shell) -> None:
@@ -121,14 +122,31 @@ def test_postgres_with_a_missing_index(tmp_path: Path) -> None:
         shell.ok("doctor")  # it is slow, and loses nothing
 
 
-def test_sqlite_that_is_of_an_older_version(on_sqlite: Shell) -> None:
+def test_a_file_is_left_as_it_is(on_sqlite: Shell) -> None:
     migrated(on_sqlite)
     file = on_sqlite.folder / "orders.db"
-    with sqlite3.connect(file) as db:
-        before = db.execute("SELECT count(*), max(rootpage) FROM sqlite_master").fetchone()
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        before = [*db.iterdump()]
     on_sqlite.ok("doctor")
-    with sqlite3.connect(file) as db:
-        assert db.execute("SELECT count(*), max(rootpage) FROM sqlite_master").fetchone() == before
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        assert [*db.iterdump()] == before
+
+
+def test_mongo_that_loses_messages(mongo_url: str, tmp_path: Path) -> None:
+    name = f"doctor_{secrets.token_hex(4)}"
+    with MongoClient[dict[str, object]](mongo_url) as mongo:
+        try:
+            shell = Shell(f"{mongo_url}/{name}?journal=false", tmp_path)
+            migrated(shell)
+            place = mongo[name]
+            before = {each: [*place[each].find()] for each in place.list_collection_names()}
+            found = things(shell)
+            assert found["journal"]["breaks"]
+            assert shell("doctor").code == 5
+            after = {each: [*place[each].find()] for each in place.list_collection_names()}
+            assert before == after
+        finally:
+            mongo.drop_database(name)
 
 
 def test_a_file_that_is_not_there_is_not_made(on_sqlite: Shell) -> None:
@@ -158,7 +176,3 @@ class TestTransport:
         result = on_sqlite("doctor", "--transport", "nonsense://")
         assert result.code == 2
         assert "no transport serves nonsense://" in result.err
-
-
-def test_a_doubt_is_a_sentence_with_parts() -> None:
-    assert duly.Health(status=duly.Status.HEALTHY, reason="all is well").reasons == ()

@@ -6,6 +6,7 @@ from typing import Final
 
 from duly.health import Doubt, clock_doubts
 from duly_mongo.namespace import Namespace
+from duly_mongo.opening import hello
 from duly_mongo.schema import lacks_mark, missing
 
 __all__ = ["doubts"]
@@ -19,9 +20,11 @@ _MIGRATE: Final = (
 async def doubts(space: Namespace) -> Sequence[Doubt]:
     """One sentence for each."""
     asked = datetime.now(UTC)
-    hello = await space.database.command("hello")
-    theirs = hello["localTime"].replace(tzinfo=UTC)
-    found = clock_doubts("MongoDB", theirs, asked, datetime.now(UTC))
+    found: list[Doubt] = []
+    told = await hello(space.database)
+    if (theirs := told.get("localTime")) is not None:
+        theirs = theirs.replace(tzinfo=theirs.tzinfo or UTC)
+        found += clock_doubts("MongoDB", theirs, asked, datetime.now(UTC))
     concern = space.write_concern.document
     if concern.get("w", "majority") != "majority" and space.transactional:
         means = f"MongoDB: the write concern w={concern['w']} lets an election undo what was stored"

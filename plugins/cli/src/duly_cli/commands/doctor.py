@@ -22,13 +22,14 @@ _IN_TIME: Final = timedelta(seconds=10)
 
 @attrs.frozen(kw_only=True)
 class _Found:
-    """A row: ``code`` is what the command exits with because of it, 0 for what should be seen."""
+    """A row: with ``breaks`` messages may get lost; ``code`` is what the command exits with."""
 
     of: str
     thing: str
     found: str
     means: str
     advice: str = ""
+    breaks: bool = False
     code: int = 0
 
 
@@ -36,12 +37,13 @@ class _Found:
 async def doctor(desk: Desk) -> None:
     """What the settings of the store, and of --transport, make of what is promised.
 
-    Nothing is written or made. Exits with 0 when nothing breaks the promise, 3 when the store
-    refuses, as where rights lack, 4 when it is away, 5 when messages may get lost as things are.
+    Nothing is written or made. Exits with 0 when nothing breaks the promise, 3 when the store or
+    the transport refuses, as where rights lack, 4 when one is away, 5 when messages may get lost as
+    things are, or the transport says that it is not well.
     """
     found = [*await _of_store(desk), *await _of_transport(desk)]
     for each in found:
-        desk.record({**attrs.asdict(each), "breaks": each.code == UNHEALTHY})
+        desk.record(attrs.asdict(each))
     if found:
         desk.table(
             ["of", "thing", "found", "what it means", "what to do"],
@@ -91,7 +93,8 @@ def _row(of: str, reason: str, code: int) -> _Found:
         found=reason.found,
         means=mask(reason.means),
         advice=mask(reason.advice),
-        code=UNHEALTHY if reason.breaks else 0,
+        breaks=reason.breaks,
+        code=UNHEALTHY if reason.breaks else code,
     )
 
 
