@@ -37,7 +37,7 @@ FLOORS = [
     },
     {"_telemetry"},
     {"_plugins"},
-    {"_events"},
+    {"_events", "plugins"},
     {"event"},
     {"_local", "_memory"},
     {"local", "memory"},

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from tests.core.engine_kit import (
 
 import duly.sync
 from duly import Client, InvalidArgument, Status
+from duly.health import Doubt, Report, clock_doubts
 from duly.memory import MemoryStore
 from duly.store import PartlyUnavailable
 from duly.testing.clock import run_virtually
@@ -212,3 +213,47 @@ async def test_a_store_that_is_there_in_part_is_degraded_and_says_which_part_is_
         "a part of the store does not answer, and nothing can be counted; "
         "shelf 2 has not answered since noon"
     )
+
+
+def test_the_reasons_stand_alone_too():
+    report = Report()
+    report.odd("it is odd")
+    report.ill("it is ill")
+    health = report.health()
+    assert health.reasons == ("it is ill", "it is odd")
+    assert health.reason == "it is ill; it is odd"
+    assert Report().health().reasons == ()
+
+
+async def test_a_doubt_of_a_store_keeps_its_parts():
+    doubt = Doubt("It loses all", thing="disk", found="none", advice="buy one", breaks=True)
+    assert doubt == "It loses all: buy one"
+
+    class Doubting(MemoryStore):
+        async def check(self):
+            return [doubt]
+
+    async with Client(Doubting()) as client:
+        (told,) = (await client.health()).reasons
+    assert isinstance(told, Doubt)
+    assert (told.means, told.thing, told.found) == ("It loses all", "disk", "none")
+    assert (told.advice, told.breaks) == ("buy one", True)
+    assert Doubt("It is slow", thing="a", found="b") == "It is slow"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [
+        (-20, "20 s behind this host's"),
+        (-5, None),
+        (3, None),
+        (8, None),
+        (29, "24 s ahead of this host's"),
+    ],
+)
+def test_the_clocks_of_server_and_host(seconds, found):
+    asked = datetime.now(UTC)
+    answered = asked + timedelta(seconds=5)  # it may have read its clock at any moment between
+    doubts = clock_doubts("X", asked + timedelta(seconds=seconds), asked, answered)
+    assert [each.found for each in doubts] == ([] if found is None else [found])
+    assert all(each.startswith("the clock of X is ") for each in doubts)

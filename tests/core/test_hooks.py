@@ -1,6 +1,7 @@
 """Each hook, heard from a client or scheduler at work; a test for each is named after it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ import attrs
 import pytest
 
 import duly
+from duly import plugins
 from duly.memory import MemoryStore
 from duly.message import with_changes
 from duly.store import Group
@@ -201,6 +203,19 @@ async def test_duly_codec(install):
         await running.schedule(event.message({"a", "b"}, scheduled_at=duly.after()))
         await until(lambda: read)
     assert read == [("text/csv", {"a", "b"})]
+
+
+async def test_duly_commands(install):
+    module = install(
+        "import duly\n@duly.hookimpl\ndef duly_commands(): return []\n", hooks=["duly_commands"]
+    )
+    async with duly.Scheduler("memory://", deliver) as running, running.running():
+        assert (await running.health()).status is duly.Status.HEALTHY
+    assert module not in sys.modules  # the command alone asks: see tests/cli/test_plugins.py
+    (plugin,) = plugins.installed()
+    assert plugin.hooks == ["duly_commands"]
+    assert not plugin.is_always_imported
+    assert not plugins.flaws_of(plugin.load(), hooks=plugin.hooks)
 
 
 async def test_duly_started_and_duly_stopped_once_each_run():

@@ -126,7 +126,7 @@ def test_what_is_no_client(client: object) -> None:
         ("redis://a/0/1", "a database is a number: '0/1'"),
         (
             "redis://a/0?prefix=x",
-            "unknown option 'prefix'; known: allow_eviction, key_prefix, shards, tls, tls_ca",
+            "unknown option 'prefix'; known: allow_eviction, auto_migrate, key_prefix, shards, tls, tls_ca",
         ),
         ("redis://a/0?shards=x", "option shards: 'x' is not a whole number"),
         ("redis://a/0?shards=0", "shards is a number from 1 to 128"),

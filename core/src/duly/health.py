@@ -1,12 +1,15 @@
 """How a client or scheduler is doing, in one word and one sentence."""
 
 import enum
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import attrs
 
-__all__ = ["Health", "Report", "Status"]
+__all__ = ["Doubt", "Health", "Report", "Status", "clock_doubts"]
+
+_CLOCKS: Final = timedelta(seconds=5)  # by which they may differ
 
 
 class Status(enum.Enum):
@@ -19,11 +22,62 @@ class Status(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Health:
-    """An answer of ``health()``: ``reason`` is one sentence, ``details`` are facts by name."""
+    """An answer of ``health()``: ``reason`` is one sentence, ``details`` are facts by name.
+
+    ``reasons`` are the parts of the sentence, the gravest first; none when all is well. Those that
+    a store knows more of are each a :class:`Doubt`.
+    """
 
     status: Status
     reason: str
     details: Mapping[str, Any] = attrs.field(factory=dict)
+    reasons: Sequence[str] = ()
+
+
+class Doubt(str):
+    """A reason that a ``check()`` gives, in one sentence, and its parts for a table of findings.
+
+    ``means`` is what it means for what is promised, ``thing`` and ``found`` are the setting and its
+    value, ``advice`` is what to do about it. With ``breaks`` messages may get lost as things are.
+    """
+
+    __slots__ = ("advice", "breaks", "found", "means", "thing")
+
+    def __new__(
+        cls, means: str, *, thing: str, found: str, advice: str = "", breaks: bool = False
+    ) -> "Doubt":
+        """The sentence is what it means and, after a colon, the advice."""
+        doubt = super().__new__(cls, f"{means}: {advice}" if advice else means)
+        doubt.means, doubt.thing, doubt.found = means, thing, found
+        doubt.advice, doubt.breaks = advice, breaks
+        return doubt
+
+    means: str
+    thing: str
+    found: str
+    advice: str
+    breaks: bool
+
+
+def clock_doubts(place: str, theirs: datetime, asked: datetime, answered: datetime) -> list[Doubt]:
+    """What to say of a server's clock that told ``theirs`` between two moments by this host's.
+
+    Nothing, unless they differ by more than five seconds: what is due is decided by the server's.
+    """
+    ahead, behind = theirs - answered, asked - theirs
+    if max(ahead, behind) <= _CLOCKS:
+        return []
+    seconds, way = max((ahead, "ahead of"), (behind, "behind"))
+    sooner = "early" if ahead > behind else "late"
+    return [
+        Doubt(
+            f"the clock of {place} is {seconds.total_seconds():.0f} s {way} that of this host, so "
+            f"that messages come so much too {sooner} by the clock here",
+            thing="clock",
+            found=f"{seconds.total_seconds():.0f} s {way} this host's",
+            advice="let both follow the same time servers",
+        )
+    ]
 
 
 class Report:
@@ -45,5 +99,6 @@ class Report:
     def health(self) -> Health:
         """What was found."""
         status = Status.UNHEALTHY if self._ill else Status.DEGRADED if self._odd else Status.HEALTHY
-        reason = "; ".join([*self._ill, *self._odd]) or "all is well"
-        return Health(status=status, reason=reason, details=self.details)
+        reasons = (*self._ill, *self._odd)
+        reason = "; ".join(reasons) or "all is well"
+        return Health(status=status, reason=reason, details=self.details, reasons=reasons)

@@ -42,6 +42,8 @@ class Installed:
     """
 
     name: str
+    distribution: str
+    version: str
     called: Collection[str]
     entry: EntryPoint
     stores: frozenset[str]
@@ -145,6 +147,8 @@ def _installed(entries: Sequence[EntryPoint], here: str) -> Installed:
         flaws.append(f"it requires {lacking}, this is duly {here}")
     return Installed(
         name=f"{min(called)} ({owner})",
+        distribution=owner.name,
+        version=owner.version,
         called={_normal(name) for name in (*called, owner.name)},
         entry=entry,
         stores=frozenset(filter(is_scheme, schemes[_STORES])),

@@ -2,21 +2,14 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import pluggy
-
-from duly._plugins.implemented import (
-    NAMED,
-    TOLD,
-    Implementations,
-    called_in_order,
-    implementations,
-)
+from duly._plugins.comparing import factories_of, known_hooks, untold
+from duly._plugins.implemented import TOLD, Implementations, called_in_order, implementations
 from duly._plugins.installed import Installed, installed_plugins, wanted_plugins
-from duly._plugins.schemes import Rank, Schemes, as_factories
+from duly._plugins.schemes import Rank, Schemes
 from duly._telemetry.logging import get_logger
 from duly._values.plain import shown
 from duly._values.wording import text_of, worded
@@ -25,7 +18,7 @@ from duly.store import Store
 from duly.transport import Transport
 from duly.url import mask
 
-__all__ = ["Loading", "call"]
+__all__ = ["Loading"]
 
 _BUILT_IN: Final = ("duly.memory", "duly.local")  # modules: plugins like others, found by name
 
@@ -117,7 +110,7 @@ class Loading:
             ("duly_transports", self._transports, each.transports),
         ):
             try:
-                factories = _factories(implemented, hook)
+                factories = factories_of(implemented, hook)
             except PluginError as error:
                 self._note(each.name, str(error))
                 schemes.withdraw(each.name)
@@ -127,22 +120,19 @@ class Loading:
                 schemes.withdraw(each.name, told)
                 factories = {name: make for name, make in factories.items() if name in told}
             schemes.add(each.name, factories, Rank.INSTALLED)
-        hooks = {hook: found for hook, found in implemented.items() if hook in NAMED}
+        hooks = known_hooks(implemented)
         if each.tells:
             self._compare(each.name, "the hook", each.hooks, hooks)
             hooks = {hook: found for hook, found in hooks.items() if hook in each.hooks}
         return hooks
 
     def _compare(self, name: str, kind: str, told: Collection[str], has: Collection[str]) -> None:
-        # What is not told is not used: else it would depend on whether something else imported it.
-        for each in sorted({*told} - {*has}):
-            self._note(name, f"its entry points tell {kind} {each}, which it does not have")
-        for each in sorted({*has} - {*told}):
-            self._note(name, f"its entry points do not tell {kind} {each}, which is not used")
+        for each in untold(kind, told, has):
+            self._note(name, each)
 
     def _offer(self, name: str, implemented: Implementations, rank: Rank) -> None:
-        self._stores.add(name, _factories(implemented, "duly_stores"), rank)
-        self._transports.add(name, _factories(implemented, "duly_transports"), rank)
+        self._stores.add(name, factories_of(implemented, "duly_stores"), rank)
+        self._transports.add(name, factories_of(implemented, "duly_transports"), rank)
 
     def _set_aside(self, name: str, reason: str) -> None:
         self._withdraw(name)
@@ -158,28 +148,6 @@ class Loading:
         told = reason if before is None else f"{before}; {reason}"
         self.broken = MappingProxyType({**self.broken, name: told})
         log.warning("plugin_broken", plugin=name, reason=reason)
-
-
-def call(implementation: pluggy.HookImpl, arguments: Mapping[str, object]) -> Any:
-    """Call what implements a hook with those of the arguments that it takes."""
-    return implementation.function(*[arguments[name] for name in implementation.argnames])
-
-
-def _factories(implemented: Implementations, hook: str) -> Mapping[str, Callable[[str], Any]]:
-    """What the implementations of an offering hook offer.
-
-    Raises:
-        PluginError: one raises, or offers what is no scheme or no factory; ``__cause__`` is why.
-    """
-    found: dict[str, Callable[[str], Any]] = {}
-    for each in implemented.get(hook, ()):
-        try:
-            found |= as_factories(call(each, {}))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise PluginError(f"{hook}: {worded(error)}") from error
-    return found
 
 
 def _equal(plugin: object, other: object) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
+from duly._plugins.comparing import call
 from duly._plugins.implemented import TOLD, TOLD_BY_CLIENTS
-from duly._plugins.loading import Loading, call
+from duly._plugins.loading import Loading
 from duly._plugins.schemes import Schemes, unknown
 from duly._telemetry.logging import get_logger
 from duly.recovery import Backoff, Bury, Discard, Failure, Policy, Retry, Verdict

@@ -35,18 +35,24 @@ class Commands(click.Group):
 
     def _offered(self) -> Mapping[str, click.Command]:
         if not self.commands:
-            for command in _all():
-                self.commands.setdefault(command.name or "", command)
+            for entry, command in _all():
+                if self.commands.setdefault(command.name or "", command) is not command:
+                    _leave_out(f"the command {command.name} of {entry}", "there is one already")
         return self.commands
 
 
-def _all() -> Iterator[click.Command]:
+def _all() -> Iterator[tuple[str, click.Command]]:
     entries = [each for each in entry_points(group=_GROUP) if each.name == _HOOK]
     for entry in sorted(entries, key=lambda each: (each.value != _OURS, each.value)):
         try:
-            yield from map(_checked, getattr(entry.load(), _HOOK)())
+            for offered in getattr(entry.load(), _HOOK)():
+                yield entry.value, _checked(offered)
         except Exception as error:  # noqa: BLE001  # of somebody else's plugin
-            click.echo(f"duly: commands of {entry.value} are left out: {error!r}", err=True)
+            _leave_out(f"what {entry.value} offers", repr(error))
+
+
+def _leave_out(what: str, why: str) -> None:
+    click.echo(f"duly: {what} is left out: {mask(' '.join(why.split()))}", err=True)
 
 
 def _checked(offered: object) -> click.Command:

@@ -20,7 +20,7 @@ _HOW: Final = (
     "--app module:scheduler"
 )
 _NOT_HERE: Final = ("memory", "local")
-_MAKES_TABLES: Final = ("postgres", "mongo")  # as soon as it is opened, unless told not to
+_MAKES_TABLES: Final = ("postgres", "mongo", "redis")  # or keys, when opened, unless told not to
 
 
 @attrs.frozen(kw_only=True)
@@ -80,9 +80,17 @@ class Target:
                 "be looked at; give its store with --store",
                 USAGE,
             )
+        return Client(self.url(changes=changes))
+
+    def url(self, *, changes: bool) -> str:
+        """The store's, where there is no app.
+
+        Raises:
+            Refused: none was said, or there is nothing at it that could be looked at.
+        """
         if self.store is None:
             raise Refused(_HOW, USAGE)
-        return Client(_to_look(self.store) if not changes else _to_change(self.store))
+        return _to_look(self.store) if not changes else _to_change(self.store)
 
 
 def found_app(said: str) -> Any:
@@ -125,8 +133,14 @@ def _to_look(url: str) -> str:
         if not file.exists():
             raise Refused(f"{mask(url)}: there is no such file; `duly migrate` makes it")
     if scheme.startswith(_MAKES_TABLES) and "auto_migrate" not in url:
-        url += f"{'&' if '?' in url else '?'}auto_migrate=false"
+        url = _with(url, "auto_migrate=false")
+    if scheme.startswith("redis") and "allow_eviction" not in url:
+        url = _with(url, "allow_eviction=true")  # to see what it keeps, and what is wrong with it
     return url
+
+
+def _with(url: str, option: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{option}"
 
 
 def _scheme(url: str) -> str:

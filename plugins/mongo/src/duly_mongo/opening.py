@@ -10,7 +10,7 @@ from duly_mongo import schema
 from duly_mongo.handles import Source
 from duly_mongo.namespace import Namespace
 
-__all__ = ["checked_name", "opened", "prepared"]
+__all__ = ["checked_name", "hello", "opened", "prepared"]
 
 _OLDEST: Final = 9  # the wire version of MongoDB 4.4, which has $unionWith
 _LONGEST: Final = 180  # bytes, so that database, collection and index have 255 together
@@ -48,10 +48,10 @@ async def opened(source: Source, collection: str, clock: Clock | None) -> Namesp
             under these names is no plain collection.
     """
     database = await source.open()
-    hello = await _hello(database)
-    if hello.get("maxWireVersion", 0) < _OLDEST:
+    told = await hello(database)
+    if told.get("maxWireVersion", 0) < _OLDEST:
         raise StoreError("MongoDB: this server is too old: duly needs MongoDB 4.4 or later")
-    transactional = "setName" in hello or hello.get("msg") == "isdbgrid"
+    transactional = "setName" in told or told.get("msg") == "isdbgrid"
     space = Namespace(database, collection, clock, transactional=transactional)
     if not space.write_concern.acknowledged:
         raise StoreError(
@@ -77,7 +77,8 @@ async def prepared(
     return space
 
 
-async def _hello(database: Any) -> dict[str, Any]:
+async def hello(database: Any) -> dict[str, Any]:
+    """What the server says of itself; nothing where it is too old to be asked so."""
     try:
         answer: dict[str, Any] = await database.command("hello")
     except OperationFailure as error:

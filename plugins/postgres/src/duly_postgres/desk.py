@@ -73,7 +73,7 @@ class Desk:
 
     def doubts(self) -> Sequence[str]:
         """What is wrong at present, one sentence each."""
-        found = [POOLED] if self.pooled else []
+        found: list[str] = [POOLED] if self.pooled else []
         if self.upkeep.done:
             found.append(told(self.upkeep.done))
         if self._listener is not None and self._listener.trouble is not None:

@@ -2,8 +2,10 @@
 # ruff: noqa: S608  # what is put together are constants of this package, never values
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from duly.health import Doubt, clock_doubts
 from duly_postgres.connection import Executor
 from duly_postgres.indexes import lacking
 from duly_postgres.marking import MARKED, UNMARKED
@@ -12,15 +14,19 @@ from duly_postgres.names import Names
 
 __all__ = ["POOLED", "doubts"]
 
-POOLED: Final = (
-    "a transaction pooler is in front of PostgreSQL: schedulers are not woken by what other "
-    "processes schedule and look every five seconds; give duly the address of the server itself"
+POOLED: Final = Doubt(
+    "a transaction pooler is in front of PostgreSQL",
+    thing="pooler",
+    found="between transactions",
+    advice="schedulers are not woken by what other processes schedule and look every five seconds; "
+    "give duly the address of the server itself",
 )
 
 _ASK: Final = f"""\
 SELECT
     current_setting('synchronous_commit') AS synchronous_commit,
     current_setting('fsync') AS fsync,
+    extract(epoch FROM clock_timestamp())::float8 AS clock,
     {MARKED} AS marked,
     current_setting('full_page_writes') AS full_page_writes,
     ARRAY(
@@ -35,23 +41,30 @@ SELECT
 
 async def doubts(db: Executor, names: Names) -> Sequence[str]:
     """One sentence each; none when all is well."""
+    asked = datetime.now(UTC)
     (row,) = await db.fetch(names(_ASK))
-    found = list(_found(row))
+    theirs = datetime.fromtimestamp(row["clock"], UTC)
+    found = [*_found(row), *clock_doubts("PostgreSQL", theirs, asked, datetime.now(UTC))]
     if not row["marked"]:
-        found.append(f"{UNMARKED}{COMMAND}")
-    if await lacking(db, names):
-        found.append(f"indexes are missing, so that claims or lists are slow: {COMMAND}")
+        means = UNMARKED.removesuffix(": ")
+        found.append(Doubt(means, thing="mark", found="lacks", advice=COMMAND))
+    if missing := await lacking(db, names):
+        means = "indexes are missing, so that claims or lists are slow"
+        number = f"{len(missing)} statements"
+        found.append(Doubt(means, thing="indexes", found=f"lack {number}", advice=COMMAND))
     return found
 
 
-def _found(row: Any) -> Sequence[str]:
+def _found(row: Any) -> Sequence[Doubt]:
     found = []
     if row["synchronous_commit"] == "off":
-        found.append("synchronous_commit is off: what was accepted may be lost with the server")
-    found += [
-        f"{name} is off: the database may be damaged when the server dies"
-        for name in ("fsync", "full_page_writes")
-        if row[name] == "off"
-    ]
-    found += [f"the table {name} is unlogged: a crash empties it" for name in row["unlogged"]]
+        means = "synchronous_commit is off: what was accepted may be lost with the server"
+        found.append(Doubt(means, thing="synchronous_commit", found="off", breaks=True))
+    for name in ("fsync", "full_page_writes"):
+        if row[name] == "off":
+            means = f"{name} is off: the database may be damaged when the server dies"
+            found.append(Doubt(means, thing=name, found="off", breaks=True))
+    for name in row["unlogged"]:
+        means = f"the table {name} is unlogged: a crash empties it"
+        found.append(Doubt(means, thing=f"table {name}", found="unlogged", breaks=True))
     return found

@@ -29,6 +29,7 @@ def take_options(url: URL) -> dict[str, Any]:
         "key_prefix": str,
         "shards": number,
         "allow_eviction": boolean,
+        "auto_migrate": boolean,
         **tls_options(),
     }
     if "+sentinel" in url.scheme:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from duly import StoreError
+from duly.health import Doubt
 from duly_redis.calls import Calls, script
 from duly_redis.keys import Shard, meta_key
 
-__all__ = ["UNMARKED", "check_meta", "is_marked", "migrate"]
+__all__ = ["check_meta", "is_marked", "migrate", "unmarked"]
 
 _ENLIST: Final = script("holding", "enlist")
 _AT_ONCE: Final = 1000  # places in line that a script looks at; it holds up the server
@@ -20,9 +21,11 @@ _AT_ONCE: Final = 1000  # places in line that a script looks at; it holds up the
 _LAYOUT: Final = "1"
 """The version of the layout of keys."""
 
-UNMARKED: Final = (
-    "slow event names may hold up others, as an older version made these keys: when no process of "
-    "that is left, call `await client.migrate()`"
+_UNMARKED: Final = Doubt(
+    "slow event names may hold up others, as an older version made these keys",
+    thing="mark",
+    found="lacks",
+    advice="when no process of that is left, call `await client.migrate()`",
 )
 
 _BEGIN: Final = (
@@ -30,8 +33,10 @@ _BEGIN: Final = (
 )
 
 
-async def check_meta(calls: Calls, prefix: str, shards: int) -> bool:
+async def check_meta(calls: Calls, prefix: str, shards: int, *, begin: bool) -> bool:
     """Check that the keys are of this layout and so many shards; whether they have the mark.
+
+    Where there are none yet they are begun, with ``begin``.
 
     Raises:
         StoreUnavailable: nobody answers.
@@ -40,9 +45,11 @@ async def check_meta(calls: Calls, prefix: str, shards: int) -> bool:
     key = meta_key(prefix)
     ours = {"layout": _LAYOUT, "shards": str(shards)}
     layout, number, mark = await calls.command("HMGET", key, *ours, "lines")
+    if layout is None and not begin:
+        return False
     if layout is None:  # only then: when memory is full nothing can be written
         await calls.command("EVAL", _BEGIN, 1, key, *_new(shards))
-    if layout is None or number is None:
+    if (layout is None or number is None) and begin:
         for field, value in ours.items():
             await calls.command("HSETNX", key, field, value)
         layout, number, mark = await calls.command("HMGET", key, *ours, "lines")
@@ -51,7 +58,7 @@ async def check_meta(calls: Calls, prefix: str, shards: int) -> bool:
             f"the keys of {prefix!r} were made by a newer version of duly-redis (layout "
             f"{found}): upgrade this host"
         )
-    if (found := _text(number)) != ours["shards"]:
+    if number is not None and (found := _text(number)) != ours["shards"]:
         raise StoreError(
             f"the messages of {prefix!r} are spread over {found} shards: open them with "
             f"shards={found}, or, when none is left, delete the key {key}"
@@ -63,6 +70,12 @@ async def is_marked(calls: Calls, prefix: str) -> bool:
     """Whether the keys have the mark by now."""
     (mark,) = await calls.command("HMGET", meta_key(prefix), "lines")
     return mark is not None
+
+
+async def unmarked(calls: Calls, prefix: str) -> Sequence[Doubt]:
+    """What to say of keys without the mark; nothing where there are none yet."""
+    (layout,) = await calls.command("HMGET", meta_key(prefix), "layout")
+    return [] if layout is None else [_UNMARKED]
 
 
 async def migrate(

@@ -1,17 +1,17 @@
 """What is checked when a store is opened: the server, and whether the keys are ours."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import RedisCluster
 
-from duly import StoreError
+from duly import InvalidArgument, StoreError
 from duly_redis.calls import Calls, Script
 from duly_redis.keys import NAMES, Shard, wake_channel
 from duly_redis.meta import check_meta
 from duly_redis.rights import check_rights
 
-__all__ = ["check", "dropping", "information"]
+__all__ = ["Terms", "check", "dropping", "information"]
 
 _OLDEST: Final = (6, 2)  # has ZMSCORE and SMISMEMBER
 _TYPES: Final = Script(
@@ -29,12 +29,26 @@ _EXPECTED: Final = dict(
 )  # fmt: skip
 
 
-async def check(
-    calls: Calls, prefix: str, shards: Sequence[Shard], *, allow_eviction: bool
-) -> bool:
+class Terms(NamedTuple):
+    """On which terms a store is opened."""
+
+    allow_eviction: bool
+    begin: bool
+
+    @classmethod
+    def of(cls, allow_eviction: object, auto_migrate: object) -> "Terms":
+        """Of two arguments that callers have given."""
+        for name, flag in {"allow_eviction": allow_eviction, "auto_migrate": auto_migrate}.items():
+            if not isinstance(flag, bool):
+                raise InvalidArgument(f"{name} is True or False: {flag!r:.300}")
+        return cls(allow_eviction is True, auto_migrate is True)
+
+
+async def check(calls: Calls, prefix: str, shards: Sequence[Shard], terms: Terms) -> bool:
     """Check that the server can be used and keeps its data, and that nobody else uses the keys.
 
-    Whether the keys have the mark: see :mod:`duly_redis.meta`.
+    Whether the keys have the mark: see :mod:`duly_redis.meta`. They get it where there are none
+    yet and the terms allow that.
 
     Raises:
         StoreUnavailable: nobody answers.
@@ -47,7 +61,7 @@ async def check(
             raise StoreError(
                 f"Redis {version} is too old: duly needs {'.'.join(map(str, _OLDEST))} or later"
             )
-        if (policy := dropping(facts)) and not allow_eviction:
+        if (policy := dropping(facts)) and not terms.allow_eviction:
             raise StoreError(
                 f"Redis may drop messages when its memory is full (maxmemory-policy is {policy}): "
                 "set it to noeviction, or give allow_eviction=true if messages may be lost"
@@ -62,7 +76,7 @@ async def check(
                     f"{_EXPECTED[name]}: something else uses keys with this prefix; choose "
                     "another key_prefix"
                 )
-    return await check_meta(calls, prefix, len(shards))
+    return await check_meta(calls, prefix, len(shards), begin=terms.begin)
 
 
 def dropping(facts: Mapping[str, Any]) -> str | None:

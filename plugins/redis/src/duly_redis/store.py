@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from duly import Filter, InvalidArgument, Message, State, Stats, StoreError, Unsupported
+from duly import Filter, Message, State, Stats, StoreError, Unsupported
 from duly.moment import to_microseconds
 from duly.store import (
     NO_LIMITS,
@@ -30,9 +30,9 @@ from duly_redis.counting import Counting
 from duly_redis.doubts import doubts
 from duly_redis.listing import Listing
 from duly_redis.mending import mend, strays
-from duly_redis.meta import UNMARKED, is_marked, migrate
+from duly_redis.meta import is_marked, migrate, unmarked
 from duly_redis.notes import KeepsNotes
-from duly_redis.opening import check
+from duly_redis.opening import Terms, check
 from duly_redis.records import show
 from duly_redis.series import Series
 from duly_redis.storing import Storing
@@ -52,11 +52,12 @@ class RedisStore(KeepsNotes, TakesOver, Counting):
     is then closed with the store. All keys begin with ``key_prefix``. ``shards`` spreads the
     messages over this many slots of a Cluster; it is the same for all who use the prefix. With
     ``allow_eviction`` it opens even if the server may drop messages when its memory is full.
-    ``clock`` None is the server's. :class:`duly.store.Store` tells what each verb does.
+    Without ``auto_migrate`` opening it writes nothing, for those who only look. ``clock``
+    None is the server's. :class:`duly.store.Store` tells what each verb does.
 
     Raises:
         InvalidArgument: no client, a prefix with braces or control characters, a number of
-            shards out of range, or an ``allow_eviction`` that is neither True nor False.
+            shards out of range, or what is neither True nor False.
     """
 
     claims_ahead = True
@@ -70,12 +71,11 @@ class RedisStore(KeepsNotes, TakesOver, Counting):
         key_prefix: str = "scheduler:",
         shards: int = 1,
         allow_eviction: bool = False,
+        auto_migrate: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        if not isinstance(allow_eviction, bool):
-            raise InvalidArgument(f"allow_eviction is True or False: {allow_eviction!r:.300}")
         self._shards = keys.shards(key_prefix, shards)
-        self._prefix, self._allow_eviction = key_prefix, allow_eviction
+        self._prefix, self._terms = key_prefix, Terms.of(allow_eviction, auto_migrate)
         self._clock, self._opening = clock, asyncio.Lock()
         name, channel = os.urandom(8).hex(), keys.wake_channel(key_prefix)
         self._calls = Calls(client, channel, shards)
@@ -97,7 +97,7 @@ class RedisStore(KeepsNotes, TakesOver, Counting):
             self._calls.open()
             try:
                 self._claiming.moves = await check(
-                    self._calls, self._prefix, self._shards, allow_eviction=self._allow_eviction
+                    self._calls, self._prefix, self._shards, self._terms
                 )
                 await self._wakeups.check()
             except BaseException:
@@ -213,8 +213,8 @@ class RedisStore(KeepsNotes, TakesOver, Counting):
         """What is unsafe in the servers' settings and the keys, one sentence each."""
         found = await strays(self._calls, self._shards)
         if not self._claiming.moves:
-            self._claiming.moves = await is_marked(self._calls, self._prefix)
-            found = found if self._claiming.moves else [*found, UNMARKED]
+            self._claiming.moves = marked = await is_marked(self._calls, self._prefix)
+            found = found if marked else [*found, *await unmarked(self._calls, self._prefix)]
         if away := self._calls.away.sentences():
             return [*away, *found]  # not all servers can be asked about their settings
         return [*await doubts(self._calls), *found]

@@ -10,6 +10,7 @@ from duly_cli.commands.completion import completion
 from duly_cli.commands.context import context
 from duly_cli.commands.controls import controls
 from duly_cli.commands.dead import dead
+from duly_cli.commands.doctor import doctor
 from duly_cli.commands.events import events
 from duly_cli.commands.fire import fire
 from duly_cli.commands.health import health
@@ -20,9 +21,11 @@ from duly_cli.commands.migrate import migrate
 from duly_cli.commands.move import move
 from duly_cli.commands.next import next_
 from duly_cli.commands.pause import pause
+from duly_cli.commands.plugins import plugins
 from duly_cli.commands.recover import recover
 from duly_cli.commands.replay import replay
 from duly_cli.commands.resume import resume
+from duly_cli.commands.run import run
 from duly_cli.commands.schedule import schedule
 from duly_cli.commands.schedulers import schedulers
 from duly_cli.commands.series import series
@@ -36,5 +39,5 @@ __all__ = ["COMMANDS"]
 COMMANDS: Final[Sequence[click.Command]] = (
     status, show, list_, dead, upcoming, events, series, schedulers, controls, changes, history,
     health, watch, next_, schedule, cancel, move, fire, replay, pause, resume, limit, recover,
-    migrate, context, completion,
+    migrate, context, run, plugins, doctor, completion,
 )  # fmt: skip
