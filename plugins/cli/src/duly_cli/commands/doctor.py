@@ -13,6 +13,7 @@ from duly.transport import SupportsHealth
 from duly.url import mask
 from duly_cli.desk import Desk
 from duly_cli.errors import AWAY, REFUSED, UNHEALTHY, code_of
+from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
 
 __all__ = ["doctor"]
@@ -35,7 +36,7 @@ class _Found:
 
 @verb(patient=True)
 async def doctor(desk: Desk) -> None:
-    """What the settings of the store, and of --transport, make of what is promised.
+    """What the settings of store and transport make of the promise.
 
     Nothing is written or made. Exits with 0 when nothing breaks the promise, 3 when the store or
     the transport refuses, as where rights lack, 4 when one is away, 5 when messages may get lost as
@@ -45,7 +46,8 @@ async def doctor(desk: Desk) -> None:
     for each in found:
         desk.record(attrs.asdict(each))
     if found:
-        desk.table(
+        sheet(
+            desk,
             ["of", "thing", "found", "what it means", "what to do"],
             [[each.of, each.thing, each.found, each.means, each.advice] for each in found],
         )

@@ -11,7 +11,7 @@ __all__ = ["fire"]
 @verb(changes=True)
 @click.argument("id")
 async def fire(desk: Desk, *, id: str) -> None:
-    """Have a message delivered now; of a series, one fire more, beside it."""
+    """Have a message delivered now; of a series, one fire more."""
     desk.confirm(f"Fire {id}")
     gone = await desk.client.fire(id)
     if gone == id:

@@ -28,7 +28,7 @@ async def limit(
     reason: str,
     by: str | None,
 ) -> None:
-    """Deliver so much of an event name and no more, by all schedulers together.
+    """Deliver no more than so much of an event name.
 
     What is said replaces what was said before.
     """

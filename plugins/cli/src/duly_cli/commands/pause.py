@@ -22,7 +22,7 @@ __all__ = ["pause"]
 async def pause(
     desk: Desk, *, name: str, until: str | None, for_: str | None, reason: str, by: str | None
 ) -> None:
-    """Deliver nothing of an event name, a prefix as orders.*, or * for all."""
+    """Deliver nothing of a NAME, of orders.*, or of * for all."""
     end: datetime | None = None
     if until is not None and for_ is not None:
         raise Refused("--until and --for cannot go together", USAGE)

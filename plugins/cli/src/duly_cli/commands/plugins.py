@@ -11,6 +11,7 @@ from duly_cli.desk import Desk
 from duly_cli.errors import REFUSED
 from duly_cli.flaws import Flaw, flaws_of_installed
 from duly_cli.project import flaws_of_project
+from duly_cli.sheet import sheet
 from duly_cli.targets import Target
 
 __all__ = ["plugins"]
@@ -22,7 +23,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a 
 @_JSON
 @click.pass_context
 def plugins(context: click.Context, *, as_json: bool) -> None:
-    """Which plugins are installed and what each offers; none of their code runs."""
+    """Which plugins are installed; check: what is wrong with one."""
     if context.invoked_subcommand is not None:
         return
     desk, found = Desk(Target(), json=as_json), installed()
@@ -39,7 +40,8 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
                 "flaws": each.flaws,
             }
         )
-    desk.table(
+    sheet(
+        desk,
         ["name", "distribution", "version", "serves", "hooks", "flaw"],
         [
             [

@@ -15,7 +15,7 @@ __all__ = ["recover"]
 @click.argument("instance")
 @click.option("--force", is_flag=True, help="Do not ask whether it is gone.")
 async def recover(desk: Desk, *, instance: str, force: bool) -> None:
-    """Say that a scheduler is certainly dead: what it holds is due again at once."""
+    """What a dead scheduler holds is due again at once."""
     if force:
         desk.note("If it lives, what it is delivering just now is delivered twice.")
     desk.confirm(f"End all that {instance} holds" if force else f"Recover {instance}", always=force)

@@ -49,7 +49,9 @@ _HOW: Final = "say how messages leave: --transport URL, DULY_TRANSPORT, or --app
 def run(
     *, processes: int, log_level: str | None, as_json: bool, lifeline: int | None, **said: Any
 ) -> None:
-    """Deliver until a signal comes: the first drains, the second waits no more.
+    """Deliver until a signal comes, in one process or in several.
+
+    The first signal drains, the second waits no more.
 
     With --app a scheduler of yours is run, or what a function returns; else one is made of --store
     and --transport. Of several processes each is such a scheduler. An app can tell them apart by

@@ -62,7 +62,7 @@ def _options(work: Any) -> Any:
 @click.argument("payload", metavar="[PAYLOAD|-]", default="")
 @_options
 async def schedule(desk: Desk, *, event: str, payload: str, **said: Any) -> None:
-    """Schedule a message; a PAYLOAD of - is read from standard input."""
+    """Schedule a message; a PAYLOAD of - is read from the input."""
     message = _message(desk, event, payload, said)
     outcome = None
     if said["ensure"]:
