@@ -9,6 +9,7 @@ series among them, and invoices.* is paused by somebody who forgot it.
 import asyncio
 import sys
 import textwrap
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from tests.journeys.kit import until
 
 from duly import Client, Every, Message, after
 
-DEAD: Final = {"orders.export": 4000, "mail.bounce": 1000}
+DEAD: Final[Mapping[str, int]] = {"orders.export": 4000, "mail.bounce": 1000}
 
 APP: Final = '''
 """The service: its handlers, and the scheduler that calls them."""
@@ -73,11 +74,11 @@ def write_app(folder: Path) -> None:
     (folder / "service.py").write_text(textwrap.dedent(text))
 
 
-async def prepare(shell: Shell) -> None:
+async def prepare(shell: Shell, dead: Mapping[str, int] = DEAD) -> None:
     """All five at once."""
     write_app(shell.folder)
     async with shell.client() as client:
-        await _dead_letters(client)
+        await _dead_letters(client, dead)
         (shell.folder / "hang").touch()
         await client.schedule_many(
             [
@@ -113,12 +114,12 @@ async def prepare(shell: Shell) -> None:
         )
 
 
-async def _dead_letters(client: Client) -> None:
+async def _dead_letters(client: Client, dead: Mapping[str, int]) -> None:
     columns = {
-        f"export-{n}": f"Rejected: unknown column 'c{n}'" for n in range(DEAD["orders.export"])
+        f"export-{n}": f"Rejected: unknown column 'c{n}'" for n in range(dead["orders.export"])
     }
     await bury(client, columns, name="orders.export", kind="Rejected")
-    boxes = {f"bounce-{n}": f"mailbox {n}@example.test is full" for n in range(DEAD["mail.bounce"])}
+    boxes = {f"bounce-{n}": f"mailbox {n}@example.test is full" for n in range(dead["mail.bounce"])}
     await bury(client, boxes, name="mail.bounce", kind="MailboxFull")
 
 

@@ -126,6 +126,23 @@ async def test_a_scheduler_that_is_gone() -> None:
     )
 
 
+async def test_one_that_has_claimed_since_it_was_seen() -> None:
+    """On a file nobody writes only to be seen."""
+    store = Shop()
+    await store.announce("h:1:a", instance="orders-0")
+    for number in range(3):
+        await store.scheduled("a", id=f"a{number}")
+    await store.claimed(owner="h:1:a")
+    store.seconds = 20
+    await store.announce("h:1:b")
+    assert await sentence(store) == (
+        "The scheduler orders-0 is gone: seen 20 s ago, and 3 messages in hand may be its own; "
+        "they come back when its leases end."
+    )
+    await store.announce("h:1:b", claimed=3)
+    assert await codes(store) == ["well"]
+
+
 async def test_new_dead_letters_by_their_cause() -> None:
     store = Shop()
     await store.announce()

@@ -87,16 +87,20 @@ def lateness(
     return findings
 
 
-def gone(schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding]:
-    """Schedulers that hold something and say nothing any more."""
+def gone(stats: Stats, schedulers: Sequence[SchedulerInfo], now: datetime) -> Sequence[Finding]:
+    """Schedulers that say nothing any more while somebody's leases hold messages."""
     findings = []
-    silent = [each for each in schedulers if each.gone and each.claimed]
+    # More than those who live hold, as they have said: one that is gone may have claimed since.
+    others = stats.claimed - sum(each.claimed for each in schedulers if not each.gone)
+    silent = [each for each in schedulers if each.gone and (each.claimed or others > 0)]
     for each in [each for each in silent if now - each.seen < 2 * each.lease][:_TOLD]:
         who = each.instance or each.owner
-        text = (
-            f"The scheduler {who} is gone: seen {duration(now - each.seen)} ago, when it held "
-            f"{counted(each.claimed, 'message')}, which come back when its leases end."
-        )
+        seen = f"seen {duration(now - each.seen)} ago"
+        if each.claimed:
+            held = f"when it held {counted(each.claimed, 'message')}, which come back"
+        else:
+            held = f"and {counted(others, 'message')} in hand may be its own; they come back"
+        text = f"The scheduler {who} is gone: {seen}, {held} when its leases end."
         findings.append(Finding(code="gone", text=text, act="recover", about=who))
     return findings
 

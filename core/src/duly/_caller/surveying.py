@@ -86,7 +86,7 @@ class Surveying(Explaining):
             *nobody(stats, living, now),
             *lateness(stats, late, names, living or [], now),
             *await self._failures(),
-            *gone(schedulers or [], now),
+            *gone(stats, schedulers or [], now),
         ]
         deaths = await self._deaths(stats, now)
         findings += [died(each, complete=deaths.complete) for each in deaths.causes[:_TOLD]]

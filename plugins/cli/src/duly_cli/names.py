@@ -31,7 +31,7 @@ async def all_names(client: Client, *, most: int) -> tuple[Sequence[NameStats], 
 
 
 def state_of(stats: NameStats, controls: Mapping[str, Control], now: datetime) -> str:
-    """In a word, how a name is: "paused", "late", "aside", "limited" or "well"."""
+    """In a word, how a name is: "paused", "late", "aside", "dead", "limited" or "well"."""
     if pause_at(stats.name, controls, now) is not None:
         return "paused"
     waits_long = stats.oldest is not None and now - stats.oldest > _LATE
@@ -39,6 +39,8 @@ def state_of(stats: NameStats, controls: Mapping[str, Control], now: datetime) -
         return "late"
     if stats.aside:
         return "aside"
+    if stats.dead:
+        return "dead"
     limited = any(controls[rule].limit for rule in rules_for(stats.name, controls))
     return "limited" if limited else "well"
 

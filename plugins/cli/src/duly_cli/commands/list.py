@@ -11,6 +11,7 @@ from duly import Filter, Message, State
 from duly_cli.desk import Desk
 from duly_cli.sheet import sheet
 from duly_cli.verbs import filtered, verb
+from duly_cli.words import rule_facts
 
 __all__ = ["facts_of", "list_", "phase_of"]
 
@@ -82,7 +83,7 @@ def facts_of(message: Message, now: datetime, *, payload: bool = False) -> Mappi
         "late_seconds": 0.0 if message.state is State.DEAD else late,
         "created_at": message.created_at,
         "expires_at": message.expires_at,
-        "recurrence": None if message.recurrence is None else str(message.recurrence),
+        "recurrence": None if message.recurrence is None else rule_facts(message.recurrence),
         "died_at": message.died_at,
         "retry_count": message.retry_count,
         "postpone_count": message.postpone_count,

@@ -8,6 +8,7 @@ from duly import Message, Why
 from duly_cli.commands.list import facts_of
 from duly_cli.desk import Desk
 from duly_cli.verbs import verb
+from duly_cli.words import rule_text
 
 __all__ = ["show"]
 
@@ -51,7 +52,7 @@ def _facts(desk: Desk, message: Message, why: Why) -> list[tuple[str, str]]:
         ("next attempt", desk.text(message.next_attempt_at)),
         ("attempts", desk.text(message.retry_count)),
         ("put off", desk.text(message.postpone_count or None)),
-        ("recurs", desk.text(message.recurrence)),
+        ("recurs", rule_text(message.recurrence) if message.recurrence else ""),
         ("fires so far", desk.text(message.occurrence_count) if message.recurrence else ""),
         ("expires", desk.text(message.expires_at)),
         ("died", desk.text(message.died_at)),
