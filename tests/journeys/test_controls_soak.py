@@ -35,7 +35,7 @@ class Soak:
         self.dice = random.Random(7)
         self.ids: set[str] = set()
         self.killed: list[Worker] = []
-        self.freezes = 0
+        self.frozen: list[Worker] = []
         self.paused: list[tuple[datetime, datetime]] = []
         self.running: list[Worker] = []
 
@@ -68,7 +68,7 @@ class Soak:
                 await self.start()
             else:
                 await self.journey.freeze(victim)
-                self.freezes += 1
+                self.frozen.append(victim)
                 await asyncio.sleep(self.dice.choice([0.5, 2.0, LEASE + 1]))
                 victim.thaw()
                 self.running.append(victim)
@@ -112,12 +112,14 @@ async def endure(journey: Journey) -> None:
     while_paused = sum(len(within(paused, *each)) for each in soak.paused)
     over = max(over_the_rate(limited, RATE, seconds) for seconds in (1, 5, 30))
     times = journey.count("begun")
-    lost = Counter(id for worker in journey.workers for id in worker.unsettled())
+    lost = Counter[str]()
+    for worker in {*soak.killed, *soak.frozen}:  # one that was frozen may begin a message again
+        lost += Counter(worker.ids("begun")) - Counter(worker.ids("settled"))
     unexplained = {id for id, number in times.items() if number - 1 > lost[id]}
     facts = {
         "scheduled": len(soak.ids),
         "kills": len(soak.killed),
-        "freezes": soak.freezes,
+        "freezes": len(soak.frozen),
         "pauses": len(soak.paused),
         "lost": len(soak.ids - set(journey.count("done"))),
         "early": len(journey.early()),
