@@ -48,10 +48,6 @@ LONG = [
 # And what else depends on none.
 ONCE = ["tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
 
-# On the oldest Python journeys run the engine and these stores; their cases, on the newest.
-PLAIN = ["tests/stores/test_memory*", "tests/stores/test_sqlite*"]
-VIRTUAL = ["tests/core/test_engine_*"]
-
 # What is run many times a day: all that is quick, and finds nearly all that goes wrong.
 OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py"]
 
@@ -137,7 +133,7 @@ def quick(session: nox.Session) -> None:
 
 @nox.session(python=FOUND)
 def tests(session: nox.Session) -> None:
-    """What needs no server, on every Python; its coverage on the newest; the rest on one."""
+    """What needs no server, and its coverage, on the newest Python; the rest on the oldest."""
     _install(session, "tests")
     if session.posargs:
         session.run("pytest", *session.posargs)
@@ -152,8 +148,9 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")
     elif session.python == FULL:
+        # Stores, transports and journeys run the whole core; its own cases, on the newest.
         session.run("pytest", *COMPUTING, *_paths(LONG))
-        session.run("pytest", *WAITING, *_but([*KITS, *LONG, *ONCE, *PLAIN, *VIRTUAL]))
+        session.run("pytest", *WAITING, *_but(COVERING))
     else:
         session.run("pytest", *WAITING, *_but([*LONG, *ONCE]), *_paths(EVERYWHERE))
     if session.python == FULL == NEWEST:

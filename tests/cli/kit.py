@@ -46,7 +46,7 @@ class Shell:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {key: each for key, each in os.environ.items() if not key.startswith("DULY_")}
-        kept |= {"DULY_CONTEXTS": str(self.folder / "contexts.toml"), "COLUMNS": "200"}
+        kept |= {"DULY_CONTEXTS": str(self.folder / "contexts.toml"), "COLUMNS": "250"}
         kept |= {} if self.url is None else {"DULY_STORE": self.url}
         return kept | more
 

@@ -37,7 +37,7 @@ async def test_for_programs(shell: Shell) -> None:
         "jonas",
     )
     assert (mail["is"], mail["late"], mail["rules"][0]["rate_per_second"]) == ("late", True, 50.0)
-    assert (orders["is"], orders["dead"], orders["oldest"]) == ("well", 2, None)
+    assert (orders["is"], orders["dead"], orders["oldest"]) == ("dead", 2, None)
 
 
 async def test_sorted_for_people(on_sqlite: Shell) -> None:

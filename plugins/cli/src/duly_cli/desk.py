@@ -1,6 +1,7 @@
 """What a command works with: the client, where to write, how to ask."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from duly_cli.targets import Target
 
 __all__ = ["Desk"]
 
-_WIDE: Final = 120  # columns where nobody looks
+_WIDE: Final = 10_000  # columns where nobody looks: one row is one line
 _OBEYED: Final = {
     each: "\N{REPLACEMENT CHARACTER}"
     for each in (*range(0x20), *range(0x7F, 0xA0))
@@ -45,7 +46,9 @@ class Desk:
         self.code = 0
         """What the command exits with."""
         terminal = sys.stdout.isatty()
-        self.out = Console(width=None if terminal else _WIDE, highlight=False, soft_wrap=False)
+        said = os.environ.get("COLUMNS", "")
+        width = None if terminal or said.isdigit() else _WIDE
+        self.out = Console(width=width, highlight=False, soft_wrap=False)
         self.err = Console(stderr=True, highlight=False)
 
     def say(self, text: str, style: str | None = None) -> None:
