@@ -13,7 +13,7 @@ from tests.servers.redis import redis_url
 __all__ = ["mongo_url", "postgres_url", "redis_url"]  # fixtures are found by their names
 
 
-@pytest.fixture(params=["sqlite", "redis", "postgres"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.slow), "redis", "postgres"])
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     """On each store."""
     with namespace(request.param, tmp_path, request) as url:

@@ -45,7 +45,11 @@ class Shell:
     folder: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {key: each for key, each in os.environ.items() if not key.startswith("DULY_")}
+        kept = {
+            key: each
+            for key, each in os.environ.items()
+            if not key.startswith(("DULY_", "PYTHONDONT"))
+        }
         kept |= {"DULY_CONTEXTS": str(self.folder / "contexts.toml"), "COLUMNS": "250"}
         kept |= {} if self.url is None else {"DULY_STORE": self.url}
         return kept | more

@@ -19,6 +19,7 @@ def test_a_context_is_used(tmp_path: Path) -> None:
     assert kept(shell).stat().st_mode & 0o777 == 0o600
     assert shell("status").code == 2, "none is used by itself"
     shell.ok("context", "use", "here")
+    shell.ok("migrate", "--yes")
     shell.ok("schedule", "a", "--at", "2999-07-01 10:00", "--id", "one")
     assert "2999-07-01 10:00:00 CEST" in shell.ok("show", "one").out
     shell.ok("context", "remove", "here")

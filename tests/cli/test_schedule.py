@@ -1,11 +1,29 @@
 """``duly schedule``: for a moment, or again and again."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.cli.kit import Result, Shell
 
-from duly import Cron, Every, after
+from duly import Cron, Every, after, sync
+
+
+@pytest.fixture
+def on_a_file(on_sqlite: Shell) -> Shell:
+    """With a file that is there."""
+    assert on_sqlite.url is not None
+    with sync.Client(on_sqlite.url) as client:
+        client.stats()
+    return on_sqlite
+
+
+def test_a_mistyped_path_makes_no_file(tmp_path: Path) -> None:
+    shell = Shell(f"sqlite:///{tmp_path}/ordrs.db", tmp_path)
+    result = shell("schedule", "mail.send", "--in", "10m")
+    assert result.code == 3
+    assert "there is no such file: is the path right?" in result.err
+    assert not list(tmp_path.glob("*.db"))
 
 
 def refused(result: Result, text: str) -> None:
@@ -36,28 +54,28 @@ async def test_a_message_and_its_payload(shell: Shell) -> None:
         assert (await client.get("welcome-1")).payload == b"other"
 
 
-async def test_for_programs(on_sqlite: Shell) -> None:
-    record = on_sqlite.ok(
+async def test_for_programs(on_a_file: Shell) -> None:
+    record = on_a_file.ok(
         "schedule", "a", '{"x": 1}', "--at", "2999-01-31T14:00+01:00", "--json"
     ).record
     assert record["scheduled_at"] == "2999-01-31T13:00:00.000000Z"
     assert record["outcome"] == "stored"
     assert record["next"] == []
-    async with on_sqlite.client() as client:
+    async with on_a_file.client() as client:
         assert (await client.get(record["id"])).payload == b'{"x": 1}'
 
 
-async def test_series(on_sqlite: Shell) -> None:
-    result = on_sqlite.ok(
+async def test_series(on_a_file: Shell) -> None:
+    result = on_a_file.ok(
         "schedule", "report", "--cron", "30 2 * * *", "--tz", "Europe/Berlin", "--id", "nightly",
         "--missed", "skip", "--jitter", "5m", "--until", "2999-01-01T00:00Z",
     )  # fmt: skip
     assert "02:30:00 CE" in result.out
-    result = on_sqlite.ok("schedule", "ping", "--every", "15m", "--max", "2", "--id", "twice")
+    result = on_a_file.ok("schedule", "ping", "--every", "15m", "--max", "2", "--id", "twice")
     (line,) = (line for line in result.out.splitlines() if line.startswith("Then: "))
     assert line.count(":00 UTC") <= 1
     assert not line.endswith("...")
-    async with on_sqlite.client() as client:
+    async with on_a_file.client() as client:
         nightly, twice = await client.get("nightly"), await client.get("twice")
     assert isinstance(nightly.recurrence, Cron)
     assert nightly.recurrence.timezone == "Europe/Berlin"
@@ -67,11 +85,11 @@ async def test_series(on_sqlite: Shell) -> None:
     assert twice.recurrence == Every(timedelta(minutes=15), max_occurrences=2)
 
 
-async def test_ensuring(on_sqlite: Shell) -> None:
+async def test_ensuring(on_a_file: Shell) -> None:
     words = ("schedule", "ping", "--id", "p", "--ensure", "--json", "--every")
-    outcomes = [on_sqlite.ok(*words, each).record["outcome"] for each in ("1h", "1h", "2h")]
+    outcomes = [on_a_file.ok(*words, each).record["outcome"] for each in ("1h", "1h", "2h")]
     assert outcomes == ["stored", "same", "changed"]
-    async with on_sqlite.client() as client:
+    async with on_a_file.client() as client:
         assert (await client.get("p")).recurrence == Every(timedelta(hours=2))
 
 
@@ -92,8 +110,8 @@ def test_what_cannot_be(on_sqlite: Shell, words: tuple[str, ...], text: str) -> 
     assert not list(on_sqlite.folder.glob("*.db*")), "nothing was opened"
 
 
-async def test_a_payload_that_is_too_large(on_sqlite: Shell) -> None:
-    result = on_sqlite("schedule", "a", "-", "--in", "1m", typed="x" * (1024 * 1024 + 1))
+async def test_a_payload_that_is_too_large(on_a_file: Shell) -> None:
+    result = on_a_file("schedule", "a", "-", "--in", "1m", typed="x" * (1024 * 1024 + 1))
     refused(result, "max_payload is 1048576")
-    async with on_sqlite.client() as client:
+    async with on_a_file.client() as client:
         assert (await client.stats()).scheduled == 0

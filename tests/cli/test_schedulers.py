@@ -57,4 +57,4 @@ def test_one_that_is_gone(on_sqlite: Shell) -> None:
     assert subprocess.run(command, check=False, timeout=30).returncode < 0
     assert on_sqlite.ok("schedulers", "--json").record["gone"]
     out = on_sqlite.ok("schedulers").out
-    assert "orders-1 is gone, it held nothing: duly recover orders-1" in out
+    assert "orders-1 is gone, it held nothing when it was seen last: duly recover orders-1" in out

@@ -13,7 +13,7 @@ from duly._values.presence import SchedulerInfo
 from duly._values.spoken import counted, duration
 from duly.store import NameStats, Stats
 
-__all__ = ["Finding", "died", "failing", "gone", "lateness", "nobody", "well"]
+__all__ = ["Finding", "died", "ended", "failing", "gone", "held", "lateness", "nobody", "well"]
 
 _TOLD: Final = 3  # names, schedulers or causes in a row
 _CLIPPED: Final = 120  # characters of an error
@@ -24,9 +24,9 @@ class Finding:
     """One thing that is not as it should be, or the word that all is well.
 
     ``code`` is one of "store_away", "nobody", "away", "late", "failing", "gone",
-    "dead", "empty" and "well".
+    "dead", "paused", "empty" and "well".
     ``act`` is the verb that helps, None where none does: "run", "show", "replay", "recover",
-    "schedule"; ``about`` is what it is to be used on, an event name or an instance.
+    "resume", "schedule"; ``about`` is what it is to be used on, an event name or an instance.
     """
 
     code: str
@@ -105,10 +105,25 @@ def gone(stats: Stats, schedulers: Sequence[SchedulerInfo], now: datetime) -> Se
     return findings
 
 
+def held(controls: Mapping[str, Control], *, alone: bool) -> Sequence[Finding]:
+    """Pauses, where something else is wrong too; ``alone`` only one of all names."""
+    paused = [key for key, each in controls.items() if each.pause is not None]
+    told = [key for key in paused if key == "*"] if alone else paused
+    return [
+        Finding(
+            code="paused",
+            text=f"{ended(paused_text(key, controls[key]))}",
+            act="resume",
+            about=key,
+        )
+        for key in told[:_TOLD]
+    ]
+
+
 def failing(cause: Cause, *, complete: bool) -> Finding:
     some = "" if complete else "At least "
     what = f"{some}{counted(cause.number, 'message')} of {_names(cause.event_names)}"
-    text = f"{what} failed and are tried again by themselves: {_ended(_told(cause))}"
+    text = f"{what} failed and are tried again by themselves: {ended(_told(cause))}"
     return Finding(code="failing", text=text, act="show", about=cause.example)
 
 
@@ -116,7 +131,7 @@ def died(cause: Cause, *, complete: bool) -> Finding:
     some = "" if complete else "at least "
     text = (
         f"{some}{counted(cause.number, 'new dead letter')} of one cause: "
-        f"{_names(cause.event_names)}, {_ended(_told(cause))}"
+        f"{_names(cause.event_names)}, {ended(_told(cause))}"
     )
     text = text[:1].upper() + text[1:]
     return Finding(code="dead", text=text, act="replay", about=cause.event_names[0])
@@ -128,7 +143,7 @@ def _told(cause: Cause) -> str:
     return text if known else f"{cause.error_class}: {text}"
 
 
-def _ended(text: str) -> str:
+def ended(text: str) -> str:
     """With a full stop, unless it has one."""
     return text if text.endswith(".") else f"{text}."
 

@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from duly._caller.explaining import Causes, Explaining
-from duly._caller.findings import Finding, died, failing, gone, lateness, nobody, well
+from duly._caller.findings import Finding, died, ended, failing, gone, held, lateness, nobody, well
 from duly._values.controls import Control, Rules
 from duly._values.error_text import error_text
 from duly._values.presence import SchedulerInfo
@@ -67,11 +67,10 @@ class Surveying(Explaining):
         try:
             return await self._standing()
         except StoreError as error:
-            text = (
-                f"The store does not answer: {error_text(error)}. Nothing leaves, nothing is lost."
-            )
+            said = ended(error_text(error))
+            text = f"The store does not answer: {said} Nothing leaves, nothing is lost."
             if not isinstance(error, StoreUnavailable):  # it does
-                text = f"The store does not tell how things stand: {error_text(error)}."
+                text = f"The store does not tell how things stand: {said}"
             finding = Finding(code="store_away", text=text)
             return Standing(as_of=self._now(), findings=[finding])
 
@@ -90,6 +89,7 @@ class Surveying(Explaining):
         ]
         deaths = await self._deaths(stats, now)
         findings += [died(each, complete=deaths.complete) for each in deaths.causes[:_TOLD]]
+        findings += held(controls, alone=not findings)
         return Standing(
             as_of=now,
             findings=findings or [well(stats, controls, now, old=deaths.complete)],

@@ -12,7 +12,7 @@ import click
 
 from duly import DulyError
 from duly.url import mask
-from duly_cli.errors import FAULT, code_of
+from duly_cli.errors import FAULT, ReaderGone, code_of
 
 __all__ = ["Commands", "main"]
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = code_of(error)
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:  # who reads has seen enough
+    except (BrokenPipeError, ReaderGone):  # who reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:

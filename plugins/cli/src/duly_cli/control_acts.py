@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -9,9 +10,10 @@ import click
 
 from duly import Control, Unsupported
 from duly_cli.desk import Desk
+from duly_cli.errors import USAGE, Refused
 from duly_cli.many import number_of
 
-__all__ = ["Held", "by_whom", "control_of", "held_by", "told", "who"]
+__all__ = ["Held", "by_whom", "control_of", "held_by", "see_that_it_is_no_file", "told", "who"]
 
 _PAGES: Final = 10  # of a thousand event names each
 
@@ -41,6 +43,20 @@ def who(by: str | None) -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a user without a name, as in a container
         return ""
+
+
+def see_that_it_is_no_file(name: str) -> None:
+    """What a shell makes of orders.* in a folder that has such files is no event name.
+
+    Raises:
+        Refused: a file of the current folder is called so.
+    """
+    if Path(name).exists():
+        raise Refused(
+            f"{name} is a file of this folder: quote a pattern, as in 'orders.*', or the shell "
+            "puts files in its place",
+            USAGE,
+        )
 
 
 async def control_of(desk: Desk, name: str) -> Control:

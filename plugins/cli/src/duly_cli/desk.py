@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from duly import Client
-from duly_cli.errors import REFUSED, USAGE, Refused
+from duly_cli.errors import REFUSED, USAGE, ReaderGone, Refused
 from duly_cli.moments import zone
 from duly_cli.targets import Target
 
@@ -27,6 +28,13 @@ _OBEYED: Final = {
     for each in (*range(0x20), *range(0x7F, 0xA0))
     if each not in (0x09, 0x0A)
 }
+
+
+class _Screen(Console):
+    """Tells of a closed pipe by an error; rich would end the program with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise ReaderGone
 
 
 class Desk:
@@ -48,7 +56,7 @@ class Desk:
         terminal = sys.stdout.isatty()
         said = os.environ.get("COLUMNS", "")
         width = None if terminal or said.isdigit() else _WIDE
-        self.out = Console(width=width, highlight=False, soft_wrap=False)
+        self.out = _Screen(width=width, highlight=False, soft_wrap=False)
         self.err = Console(stderr=True, highlight=False)
 
     def say(self, text: str, style: str | None = None) -> None:
@@ -63,7 +71,10 @@ class Desk:
     def record(self, facts: Mapping[str, Any]) -> None:
         """A line for programs; people do not get it."""
         if self.json:
-            click.echo(json.dumps(plain(facts), ensure_ascii=False))
+            try:
+                print(json.dumps(plain(facts), ensure_ascii=False), flush=True)  # noqa: T201  # click ends the program where nobody reads
+            except BrokenPipeError as error:
+                raise ReaderGone from error
 
     def text(self, value: object) -> str:
         """A value as people read it; moments in the time zone that is used."""
@@ -92,7 +103,14 @@ class Desk:
         question = f"{what} in {self.target}?"
         if not sys.stdin.isatty():
             raise Refused(f"{question} Nobody can answer here: say --yes if that is meant", USAGE)
-        if not click.confirm(question, err=True):
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not the event loop's
+        try:
+            meant = click.confirm(question, err=True)
+        except click.Abort:
+            meant = False
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if not meant:
             raise Refused("nothing was done", REFUSED)
 
     @contextmanager

@@ -40,6 +40,10 @@ class Refused(click.ClickException):
         self.__dict__["exit_code"] = code  # of the class elsewhere
 
 
+class ReaderGone(Exception):  # nothing is wrong
+    """Who reads what is printed has seen enough."""
+
+
 def code_of(error: DulyError) -> int:
     """The exit code for an error of duly's."""
     if isinstance(error, PartlyScheduled):

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,8 @@ class Target:
     context: str | None = None
     production: bool = False
     tz: str | None = None
+    words: str = ""
+    """The options that said it, to be said again in a command that is offered."""
 
     @classmethod
     def said(
@@ -41,13 +44,23 @@ class Target:
         """Of what the options say; what they leave open comes from variables, then a context."""
         if store is not None and app is not None:
             raise Refused("--app brings its own store: leave --store out", USAGE)
+        if context is not None and (store is not None or app is not None):
+            raise Refused("--context names a store: leave --store and --app out", USAGE)
+        words = _words(store=store, app=app, context=context)
         if store is None and app is None and context is None:
             store, app = os.environ.get("DULY_STORE") or None, os.environ.get("DULY_APP") or None
             app = None if store is not None else app
         transport = transport or os.environ.get("DULY_TRANSPORT") or None
-        if store is not None or app is not None:
-            return cls(store=store, transport=transport, app=app, tz=os.environ.get("DULY_TZ"))
         every = contexts.load()
+        if store is not None or app is not None:
+            return cls(
+                store=store,
+                transport=transport,
+                app=app,
+                production=_is_production(store, every),
+                tz=os.environ.get("DULY_TZ"),
+                words=words,
+            )
         name = context or os.environ.get("DULY_CONTEXT") or every.current
         if name is None:
             return cls(transport=transport, tz=os.environ.get("DULY_TZ"))
@@ -59,6 +72,7 @@ class Target:
             context=name,
             production=chosen.production,
             tz=os.environ.get("DULY_TZ") or chosen.tz,
+            words=words,
         )
 
     def __str__(self) -> str:
@@ -82,6 +96,15 @@ class Target:
             )
         return Client(self.url(changes=changes))
 
+    def see_that_it_is_there(self) -> None:
+        """Tables are made where they are needed; a new file might only be a mistyped path.
+
+        Raises:
+            Refused: there is no such file.
+        """
+        if self.store is not None:
+            _see_the_file(self.store)
+
     def url(self, *, changes: bool) -> str:
         """The store's, where there is no app.
 
@@ -91,6 +114,17 @@ class Target:
         if self.store is None:
             raise Refused(_HOW, USAGE)
         return _to_look(self.store) if not changes else _to_change(self.store)
+
+
+def _words(**said: str | None) -> str:
+    """Options again, those that were given; no password."""
+    given = {name: each for name, each in said.items() if each is not None}
+    return "".join(f" --{name} {shlex.quote(mask(each))}" for name, each in given.items())
+
+
+def _is_production(store: str | None, every: contexts.Contexts) -> bool:
+    """Whether a URL is that of a context in production, however it was said."""
+    return any(each.production and each.store == store for each in every.contexts.values())
 
 
 def found_app(said: str) -> Any:
@@ -108,11 +142,16 @@ def found_app(said: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
+        kinds = (Client, sync.Client)
+        if callable(found) and not isinstance(found, kinds):
+            found = found()
     except (ImportError, AttributeError) as error:
-        raise Refused(f"--app {said}: {error}", USAGE) from error
-    kinds = (Client, sync.Client)
-    if callable(found) and not isinstance(found, kinds):
-        found = found()
+        raise Refused(f"--app {said}, looked for from {Path.cwd()}: {error}", USAGE) from error
+    except DulyError:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise Refused(f"--app {said} cannot be made: {told}", USAGE) from error
     if not isinstance(found, kinds):
         raise Refused(
             f"--app {said} is {type(found).__name__}, neither a scheduler nor a client", USAGE
@@ -128,10 +167,7 @@ def _to_change(url: str) -> str:
 
 def _to_look(url: str) -> str:
     url, scheme = _to_change(url), _scheme(url)
-    if scheme.startswith("sqlite"):
-        file = Path(url.partition("://")[2].partition("?")[0].removeprefix("/"))
-        if not file.exists():
-            raise Refused(f"{mask(url)}: there is no such file; `duly migrate` makes it")
+    _see_the_file(url)
     if scheme.startswith(_MAKES_TABLES) and "auto_migrate" not in url:
         url = _with(url, "auto_migrate=false")
     if scheme.startswith("redis") and "allow_eviction" not in url:
@@ -141,6 +177,15 @@ def _to_look(url: str) -> str:
 
 def _with(url: str, option: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{option}"
+
+
+def _see_the_file(url: str) -> None:
+    if _scheme(url).startswith("sqlite"):
+        file = Path(url.partition("://")[2].partition("?")[0].removeprefix("/"))
+        if not file.exists():
+            raise Refused(
+                f"{mask(url)}: there is no such file: is the path right? `duly migrate` makes it"
+            )
 
 
 def _scheme(url: str) -> str:

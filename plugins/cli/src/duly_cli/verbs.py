@@ -96,7 +96,7 @@ def filtered(
     are, without --id.
     """
     options: list[Callable[[Any], Any]] = [
-        click.option("--event", metavar="NAME", help="An event name, or a prefix: orders.*"),
+        click.option("--event", metavar="NAME", help="An event name, or a prefix: 'orders.*'"),
         click.option("--id", "ids", metavar="ID", multiple=True, help="An id; several times."),
         click.option("--id-prefix", metavar="TEXT", help="What the ids begin with."),
         click.option("--meta", metavar="KEY=VALUE", multiple=True, help="What metadata holds."),

@@ -80,7 +80,7 @@ async def _list(desk: Desk, *, filter: Filter, limit: int, look_at: int, payload
         desk.record(facts_of(message, now, payload=payload))
     sheet(
         desk,
-        ["id", "event", "died", "error", "error class", "attempts", "payload"],
+        ["id", "event", "died", "error", "error class", "failed", "payload"],
         [
             [
                 message.id,
@@ -115,8 +115,10 @@ def _tell(desk: Desk, cause: Cause) -> None:
     desk.say(f"{cause.number:,} {letters} of {names}: {text}", "bold")
     if cause.first is not None:
         desk.say(f"  first {desk.text(cause.first)}, last {desk.text(cause.last)}")
-    desk.say(f"  duly show {shlex.quote(cause.example)}", "cyan")
-    desk.say(f"  duly dead list {_as_options(cause.filter)}", "cyan")
+    desk.say(f"  duly show {shlex.quote(cause.example)}{desk.target.words}", "cyan")
+    desk.say(f"  duly dead list {_as_options(cause.filter)}{desk.target.words}", "cyan")
+    act = f"--cause {shlex.quote(cause.example)}{desk.target.words}"
+    desk.say(f"  duly dead replay {act} --rate 50", "cyan")
 
 
 def words_of(filter: Filter) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ _ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
 async def events(desk: Desk, *, sort: str, limit: int) -> None:
     """How much there is of each event name.
 
-    With a word for each: late, paused, aside, limited or well; and the rules on it.
+    With a word for each: late, paused, aside, limited, dead or well; and the rules on it.
     """
     found, complete = await all_names(desk.client, most=limit)
     controls = await controls_of(desk.client)

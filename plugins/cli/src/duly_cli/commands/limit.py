@@ -3,7 +3,7 @@
 import attrs
 import click
 
-from duly_cli.control_acts import by_whom, control_of, held_by, told, who
+from duly_cli.control_acts import by_whom, control_of, held_by, see_that_it_is_no_file, told, who
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.verbs import verb
@@ -34,6 +34,7 @@ async def limit(
     """
     if off == (rate is not None or in_flight is not None):
         raise Refused("say how much, by --rate and --in-flight or one of them; or --off", USAGE)
+    see_that_it_is_no_file(name)
     before = await control_of(desk, name)
     desk.confirm(f"Limit {name}" if not off else f"Take the limit of {name} off")
     after = await desk.client.limit(name, rate=rate, in_flight=in_flight, reason=reason, by=who(by))

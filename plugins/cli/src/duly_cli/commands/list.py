@@ -13,7 +13,7 @@ from duly_cli.sheet import sheet
 from duly_cli.verbs import filtered, verb
 from duly_cli.words import rule_facts
 
-__all__ = ["facts_of", "list_", "phase_of"]
+__all__ = ["attempts_of", "facts_of", "list_", "phase_of"]
 
 
 @verb("list")
@@ -47,7 +47,7 @@ async def list_(
                 message.event_name,
                 phase_of(message, now),
                 message.died_at if message.state is State.DEAD else message.next_attempt_at,
-                message.retry_count,
+                attempts_of(message),
                 _short(message.last_error),
                 *([_short(message.payload.decode(errors="replace"))] if payload else []),
             ]
@@ -68,6 +68,11 @@ def phase_of(message: Message, now: datetime) -> str:
     if message.next_attempt_at <= now:
         return "due"
     return "retrying" if message.retry_count else "scheduled"
+
+
+def attempts_of(message: Message) -> int:
+    """How many attempts failed: of a dead letter the last one too."""
+    return message.retry_count + (message.state is State.DEAD)
 
 
 def facts_of(message: Message, now: datetime, *, payload: bool = False) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from datetime import datetime
 import attrs
 import click
 
-from duly_cli.control_acts import by_whom, control_of, held_by, told, who
+from duly_cli.control_acts import by_whom, control_of, held_by, see_that_it_is_no_file, told, who
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.verbs import moment_of, verb
@@ -22,7 +22,7 @@ __all__ = ["pause"]
 async def pause(
     desk: Desk, *, name: str, until: str | None, for_: str | None, reason: str, by: str | None
 ) -> None:
-    """Deliver nothing of a NAME, of orders.*, or of * for all."""
+    """Deliver nothing of a NAME, of 'orders.*', or of '*' for all."""
     end: datetime | None = None
     if until is not None and for_ is not None:
         raise Refused("--until and --for cannot go together", USAGE)
@@ -30,6 +30,7 @@ async def pause(
         end = moment_of(desk, until, "--until")
     elif for_ is not None:
         end = moment_of(desk, f"+{for_}", "--for")
+    see_that_it_is_no_file(name)
     before = await control_of(desk, name)
     desk.confirm(f"Pause {name}")
     after = await desk.client.pause(name, reason=reason, by=who(by), until=end)

@@ -24,5 +24,8 @@ async def recover(desk: Desk, *, instance: str, force: bool) -> None:
     except (InvalidArgument, WrongState) as error:  # it is not known, or lives
         raise Refused(str(error).replace("force=True", "--force")) from error
     held = number_of(number, "message")
-    desk.say(f"{instance} is recovered: {held} came back and {'is' if number == 1 else 'are'} due.")
+    desk.say(
+        f"{instance} is recovered: {held} {'is' if number == 1 else 'are'} due again. The next "
+        "claim of a scheduler takes them; until then they count as in hand."
+    )
     desk.record({"instance": instance, "messages": number, "force": force})

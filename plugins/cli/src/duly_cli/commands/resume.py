@@ -3,8 +3,9 @@
 import attrs
 import click
 
-from duly_cli.control_acts import by_whom, control_of, held_by, told, who
+from duly_cli.control_acts import by_whom, control_of, held_by, see_that_it_is_no_file, told, who
 from duly_cli.desk import Desk
+from duly_cli.errors import Refused
 from duly_cli.verbs import verb
 
 __all__ = ["resume"]
@@ -16,6 +17,7 @@ __all__ = ["resume"]
 @by_whom
 async def resume(desk: Desk, *, name: str, reason: str, by: str | None) -> None:
     """Deliver an event name or prefix again that was paused."""
+    see_that_it_is_no_file(name)
     before = await control_of(desk, name)
     desk.confirm(f"Resume {name}")
     was = await desk.client.resume(name, reason=reason, by=who(by))
@@ -27,7 +29,9 @@ async def resume(desk: Desk, *, name: str, reason: str, by: str | None) -> None:
         if held is not None:
             desk.say(f"It held {held}.")
     else:
-        desk.say(f"{name} was not paused: nothing was done.")
+        paused = [key for key, each in (await desk.client.controls()).items() if each.pause]
+        known = ", ".join(paused) or "nothing"
+        raise Refused(f"{name} is not paused: nothing was done; paused is {known}")
     desk.record(
         {
             "name": name,

@@ -64,6 +64,7 @@ def _options(work: Any) -> Any:
 async def schedule(desk: Desk, *, event: str, payload: str, **said: Any) -> None:
     """Schedule a message; a PAYLOAD of - is read from the input."""
     message = _message(desk, event, payload, said)
+    desk.target.see_that_it_is_there()
     outcome = None
     if said["ensure"]:
         desk.confirm(f"See to it that {message.id} is {message.recurrence}")

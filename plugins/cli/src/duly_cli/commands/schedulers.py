@@ -34,7 +34,11 @@ async def schedulers(desk: Desk) -> None:
     for each in found:
         if each.gone:
             who = each.instance or each.owner
-            held = f"it held {each.claimed:,} then" if each.claimed else "it held nothing"
+            held = (
+                f"it held {each.claimed:,} when it was seen last"
+                if each.claimed
+                else "it held nothing when it was seen last"
+            )
             desk.say(f"{who} is gone, {held}: duly recover {who}", "yellow")
 
 

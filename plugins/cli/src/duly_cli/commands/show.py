@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from duly import Message, Why
-from duly_cli.commands.list import facts_of
+from duly_cli.commands.list import attempts_of, facts_of
 from duly_cli.desk import Desk
 from duly_cli.verbs import verb
 from duly_cli.words import rule_text
@@ -50,7 +50,7 @@ def _facts(desk: Desk, message: Message, why: Why) -> list[tuple[str, str]]:
         ("phase", why.phase.value),
         ("scheduled", desk.text(message.scheduled_at)),
         ("next attempt", desk.text(message.next_attempt_at)),
-        ("attempts", desk.text(message.retry_count)),
+        ("failed", desk.text(attempts_of(message))),
         ("put off", desk.text(message.postpone_count or None)),
         ("recurs", rule_text(message.recurrence) if message.recurrence else ""),
         ("fires so far", desk.text(message.occurrence_count) if message.recurrence else ""),

@@ -15,7 +15,8 @@ __all__ = ["advice", "status"]
 _ADVICE: Final = {
     "run": "duly run --app module:scheduler",
     "show": "duly show {about}",
-    "replay": "duly dead replay --event {about} --rate 50",
+    "replay": "duly dead",
+    "resume": "duly resume {about}",
     "recover": "duly recover {about}",
     "schedule": (
         "duly schedule EVENT PAYLOAD --in 10m\n  duly run --app module:scheduler\n  duly watch"
@@ -39,7 +40,7 @@ async def status(desk: Desk) -> None:
         if finding is not first:
             desk.say(f"Also: {finding.text}")
         if finding.act is not None:
-            desk.say(f"  {advice(finding)}", "cyan")
+            desk.say(f"  {advice(finding, desk.target.words)}", "cyan")
     if stats is not None and not desk.json:
         desk.say("")
         alive = sum(not each.gone for each in standing.schedulers)
@@ -53,6 +54,7 @@ async def status(desk: Desk) -> None:
                 ]
             ],
         )  # fmt: skip
+        desk.say(f"of {desk.target}", "dim")
     desk.record(
         {
             "code": standing.code,
@@ -72,6 +74,6 @@ async def status(desk: Desk) -> None:
         desk.code = UNHEALTHY
 
 
-def advice(finding: Finding) -> str:
-    """The command that helps."""
-    return _ADVICE[finding.act or ""].format(about=finding.about)
+def advice(finding: Finding, words: str) -> str:
+    """The command that helps, on the same store."""
+    return _ADVICE[finding.act or ""].format(about=finding.about) + words

@@ -24,7 +24,7 @@ _HOUR: Final = timedelta(hours=1)
 @verb()
 @click.option("--from", "start", metavar="MOMENT", help="At the earliest then: now.")
 @click.option("--until", metavar="MOMENT", help="At the latest then: an hour later.")
-@click.option("--event", metavar="NAME", help="An event name, or a prefix: orders.*")
+@click.option("--event", metavar="NAME", help="An event name, or a prefix: 'orders.*'")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 @click.option("--counts", type=click.IntRange(1, 1000), help="How much, in so many equal spans.")
 async def upcoming(

@@ -40,7 +40,7 @@ class _Look:
 
 @verb(patient=True)
 @click.option("--every", metavar="LENGTH", default="2s", show_default=True)
-@click.option("--event", metavar="NAME", help="Show it as well, or a prefix: orders.*")
+@click.option("--event", metavar="NAME", help="Show it as well, or a prefix: 'orders.*'")
 @click.option("--count", type=click.IntRange(1), help="End after so many looks.")
 async def watch(desk: Desk, *, every: str, event: str | None, count: int | None) -> None:
     """How things stand, live, until Ctrl-C."""
