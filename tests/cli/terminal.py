@@ -1,5 +1,6 @@
 """Running the real command at a terminal, where it may ask."""
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -23,6 +24,34 @@ def at_terminal(shell: Shell, *words: str, answer: str) -> Result:
         )
         os.close(slave)
         said = _all_of(master)
+        code = running.wait(PATIENCE)
+    finally:
+        os.close(master)
+    return Result(code, said, "")
+
+
+def interrupted_at(shell: Shell, *words: str, question: str) -> Result:
+    """Run it with a terminal of its own, and press Ctrl-C when it has asked."""
+    master, slave = pty.openpty()
+    # Who leads a session and opens a terminal is controlled by it.
+    opening = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(slave), *COMMAND, *words]
+    try:
+        running = subprocess.Popen(
+            opening,
+            cwd=shell.folder,
+            env=shell.environment(TERM="dumb"),
+            start_new_session=True,
+        )
+        said = ""
+        while question not in said:
+            said += os.read(master, 65536).decode()
+        os.close(slave)
+        # Between the question and the waiting for an answer one may be missed, as by any program.
+        while running.poll() is None:
+            os.write(master, b"\x03")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(0.2)
+        said += _all_of(master)
         code = running.wait(PATIENCE)
     finally:
         os.close(master)
