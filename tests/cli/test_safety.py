@@ -93,3 +93,14 @@ def test_an_app_that_cannot_be_made_is_told_of(on_sqlite: Shell) -> None:
     result = on_sqlite("run", "--app", "shop:scheduler")
     assert result.code == 2
     assert "--app shop:scheduler cannot be made: KeyError: 'NOT_THERE'" in result.err
+
+
+def test_where_options_stand_and_what_a_prefix_is(on_sqlite: Shell) -> None:
+    result = on_sqlite("--store", "redis://localhost", "status")
+    assert result.code == 2
+    assert "options stand behind the command" in result.err
+    with sync.Client(str(on_sqlite.url)) as client:
+        client.stats()
+    result = on_sqlite("list", "--event", "mail*")
+    assert result.code == 2
+    assert "'mail*' is no prefix: one ends in .*" in result.err

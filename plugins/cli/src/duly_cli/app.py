@@ -106,8 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _tell(text: str, name: str, error: click.ClickException | None, said: Sequence[str]) -> None:
     """One line on the error stream, without secrets."""
-    usage = isinstance(error, click.UsageError) and error.ctx is not None
-    hint = f" (see: {error.ctx.command_path} --help)" if usage else ""  # type: ignore[union-attr]  # seen just now
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f" (see: {error.ctx.command_path} --help)"
+        if isinstance(error, click.NoSuchOption) and error.ctx.parent is None:
+            hint = " (options stand behind the command: duly status --store URL)"
     line = " ".join(mask(text).split())
     if "--json" in said:
         line = json.dumps({"error": name or "Exception", "text": line}, ensure_ascii=False)

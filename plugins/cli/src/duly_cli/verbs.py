@@ -167,6 +167,9 @@ def _with_filter(desk: Desk, given: dict[str, Any], *, dead: bool, acts: bool) -
     elif dead:
         words["state"] = State.DEAD
     said = {name: each for name, each in words.items() if each not in (None, {})}
+    name = said.get("event_name", "")
+    if "*" in name and not name.endswith(".*"):
+        raise Refused(f"--event: {name!r} is no prefix: one ends in .*, as 'orders.*'", USAGE)
     try:
         chosen = Filter(**said)
     except InvalidArgument as error:
