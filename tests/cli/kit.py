@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,12 @@ from duly.store import Bury, Settle
 
 COMMAND: Final = (sys.executable, "-m", "duly_cli")
 PATIENCE: Final = 30.0  # seconds for a command
+
+
+def heeding() -> None:
+    """Called in a new process: it heeds signals although these tests run under nohup, say."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from tests.cli.kit import COMMAND, PATIENCE, Shell
+from tests.cli.kit import COMMAND, PATIENCE, Shell, heeding
 
 APP: Final = """\
 import asyncio, os, pathlib
@@ -111,6 +111,7 @@ def running(shell: Shell, *words: str, **environment: str) -> Iterator[Running]:
             stderr=file,
             cwd=shell.folder,
             env=shell.environment(**environment),
+            preexec_fn=heeding,  # noqa: PLW1509  # it only sets two signals
         )
     running = Running(process, said, shell.folder)
     try:

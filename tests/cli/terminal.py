@@ -5,7 +5,7 @@ import os
 import pty
 import subprocess
 
-from tests.cli.kit import COMMAND, PATIENCE, Result, Shell
+from tests.cli.kit import COMMAND, PATIENCE, Result, Shell, heeding
 
 
 def at_terminal(shell: Shell, *words: str, answer: str) -> Result:
@@ -41,6 +41,7 @@ def interrupted_at(shell: Shell, *words: str, question: str) -> Result:
             cwd=shell.folder,
             env=shell.environment(TERM="dumb"),
             start_new_session=True,
+            preexec_fn=heeding,  # noqa: PLW1509  # it only sets two signals
         )
         said = ""
         while question not in said:

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 
-from tests.cli.kit import COMMAND, PATIENCE, Shell, ago
+from tests.cli.kit import COMMAND, PATIENCE, Shell, ago, heeding
 
 from duly import Message, after
 
@@ -41,6 +41,7 @@ async def test_an_interrupt_ends_it(on_sqlite: Shell) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=on_sqlite.environment(),
+        preexec_fn=heeding,  # noqa: PLW1509  # it only sets two signals
     ) as process:
         assert process.stdout is not None
         assert "Nothing is scheduled yet." in process.stdout.readline()
