@@ -24,3 +24,10 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
 def on_sqlite(tmp_path: Path) -> Shell:
     """On a file, for what depends on no store."""
     return Shell(f"sqlite:///{tmp_path}/orders.db", tmp_path)
+
+
+@pytest.fixture
+def on_postgres(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
+    """On a server, for what takes many commands."""
+    with namespace("postgres", tmp_path, request) as url:
+        yield Shell(url, tmp_path)

@@ -12,7 +12,8 @@ DEAD: Final = {"orders.export": 300, "mail.bounce": 100}
 
 
 @pytest.mark.timeout(180)  # a dozen commands, each a process
-async def test_what_is_wrong_is_found_and_mended(shell: Shell) -> None:
+async def test_what_is_wrong_is_found_and_mended(on_postgres: Shell) -> None:
+    shell = on_postgres
     await prepare(shell, DEAD)
 
     # What is so?

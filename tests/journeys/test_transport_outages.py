@@ -4,7 +4,7 @@ A broker is one small class in tests/journeys/brokers, and one line here.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +47,16 @@ OTHERS: Final[list[type[Broker]]] = [
     CrashingMqttBroker,
     UnacknowledgedMqttBroker,
 ]
-KINDS: Final = [*BROKERS, *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)]
+# Enough where it is the scheduler that is killed.
+FEW: Final[list[type[Broker]]] = [JetStreamBroker, StreamBroker, WebhookBroker]
+
+
+def quick(some: Sequence[type[Broker]]) -> Sequence[Any]:
+    """All of them; but for some they run in the soak alone."""
+    slow = pytest.mark.slow
+    return [each if each in some else pytest.param(each, marks=slow) for each in BROKERS + OTHERS]
+
+
 MESSAGES: Final = 1000
 SLOTS: Final = 20
 
@@ -55,7 +64,7 @@ Tell = Callable[[str, object], None]
 
 
 @pytest.mark.timeout(150)  # some take long to start, and they start twice
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(BROKERS))
 async def test_a_broker_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell
 ) -> None:
@@ -101,7 +110,7 @@ async def test_a_broker_killed_in_mid_delivery(
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(FEW))
 async def test_a_scheduler_killed_in_mid_delivery(
     journey: Journey, kind: type[Broker], tmp_path: Path, record_property: Tell
 ) -> None:
