@@ -138,7 +138,7 @@ class Lanes(Generic[J]):
         job = lane.jobs.popleft()
         if lane.caps:
             turns.start(lane)
-        if lane.low > len(lane.jobs):
+        if lane.low and lane.low > len(lane.jobs):
             self.held_back.ran_low(lane)
         if lane.jobs:
             turns.put(lane)
@@ -152,16 +152,16 @@ class Lanes(Generic[J]):
         lane.running -= 1
         slots.running -= 1
         lane.end(now, took, earned=earned)
-        if lane.low > len(lane.jobs):
+        if lane.low and lane.low > len(lane.jobs):
             self.held_back.ran_low(lane)
         if earned and lane.jobs and lane.allowance < slots.most:
             lane.allowance += lane.allowance < slots.most_of_one(now)
         if lane.caps:
             self.turns.end(lane, begun=begun)
-        if lane.jobs:
+        if not lane.jobs:
+            slots.about -= not lane.running
+        elif lane.listed is None:
             self.turns.put(lane)
-        elif not lane.running:
-            slots.about -= 1
 
     def tick(self, now: float) -> list[tuple[J, float]]:
         """See which names found no slot; returns the jobs to send back, each with its seconds."""

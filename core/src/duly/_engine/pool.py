@@ -43,7 +43,8 @@ class Pool:
         self.workers: dict[Worker, None] = {}
         self._abandoned: dict[asyncio.Task[None], None] = {}
         self._resting: list[Worker] = []
-        self._stirred: dict[Worker, None] = {}  # who is about to look for something to do
+        self.stirred: dict[Worker, None] = {}
+        """Who is about to look for something to do."""
         self.over = False
         """Whether nobody is to begin any more."""
 
@@ -52,17 +53,17 @@ class Pool:
 
         With ``once``, as many workers begin as there are things ``ready`` to be done.
         """
-        if self._stirred or self.over:
+        if self.stirred or self.over:
             return
         if self._resting:
             worker = self._resting.pop()
-            self._stirred[worker] = None
+            self.stirred[worker] = None
             worker.wake()
             return
         number = min(ready(), _AT_ONCE) if self._once else 1
         for _ in range(min(number, self._size - len(self.workers))):
             worker = Worker()
-            self._stirred[worker] = self.workers[worker] = None
+            self.stirred[worker] = self.workers[worker] = None
             worker.task = asyncio.create_task(
                 self._live(worker), name="duly-worker", context=self._context.copy()
             )
@@ -102,7 +103,7 @@ class Pool:
                 await asyncio.sleep(0)
             works.set(worker.works)
             while True:
-                self._stirred.pop(worker, None)
+                self.stirred.pop(worker, None)
                 await self._work(worker)
                 if self._once or worker.abandoned or worker.spent:
                     return
@@ -118,7 +119,7 @@ class Pool:
     def _gone(self, worker: Worker) -> None:
         if worker in self._resting:
             self._resting.remove(worker)
-        self._stirred.pop(worker, None)
+        self.stirred.pop(worker, None)
         if worker in self.workers:
             del self.workers[worker]
             self._lost(worker)

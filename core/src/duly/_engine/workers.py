@@ -150,8 +150,8 @@ class Workers:
         """Have a worker look for a job; it will stir the next one if there are more."""
         if self._held:
             return
-        if self.lanes.startable:
-            if self._clock() < self._until:
+        if self.lanes.turns.waiting:
+            if self._until == math.inf or self._clock() < self._until:
                 self._pool.stir(self.lanes.ready)
         elif self.hungry:
             self.hungry = False
@@ -161,12 +161,14 @@ class Workers:
         publish, take, leave, clock = (
             self._transport.publish, self.lanes.take, self.lanes.leave, self._clock,
         )  # fmt: skip
+        stirred, waiting = self._pool.stirred, self.lanes.turns.waiting
         cancelling, held = cast(asyncio.Task[None], worker.task).cancelling, worker.taken
         yielded_at = now = clock()
         count = 0
         while not self._held and now < self._until and (taken := take(now)) is not None:
             held.append(taken)
-            self.stir()
+            if not (stirred and waiting):
+                self.stir()
             lane, job = taken
             envelope = job.start(now)
             worker.started = now
@@ -191,9 +193,8 @@ class Workers:
             leave(lane, now, earned=worker.reason is None, took=now - started, begun=begun)
             if self._once or cancelling() or worker.used_up:
                 return
-            if self._latest is not worker:  # others had their turn while it waited
-                yielded_at = now
-            count += 1
+            # Others had their turn if it waited.
+            yielded_at, count = yielded_at if self._latest is worker else now, count + 1
             if now - yielded_at > _YIELD_SECONDS or not count % _YIELD_MESSAGES:
                 await asyncio.sleep(0)
                 yielded_at = now = clock()
