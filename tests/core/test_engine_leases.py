@@ -214,7 +214,9 @@ async def test_one_cancelled_while_it_waits_in_hand_is_left_out_after_a_renewal(
 
 
 @run_virtually
-async def test_what_is_cut_short_because_its_lease_ends_is_not_counted() -> None:
+async def test_what_is_cut_short_because_its_lease_ends_is_not_counted_but_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store, transport, witness = WakingStore(), Probed(sleeping(5)), Witness()
     store.faults.append(down("renew"))
     options: dict[str, Any] = {"stuck_duration": SECOND * 3, "plugins": [witness]}
@@ -229,3 +231,4 @@ async def test_what_is_cut_short_because_its_lease_ends_is_not_counted() -> None
         store.faults.clear()
         await emptied(store)
     assert not witness.failed
+    assert "publishes_cut_short count=1" in caplog.text

@@ -115,10 +115,10 @@ async def killing(journey: Journey, running: list[Worker], over: asyncio.Event) 
 
 
 def unexplained(journey: Journey, killed: Sequence[Worker]) -> set[str]:
-    """What was begun more often than kills explain."""
-    begun = journey.count("begun")
+    """What was begun more often than kills explain, and publishes cut short as a claim ran out."""
+    begun, cut = journey.count("begun"), journey.count("cut")
     lost = Counter(id for worker in killed for id in worker.unsettled())
-    return {id for id, times in begun.items() if times - 1 > lost[id]}
+    return {id for id, times in begun.items() if times - 1 > lost[id] + cut[id]}
 
 
 def told(store: str, lateness: Sequence[timedelta], facts: str) -> str:

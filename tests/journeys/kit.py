@@ -29,7 +29,7 @@ T = TypeVar("T")
 class Note(NamedTuple):
     """A line of a journal: ``what`` happened to a message, and when by the store's clock.
 
-    begun and done: a publish. claimed and settled: what observers were told. closed: the
+    begun, done and cut: a publish. claimed and settled: what observers were told. closed: the
     transport. health: how the scheduler is doing.
     """
 

@@ -108,7 +108,7 @@ class Transport:
             raise duly.TransportUnavailable("connection refused")
         match envelope.event_name.partition(".")[0]:
             case "slow":
-                await self._pass(float(envelope.metadata["seconds"]))
+                await self._slowly(facts, float(envelope.metadata["seconds"]))
             case "gated":
                 await self._opened(Path(envelope.metadata["gate"]))
             case "hang":
@@ -121,6 +121,13 @@ class Transport:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
         self._journal.note("done", [facts])
+
+    async def _slowly(self, facts: dict[str, Any], seconds: float) -> None:
+        try:
+            await self._pass(seconds)
+        except asyncio.CancelledError:
+            self._journal.note("cut", [facts])
+            raise
 
     def _gone(self) -> bool:
         return self._down is not None and self._down.exists()

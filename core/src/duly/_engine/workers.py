@@ -16,7 +16,8 @@ from duly._engine.limits import ToldLimits
 from duly._engine.lingering import NOBODY, Lingering
 from duly._engine.pool import Pool
 from duly._engine.worker import Worker, finish
-from duly._values.answers import Outcome, outcomes_of, receipt_of
+from duly._telemetry.logging import get_logger
+from duly._values.answers import outcomes_of, receipt_of
 from duly._values.publishing import Interrupted, Job, StillRunning, TimedOut
 from duly.transport import Envelope, Limits, SupportsBatches, Transport
 
@@ -27,6 +28,8 @@ _LOST: Final = 1.0  # seconds for which to put back what a worker held that has 
 _YIELD_MESSAGES: Final = 256
 _YIELD_SECONDS: Final = 0.005
 _CHUNK: Final = 100  # messages of one publish_many
+
+log = get_logger()
 
 
 class Workers:
@@ -101,10 +104,8 @@ class Workers:
 
     def tick(self) -> None:
         """Call this every :data:`TICK`: deadlines, claims that end, names without a slot."""
-        now, most = self._clock(), self._timeout
-        for worker in list(self._pool.workers):
-            if not worker.taken:
-                continue
+        now, most, uncertain = self._clock(), self._timeout, 0
+        for worker in [each for each in self._pool.workers if each.taken]:
             if worker.reason is not None:
                 if now - worker.cancelled_at >= _ABANDON_AFTER:
                     self._pool.abandon(worker)
@@ -113,6 +114,9 @@ class Workers:
                 worker.interrupt(TimedOut(f"publish took longer than {timeout:g} s"), now)
             elif any(now + TICK > job.keep_until() for _, job in worker.taken):
                 worker.interrupt(Interrupted("its claim is no longer certain"), now)
+                uncertain += 1
+        if uncertain:  # another scheduler may begin them again
+            log.warning("publishes_cut_short", count=uncertain, reason="claims are not certain")
         self._pool.look_after()
         self.lingering.tick(now + TICK)
         self._look_at_limits()
@@ -163,8 +167,7 @@ class Workers:
         )  # fmt: skip
         stirred, waiting = self._pool.stirred, self.lanes.turns.waiting
         cancelling, held = cast(asyncio.Task[None], worker.task).cancelling, worker.taken
-        yielded_at = now = clock()
-        count = 0
+        yielded_at, count = (now := clock()), 0
         while not self._held and now < self._until and (taken := take(now)) is not None:
             held.append(taken)
             if not (stirred and waiting):
@@ -204,7 +207,6 @@ class Workers:
         while envelopes := self._take_many(worker, now := self._clock()):
             worker.started, size = now, len(envelopes)
             self.stir()
-            outcomes: Sequence[Outcome]
             try:
                 outcomes = outcomes_of(await transport.publish_many(envelopes), size)
             except Exception as caught:  # noqa: BLE001  # whatever it raises is its answer
@@ -226,8 +228,7 @@ class Workers:
     def _take_many(self, worker: Worker, now: float) -> list[Envelope]:
         envelopes: list[Envelope] = []
         while len(envelopes) < _CHUNK and not self._held and now < self._until:
-            taken = self.lanes.take(now)
-            if taken is None:
+            if (taken := self.lanes.take(now)) is None:
                 break
             worker.taken.append(taken)
             envelope = taken[1].start(now)
