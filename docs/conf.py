@@ -14,6 +14,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "extensions.drawn",
     "extensions.files",
     "extensions.made",
     "extensions.names",
