@@ -164,7 +164,7 @@ def docs(session: nox.Session) -> None:
     """The site, in docs/_build/html: no warning, and what it says that the code must bear out."""
     _install(session, "docs", "tests")
     shutil.rmtree(SITE, ignore_errors=True)
-    session.run("sphinx-build", "-W", "-n", "-q", "--keep-going", "docs", str(SITE))
+    session.run("sphinx-build", "-W", "-n", "-q", "-j", str(CORES), "--keep-going", "docs", str(SITE))
     session.run("pytest", "tests/site", *session.posargs, env={"DULY_SITE": str(SITE)})
 
 

@@ -35,6 +35,7 @@ python_maximum_signature_line_length = 80
 html_theme = "furo"
 html_title = f"duly {version}"
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

@@ -82,7 +82,7 @@ PROGRAMS = [
 def test_a_block_runs_as_it_stands(
     document: Path, number: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    *earlier, block = blocks(document)[: number + 1]
+    *earlier, block = [*grown_before(document), *blocks(document)[: number + 1]]
     for each in [*earlier, block]:
         code = each.code
         for address, fixture in SERVERS.items():
@@ -96,6 +96,13 @@ def test_a_block_runs_as_it_stands(
     assert run.returncode == 0, run.stdout + run.stderr
     if block.output is not None:
         assert run.stdout == block.output
+
+
+def grown_before(document: Path) -> list[Block]:
+    """The modules of the pages before, where a document goes on from them."""
+    before = sorted(document.parent.glob("*.md")) if document.parent.name == "tutorial" else []
+    pages = [page for page in before if page < document]
+    return [block for page in pages for block in blocks(page) if block.name != PROGRAM]
 
 
 def how_to_run(name: str) -> list[str]:

@@ -39,10 +39,13 @@ def known(site: Path) -> set[str]:
 def pages_with(index: dict, word: str) -> set[str]:
     """The pages that the search of the site finds: those with each part of what is typed."""
     import snowballstemmer
+    from sphinx.search.en import SearchEnglish
 
     stem = snowballstemmer.stemmer("english").stemWord
     found = []
     for part in re.findall(r"\w+", word.lower()):
+        if part in SearchEnglish.stopwords:
+            continue
         places: set[int] = set()
         for kind in ("terms", "titleterms"):
             of_it = index[kind].get(stem(part), [])
@@ -85,7 +88,7 @@ def test_every_scheme_has_a_row(site):
         ("metrics", ["duly.delivery.lateness", "duly.messages.buried", "duly.clock.offset"]),
         ("logs", ["lease_lost", "store_unavailable", "took_over"]),
         ("command", ["duly dead replay", "--expect", "duly context add"]),
-        ("urls", ["auto_migrate", "tls_ca", "routing_key", "synchronous"]),
+        ("urls", ["auto_migrate", "tls_ca", "routing_key", "appName"]),
         ("where-it-is-kept", ["duly_messages_schedule", "duly_due", "duly:{duly:}due"]),
     ],
 )
@@ -119,3 +122,9 @@ def test_the_programs_of_the_start_are_shown_whole():
     assert "import duly" in program.code
     assert "asyncio.run(main())" in program.code
     assert program.output == 'orders.reminder: {"order": 17}\n'
+
+
+@pytest.mark.parametrize(("page", "name"), [("5-tenants", "shop.py"), ("6-tests", "test_shop.py")])
+def test_the_tutorial_ends_with_what_is_among_the_examples(page, name):
+    shown = [each.code for each in blocks(ROOT / "docs" / "tutorial" / f"{page}.md")]
+    assert f"# {name}\n{(ROOT / 'examples' / name).read_text()}" in shown
