@@ -164,7 +164,9 @@ def docs(session: nox.Session) -> None:
     """The site, in docs/_build/html: no warning, and what it says that the code must bear out."""
     _install(session, "docs", "tests")
     shutil.rmtree(SITE, ignore_errors=True)
-    session.run("sphinx-build", "-W", "-n", "-q", "-j", str(CORES), "--keep-going", "docs", str(SITE))
+    session.run(
+        "sphinx-build", "-W", "-n", "-q", "-j", str(CORES), "--keep-going", "docs", str(SITE)
+    )
     session.run("pytest", "tests/site", *session.posargs, env={"DULY_SITE": str(SITE)})
 
 
@@ -259,7 +261,9 @@ def _packages() -> list[str]:
 
 def _others() -> list[str]:
     """What else there is to check."""
-    return [name for name in ("noxfile.py", "docs", "tests", "examples", "benchmarks") if _holds(name)]
+    return [
+        name for name in ("noxfile.py", "docs", "tests", "examples", "benchmarks") if _holds(name)
+    ]
 
 
 def _paths(patterns: list[str]) -> list[str]:

@@ -93,7 +93,9 @@ async def called(verb: str, order: int) -> None:
                 await place(client, db, order)
                 print(f"order {order} is placed")
             else:
-                print(f"order {order} is paid; its reminder: {(await pay(client, db, order)).value}")
+                print(
+                    f"order {order} is paid; its reminder: {(await pay(client, db, order)).value}"
+                )
 
 
 def work() -> None:

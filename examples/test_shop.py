@@ -52,8 +52,8 @@ async def test_there_is_no_reminder_without_its_order(file: Path) -> None:
         await shop.place(client, db, 17)
         with pytest.raises(sqlite3.IntegrityError):
             await shop.place(client, db, 17)  # there is that order already
+        db.execute("DELETE FROM orders")  # which is rolled back with what follows
         with pytest.raises(duly.DuplicateMessage):
-            db.execute("DELETE FROM orders")
             await shop.place(client, db, 17)  # there is that reminder already
         assert db.execute("SELECT id FROM orders").fetchall() == [(17,)]
         assert len(await client.list()) == 1

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import click
+
 from duly_cli.app import cli
 
 

@@ -22,7 +22,7 @@ LANGUAGES = {".py": "python", ".toml": "toml", ".sql": "sql", ".lua": "lua"}
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Make the pages before Sphinx looks which there are."""
-    app.connect("builder-inited", lambda app: make())
+    app.connect("builder-inited", lambda _: make())
     app.connect("source-read", led_to_pages)
     return {"parallel_read_safe": True}
 

@@ -35,4 +35,3 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Offer the directive."""
     app.add_directive("made", Made)
     return {"parallel_read_safe": True}
-

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from duly._telemetry.metrics import Metrics
 from opentelemetry.metrics import NoOpMeter
+
+from duly._telemetry.metrics import Metrics
 from extensions.tables import table
 
 

@@ -4,11 +4,13 @@ Classes are kept in wings of the core and shown at its door; what is public nowh
 have made, has no page here and is no mistake.
 """
 
-import duly
 from docutils.nodes import Element, TextElement
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.nodes import make_refnode
+
+import duly
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -30,8 +32,6 @@ def found_at_the_door(
         public = f"{module}.{name.rpartition('.')[2]}"
         if public in python.objects:
             entry = python.objects[public]
-            from sphinx.util.nodes import make_refnode
-
             return make_refnode(
                 app.builder, node["refdoc"], entry.docname, entry.node_id, [contents]
             )

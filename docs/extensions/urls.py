@@ -59,16 +59,17 @@ def _of(kind: str) -> str:
     return table(*rows)
 
 
-def options_of(
-    scheme: str, factory: Callable[[str], object]
-) -> Mapping[str, Callable[[str], Any]]:
+def options_of(scheme: str, factory: Callable[[str], object]) -> Mapping[str, Callable[[str], Any]]:
     """By name: what an option is read with."""
 
     def tell(url: URL, **known: Callable[[str], Any]) -> NoReturn:
         raise ToldError(known)
 
     with mock.patch.object(URL, "take_options", tell):
-        for each in (f"{scheme}://localhost", f"{scheme}:///shop"):  # some have no path, some no host
+        for each in (
+            f"{scheme}://localhost",
+            f"{scheme}:///shop",
+        ):  # some have no path, some no host
             try:
                 factory(each)
             except ToldError as told:

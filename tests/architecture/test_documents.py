@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     page
     for page in sorted((ROOT / "docs").rglob("*.md"))
-    if page.relative_to(ROOT / "docs").parts[0] not in {"_build", "made"}  # what the site is made of
+    if page.relative_to(ROOT / "docs").parts[0]
+    not in {"_build", "made"}  # what the site is made of
 ]
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("duly_"))
 RULES = [f"R{number}" for number in range(1, 23)]
@@ -88,7 +89,9 @@ def test_every_document_is_in_a_folder_whose_index_shows_it():
     for page in PAGES:
         if page != ROOT / "docs" / "index.md":
             index = page.with_name("index.md").read_text()
-            assert page.stem == "index" or re.search(rf"^({re.escape(page.stem)}|\*)$", index, re.MULTILINE)
+            assert page.stem == "index" or re.search(
+                rf"^({re.escape(page.stem)}|\*)$", index, re.MULTILINE
+            )
 
 
 def test_no_link_leads_nowhere():

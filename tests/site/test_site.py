@@ -4,6 +4,7 @@ import json
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -21,7 +22,7 @@ WORDS = [
 
 
 @pytest.fixture(scope="session")
-def index(site: Path) -> dict:
+def index(site: Path) -> dict[str, Any]:
     text = (site / "searchindex.js").read_text()
     return json.loads(text[text.index("(") + 1 : text.rindex(")")])
 
@@ -36,7 +37,7 @@ def known(site: Path) -> set[str]:
     return {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}
 
 
-def pages_with(index: dict, word: str) -> set[str]:
+def pages_with(index: dict[str, Any], word: str) -> set[str]:
     """The pages that the search of the site finds: those with each part of what is typed."""
     import snowballstemmer
     from sphinx.search.en import SearchEnglish
