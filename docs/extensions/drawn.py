@@ -21,9 +21,8 @@ LINES = {
 ENDS = {"u": (4, 0), "r": (8, 9), "d": (4, 18), "l": (0, 9)}
 DASHED = "╌╎"
 ARROWS = {"▶": "0,4 8,9 0,14", "◀": "8,4 0,9 8,14", "▼": "0,6 8,6 4,16", "▲": "0,12 8,12 4,2"}
-TEXT = re.compile(
-    rf"[^\s{''.join(LINES)}{''.join(ARROWS)}]+(?: [^\s{''.join(LINES)}{''.join(ARROWS)}]+)*"
-)
+_LETTER = rf"[^\s{''.join(LINES)}{''.join(ARROWS)}]"
+TEXT = re.compile(rf"{_LETTER}+(?: {_LETTER}+)*")
 
 
 class Drawn(SphinxDirective):
@@ -47,10 +46,9 @@ def svg(rows: list[str], title: str) -> str:
     """The picture of some rows of characters."""
     width, height = max(map(len, rows)) * WIDTH, len(rows) * HEIGHT
     parts = [part for y, row in enumerate(rows) for part in drawn(row, y * HEIGHT)]
-    return (
-        f'<svg class="drawn" role="img" aria-label={quoteattr(title)}'
-        f' viewBox="0 0 {width} {height}" style="width: {width}px; max-width: 100%; height: auto">{"".join(parts)}</svg>'
-    )
+    label, style = quoteattr(title), f"width: {width}px; max-width: 100%; height: auto"
+    head = f'<svg role="img" aria-label={label} viewBox="0 0 {width} {height}" style="{style}">'
+    return "".join([head, *parts, "</svg>"])
 
 
 def drawn(row: str, top: int) -> Iterator[str]:
