@@ -51,7 +51,13 @@ MOMENTS: Final = ("scheduled_at", "created_at", "next_attempt_at")
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _SELDOM: Final[Mapping[str, Any]] = MappingProxyType(
-    {"postpone_count": 0, "died_at": None, "error_class": None, "_put_back": False}
+    {
+        "postpone_count": 0,
+        "died_at": None,
+        "error_class": None,
+        "_put_back": False,
+        "_last_attempt": None,  # the W3C context of its span, if it was retried and is traced
+    }
 )
 _set = object.__setattr__
 
@@ -116,6 +122,7 @@ class Message(Copyable):
     _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
     _given_at: datetime | None = attrs.field(default=None, init=False, repr=False)
     _put_back: bool = attrs.field(default=False, init=False, repr=False)
+    _last_attempt: str | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
     if not TYPE_CHECKING:  # who misspells an attribute is to be told by the type checker
 
@@ -186,8 +193,8 @@ def restore(fields: dict[str, Any]) -> Message:
     """A message from the values of all its fields by name, unchecked: a store's way to load.
 
     Instead of the :data:`MOMENTS` it may have ``_moments``, their microseconds since 1970 in that
-    order: few are ever asked for, and each costs as much as all else. ``postpone_count``,
-    ``died_at``, ``error_class`` and ``_put_back`` may be left out. Takes the dictionary over.
+    order: few are ever asked for, and each costs as much as all else. What few messages have, from
+    ``postpone_count`` to ``_last_attempt``, may be left out. Takes the dictionary over.
     """
     message = Message.__new__(Message)
     _set(message, "__dict__", fields)

@@ -14,8 +14,9 @@ from typing import Final, Self, TypeVar
 from opentelemetry import context, metrics, trace
 
 from duly._telemetry.metrics import Metrics, Reading, Source, metrics_of
-from duly._telemetry.observed import ObservedBatch, StoreClock, since_1970
+from duly._telemetry.observed import ObservedBatch
 from duly._telemetry.spans import Spans, carrier_of, fail, harmless
+from duly._telemetry.times import StoreClock, since_1970
 from duly.errors import InvalidArgument
 from duly.message import Message, with_changes
 from duly.store import Claim, Group, Stats
@@ -82,10 +83,10 @@ class Telemetry:
         return ObservedBatch(self._spans, self._metrics, claims, sent, clock, one_by_one=one_by_one)
 
     @harmless
-    def failed(self, operation: str, error: BaseException, sent: float) -> None:
-        """A claim or delete that was sent at ``sent``, in loop time, has failed."""
+    def unclaimed(self, error: BaseException, sent: float) -> None:
+        """A claim that was sent at ``sent``, in loop time, has failed."""
         if self.active and self._spans is not None and isinstance(error, Exception):
-            self._spans.batch(operation, (), (), since_1970(sent), error=error)
+            self._spans.batch("claim", (), (), since_1970(sent), error=error)
 
     async def watch(self, ask: Callable[[], Awaitable[Stats]], clock: StoreClock) -> None:
         """Keep the gauges fresh for ever, by asking the store while somebody reads them."""
