@@ -208,6 +208,22 @@ class TestLastAttempt:
             assert linked(span) == [place(told.span("schedule a")), place(first)]
 
     @run_virtually
+    async def test_a_dead_letter_that_is_replayed_has_none(self) -> None:
+        told, store = Told(), WakingStore()
+        verdicts = iter([duly.Retry(timedelta(seconds=1)), duly.Bury("no")])
+        options = {"recovery": lambda failure: next(verdicts), **told.options}
+        async with delivering(store, fail, **options) as running:
+            await running.schedule(message("a", id="1"))
+            await until(lambda: len(told.spans("delete")) == 2)
+        async with delivering(store, Probed(), **told.options) as running:
+            await running.replay("1")
+            await emptied(store)
+        first, second, replayed = told.spans("publish a")
+        schedule = place(told.span("schedule a"))
+        assert linked(second) == [schedule, place(first)]
+        assert linked(replayed) == [schedule]
+
+    @run_virtually
     async def test_the_next_occurrence_has_none(self) -> None:
         told, store = Told(), WakingStore()
         series = duly.Every(timedelta(seconds=60), max_occurrences=2)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
 
@@ -51,13 +51,7 @@ MOMENTS: Final = ("scheduled_at", "created_at", "next_attempt_at")
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _SELDOM: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "postpone_count": 0,
-        "died_at": None,
-        "error_class": None,
-        "_put_back": False,
-        "_last_attempt": None,  # the W3C context of its span, if it was retried and is traced
-    }
+    {"postpone_count": 0, "died_at": None, "error_class": None, "_put_back": False}
 )
 _set = object.__setattr__
 
@@ -122,7 +116,7 @@ class Message(Copyable):
     _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
     _given_at: datetime | None = attrs.field(default=None, init=False, repr=False)
     _put_back: bool = attrs.field(default=False, init=False, repr=False)
-    _last_attempt: str | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _last_attempt: ClassVar[str | None] = None  # of few: the W3C context of a traced attempt
 
     if not TYPE_CHECKING:  # who misspells an attribute is to be told by the type checker
 
@@ -193,8 +187,8 @@ def restore(fields: dict[str, Any]) -> Message:
     """A message from the values of all its fields by name, unchecked: a store's way to load.
 
     Instead of the :data:`MOMENTS` it may have ``_moments``, their microseconds since 1970 in that
-    order: few are ever asked for, and each costs as much as all else. What few messages have, from
-    ``postpone_count`` to ``_last_attempt``, may be left out. Takes the dictionary over.
+    order: few are ever asked for, and each costs as much as all else. ``postpone_count``,
+    ``died_at``, ``error_class`` and ``_put_back`` may be left out. Takes the dictionary over.
     """
     message = Message.__new__(Message)
     _set(message, "__dict__", fields)

@@ -224,7 +224,8 @@ class _ObservedJob:
 
     @harmless
     def _open(self, spans: Spans, envelope: Envelope, link: Link) -> None:
-        batch, before = self._batch, self._claim.message._last_attempt  # noqa: SLF001  # for this
+        batch, message = self._batch, self._claim.message
+        before = message._last_attempt if message.retry_count else None  # noqa: SLF001  # for this
         self._span = spans.publish(envelope, link, before, batch.publishing)
         envelope.trace_context = self._carrier = carrier_of(self._span)
         if batch.one_by_one:
