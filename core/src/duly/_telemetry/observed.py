@@ -164,7 +164,7 @@ class ObservedSettlement:
             if agreed:
                 self._count(batch.metrics)
             elif self._last and not repeated:
-                batch.metrics.lease_lost()
+                batch.metrics.lease_lost(each.event_name for each in batch.messages.values())
 
     def _count(self, metrics: Metrics) -> None:
         published = (claim.message.event_name for claim, _ in self._published)
