@@ -152,7 +152,7 @@ class ObservedSettlement:
             if agreed:
                 self._count(batch.metrics)
             elif self._last and not repeated:
-                batch.metrics.lease_lost()
+                batch.metrics.lease_lost(each.event_name for each in batch.messages.values())
 
     @harmless
     def unanswered(self, sent: float, error: BaseException) -> None:
