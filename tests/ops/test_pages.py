@@ -125,7 +125,8 @@ class TestTrouble:
                 assert shown.value("duly_store_up") == 0
                 await gate.open()
                 await until(ops.address, "/readyz", 200)
-                assert (await page(ops.address, "/metrics")).value("duly_store_up") == 1
+                shown = await until_shown(ops.address, "duly_messages_pending", 0)
+                assert shown.value("duly_store_up") == 1
                 await gate.shut()
                 await due_soon(scheduler)
                 answer = await until(ops.address, "/readyz", 503)
