@@ -209,8 +209,10 @@ class TestDependencies:
             "motor",
             "nats",
             "pydantic",
+            "prometheus_client",
             "pymongo",
             "redis",
+            "uvicorn",
         }
         assert not (drivers | {"sqlalchemy", "sqlite3", "msgspec"}) & at_first
         assert not {name for name in at_first if name.startswith("duly_")}

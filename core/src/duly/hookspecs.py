@@ -9,17 +9,18 @@ subset of the arguments named here.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pluggy
 from opentelemetry.metrics import MeterProvider
 
 from duly._values.controls import Controlled
-from duly._values.told import Burial, Delivery, Door, MissedFires
+from duly._values.endings import Burial, Delivery, MissedFires
 from duly.codec import Codec
+from duly.health import Health
 from duly.message import Message
 from duly.recovery import Failure, Verdict
-from duly.store import Ensured, Store
+from duly.store import Ensured, Stats, Store
 from duly.transport import Transport
 
 __all__ = [
@@ -43,6 +44,18 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 StoreFactory = Callable[[str], Store]
 TransportFactory = Callable[[str], Transport]
+
+
+class Door(Protocol):
+    """The client or scheduler that a hook is about: the object itself, with all its verbs."""
+
+    async def health(self) -> Health:
+        """How it is doing."""
+        ...
+
+    async def stats(self) -> Stats:
+        """How much its store holds."""
+        ...
 
 
 # --- offering: asked at most once; the answers of all plugins are merged

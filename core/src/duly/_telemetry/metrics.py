@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry.metrics import Meter, MeterProvider
 
-from duly._telemetry.gauges import Gauges
+from duly._telemetry.gauges import Gauges, Source
 from duly._values.patterns import best_key
 
 __all__ = ["Instruments", "Metrics", "instruments_of"]
@@ -110,6 +110,14 @@ class Metrics:
     ) -> None:
         self.several = several
         self._labels = several[0].labels(store, names)
+
+    def show(self, sources: Sequence[Source]) -> None:
+        """Gauges tell of these; what is counted of schedulers begins at 0, so that 1 is seen."""
+        for each in self.several if sources else ():
+            each.gauges.sources.update(sources)
+            each.renew_failures.add(0, self._labels.store)
+            for of in ("store", "transport"):
+                each.outages.add(0, {**self._labels.store, "duly.outage.of": of})
 
     def count(self, counter: str, names: Iterable[str | None] | Mapping[str | None, int]) -> None:
         """Add to a counter by event name: one for each name given, or as many as a mapping says.

@@ -130,10 +130,10 @@ class Telemetry:
                 await source.refresh(look)
             await asyncio.sleep(_REFRESH)
 
+    @harmless
     def _show(self) -> None:
         if self.active and self._metrics is not None:
-            for each in self._metrics.several:
-                each.gauges.sources.update(self._shown)
+            self._metrics.show(self._shown)
 
     @harmless
     def _look(self) -> None:
@@ -162,8 +162,7 @@ class Telemetry:
                 several.append(instruments_of(provider, meter))
         if several:
             self._metrics = Metrics(several, self.store, self._names)
-            for each in several:
-                each.gauges.sources.update(self._shown)
+            self._metrics.show(self._shown)
 
 
 class Scheduling:

@@ -66,7 +66,12 @@ class Supervisor:
             1: "no more is claimed, what is in hand is delivered; a second signal waits no more",
             2: "waits no more; a third signal kills",
         }.get(self._signals, "kills those that are left")
-        self._tell("signal", f"{number.name}: {said}", signal=number.name, alive=len(self._alive))
+        self._tell(
+            "signal",
+            f"{number.name}: {said}",
+            signal=number.name,
+            alive=sum(map(bool, self._alive)),
+        )
         self._end(signal.SIGTERM if self._signals < 3 else signal.SIGKILL)
 
     def _end(self, number: signal.Signals, *, front: bool = False) -> None:

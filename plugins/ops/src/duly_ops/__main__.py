@@ -4,8 +4,10 @@ Started by ``duly run --processes N --ops ADDRESS``, beside the processes that d
 """
 
 import argparse
+import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(process)d %(message)s")
     if said.lifeline is not None:
         os.set_inheritable(said.lifeline, False)
-        threading.Thread(target=_hold, args=[said.lifeline, over], daemon=True).start()
+        threading.Thread(target=_hold, args=[said.lifeline, said.folder, over], daemon=True).start()
     front = Front([Child(each, said.folder / f"{each}.sock") for each in range(1, said.of + 1)])
     notifying = Notifying(front.stuck, front.unready, lambda: False)
     try:
@@ -51,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _hold(lifeline: int, over: threading.Event) -> None:
-    try:
+def _hold(lifeline: int, folder: Path, over: threading.Event) -> None:
+    """Wait until whoever holds the other end is gone, and tidy up in its place."""
+    with contextlib.suppress(OSError):
         while os.read(lifeline, 1):
             pass
-    except OSError:
-        pass
+    shutil.rmtree(folder, ignore_errors=True)
     over.set()
 
 

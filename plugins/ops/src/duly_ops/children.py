@@ -11,7 +11,8 @@ import attrs
 
 __all__ = ["Child", "Told", "ask_all"]
 
-_PATIENCE: Final = 7.0  # seconds: a scheduler that says nothing is told of before
+_AT_ONCE: Final = 2.0  # seconds: for what needs no store
+_ASKED: Final = 6.0  # seconds: for health; a scheduler that says nothing is told of before
 
 
 @attrs.frozen
@@ -45,8 +46,8 @@ async def ask_all(children: Sequence[Child], page: str) -> Mapping[int, Told]:
 class _Connection(http.client.HTTPConnection):
     """HTTP over a socket that has a path."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_PATIENCE)
+    def __init__(self, path: Path, patience: float) -> None:
+        super().__init__("localhost", timeout=patience)
         self._path = path
 
     def connect(self) -> None:
@@ -57,7 +58,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _ask(path: Path, page: str) -> Told:
-    connection = _Connection(path)
+    connection = _Connection(path, _ASKED if page == "/healthz" else _AT_ONCE)
     try:
         connection.request("GET", page)
         response = connection.getresponse()

@@ -44,18 +44,22 @@ class Notifying:
         self._unready = unready
         self._stopping = stopping
         self._on = on
-        self._ready = self._stops = False
+        self._ready = self._stops = self._over = False
         self._said = ""
 
     async def run(self) -> None:
         """Notify for ever."""
-        self._ready = self._stops = False
-        while self._on and os.environ.get("NOTIFY_SOCKET"):
+        self._ready = self._stops = self._over = False
+        while self._on and not self._over and os.environ.get("NOTIFY_SOCKET"):
             await self._once()
             await asyncio.sleep(min(_EVERY, _watched_every() / 3))
 
     def stop(self) -> None:
-        """It stops now, if that was not said before."""
+        """Nothing more is said, but that it stops if that was not said before."""
+        self._over = True
+        self._say_that_it_stops()
+
+    def _say_that_it_stops(self) -> None:
         if self._on and not self._stops:
             self._stops = True
             notify("STOPPING=1")
@@ -63,7 +67,7 @@ class Notifying:
     async def _once(self) -> None:
         lines = []
         if self._stopping():
-            self.stop()
+            self._say_that_it_stops()
         stuck, unready = await self._stuck(), await self._unready()
         if not stuck:
             lines.append("WATCHDOG=1")
@@ -74,7 +78,7 @@ class Notifying:
         if said != self._said:
             lines.append(said)
         self._said = said
-        if lines:
+        if lines and not self._over:
             await asyncio.to_thread(notify, *lines)
 
 

@@ -67,9 +67,14 @@ class Ops:
     def duly_starting(self, scheduler: Any) -> None:
         """Serve from now on: the store need not be there yet."""
         with self._lock:
-            if not self._watched:
-                self._serving.start()
+            first = not self._watched
             self._watched.add(scheduler, asyncio.get_running_loop())
+            try:
+                if first:
+                    self._serving.start()
+            except BaseException:
+                self._watched.remove(scheduler)
+                raise
 
     @hookimpl
     def duly_ended(self, scheduler: Any) -> None:

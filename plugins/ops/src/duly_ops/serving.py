@@ -31,6 +31,7 @@ class Serving:
         self._beside = beside
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.address: Address | None = None
         """Where it listens; None while it does not."""
 
@@ -40,7 +41,6 @@ class Serving:
         Raises:
             PluginError: the address cannot be had.
         """
-        self._wait_for_the_last()
         listening = self.asked.bind()
         self.address = self.asked.bound(listening)
         config = uvicorn.Config(
@@ -57,15 +57,27 @@ class Serving:
         log.info("ops_serving address=%s", self.address)
 
     def stop(self) -> None:
-        """Serve no more, in a moment."""
-        self.address = None
-        if self._server is not None:
-            self._server.should_exit = True
+        """Serve no more. The address is free when this returns; the thread ends in a moment."""
+        server, thread, loop = self._server, self._thread, self._loop
+        self.address = self._server = self._thread = self._loop = None
+        if server is None or thread is None:
+            return
+        server.should_exit = True
+        free = threading.Event()
 
-    def _wait_for_the_last(self) -> None:
-        """The address is free only when an earlier thread has ended, as it does at once."""
-        if self._thread is not None:
-            self._thread.join(_ENDS_WITHIN)
+        def close() -> None:
+            for each in getattr(server, "servers", ()):  # none until it has begun
+                each.close()
+            free.set()
+
+        try:
+            if loop is None:
+                thread.join(_ENDS_WITHIN)
+            else:
+                loop.call_soon_threadsafe(close)
+                free.wait(_ENDS_WITHIN)
+        except RuntimeError:  # it has ended already
+            return
 
     def _run(self, server: uvicorn.Server, listening: socket.socket) -> None:
         try:
@@ -76,6 +88,8 @@ class Serving:
             listening.close()
 
     async def _serve(self, server: uvicorn.Server, listening: socket.socket) -> None:
+        if self._server is server:
+            self._loop = asyncio.get_running_loop()
         beside = asyncio.ensure_future(self._beside())
         try:
             await server.serve(sockets=[listening])

@@ -1,15 +1,12 @@
-"""What observers are told; imported from :mod:`duly.hookspecs`."""
+"""What observers are told of messages that were delivered or died, and of missed fires."""
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import attrs
 
-from duly.health import Health
 from duly.message import Message
-from duly.store import Stats
 
-__all__ = ["Burial", "Delivery", "Door", "MissedFires"]
+__all__ = ["Burial", "Delivery", "MissedFires"]
 
 
 @attrs.frozen(kw_only=True)
@@ -62,15 +59,3 @@ class MissedFires:
     last: datetime
     count: int
     following: datetime | None
-
-
-class Door(Protocol):
-    """The client or scheduler that a hook is about: the object itself, with all its verbs."""
-
-    async def health(self) -> Health:
-        """How it is doing."""
-        ...
-
-    async def stats(self) -> Stats:
-        """How much its store holds."""
-        ...
