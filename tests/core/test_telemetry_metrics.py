@@ -550,6 +550,15 @@ class TestGauges:
             store.faults.clear()
 
     @run_virtually
+    async def test_a_loop_that_sleeps_for_long_is_not_stuck(self) -> None:
+        told, store = Told(), WatchedStore()
+        minute = timedelta(minutes=1)
+        async with delivering(store, Probed(), poll_interval=minute, **told.options) as running:
+            await asyncio.sleep(59)
+            assert told.counts("duly.loop.turn_age")[None] > 50
+            assert running.liveness().alive
+
+    @run_virtually
     async def test_renewals_that_fail_are_counted(self) -> None:
         told, store = Told(), WakingStore()
         store.faults.append(down("renew"))

@@ -21,6 +21,7 @@ from duly._engine.loop import Loop
 from duly._engine.options import SchedulerOptions
 from duly._engine.outage import Outage, Pauses
 from duly._engine.presence import Presence
+from duly._engine.probing import LONGEST_NAP
 from duly._engine.pulse import Pulse
 from duly._engine.takeover import Takeover
 from duly._engine.waiting import ended_before
@@ -70,7 +71,8 @@ class Engine:
         """KeyboardInterrupt or SystemExit, where a handler has asked the process to end."""
         self._told_as = options["error_text"]
         self._clock = asyncio.get_running_loop().time
-        self.pulse = Pulse(slots=options["max_in_flight"], patience=calls.patience)
+        nap = max(LONGEST_NAP, options["poll_interval"].total_seconds())
+        self.pulse = Pulse(slots=options["max_in_flight"], patience=calls.patience, nap=nap)
         self._duties: dict[str, asyncio.Task[None]] = {}
         with about(**self.who):  # what workers log has it too
             self.workers = Workers(

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from duly._caller.calls import StoreCalls
 from duly._caller.walking import Walk
 from duly._engine.store_time import StoreTime
 from duly._telemetry.gauges import Reading
-from duly._values.matching import phase_of
 from duly._values.states import Phase, State
-from duly.message import Filter, Message, first_due
+from duly.message import Filter, first_due
 from duly.store import Stats, SupportsForecast
 
 __all__ = ["Glance"]
@@ -20,6 +19,15 @@ _LOOKED_AT: Final = 2000  # messages whose moment has passed
 _DUE: Final = 10_000  # that are counted
 _MANY_DEAD: Final = 10_000  # which a store may have to pass over to find what waits
 _SELDOM: Final = 20  # readings, where there are so many
+
+
+class Overdue(NamedTuple):
+    """What is kept of a message whose moment has passed: a message may be large."""
+
+    due_since: datetime  # by its schedule
+    next_attempt_at: datetime
+    retried: bool
+    claimed: bool
 
 
 class Glance:
@@ -31,15 +39,14 @@ class Glance:
     def __init__(self, calls: StoreCalls, time: StoreTime) -> None:
         self._calls = calls
         self._time = time
-        self._overdue: Sequence[Message] = ()
+        self._overdue: Sequence[Overdue] = ()
         self._left = 0  # readings until the store is looked through again
 
     async def __call__(self) -> Reading:
         stats = await self._calls.stats()
         now = self._time.now()
         await self._look(stats, now)
-        self._overdue = [each for each in self._overdue if first_due(each) <= now]
-        oldest = min(map(first_due, self._overdue), default=now)
+        oldest = min((each.due_since for each in self._overdue), default=now)
         due = now if stats.oldest_due is None else stats.oldest_due
         return Reading(
             pending=stats.scheduled + stats.claimed,
@@ -62,20 +69,24 @@ class Glance:
             *(await self._found(State.SCHEDULED, now, most=_LOOKED_AT) if stats.scheduled else ()),
         ]
 
-    async def _found(self, state: State, now: datetime, *, most: int) -> Sequence[Message]:
+    async def _found(self, state: State, now: datetime, *, most: int) -> Sequence[Overdue]:
         filter = Filter(state=state, before=now, limit=most)
-        found: list[Message] = []
+        found: list[Overdue] = []
         async for page in Walk(self._calls, filter, now, payload=False).pages():
-            found += page
+            for each in page:
+                since = first_due(each)
+                if since <= now:
+                    retried, claimed = each.retry_count > 0, state is State.CLAIMED
+                    found.append(Overdue(since, each.next_attempt_at, retried, claimed))
             await asyncio.sleep(0)  # others have their turn
         return found
 
     async def _phases(self, stats: Stats, now: datetime) -> Mapping[str, int]:
         """How many messages are in each phase; at least so many are due, and retried."""
-        waiting = [each for each in self._overdue if each.state is State.SCHEDULED]
-        phases = [phase_of(each, now) for each in waiting]
-        retrying = phases.count(Phase.RETRYING)
-        due = max(0, phases.count(Phase.DUE) - stats.aside)
+        waiting = [each for each in self._overdue if not each.claimed]
+        late = sum(each.next_attempt_at <= now for each in waiting)
+        retrying = sum(each.retried and each.next_attempt_at > now for each in waiting)
+        due = max(0, late - stats.aside)
         store = self._calls.store
         if len(waiting) >= _LOOKED_AT and isinstance(store, SupportsForecast):
             counts = await self._calls(store.due_counts, [now], most=_DUE, look_at=1)

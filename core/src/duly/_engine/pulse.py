@@ -12,19 +12,20 @@ from duly.health import Liveness
 __all__ = ["Pulse"]
 
 _TURNS_WITHIN: Final = 30.0  # seconds
-_BESIDE: Final = 10.0  # seconds of a turn in which two calls of the store may run out of time
+_BESIDE: Final = 5.0  # seconds of a turn, besides a nap and two calls of the store
 
 
 class Pulse:
     """Notes when the loop turns and what it meets; read by any thread.
 
-    ``patience`` is for how many seconds a call of the store is waited for.
+    ``patience`` is for how many seconds a call of the store is waited for, ``nap`` how many the
+    loop sleeps at most.
     """
 
-    def __init__(self, *, slots: int, patience: float) -> None:
+    def __init__(self, *, slots: int, patience: float, nap: float) -> None:
         self._clock = asyncio.get_running_loop().time
         self._slots = slots
-        self._within = max(_TURNS_WITHIN, 2 * patience + _BESIDE)
+        self._within = max(_TURNS_WITHIN, nap + 2 * patience + _BESIDE)
         self._turned_at = math.nan
         self.state = "opening"
         self.store_up = False
