@@ -32,7 +32,8 @@ SOURCES = sorted(
 # or beside it, never what stands further up, for types either.
 FLOORS = [
     {
-        "_values", "codec", "errors", "health", "hookspecs", "message", "moment", "record", "recovery",
+        "_values", "codec", "errors", "health", "hookspecs", "logging", "message", "moment", "record",
+        "recovery",
         "reading", "recurrence", "store", "template", "tls", "transport", "url",
     },
     {"_telemetry"},
@@ -208,8 +209,10 @@ class TestDependencies:
             "motor",
             "nats",
             "pydantic",
+            "prometheus_client",
             "pymongo",
             "redis",
+            "uvicorn",
         }
         assert not (drivers | {"sqlalchemy", "sqlite3", "msgspec"}) & at_first
         assert not {name for name in at_first if name.startswith("duly_")}

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from tests.core.telemetry_kit import Told
 
 import duly
 from duly import plugins
@@ -43,6 +44,14 @@ class Listener:
     @duly.hookimpl
     def duly_stopped(self, scheduler):
         self.note("stopped", scheduler)
+
+    @duly.hookimpl
+    def duly_starting(self, scheduler):
+        self.note("starting", scheduler)
+
+    @duly.hookimpl
+    def duly_ended(self, scheduler):
+        self.note("ended", scheduler)
 
     @duly.hookimpl
     def duly_scheduled(self, messages):
@@ -105,6 +114,7 @@ class Deaf:
         raise self.error("deaf")
 
     for hook, argument in {
+        "duly_starting": "scheduler", "duly_ended": "scheduler",
         "duly_started": "scheduler", "duly_stopped": "scheduler", "duly_scheduled": "messages",
         "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
         "duly_failed": "failures", "duly_missed": "missed", "duly_closed": "client",
@@ -229,6 +239,94 @@ async def test_duly_started_and_duly_stopped_once_each_run():
             assert listener.heard["stopped"] == [running] * run
 
 
+async def test_duly_starting():
+    opened = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def open(self):
+            await opened.wait()
+
+    listener = Listener()
+    slow = duly.Scheduler(Slow(), deliver, plugins=[listener], load_plugins=False)
+    start = asyncio.create_task(slow.start())
+    await until(lambda: listener.heard)
+    assert listener.heard == {"starting": [slow]}
+    assert slow.liveness().state == "opening"
+    opened.set()
+    await until(lambda: slow.liveness().state == "running")
+    assert slow.liveness().store_up
+    await slow.stop()
+    await start
+    assert slow.liveness() == duly.Liveness(state="stopped")
+    assert [*listener.heard] == ["starting", "started", "stopped", "ended"]
+
+
+async def test_duly_starting_may_refuse_the_start():
+    class Refusing:
+        @duly.hookimpl
+        def duly_starting(self, scheduler):
+            raise duly.PluginError("the port is taken")
+
+    listener = Listener()
+    async with scheduler(deliver, Refusing(), listener) as running:
+        for _ in range(2):
+            with pytest.raises(duly.PluginError, match="the port is taken"):
+                await running.start()
+        with pytest.raises(duly.PluginError, match="the port is taken"):
+            async with running.running():
+                pytest.fail("it runs")
+        assert [*listener.heard] == ["starting", "ended"]
+        assert "the port is taken" in (await running.health()).reason
+
+
+async def test_duly_ended():
+    listener = Listener()
+
+    class Away(MemoryStore):
+        async def open(self):
+            raise duly.StoreUnavailable("nobody there")
+
+    away = duly.Scheduler(
+        Away(), deliver, plugins=[listener], load_plugins=False, wait_for_store=False
+    )
+    with pytest.raises(duly.StoreUnavailable):
+        await away.start()
+    assert [*listener.heard] == ["starting", "ended"]
+    async with scheduler(deliver, listener) as running, running.running():
+        pass
+    assert [*listener.heard] == ["starting", "ended", "started", "stopped", "closed"]
+
+
+async def test_duly_meter_provider(caplog):
+    ours, users = Told(), Told()
+
+    class Meters:
+        def __init__(self, answer):
+            self.answer = answer
+
+        @duly.hookimpl
+        def duly_meter_provider(self):
+            return self.answer
+
+    class Broken:
+        @duly.hookimpl
+        def duly_meter_provider(self):
+            raise RuntimeError("broken")
+
+    plugins = [Meters(ours.meters), Meters(None), Meters("otlp://host"), Broken()]
+    async with scheduler(deliver, *plugins, meter_provider=users.meters) as running:
+        await running.schedule(message())
+    for told in (ours, users):
+        assert told.counts("duly.messages.scheduled") == {"orders.reminder": 1}
+    async with scheduler(deliver, Meters(ours.meters)) as running:  # whatever the application has
+        await running.schedule(message())
+    assert told.counts("duly.messages.scheduled") == {"orders.reminder": 1}
+    assert ours.counts("duly.messages.scheduled") == {"orders.reminder": 2}
+    assert {each.duly["event"] for each in caplog.records} == {
+        "no_meter_provider", "observer_failed"
+    }  # fmt: skip
+
+
 async def test_duly_started():
     listener = Listener()
     async with scheduler(deliver, listener) as running, running.running():
@@ -263,7 +361,7 @@ async def test_duly_closed_of_a_scheduler_comes_last():
         await running.schedule(message())
         await until(lambda: listener.heard.get("delivered"))
     assert listener.heard["closed"] == [running]
-    assert [*listener.heard][-2:] == ["stopped", "closed"]
+    assert [*listener.heard][-3:] == ["stopped", "ended", "closed"]
 
 
 async def test_duly_closed_though_the_store_cannot_be_closed():
@@ -658,8 +756,8 @@ async def test_observers_that_raise_stop_nothing(caplog, error):
             await until(lambda: listener.of("missed"))
     assert {each.message.id for each in listener.of("delivered")} == {"a", "c"}
     assert {*listener.heard} == {
-        "started", "stopped", "scheduled", "cancelled", "claimed", "delivered", "failed",
-        "verdicts", "buried", "missed", "closed",
+        "starting", "started", "stopped", "ended", "scheduled", "cancelled", "claimed", "delivered",
+        "failed", "verdicts", "buried", "missed", "closed",
     }  # fmt: skip
     told = {name: each for name, each in listener.heard.items() if name != "verdicts"}
     assert caplog.text.count("observer_failed") == 2 * sum(map(len, told.values()))

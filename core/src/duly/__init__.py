@@ -33,7 +33,7 @@ from duly.errors import (
     WrongState,
 )
 from duly.event import Event
-from duly.health import Health, Status
+from duly.health import Health, Liveness, Status
 from duly.hookspecs import Burial, Controlled, Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
@@ -78,6 +78,7 @@ __all__ = [
     "InvalidArgument",
     "InvalidMessage",
     "Limit",
+    "Liveness",
     "LocalTransport",
     "MemoryStore",
     "Message",

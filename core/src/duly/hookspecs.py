@@ -8,13 +8,14 @@ subset of the arguments named here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
-import attrs
 import pluggy
+from opentelemetry.metrics import MeterProvider
 
 from duly._values.controls import Controlled
+from duly._values.endings import Burial, Delivery, MissedFires
 from duly.codec import Codec
 from duly.health import Health
 from duly.message import Message
@@ -43,58 +44,6 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 StoreFactory = Callable[[str], Store]
 TransportFactory = Callable[[str], Transport]
-
-
-@attrs.frozen(kw_only=True)
-class Delivery:
-    """A message that was published and settled.
-
-    ``lateness`` is published minus scheduled by the store's clock, never negative; of a retry or
-    a redelivery it counts from the first moment the message was due. ``receipt`` is the broker's.
-    """
-
-    message: Message
-    lateness: timedelta
-    receipt: str | None
-
-
-@attrs.frozen(kw_only=True)
-class Burial:
-    """A message, or one occurrence of a series, that became a dead letter.
-
-    ``message`` is as it was claimed, or as a record that cannot be read is listed. ``reason`` is
-    the ``last_error`` of the dead letter, ``error_class`` the class of that error, None when it was
-    none: a claimant has died, or a record could not be read.
-    """
-
-    message: Message
-    reason: str
-    error_class: str | None = None
-
-    @property
-    def message_id(self) -> str:
-        """The id of the dead letter: of an occurrence it is the delivery id.
-
-        If that was taken, ``+`` stand behind it.
-        """
-        message = self.message
-        return message.id if message.recurrence is None else message.delivery_id
-
-
-@attrs.frozen(kw_only=True)
-class MissedFires:
-    """Fires of a series that are not delivered, because they were missed.
-
-    ``message`` is the series as it was claimed; ``first`` and ``last`` are the fires that were
-    dropped, and all between them; ``count`` is their number, of a cron expression at most 100;
-    ``following`` is the fire with which the series goes on, None when it has ended.
-    """
-
-    message: Message
-    first: datetime
-    last: datetime
-    count: int
-    following: datetime | None
 
 
 class Door(Protocol):
@@ -141,6 +90,14 @@ def duly_commands() -> Sequence[Any]:  # type: ignore[empty-body]  # a specifica
     """
 
 
+@hookspec
+def duly_meter_provider() -> MeterProvider | None:
+    """Called to learn where a scheduler's metrics go besides its own ``meter_provider``.
+
+    Once for each scheduler, when it is made. None: nowhere else.
+    """
+
+
 # --- deciding: the first answer that is not None wins
 
 
@@ -165,6 +122,15 @@ def duly_closed(client: Door) -> None:
 
 
 @hookspec
+def duly_starting(scheduler: Door) -> None:
+    """Called when a scheduler is about to run, on its event loop and before its store is opened.
+
+    If it raises an error of duly's (:class:`duly.DulyError`), the scheduler does not start, and
+    whoever started it gets that error.
+    """
+
+
+@hookspec
 def duly_started(scheduler: Door) -> None:
     """Called when a scheduler begins to run."""
 
@@ -172,6 +138,11 @@ def duly_started(scheduler: Door) -> None:
 @hookspec
 def duly_stopped(scheduler: Door) -> None:
     """Called when a scheduler has drained and stopped."""
+
+
+@hookspec
+def duly_ended(scheduler: Door) -> None:
+    """Called when a run of a scheduler is over, however it ended, also if it never began."""
 
 
 @hookspec

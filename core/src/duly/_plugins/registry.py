@@ -3,11 +3,14 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
+from opentelemetry.metrics import MeterProvider
+
 from duly._plugins.comparing import call
 from duly._plugins.implemented import TOLD, TOLD_BY_CLIENTS
 from duly._plugins.loading import Loading
 from duly._plugins.schemes import Schemes, unknown
 from duly._telemetry.logging import get_logger
+from duly.errors import DulyError
 from duly.recovery import Backoff, Bury, Discard, Failure, Policy, Retry, Verdict
 from duly.store import Store
 from duly.transport import Transport
@@ -80,6 +83,42 @@ class Plugins(Loading):
     def observed(self, hook: str) -> bool:
         """Whether any plugin implements a hook; if not, the caller need not make its arguments."""
         return bool(self._called[hook])
+
+    def begin(self, hook: str, /, **arguments: object) -> None:
+        """Call the observers of a hook one by one; an error of duly's that one raises goes on.
+
+        What else they raise is logged, as by :meth:`tell`.
+
+        Raises:
+            DulyError: what an observer has to say against going on.
+        """
+        for observer in self._called[hook]:
+            try:
+                call(observer, arguments)
+            except (DulyError, KeyboardInterrupt):
+                raise
+            except BaseException:  # as below
+                log.exception("observer_failed", hook=hook, plugin=observer.plugin_name)
+
+    def meter_providers(self) -> Sequence[MeterProvider]:
+        """Where the plugins want metrics to go; what is none is logged and left out."""
+        found: list[MeterProvider] = []
+        for each in self._called["duly_meter_provider"]:
+            try:
+                provider = call(each, {})
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log.exception(
+                    "observer_failed", hook="duly_meter_provider", plugin=each.plugin_name
+                )
+                continue
+            if callable(getattr(provider, "get_meter", None)):
+                found.append(provider)
+            elif provider is not None:
+                what = type(provider).__name__
+                log.error("no_meter_provider", plugin=each.plugin_name, answer=what)
+        return found
 
     def tell(self, hook: str, /, **arguments: object) -> None:
         """Call the observers of a hook one by one; what they raise is logged, never raised.
