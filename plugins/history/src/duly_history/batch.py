@@ -1,23 +1,22 @@
-"""A part of the queue, made ready to be written: one document for each table."""
+"""A part of the queue, made ready to be written: one document."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import attrs
+import msgspec
 
-from duly_history.buckets import BOUNDS, bucket_of
 from duly_history.queue import Dropped, Told
-from duly_history.rows import finished, instant
-from duly_history.values import What
+from duly_history.rows import clean, instant
 
 __all__ = ["DAY", "MINUTE", "Batch", "batch_of"]
 
 MINUTE: Final = 60_000_000
+"""In microseconds, as is"""
 DAY: Final = 86_400_000_000
 
-_COUNTED: Final = {What.DELIVERED.value: 0, What.FAILED.value: 1, What.BURIED.value: 2}
+_LONGEST: Final = 2048  # bytes of a row, as a rule
 
 
 @attrs.frozen
@@ -25,15 +24,15 @@ class Batch:
     """What one transaction writes. ``number`` entries came from the queue; they count there.
 
     ``sequence`` tells it from all others of this process, so that it is written once although
-    nobody knows whether a try before was carried out. ``days`` are those of the entries.
+    nobody knows whether a try before was carried out. ``days`` are those of the entries, numbers
+    since 1970.
     """
 
     sequence: int
     number: int
-    entries: str | None
-    minutes: str | None
+    document: str | None
     days: Sequence[int]
-    holes: Sequence[tuple[int, int, int | None, str]]
+    holes: Sequence[tuple[int, int, int, str]]
     first: datetime | None
     last: datetime | None
 
@@ -43,42 +42,46 @@ def batch_of(
     told: Sequence[Told],
     hole: Dropped | None,
     *,
-    wanted: Callable[[str | None], bool],
-    messages: bool,
+    wanted: Callable[[str | None], bool] | None,
 ) -> Batch:
-    """Make one of what was told, with entries of ``messages`` or with the minutes alone."""
-    rows: list[tuple[Any, ...]] = []
-    for each in told:
-        rows += finished(each.what, each.at, each.source, each.picked, wanted)
-    # In one order everywhere, so that two processes never wait for each other's rows.
-    minutes = sorted(_minutes(rows))
-    holes = [] if hole is None else [
-        (instant(hole.since), instant(hole.until), hole.number, "the queue was full")
-    ]  # fmt: skip
+    """Make one of what was told, of those event names that are ``wanted``; None: of all."""
+    if wanted is not None:
+        kept = [
+            each._replace(picked=[row for row in each.picked if wanted(row[1])]) for each in told
+        ]
+    else:
+        kept = list(told)
     moments = [each.at for each in told]
+    holes = []
+    if hole is not None:
+        since, until = instant(hole.since), instant(hole.until)
+        holes.append((since, until, hole.number, "the queue was full"))
     return Batch(
         sequence,
         sum(len(each.picked) for each in told),
-        json.dumps(rows) if rows and messages else None,
-        json.dumps(minutes) if minutes else None,
-        sorted({row[0] // DAY for row in rows}),
+        _document([each for each in kept if each.picked]),
+        sorted({instant(each.at) // DAY for each in kept}),
         holes,
         min(moments, default=None),
         max(moments, default=None),
     )
 
 
-def _minutes(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    counts: dict[tuple[int, str], list[int]] = {}
-    for row in rows:
-        place = _COUNTED.get(row[3])
-        if place is None or row[2] is None:
-            continue
-        key = (row[0] - row[0] % MINUTE, row[2])
-        found = counts.get(key)
-        if found is None:
-            found = counts[key] = [0] * (len(_COUNTED) + len(BOUNDS))
-        found[place] += 1
-        if row[7] is not None:
-            found[len(_COUNTED) + bucket_of(row[7])] += 1
-    return [[*key, *found] for key, found in counts.items()]
+def _document(told: Sequence[Told]) -> str | None:
+    """Groups of rows, as :class:`Statements` takes them apart."""
+    if not told:
+        return None
+    try:
+        document = msgspec.json.encode([_group(each) for each in told])
+    except UnicodeEncodeError:
+        document = b""
+    number = sum(len(each.picked) for each in told)
+    if not document or b"\\u0000" in document or len(document) > number * _LONGEST:
+        cleaned = [each._replace(picked=clean(each.picked)) for each in told]
+        document = msgspec.json.encode([_group(each) for each in cleaned])
+    return document.decode()
+
+
+def _group(told: Told) -> tuple[Any, ...]:
+    at = instant(told.at)
+    return at, at - at % MINUTE, told.what.value, told.source, told.picked

@@ -1,20 +1,12 @@
 """Lateness in a dozen classes: what is counted by the minute, and what can be said of it."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["BOUNDS", "bucket_of", "percentile"]
+__all__ = ["BOUNDS", "percentile"]
 
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, float("inf"))
 """The largest lateness of each class, in seconds."""
-
-_MICROSECONDS: Final = [bound * 1e6 for bound in BOUNDS]
-
-
-def bucket_of(lateness: int) -> int:
-    """Which class a lateness in microseconds belongs to, from 0."""
-    return bisect_left(_MICROSECONDS, lateness)
 
 
 def percentile(counts: Sequence[int], share: float) -> float | None:

@@ -16,19 +16,29 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """Writes as ``source``, a name of this process alone.
+    """Writes as ``source``, a name of this process alone; without ``messages`` figures alone.
 
     Raises, each of its methods:
         HistoryUnavailable: the database cannot be reached.
         HistoryError: it refuses.
     """
 
-    def __init__(self, database: Database, source: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        source: str,
+        clock: Callable[[], datetime],
+        *,
+        messages: bool = True,
+    ) -> None:
         self.source = source
         self.days = Days(database)
         self._database = database
         self._clock = clock
-        self._statements = Statements(database.tables, postgres=database.is_postgres)
+        statements = Statements(database.tables, postgres=database.is_postgres)
+        self._written = [statements.entries] if messages else []
+        self._written.append(statements.minutes)
+        self._messages = messages
         self._ready = False
 
     def prepare(self) -> None:
@@ -54,14 +64,14 @@ class Ledger:
 
     def write(self, batch: Batch) -> None:
         """Write a batch, once, however often this is called with it."""
-        self.days.make(batch.days)
+        if self._messages:
+            self.days.make(batch.days)
         with self._database.transaction() as connection:
             if not self._seen(connection, batch.sequence):
                 return
-            if batch.entries is not None:
-                connection.execute(self._statements.entries, {"document": batch.entries})
-            if batch.minutes is not None:
-                connection.execute(self._statements.minutes, {"document": batch.minutes})
+            if batch.document is not None:
+                for statement in self._written:
+                    connection.execute(statement, {"document": batch.document})
             for since, until, number, reason in batch.holes:
                 self._hole(connection, since, until, number, reason)
 

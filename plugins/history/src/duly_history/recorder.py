@@ -51,7 +51,8 @@ class Recorder:
     ) -> None:
         self._database = database
         self._keep = keep, keep_changes
-        self._wanted = functools.lru_cache(_KNOWN)(functools.partial(_matches, tuple(of)))
+        wanted = functools.lru_cache(_KNOWN)(functools.partial(_matches, tuple(of)))
+        self._wanted = None if "*" in of else wanted
         self._messages = messages
         self._audit = audit
         self._most = most_waiting
@@ -75,13 +76,13 @@ class Recorder:
     def writer(self) -> Writer:
         """The one that writes just now; after a fork the child has one of its own."""
         writer = self._writer
-        if writer is not None and writer.alive and self._pid == os.getpid():
+        if writer is not None and writer.open and self._pid == os.getpid():
             return writer
         if self._pid != os.getpid():
             self._begin()
             self._database.forget()
         with self._lock:
-            if self._writer is None or not self._writer.alive:
+            if self._writer is None or not self._writer.reopen():
                 self._writer = self._new_writer()
             return self._writer
 
@@ -125,9 +126,9 @@ class Recorder:
 
     def _new_writer(self) -> Writer:
         source = f"{self._process}:{secrets.token_hex(4)}"
-        ledger = Ledger(self._database, source, self._clock)
+        ledger = Ledger(self._database, source, self._clock, messages=self._messages)
         upkeep = Upkeep(self._database, ledger.days, self._clock, *self._keep)
-        make = functools.partial(batch_of, wanted=self._wanted, messages=self._messages)
+        make = functools.partial(batch_of, wanted=self._wanted)
         return Writer(ledger, self._queue, upkeep, make)
 
 

@@ -1,10 +1,10 @@
-"""What hooks tell, as rows of the history: picked in the hook, finished in the background.
+"""What hooks tell, as rows of the history.
 
 A hook runs on the event loop that delivers: it picks what is needed into tuples, so that nothing
-holds on to payloads, and no more. Moments and durations become numbers later.
+holds on to payloads, and no more.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,15 +20,14 @@ from duly import (
     Retry,
     Verdict,
 )
-from duly_history.values import What
 
 __all__ = [
-    "Picked", "buried", "delivered", "ensured", "failed", "finished", "instant", "missed", "named",
+    "Picked", "buried", "clean", "delivered", "ensured", "failed", "instant", "missed", "named",
     "scheduled",
 ]  # fmt: skip
 
 Picked = list[tuple[Any, ...]]
-"""The columns of an entry behind ``at``, up to ``detail``, without ``what``."""
+"""The columns of entries, in their order, without those that all of a call have in common."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -71,7 +70,8 @@ def delivered(deliveries: Sequence[Delivery]) -> Picked:
     """Messages that were delivered."""
     return [
         (
-            m.id, m.event_name, m.retry_count + 1, m.scheduled_at, None, each.lateness,
+            m.id, m.event_name, m.retry_count + 1, m.scheduled_at, None,
+            each.lateness.total_seconds(),
             None, None, each.receipt, None,
         )
         for each in deliveries
@@ -116,22 +116,6 @@ def missed(fires: Sequence[MissedFires]) -> Picked:
     ]  # fmt: skip
 
 
-def finished(
-    what: What, at: datetime, source: str, picked: Picked, wanted: Callable[[str | None], bool]
-) -> Iterable[tuple[Any, ...]]:
-    """The rows of those whose event names are ``wanted``, in the order of the columns."""
-    now = instant(at)
-    for id, name, attempt, due, following, late, kind, error, receipt, detail in picked:
-        if wanted(name):
-            yield (
-                now, id, name, what.value, attempt,
-                None if due is None else instant(due),
-                None if following is None else instant(following),
-                None if late is None else late // _MICROSECOND,
-                kind, _kept(error), _kept(receipt), _kept(detail), source,
-            )  # fmt: skip
-
-
 def _word(verdict: Verdict) -> str:
     match verdict:
         case Retry():
@@ -142,8 +126,10 @@ def _word(verdict: Verdict) -> str:
             return "discard"
 
 
-def _kept(text: str | None) -> str | None:
-    """A text as any database takes it: no NUL, no halves of characters, not endless."""
-    if text is None or (text.isascii() and len(text) <= _LONGEST and "\0" not in text):
-        return text
+def clean(picked: Picked) -> Picked:
+    """The same with texts as any database takes them: no NUL, no halves of characters, short."""
+    return [tuple(_kept(each) if isinstance(each, str) else each for each in row) for row in picked]
+
+
+def _kept(text: str) -> str:
     return text[:_LONGEST].replace("\0", " ").encode("utf-8", "replace").decode()

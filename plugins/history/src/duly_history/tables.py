@@ -1,6 +1,10 @@
-"""The tables of a history, and how they are made. Moments are microseconds since 1970, UTC."""
+"""The tables of a history.
 
-from typing import Final
+Moments that are searched by are microseconds since 1970, UTC; others are text, as ISO 8601.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -23,7 +27,9 @@ MINUTE_COLUMNS: Final = (
 )  # fmt: skip
 """Of what happened in a minute, ditto; the last ones count deliveries by lateness."""
 
-_NUMBERS: Final = ("at", "attempt", "due_at", "next_at", "lateness")
+_NUMBERS: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
+    "at": sa.BigInteger(), "attempt": sa.BigInteger(), "lateness": sa.Double(),
+}  # fmt: skip
 _SAID: Final = ("action", "target", "by", "reason", "source")
 
 
@@ -41,7 +47,7 @@ class Tables:
             *(
                 sa.Column(
                     name,
-                    big if name in _NUMBERS else sa.Text(),
+                    _NUMBERS.get(name, sa.Text()),
                     nullable=name not in ("at", "message_id", "what", "source"),
                 )
                 for name in ENTRY_COLUMNS

@@ -57,7 +57,9 @@ class Writer:
         self._jobs: deque[_Job] = deque()
         self._flushes: deque[Future[None]] = deque()
         self._woken, self._urgent = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
         self._closing: float | None = None  # by when, in monotonic time
+        self._ended = False
         self._beaten = 0.0
         self._away = False
         self._thread = threading.Thread(target=self._run, name="duly-history", daemon=True)
@@ -65,9 +67,16 @@ class Writer:
         atexit.register(self.close, wait=True)
 
     @property
-    def alive(self) -> bool:
+    def open(self) -> bool:
         """Whether it takes more: not once it is closed."""
         return self._closing is None
+
+    def reopen(self) -> bool:
+        """Take more after all; False if it has ended."""
+        with self._lock:
+            if not self._ended:
+                self._closing = None
+            return not self._ended
 
     def wake(self) -> None:
         """Something was put into the queue."""
@@ -90,8 +99,9 @@ class Writer:
 
     def close(self, *, wait: bool = False) -> None:
         """Write the rest and end, in some seconds at most, whether or not that succeeds."""
-        if self._closing is None:
-            self._closing = time.monotonic() + _LAST
+        with self._lock:
+            if self._closing is None:
+                self._closing = time.monotonic() + _LAST
         self._hurry()
         if wait:
             self._thread.join(_LAST + 1)
@@ -115,7 +125,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001  # a fault of ours must not end it
                 self._failed(error)
                 pause = min(max(_SOONEST, pause * 2), _LATEST)
-            if closing is not None and (not pause or time.monotonic() >= closing):
+            if closing is not None and (not pause or time.monotonic() >= closing) and self._end():
                 break
             if pause:
                 self._woken.set()
@@ -124,6 +134,11 @@ class Writer:
             self._queue.written(self._batch.number)  # it is lost, and this process is missed
         atexit.unregister(self.close)
         self._answer(HistoryUnavailable("the history was closed"))
+
+    def _end(self) -> bool:
+        with self._lock:
+            self._ended = self._closing is not None
+            return self._ended
 
     def _turn(self) -> None:
         """Write all there is."""
