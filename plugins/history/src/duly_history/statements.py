@@ -32,25 +32,28 @@ class Statements:
         )
         taken = [name if name in _COMMON else self._own(name) for name in ENTRY_COLUMNS]
         self.entries = sa.text(
-            f"INSERT INTO {entries} ({', '.join(ENTRY_COLUMNS)}) "  # names alone, which were checked
+            f"INSERT INTO {entries} ({', '.join(ENTRY_COLUMNS)}) "
             f"{self._groups} SELECT {', '.join(taken)} {self._rows}"
         )
-        name, lateness = self._own("event_name"), self._own("lateness")
         counted = [f"count(*) FILTER (WHERE what = '{what}')" for what in MINUTE_COLUMNS[2:5]]
         for low, high in zip((None, *BOUNDS), BOUNDS, strict=False):
             least = "IS NOT NULL" if low is None else f"> {low}"
-            most = "" if high == BOUNDS[-1] else f" AND {lateness} <= {high}"
-            counted.append(f"count(*) FILTER (WHERE {lateness} {least}{most})")
+            most = "" if high == BOUNDS[-1] else f" AND lateness <= {high}"
+            counted.append(f"count(*) FILTER (WHERE lateness {least}{most})")
         more = ", ".join(
             f"{each} = {tables.minutes.name}.{each} + excluded.{each}"
             for each in MINUTE_COLUMNS[2:]
         )
+        name, lateness = self._own("event_name"), self._own("lateness")
         # In one order everywhere, so that two processes never wait for each other's rows.
         self.minutes = sa.text(
-            f"INSERT INTO {minutes} ({', '.join(MINUTE_COLUMNS)}) "  # as above
-            f"{self._groups} SELECT minute, {name}, {', '.join(counted)} {self._rows} "
-            f"WHERE {name} IS NOT NULL AND what IN ('delivered', 'failed', 'buried') "
-            f"GROUP BY minute, {name} ORDER BY minute, {name} "
+            f"INSERT INTO {minutes} ({', '.join(MINUTE_COLUMNS)}) {self._groups}, "
+            f"seen AS MATERIALIZED (SELECT minute, what, {name} AS event_name, "
+            f"{lateness} AS lateness {self._rows} "
+            "WHERE what IN ('delivered', 'failed', 'buried')) "
+            f"SELECT minute, event_name, {', '.join(counted)} FROM seen "
+            "WHERE event_name IS NOT NULL "
+            "GROUP BY minute, event_name ORDER BY minute, event_name "
             f"ON CONFLICT (minute, event_name) DO UPDATE SET {more}"
         )
 
@@ -65,7 +68,7 @@ class Statements:
         else:
             rows, source = f"json_extract(value, '$[{last}]')", "json_each(:document)"
         return (
-            f"WITH told AS MATERIALIZED (SELECT {', '.join(taken)}, {rows} AS rows_ FROM {source})"  # noqa: S608  # as above
+            f"WITH told AS MATERIALIZED (SELECT {', '.join(taken)}, {rows} AS rows_ FROM {source})"  # noqa: S608
         )
 
     @property
