@@ -45,17 +45,17 @@ class Statements:
             for each in MINUTE_COLUMNS[2:]
         )
         name, lateness = self._own("event_name"), self._own("lateness")
-        # In one order everywhere, so that two processes never wait for each other's rows.
-        self.minutes = sa.text(
-            f"INSERT INTO {minutes} ({', '.join(MINUTE_COLUMNS)}) {self._groups}, "
-            f"seen AS MATERIALIZED (SELECT minute, what, {name} AS event_name, "
-            f"{lateness} AS lateness {self._rows} "
-            "WHERE what IN ('delivered', 'failed', 'buried')) "
-            f"SELECT minute, event_name, {', '.join(counted)} FROM seen "
-            "WHERE event_name IS NOT NULL "
-            "GROUP BY minute, event_name ORDER BY minute, event_name "
-            f"ON CONFLICT (minute, event_name) DO UPDATE SET {more}"
-        )
+        parts = [
+            f"INSERT INTO {minutes} ({', '.join(MINUTE_COLUMNS)}) {self._groups},",
+            f"seen AS MATERIALIZED (SELECT minute, what, {name} AS event_name,",
+            f"{lateness} AS lateness {self._rows}",
+            "WHERE what IN ('delivered', 'failed', 'buried'))",
+            f"SELECT minute, event_name, {', '.join(counted)} FROM seen",  # noqa: S608  # as below
+            "WHERE event_name IS NOT NULL GROUP BY minute, event_name",
+            "ORDER BY minute, event_name",  # so that no two processes wait for each other's rows
+            f"ON CONFLICT (minute, event_name) DO UPDATE SET {more}",
+        ]
+        self.minutes = sa.text(" ".join(parts))
 
     @property
     def _groups(self) -> str:
@@ -67,9 +67,8 @@ class Statements:
             rows, source = f"value -> {last}", "jsonb_array_elements(CAST(:document AS jsonb))"
         else:
             rows, source = f"json_extract(value, '$[{last}]')", "json_each(:document)"
-        return (
-            f"WITH told AS MATERIALIZED (SELECT {', '.join(taken)}, {rows} AS rows_ FROM {source})"  # noqa: S608
-        )
+        taken.append(f"{rows} AS rows_")
+        return f"WITH told AS MATERIALIZED (SELECT {', '.join(taken)} FROM {source})"  # noqa: S608  # names alone, which were checked
 
     @property
     def _rows(self) -> str:
