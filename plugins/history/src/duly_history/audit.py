@@ -14,11 +14,12 @@ __all__ = ["beginning", "ending"]
 _LONGEST = 4096  # characters of a filter: its ids may be 10,000
 
 
-def beginning(change: Change, at: int, source: str) -> Mapping[str, Any]:
+def beginning(change: Change, at: int, turn: int, source: str) -> Mapping[str, Any]:
     """The row of a change that is about to be made."""
     return {
         "id": change.id,
         "at": at,
+        "turn": turn,
         "action": change.action,
         "target": change.target,
         "filter": None if change.filter is None else _filter(change.filter),

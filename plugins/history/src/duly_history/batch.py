@@ -13,9 +13,12 @@ from duly_history.rows import clean, instant
 __all__ = ["DAY", "MINUTE", "Batch", "batch_of"]
 
 MINUTE: Final = 60_000_000
-"""In microseconds, as is"""
-DAY: Final = 86_400_000_000
+"""In microseconds."""
 
+DAY: Final = 86_400_000_000
+"""In microseconds."""
+
+_TURNS: Final = 1_000_000  # of a batch, at most
 _LONGEST: Final = 2048  # bytes of a row, as a rule
 
 
@@ -59,7 +62,7 @@ def batch_of(
     return Batch(
         sequence,
         sum(len(each.picked) for each in told),
-        _document([each for each in kept if each.picked]),
+        _document([each for each in kept if each.picked], sequence * _TURNS),
         sorted({instant(each.at) // DAY for each in kept}),
         holes,
         min(moments, default=None),
@@ -67,21 +70,25 @@ def batch_of(
     )
 
 
-def _document(told: Sequence[Told]) -> str | None:
+def _document(told: Sequence[Told], turn: int) -> str | None:
     """Groups of rows, as :class:`Statements` takes them apart."""
     if not told:
         return None
     try:
-        document = msgspec.json.encode([_group(each) for each in told])
+        document = _encoded(told, turn)
     except UnicodeEncodeError:
         document = b""
     number = sum(len(each.picked) for each in told)
     if not document or b"\\u0000" in document or len(document) > number * _LONGEST:
         cleaned = [each._replace(picked=clean(each.picked)) for each in told]
-        document = msgspec.json.encode([_group(each) for each in cleaned])
+        document = _encoded(cleaned, turn)
     return document.decode()
 
 
-def _group(told: Told) -> tuple[Any, ...]:
-    at = instant(told.at)
-    return at, at - at % MINUTE, told.what.value, told.source, told.picked
+def _encoded(told: Sequence[Told], turn: int) -> bytes:
+    groups: list[tuple[Any, ...]] = []
+    for number, each in enumerate(told):
+        at = instant(each.at)
+        minute = at - at % MINUTE
+        groups.append((at, turn + number, minute, each.what.value, each.source, each.picked))
+    return msgspec.json.encode(groups)

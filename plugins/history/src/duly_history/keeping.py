@@ -84,6 +84,7 @@ class Keeping(Reading):
         At the end of the process that is done anyway. What is told later begins anew.
         """
         await asyncio.to_thread(functools.partial(self.recorder.close, wait=True))
+        self._database.engine.dispose()
 
 
 def _check(

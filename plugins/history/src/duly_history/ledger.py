@@ -62,6 +62,10 @@ class Ledger:
         with self._database.transaction() as connection:
             connection.execute(writers.delete().where(writers.c.source == self.source))
 
+    def rest(self) -> None:
+        """Close what connections nobody uses; the next call opens others."""
+        self._database.engine.dispose()
+
     def write(self, batch: Batch) -> None:
         """Write a batch, once, however often this is called with it."""
         if self._messages:

@@ -31,6 +31,8 @@ def make_ready(database: Database) -> None:
         if database.is_postgres:
             key = sa.func.hashtext(f"duly-history {tables.schema} {tables.prefix}")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # which the driver does not for DDL
         tables.metadata.create_all(connection)
         if database.is_postgres:
             parent = tables.qualified(tables.entries.name)

@@ -43,9 +43,11 @@ def entries(
 ) -> Sequence[Entry]:
     """At most so many."""
     table = database.tables.entries
-    order = (table.c.at.asc(),) if oldest_first else (table.c.at.desc(),)
-    statement = sa.select(*(table.c[name] for name in ENTRY_COLUMNS)).order_by(*order).limit(limit)
-    statement = statement.where(*_conditions(table, asked))
+    order: list[sa.ColumnElement[Any]] = [table.c.at, table.c.turn]
+    if not oldest_first:
+        order = [each.desc() for each in order]
+    columns = [table.c[name] for name in ENTRY_COLUMNS]
+    statement = sa.select(*columns).where(*_conditions(table, asked)).order_by(*order).limit(limit)
     with database.transaction() as connection:
         return [_entry(row) for row in connection.execute(statement)]
 
@@ -127,7 +129,12 @@ def changes(
         *([] if target is None else [table.c.target == target]),
         *([] if by is None else [table.c.by == by]),
     ]
-    statement = sa.select(table).where(*conditions).order_by(table.c.at.desc()).limit(limit)
+    statement = (
+        sa.select(table)
+        .where(*conditions)
+        .order_by(table.c.at.desc(), table.c.turn.desc())
+        .limit(limit)
+    )
     with database.transaction() as connection:
         return [_change(row._mapping) for row in connection.execute(statement)]  # noqa: SLF001  # public in SQLAlchemy's docs
 
@@ -174,7 +181,7 @@ def _entry(row: Any) -> Entry:
 
 
 def _change(row: Any) -> ChangeMade:
-    facts = dict(row)
+    facts = {name: each for name, each in row.items() if name != "turn"}
     for name in ("at", "ended_at"):
         facts[name] = None if facts[name] is None else moment(facts[name])
     facts["filter"] = None if facts["filter"] is None else json.loads(facts["filter"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import itertools
 import os
 import secrets
 import socket
@@ -58,6 +59,7 @@ class Recorder:
         self._most = most_waiting
         self._clock = clock
         self._lock = threading.Lock()
+        self._turns = itertools.count()
         self._writer: Writer | None = None
         self._changes: dict[str, Future[None]] = {}  # that are under way
         self._begin()
@@ -99,7 +101,9 @@ class Recorder:
         """
         if not self._audit:
             return None
-        row = audit.beginning(change, instant(self._clock()), owner or self._process)
+        row = audit.beginning(
+            change, instant(self._clock()), next(self._turns), owner or self._process
+        )
         writer = self.writer()
         written = writer.do(functools.partial(writer.ledger.begin, row))
         self._changes[change.id] = written

@@ -14,9 +14,9 @@ from duly_history.tables import ENTRY_COLUMNS, MINUTE_COLUMNS, Tables
 
 __all__ = ["Statements"]
 
-_TYPES: Final = {"at": "bigint", "minute": "bigint", "attempt": "bigint",
+_TYPES: Final = {"at": "bigint", "turn": "bigint", "minute": "bigint", "attempt": "bigint",
                  "lateness": "double precision"}  # fmt: skip
-_COMMON: Final = ("at", "minute", "what", "source")
+_COMMON: Final = ("at", "turn", "minute", "what", "source")
 """What all rows of a group share, in the order in which it begins; its rows come last."""
 
 _OWN: Final = tuple(name for name in ENTRY_COLUMNS if name not in _COMMON)

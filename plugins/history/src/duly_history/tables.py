@@ -16,10 +16,10 @@ VERSION: Final = 1
 """Of the tables; a later one is for a later version of duly."""
 
 ENTRY_COLUMNS: Final = (
-    "at", "message_id", "event_name", "what", "attempt", "due_at", "next_at", "lateness",
+    "at", "turn", "message_id", "event_name", "what", "attempt", "due_at", "next_at", "lateness",
     "error_class", "error", "receipt", "detail", "source",
 )  # fmt: skip
-"""Of what became of messages, in the order in which they are written."""
+"""Of what became of messages, in their order; ``turn`` is that of what one process wrote."""
 
 MINUTE_COLUMNS: Final = (
     "minute", "event_name", "delivered", "failed", "buried",
@@ -28,7 +28,8 @@ MINUTE_COLUMNS: Final = (
 """Of what happened in a minute, ditto; the last ones count deliveries by lateness."""
 
 _NUMBERS: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
-    "at": sa.BigInteger(), "attempt": sa.BigInteger(), "lateness": sa.Double(),
+    "at": sa.BigInteger(), "turn": sa.BigInteger(), "attempt": sa.BigInteger(),
+    "lateness": sa.Double(),
 }  # fmt: skip
 _SAID: Final = ("action", "target", "by", "reason", "source")
 
@@ -48,7 +49,7 @@ class Tables:
                 sa.Column(
                     name,
                     _NUMBERS.get(name, sa.Text()),
-                    nullable=name not in ("at", "message_id", "what", "source"),
+                    nullable=name not in ("at", "turn", "message_id", "what", "source"),
                 )
                 for name in ENTRY_COLUMNS
             ),
@@ -74,6 +75,7 @@ class Tables:
             sa.Column("at", big, nullable=False, index=True),
             *(sa.Column(name, sa.Text(), nullable=False) for name in _SAID),
             *(sa.Column(name, sa.Text()) for name in ("filter", "details", "outcome", "error")),
+            sa.Column("turn", big, nullable=False),
             sa.Column("number", big),
             sa.Column("ended_at", big),
         )

@@ -132,6 +132,7 @@ class Writer:
                 self._urgent.wait(pause if closing is None else _SOONEST)
         if self._batch is not None:
             self._queue.written(self._batch.number)  # it is lost, and this process is missed
+        self.ledger.rest()
         atexit.unregister(self.close)
         self._answer(HistoryUnavailable("the history was closed"))
 
