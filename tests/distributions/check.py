@@ -24,6 +24,7 @@ DRIVERS = [
     "nats-py",
     "opentelemetry-sdk",
     "prometheus-client",
+    "psycopg",
     "pydantic",
     "pymongo",
     "redis",

@@ -61,6 +61,7 @@ class Engine:
         options: SchedulerOptions,
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        plugins.owner = self.owner
         self.who: Mapping[str, object] = {"owner": self.owner, "store": telemetry.store}
         """What each line of its log has."""
         self.settings = settings_of(options, transport, calls.patience)
