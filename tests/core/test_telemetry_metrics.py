@@ -515,21 +515,22 @@ class TestGauges:
         assert 2000 <= stored["due"] <= 5000
 
     @run_virtually
-    async def test_dead_letters_that_are_many_are_passed_over_seldom(
+    async def test_a_store_that_takes_long_to_look_is_seldom_asked_to_and_counts_are_shown(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told, store = Told(), WakingStore()
-        monkeypatch.setattr("duly._engine.glance._MANY_DEAD", 5)
-        never = duly.Backoff(max_retries=0)
-        async with delivering(store, fail, recovery=never, **told.options) as running:
-            await running.schedule_many([*due(10), message("later", 86_400)])
-            await asyncio.sleep(16)
-            before = store.count("list")
+        monkeypatch.setattr("duly._telemetry.gauges.time.monotonic", now)
+        store.faults.append(hanging("list"))
+        async with delivering(store, Probed(), **told.options) as running:
+            await running.schedule(message("later", 86_400))
             for _ in range(40):
                 await asyncio.sleep(15)
                 told.metrics()
-            assert store.count("stats") >= 40
-            assert store.count("list") - before <= 3
+            assert store.count("list") <= 2
+            assert store.count("stats") >= 35
+            assert told.counts("duly.messages.pending") == {None: 1}
+            assert phases(told)["scheduled"] == 1
+            assert told.counts("duly.reading.age")[None] <= 15
 
     @run_virtually
     async def test_since_when_the_loop_has_not_turned(self) -> None:

@@ -1,7 +1,9 @@
 """What the gauges show of a store: counts, ages, and how much is in each phase."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -10,6 +12,7 @@ from duly._caller.walking import Walk
 from duly._engine.store_time import StoreTime
 from duly._telemetry.gauges import Reading
 from duly._values.states import Phase, State
+from duly.errors import StoreError
 from duly.message import Filter, first_due
 from duly.store import Stats, SupportsForecast
 
@@ -17,8 +20,7 @@ __all__ = ["Glance"]
 
 _LOOKED_AT: Final = 2000  # messages whose moment has passed
 _DUE: Final = 10_000  # that are counted
-_MANY_DEAD: Final = 10_000  # which a store may have to pass over to find what waits
-_SELDOM: Final = 20  # readings, where there are so many
+_PAUSE: Final = 50  # times as long as a look has taken: a store may pass over many dead letters
 
 
 class Overdue(NamedTuple):
@@ -39,8 +41,9 @@ class Glance:
     def __init__(self, calls: StoreCalls, time: StoreTime) -> None:
         self._calls = calls
         self._time = time
+        self._clock = asyncio.get_running_loop().time
         self._overdue: Sequence[Overdue] = ()
-        self._left = 0  # readings until the store is looked through again
+        self._look_at = -math.inf  # loop time
 
     async def __call__(self) -> Reading:
         stats = await self._calls.stats()
@@ -60,16 +63,17 @@ class Glance:
 
     async def _look(self, stats: Stats, now: datetime) -> None:
         """Find what should have been delivered by now, by its schedule, the oldest first."""
-        self._left -= 1
-        if self._left > 0 and stats.dead > _MANY_DEAD:
+        begun = self._clock()
+        if begun < self._look_at:
             return
-        self._left = _SELDOM
-        self._overdue = [
-            *(await self._found(State.CLAIMED, now, most=1) if stats.claimed else ()),
-            *(await self._found(State.SCHEDULED, now, most=_LOOKED_AT) if stats.scheduled else ()),
-        ]
+        with suppress(StoreError):  # it takes too long, say; counts are told all the same
+            self._overdue = [
+                *(await self._found(State.CLAIMED, now, 1) if stats.claimed else ()),
+                *(await self._found(State.SCHEDULED, now, _LOOKED_AT) if stats.scheduled else ()),
+            ]
+        self._look_at = self._clock() + _PAUSE * (self._clock() - begun)
 
-    async def _found(self, state: State, now: datetime, *, most: int) -> Sequence[Overdue]:
+    async def _found(self, state: State, now: datetime, most: int) -> Sequence[Overdue]:
         filter = Filter(state=state, before=now, limit=most)
         found: list[Overdue] = []
         async for page in Walk(self._calls, filter, now, payload=False).pages():

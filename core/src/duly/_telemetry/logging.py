@@ -70,7 +70,7 @@ def _render(_logger: WrappedLogger, _method: str, facts: EventDict) -> tuple[tup
     event, trace = facts.pop("event"), facts.pop("exception", None)
     facts = {
         name: value if isinstance(value, int | float | None) else mask(_shown(value))
-        for name, value in {**facts, **_about.get()}.items()
+        for name, value in {**facts, **_about.get(), **facts}.items()  # a line may tell of another
     }
     line = " ".join([str(event), *(f"{name}={_quoted(value)}" for name, value in facts.items())])
     if trace is not None:

@@ -34,7 +34,7 @@ def see_that_it_is_loaded() -> None:
     if os.environ.get(_VARIABLE) and f"{_MODULE}.plugin" not in sys.modules:
         raise Refused(
             f"the app's scheduler does not load {_DISTRIBUTION}, as its load_plugins= says: name "
-            "it there, or leave --ops out and give the scheduler plugins=[Ops(...)]",
+            "it there, or leave --ops and DULY_OPS out and give the scheduler plugins=[Ops(...)]",
             USAGE,
         )
 

@@ -1,8 +1,5 @@
 """Metrics as Prometheus reads them."""
 
-import inspect
-from typing import Any, Final
-
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import MeterProvider as AnyProvider
 from opentelemetry.sdk.metrics import MeterProvider
@@ -13,21 +10,14 @@ from duly_ops.pages import Answer
 
 __all__ = ["Exposition", "exposed"]
 
-# duly's is the only scope; older versions of the reader do not tell of scopes at all.
-_NO_SCOPES: Final[Any] = (
-    {"scope_info_enabled": False}
-    if "scope_info_enabled" in inspect.signature(PrometheusMetricReader).parameters
-    else {}
-)
-
 
 class Exposition:
     """A meter provider beside whatever the application has, and what was written to it."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        reader = PrometheusMetricReader(
-            disable_target_info=True, registry=self._registry, **_NO_SCOPES
+        reader = PrometheusMetricReader(  # the only scope is duly
+            disable_target_info=True, scope_info_enabled=False, registry=self._registry
         )
         self.provider: AnyProvider = MeterProvider([reader], shutdown_on_exit=False)
 
