@@ -57,6 +57,7 @@ class Engine:
         options: SchedulerOptions,
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        plugins.owner = self.owner
         self.ready = asyncio.Event()
         """Set when the transport is open, or known to be away, and claiming begins."""
         self.ending: BaseException | None = None

@@ -1,5 +1,6 @@
 """Look URL schemes up among the plugins, ask deciders, tell observers."""
 
+import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
@@ -8,10 +9,12 @@ from duly._plugins.implemented import TOLD, TOLD_BY_CLIENTS
 from duly._plugins.loading import Loading
 from duly._plugins.schemes import Schemes, unknown
 from duly._telemetry.logging import get_logger
+from duly._values.wording import worded
+from duly.errors import DulyError, PluginError
 from duly.recovery import Backoff, Bury, Discard, Failure, Policy, Retry, Verdict
 from duly.store import Store
 from duly.transport import Transport
-from duly.url import scheme_of
+from duly.url import mask, scheme_of
 
 __all__ = ["Plugins"]
 
@@ -45,6 +48,8 @@ class Plugins(Loading):
         deliveries: bool = True,
     ) -> None:
         super().__init__(plugins, load, TOLD if deliveries else TOLD_BY_CLIENTS)
+        self.owner: str | None = None
+        """What the scheduler is called whose they are, in its last run; None before the first."""
 
     def store(self, url: str) -> Store:
         """A store for a URL, not opened yet.
@@ -77,9 +82,35 @@ class Plugins(Loading):
                 return verdict
         return _LAST_RESORT(failure)
 
-    def observed(self, hook: str) -> bool:
+    def observed(self, *hooks: str) -> bool:
         """Whether any plugin implements a hook; if not, the caller need not make its arguments."""
-        return bool(self._called[hook])
+        return any(self._called[hook] for hook in hooks)
+
+    async def agreed(self, hook: str, /, **arguments: object) -> None:
+        """Call the witnesses of a hook one by one, and wait for what each returns.
+
+        Raises:
+            PluginError: one has failed, by an error that is none of ours; else what it raised.
+        """
+        for witness in self._called[hook]:
+            try:
+                await _waited(call(witness, {"owner": self.owner, **arguments}))
+            except DulyError:
+                raise
+            except Exception as error:
+                text = f"plugin {witness.plugin_name}: {hook}: {mask(worded(error))}"
+                raise PluginError(text) from error
+
+    async def heard(self, hook: str, /, *, error: BaseException | None, **told: object) -> None:
+        """The same once it is done; what they raise is logged. Who was cancelled waits for none."""
+        waits = error is None or isinstance(error, Exception)
+        for witness in self._called[hook]:
+            try:
+                answer = call(witness, {"owner": self.owner, "error": error, **told})
+                if waits:
+                    await _waited(answer)
+            except Exception:
+                log.exception("witness_failed", hook=hook, plugin=witness.plugin_name)
 
     def tell(self, hook: str, /, **arguments: object) -> None:
         """Call the observers of a hook one by one; what they raise is logged, never raised.
@@ -91,7 +122,7 @@ class Plugins(Loading):
         interrupted = None
         for observer in self._called[hook]:
             try:
-                call(observer, arguments)
+                call(observer, {"owner": self.owner, **arguments})
             except KeyboardInterrupt as error:
                 interrupted = error
             except BaseException:  # a cancellation too: nothing is awaited here
@@ -118,6 +149,11 @@ class Plugins(Loading):
                 installed=[each.name for each in installed],
             )
         return wanted.make(url)
+
+
+async def _waited(answer: object) -> None:
+    if inspect.isawaitable(answer):
+        await answer
 
 
 def _asked(who: str, decide: Callable[..., object], *arguments: object) -> Verdict | None:
