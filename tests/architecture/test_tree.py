@@ -33,7 +33,7 @@ SOURCES = sorted(
 FLOORS = [
     {
         "_values", "codec", "errors", "health", "hookspecs", "message", "moment", "record", "recovery",
-        "reading", "recurrence", "store", "template", "tls", "transport", "url",
+        "reading", "recurrence", "store", "template", "tls", "transport", "url", "words",
     },
     {"_telemetry"},
     {"_plugins"},
@@ -42,7 +42,7 @@ FLOORS = [
     {"_local", "_memory"},
     {"local", "memory"},
     {"_caller"},
-    {"client"},
+    {"client", "notebook"},
     {"_engine"},
     {"scheduler"},
     {"sync"},
