@@ -1,7 +1,7 @@
 """The application: all resources behind the guard, mounted in a service that exists or alone."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final
@@ -138,14 +138,19 @@ def application(
         runner=Runner(client),
     )
     app = Starlette(
+        lifespan=_lifespan,
         routes=[Mount("/v1", routes=_routes(service))],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={HTTPException: _not_there},
-        lifespan=lambda _: made.running(),
     )
     app.router.redirect_slashes = False
-    made = Application(service, app)
+    app.state.duly_web = made = Application(service, app)
     return made
+
+
+def _lifespan(app: Starlette) -> AbstractAsyncContextManager[None]:
+    made: Application = app.state.duly_web
+    return made.running()
 
 
 def _routes(service: Service) -> list[BaseRoute]:

@@ -1,13 +1,14 @@
 """What is sent: the documents of messages."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 import attrs
 import msgspec
 
 from duly import Cron, Every, Message, State, Why
-from duly.message import UNREADABLE, with_changes
+from duly.message import with_changes
 from duly.recurrence import Recurrence
 from duly.words import in_words
 from duly_web.refs import ref_of
@@ -106,7 +107,7 @@ class Shower:
         self, message: Message, now: datetime, *, size: int | None = None, why: Why | None = None,
         fires: Sequence[datetime] | None = None, repeat: bool = False,
     ) -> MessageDocument:  # fmt: skip
-        """A message at ``now``; of one that was listed without its payload the size is not known."""
+        """A message at ``now``; of one listed without its payload the size is not known."""
         error, is_hidden = self.error(message)
         open_ = "payload" in self.user.rights
         hidden = [
@@ -182,7 +183,7 @@ class Shower:
 def phase_of(message: Message, now: datetime) -> str:
     """The phase of a message that was listed, which does not tell whether it stands aside."""
     if message.state is not State.SCHEDULED:
-        return message.state.value
+        return str(message.state.value)
     if message.next_attempt_at <= now:
         return "due"
     return "retrying" if message.retry_count else "scheduled"
@@ -190,29 +191,21 @@ def phase_of(message: Message, now: datetime) -> str:
 
 def rule_document(rule: Recurrence) -> RecurrenceDocument:
     """A recurrence."""
-    more = {}
+    more: dict[str, Any] = {}
     if isinstance(rule, Cron):
         more = {"expression": rule.expression, "timezone": rule.timezone}
     elif isinstance(rule, Every):
-        return msgspec.structs.replace(
-            _shared(rule, {}), interval_seconds=seconds(rule.interval), anchor=_written(rule.anchor)
-        )
-    return _shared(rule, more)
-
-
-def seconds(length: timedelta) -> float:
-    """As a number."""
-    return length.total_seconds()
-
-
-def _shared(rule: Recurrence, more: dict[str, str]) -> RecurrenceDocument:
+        more = {
+            "interval_seconds": rule.interval.total_seconds(),
+            "anchor": _written(rule.anchor),
+        }
     return RecurrenceDocument(
         kind=type(rule).__name__.lower(),
         until=_written(rule.until),
         max_occurrences=rule.max_occurrences,
         missed=rule.missed,
-        grace_seconds=seconds(rule.grace),
-        jitter_seconds=seconds(rule.jitter),
+        grace_seconds=rule.grace.total_seconds(),
+        jitter_seconds=rule.jitter.total_seconds(),
         **more,
     )
 
@@ -223,7 +216,6 @@ def _written(moment: datetime | None) -> str | None:
 
 def _trace(message: Message) -> str | None:
     """The trace in which it was scheduled."""
-    if message.event_name == UNREADABLE:
-        return None
-    parts = message.trace_context.get("traceparent", "").split("-")
+    traceparent: str = message.trace_context.get("traceparent", "")
+    parts = traceparent.split("-")
     return parts[1] if len(parts) > 1 else None

@@ -119,7 +119,7 @@ class Endpoint:
             return Problem(503, "TimedOut", text, headers={"Retry-After": "5"}).response(request)
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it is answered, and logged
             return self._refused(request, error)
         return _response(request, answer)
 
@@ -132,7 +132,8 @@ class Endpoint:
             call.raw = await inputs.read_body(
                 call.request, call.service.max_body, needed=self.needs_body
             )
-            call.body = inputs.read_json(call.raw or b"{}", self.body)
+            said = call.raw if call.raw or self.needs_body else b"{}"
+            call.body = inputs.read_json(said, self.body)
 
     def _refused(self, request: Request, error: Exception) -> Response:
         problem = problem_of(error)

@@ -31,7 +31,7 @@ which `code` is the thing to match. Where messages are filtered, `meta.KEY=VALUE
 
 def description(endpoints: Sequence[Endpoint], version: str, root: str) -> dict[str, Any]:
     """The whole document; ``root`` is where the application is mounted."""
-    kinds = [ProblemDocument]
+    kinds: list[Any] = [ProblemDocument]
     for each in endpoints:
         kinds += [kind for kind in each.answers.values() if kind is not bytes]
         kinds += [kind for kind in (each.body, each.query) if kind is not None]

@@ -61,10 +61,9 @@ def as_duration(text: str, pointer: str) -> timedelta:
     try:
         found = _ISO.fullmatch(said.upper())
         if found is not None and any(found.groups()):
-            weeks, days, hours, minutes, seconds = (float(each or 0) for each in found.groups())
-            length = timedelta(
-                weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds
-            )
+            names = ("weeks", "days", "hours", "minutes", "seconds")
+            numbers = (float(each or 0) for each in found.groups())
+            length = timedelta(**dict(zip(names, numbers, strict=True)))
         else:
             parts = _PART.findall(said.lower())
             if parts and not _PART.sub("", said.lower()).strip():

@@ -52,7 +52,7 @@ class Tokens:
 
     @classmethod
     def read(cls, path: str | Path) -> "Tokens":
-        """Those of a TOML file: a table for each user, with ``token_sha256``, ``rights``, ``events``.
+        """Those of a TOML file: a table for each user: ``token_sha256``, ``rights``, ``events``.
 
         Raises:
             InvalidArgument: it cannot be read, or says something else; the text holds no token.

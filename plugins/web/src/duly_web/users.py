@@ -39,9 +39,7 @@ def _events(value: Collection[str]) -> tuple[str, ...]:
         raise InvalidArgument(f"events are a collection, as ['orders.*'], not {value!r}")
     for each in value:
         if not isinstance(each, str) or not each:
-            raise InvalidArgument(
-                f"events has event names and prefixes as 'orders.*', not {each!r}"
-            )
+            raise InvalidArgument(f"events has names and prefixes as 'orders.*', not {each!r}")
         if "*" in each and each != "*" and not each.endswith(".*"):
             raise InvalidArgument(f"{each!r} is no prefix of events: one ends in .*, as 'orders.*'")
     return tuple(value)
@@ -81,5 +79,5 @@ class User:
 EVERYTHING: Final = User("local", rights=RIGHTS)
 """Who asks where nobody has to say who they are."""
 
-Access = Callable[[Request], User | None | Awaitable[User | None]]
+Access = Callable[[Request], User | Awaitable[User | None] | None]
 """Says who asks: given the request, the user, or None for a stranger. It may be async."""

@@ -41,6 +41,15 @@ class Taken:
         """As it was written last."""
         return self._entry.record
 
+    def see_stop(self) -> None:
+        """Go no further when it is to stop.
+
+        Raises:
+            Stopped: somebody has said so.
+        """
+        if self.record.state == "stopping":
+            raise Stopped
+
     async def save(self, **changes: Any) -> None:
         """Write down how far it is, and hold the note for longer.
 
@@ -59,8 +68,7 @@ class Taken:
             written = await self._ledger.write(fresh, record)
             if written is not None:
                 self._entry = written
-                if record.state == "stopping":
-                    raise Stopped
+                self.see_stop()
                 return
         raise Lost
 
@@ -95,8 +103,7 @@ async def carry_out(client: Client, taken: Taken) -> None:
     """
     record = taken.record
     try:
-        if record.state == "stopping":
-            raise Stopped
+        taken.see_stop()
         filter = record.chosen()
         async with changing(
             client, record.action, filter=filter, by=record.by, reason=record.reason,

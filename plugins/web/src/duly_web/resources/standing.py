@@ -130,7 +130,7 @@ class ForecastDocument(msgspec.Struct, frozen=True):
 
 
 class HealthDocument(msgspec.Struct, frozen=True):
-    """ "healthy", "degraded" or "unhealthy", in one sentence."""
+    """In a word, "healthy", "degraded" or "unhealthy", and in one sentence."""
 
     status: str
     reason: str
