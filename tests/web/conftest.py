@@ -27,7 +27,7 @@ async def on_each(store_url: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    """On a file, for what depends on no store."""
-    async with Client(f"sqlite:///{tmp_path}/orders.db") as client:
+async def client() -> AsyncIterator[Client]:
+    """In memory, for what depends on no store."""
+    async with Client("memory://") as client:
         yield client

@@ -111,6 +111,4 @@ def _escaped(name: str) -> str:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(
-        413, "TooLarge", f"the body may have {most:,} bytes", headers={"Connection": "close"}
-    )
+    return Problem(413, "TooLarge", f"the body may have {most:,} bytes")
