@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 from starlette.applications import Starlette
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from duly import Client, InvalidArgument
@@ -67,13 +68,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
-            root = scope.get("root_path", "").rstrip("/")
-            path = scope["path"]
-            inner = path.removeprefix(root) if path.startswith(f"{root}/") else path
+            root, inner = _places(scope)
             scope = {
                 **scope,
                 "root_path": root,
-                "path": f"{root}{inner or '/'}",
+                "path": f"{root}{inner}",
                 "duly_web.root": root,
                 "duly_web.api": inner == "/v1" or inner.startswith("/v1/"),
             }
@@ -139,13 +138,25 @@ def application(
     )
     app = Starlette(
         lifespan=_lifespan,
-        routes=[Mount("/v1", routes=_routes(service))],
+        routes=_routes(service),
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={HTTPException: _not_there},
     )
     app.router.redirect_slashes = False
     app.state.duly_web = made = Application(service, app)
     return made
+
+
+def _places(scope: Scope) -> tuple[str, str]:
+    """Where it is mounted, and the path from there."""
+    root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+    if path.startswith(f"{root}/"):
+        path = path.removeprefix(root)
+    inner = path if path == "/" else path.rstrip("/")
+    whole = unquote(scope.get("raw_path", b"").decode("latin-1")).rstrip("/")
+    if not root and whole != inner and whole.endswith(inner):  # Litestar tells it only there
+        root = whole.removesuffix(inner)
+    return root, inner or "/"
 
 
 def _lifespan(app: Starlette) -> AbstractAsyncContextManager[None]:
@@ -187,7 +198,7 @@ def _route(service: Service, endpoints: list[Endpoint]) -> Route:
         method = "GET" if request.method == "HEAD" else request.method
         return await by_method[method](service, request)
 
-    return Route(endpoints[0].path, serve, methods=[*by_method])
+    return Route(f"/v1{endpoints[0].path}", serve, methods=[*by_method])
 
 
 async def _not_there(request: Request, error: Exception) -> Response:
