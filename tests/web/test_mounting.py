@@ -89,7 +89,7 @@ async def test_a_deeper_path(client: Client):
     app = duly_web.application(client, access=duly_web.Tokens(USERS))
     inner = Starlette(routes=[Mount("/b", app)])
     async with listening(Starlette(routes=[Mount("/a", inner)])) as url, asking(url) as http:
-        made = await http.post("/a/b/v1/messages", json={"event_name": "x", "id": "y", "delay": "1h"})
+        made = await http.post(
+            "/a/b/v1/messages", json={"event_name": "x", "id": "y", "delay": "1h"}
+        )
         assert made.headers["location"] == "/a/b/v1/messages/y"
-
-

@@ -16,7 +16,15 @@ from duly_web.application import ENDPOINTS
 from duly_web.openapi import description
 
 PATIENCE = 50  # seconds
-GENERATOR = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--overwrite"]
+GENERATOR = [
+    sys.executable,
+    "-m",
+    "openapi_python_client",
+    "generate",
+    "--meta",
+    "none",
+    "--overwrite",
+]
 
 
 def test_each_resource_is_described():
@@ -85,4 +93,3 @@ async def test_no_input_is_a_mistake_of_ours_and_each_answer_fits(client: Client
     text = said.decode()
     assert process.returncode == 0, text
     assert f"Selected: {len(ENDPOINTS) - 2}/{len(ENDPOINTS)}" in text, text
-
