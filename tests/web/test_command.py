@@ -5,18 +5,19 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 from tests.cli.kit import heeding
 from tests.web.kit import asking, served
 
 import duly
 from duly import Client, Message, after
+from duly_web.command import web
 
 PATIENCE = 30  # seconds
-COMMAND = (sys.executable, "-m", "duly_cli", "web")
+COMMANDS = ((sys.executable, "-m", "duly_cli", "web"), (sys.executable, "-m", "duly_web"))
 
 
 def free_port() -> int:
@@ -25,10 +26,9 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def duly_web(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE, cwd=cwd, check=False
-    )
+def said_to(*words: str) -> Result:
+    """The command in this process, for what ends before it serves."""
+    return CliRunner().invoke(web, words)
 
 
 async def answers(process: subprocess.Popen[bytes], url: str) -> None:
@@ -45,15 +45,15 @@ async def answers(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 async def test_it_serves_until_a_signal_comes(tmp_path):
-    made = duly_web("--new-token", "mara", cwd=tmp_path)
+    made = said_to("--new-token", "mara")
     token = made.stderr.split()[-1]
     assert token not in made.stdout
     (tmp_path / "tokens.toml").write_text(made.stdout.replace('["read"]', '["read", "schedule"]'))
     store = f"sqlite:///{tmp_path}/orders.db"
-    for _ in range(2):  # the second time it finds what the first has stored
+    for command in COMMANDS:  # the second one finds what the first has stored
         port = free_port()
-        process = subprocess.Popen(
-            [*COMMAND, "--store", store, "--tokens", "tokens.toml", "--port", str(port)],
+        process = subprocess.Popen(  # noqa: ASYNC220  # it begins at once
+            [*command, "--store", store, "--tokens", "tokens.toml", "--port", str(port)],
             cwd=tmp_path, stdout=subprocess.DEVNULL, preexec_fn=heeding,  # noqa: PLW1509  # signals
         )  # fmt: skip
         try:
@@ -83,16 +83,18 @@ async def test_it_serves_until_a_signal_comes(tmp_path):
     (("--open-to-all", "--right", "read", "--store", "memory://"), "--right goes with"),
     (("--open-to-all", "--app", "nothing:here"), "nothing"),
 ])  # fmt: skip
-def test_what_can_never_work(tmp_path, words, said):
-    done = duly_web(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
+def test_what_can_never_work(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DULY_STORE", raising=False)
+    done = said_to(*words)
+    assert done.exit_code == 2, done.stderr
     assert said in done.stderr
 
 
-def test_it_is_not_open_where_others_come(tmp_path):
+def test_it_is_not_open_where_others_come():
     for host in ("0.0.0.0", "::", "10.0.0.1", "example.org"):
-        done = duly_web("--open-to-all", "--store", "memory://", "--host", host, cwd=tmp_path)
-        assert done.returncode == 2
+        done = said_to("--open-to-all", "--store", "memory://", "--host", host)
+        assert done.exit_code == 2
         assert f"--open-to-all is refused on {host}" in done.stderr
 
 
@@ -122,7 +124,7 @@ async def test_a_change_is_recorded_with_the_name_of_the_user():
             act = {"action": "cancel", "filter": {"event_name": "a"}, "delay": "0s"}
             id = (await http.post("/operations", json=act)).json()["id"]
             async with asyncio.timeout(PATIENCE):
-                while (await http.get(f"/operations/{id}")).json()["state"] != "done":
+                while (await http.get(f"/operations/{id}")).json()["state"] != "done":  # noqa: ASYNC110  # another task makes it so
                     await asyncio.sleep(0.01)
     assert {by for *_, by in witness.changes} == {"mara"}
     made = [(action, target) for action, target, _ in witness.changes]

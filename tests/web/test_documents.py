@@ -59,7 +59,7 @@ def test_each_code_is_in_the_documents():
 
 
 def test_each_resource_is_in_the_documents():
-    from duly_web.application import ENDPOINTS
+    from duly_web.app import ENDPOINTS
 
     for endpoint in ENDPOINTS:
         last = endpoint.path.split("/")[-1] if "}" not in endpoint.path[-1] else endpoint.path

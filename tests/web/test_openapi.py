@@ -12,7 +12,7 @@ from tests.web.kit import ALL, USERS, listening, served
 
 import duly_web
 from duly import Client, Every, Message, after
-from duly_web.application import ENDPOINTS
+from duly_web.app import ENDPOINTS
 from duly_web.openapi import description
 
 PATIENCE = 50  # seconds

@@ -2,27 +2,20 @@
 
 import importlib
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from duly import Client, DulyError
 from duly.url import mask
-from duly_web.application import Application, application
-from duly_web.guard import is_loopback
-from duly_web.tokens import Proxy, Tokens, new_token
-from duly_web.users import Access
+
+if TYPE_CHECKING:
+    from duly_web.users import Access
 
 __all__ = ["web"]
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_AT_ONCE: Final = 1000  # connections
 
 
 @click.command("web")
@@ -52,21 +45,24 @@ def web(**said: Any) -> None:
     Who may use it is in a file of tokens, which --new-token makes entries for, or named by a proxy
     in front. With --open-to-all everybody on this very host may do everything.
     """
+    # What serves takes a third of a second to import, which every other command would pay too.
+    from duly_web import alone  # noqa: PLC0415  # as said above
+
     if said["new_token"] is not None:
         _tell_token(said["new_token"])
         return
     try:
         access = _access(said)
         client = _client(said["store"], said["app"])
-        ours = said["app"] is None
-        app = application(client, access=access, open_to_all=said["open_to_all"])
+        app = alone.alone(
+            client, access=access, open_to_all=said["open_to_all"], ours=said["app"] is None
+        )
     except DulyError as error:
         raise click.UsageError(mask(str(error))) from error
-    secure = said["tls_cert"] is not None
-    if not secure and not is_loopback(said["host"]):
+    if said["tls_cert"] is None and not _is_here(said["host"]):
         click.echo("duly: without --tls-cert tokens cross the network in the clear", err=True)
-    uvicorn.run(
-        _alone(app, client, ours=ours),
+    alone.run(
+        app,
         host=said["host"],
         port=said["port"],
         log_level=said["log_level"],
@@ -74,13 +70,12 @@ def web(**said: Any) -> None:
         ssl_keyfile=said["tls_key"],
         proxy_headers=bool(said["trust"]),
         forwarded_allow_ips=said["trust"] or None,
-        server_header=False,
-        limit_concurrency=_AT_ONCE,
-        timeout_graceful_shutdown=10,
     )
 
 
-def _access(said: dict[str, Any]) -> Access | None:
+def _access(said: dict[str, Any]) -> "Access | None":
+    from duly_web.tokens import Proxy, Tokens  # noqa: PLC0415  # as above
+
     ways = [said["tokens"] is not None, said["proxy_header"] is not None, said["open_to_all"]]
     if sum(ways) != 1:
         raise click.UsageError(
@@ -93,7 +88,7 @@ def _access(said: dict[str, Any]) -> Access | None:
         return Tokens.read(said["tokens"])
     if said["proxy_header"] is not None:
         return Proxy(said["proxy_header"], rights=tuple(said["rights"]) or ("read",))
-    if not is_loopback(said["host"]):
+    if not _is_here(said["host"]):
         raise click.UsageError(
             f"--open-to-all is refused on {said['host']}, which others can reach: listen on "
             "127.0.0.1, or give --tokens"
@@ -120,23 +115,15 @@ def _client(store: str | None, app: str | None) -> Client:
     return found
 
 
-def _alone(app: Application, client: Client, *, ours: bool) -> Starlette:
-    """With a start and an end of its own."""
+def _is_here(host: str) -> bool:
+    from duly_web.guard import is_loopback  # noqa: PLC0415  # as above
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await client.open()
-        try:
-            async with app.running():
-                yield
-        finally:
-            if ours:
-                await client.close()
-
-    return Starlette(routes=[Mount("/", app)], lifespan=lifespan)
+    return is_loopback(host)
 
 
 def _tell_token(name: str) -> None:
+    from duly_web.tokens import new_token  # noqa: PLC0415  # as above
+
     token, kept = new_token()
     click.echo(f'[{name}]\ntoken_sha256 = "{kept}"\nrights = ["read"]\nevents = ["*"]')
     click.echo(f"The token of {name}, which is kept nowhere: {token}", err=True)

@@ -15,7 +15,8 @@ _PROBLEM: Final = "application/problem+json"
 _WORDS: Final = {
     200: "As it is now", 201: "It is stored", 202: "It is accepted", 304: "As you know it",
     400: "No JSON", 401: "Who asks is not known", 403: "Not among your rights",
-    404: "There is no such thing", 405: "Not this method", 409: "At odds with what is there", 412: "It has changed since",
+    404: "There is no such thing", 405: "Not this method", 409: "At odds with what is there",
+    412: "It has changed since",
     413: "Too large", 415: "Not JSON", 422: "A value that can never work",
     429: "Too many wrong tokens", 500: "A mistake of ours", 501: "Not kept, or not possible here",
     502: "The store refused", 503: "The store does not answer, or it took too long",
