@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -28,12 +28,16 @@ from duly_web.resources import (
     lists,
     messages,
     operations,
+    past,
     schedulers,
     scheduling,
     standing,
 )
 from duly_web.service import Service
 from duly_web.users import Access
+
+if TYPE_CHECKING:
+    from duly_history import History
 
 __all__ = ["ENDPOINTS", "Application", "application"]
 
@@ -44,6 +48,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *operations.ENDPOINTS,
     *controls.ENDPOINTS,
     *schedulers.ENDPOINTS,
+    *past.ENDPOINTS,
     *standing.ENDPOINTS,
 )
 """All resources; of two paths that fit the first one is meant."""
@@ -99,6 +104,7 @@ def application(
     access: Access | None = None,
     open_to_all: bool = False,
     redact: Redact | None = None,
+    history: "History | None" = None,
     timeout: timedelta = timedelta(seconds=30),
     max_body: int = 16 * 1024 * 1024,
 ) -> Application:
@@ -109,7 +115,8 @@ def application(
     ``access`` says who asks and what they may do. Without it nothing is served, unless it is
     ``open_to_all``: then everybody on this very host may do everything, and who comes from
     elsewhere, or through a proxy, is refused each time. ``redact`` is given a message and returns
-    what may be shown of its payload, and in the same way of the text of its last error. A request
+    what may be shown of its payload, and in the same way of the text of its last error. ``history``
+    is what duly-history has kept, for what became of messages and who changed what. A request
     takes at most ``timeout``, and has a body of at most ``max_body`` bytes.
 
     Raises:
@@ -135,6 +142,7 @@ def application(
         max_body=max_body,
         redact=redact,
         runner=Runner(client),
+        history=history,
     )
     app = Starlette(
         lifespan=_lifespan,

@@ -38,6 +38,7 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
     "--trust", metavar="ADDRESSES", default="", help="Proxies whose X-Forwarded-For is believed."
 )
 @click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True)
+@click.option("--history", metavar="URL", envvar="DULY_HISTORY", help="The history [DULY_HISTORY].")
 @click.option("--new-token", metavar="NAME", help="Only print a new token for somebody.")
 def web(**said: Any) -> None:
     """Serve the API over HTTP until a signal comes.
@@ -55,7 +56,11 @@ def web(**said: Any) -> None:
         access = _access(said)
         client = _client(said["store"], said["app"])
         app = alone.alone(
-            client, access=access, open_to_all=said["open_to_all"], ours=said["app"] is None
+            client,
+            ours=said["app"] is None,
+            access=access,
+            open_to_all=said["open_to_all"],
+            history=_history(said["history"]),
         )
     except DulyError as error:
         raise click.UsageError(mask(str(error))) from error
@@ -113,6 +118,16 @@ def _client(store: str | None, app: str | None) -> Client:
     if not isinstance(found, Client):
         raise click.UsageError(f"--app {app} is a {type(found).__name__}, not a duly.Client")
     return found
+
+
+def _history(url: str | None) -> Any:
+    if url is None:
+        return None
+    try:
+        from duly_history import History  # noqa: PLC0415  # it need not be installed
+    except ImportError as error:
+        raise click.UsageError("--history: what keeps one is the package duly-history") from error
+    return History(url)
 
 
 def _is_here(host: str) -> bool:
