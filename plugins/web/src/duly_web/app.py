@@ -24,6 +24,7 @@ from duly_web.guard import Guard
 from duly_web.operations.runner import Runner
 from duly_web.problems import TITLES, Problem, kebab
 from duly_web.resources import (
+    ahead,
     controls,
     lists,
     messages,
@@ -50,6 +51,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *schedulers.ENDPOINTS,
     *past.ENDPOINTS,
     *standing.ENDPOINTS,
+    *ahead.ENDPOINTS,
 )
 """All resources; of two paths that fit the first one is meant."""
 
