@@ -58,7 +58,7 @@ async def test_prefixes(client):
         ((), set()),
     ):
         somebody = user("read", events=events)
-        async with served(client, access=lambda _, who=somebody: who) as http:  # type: ignore[misc]
+        async with served(client, access=lambda _, who=somebody: who) as http:  # type: ignore[misc]  # it takes one argument
             found = {
                 name
                 for name in ("orders.paid", "orders.eu.paid", "ordersx", "mail")
