@@ -34,8 +34,7 @@ SOURCES = sorted(
 FLOORS = [
     {
         "_values", "codec", "errors", "health", "hookspecs", "logging", "message", "moment", "record",
-        "recovery",
-        "reading", "recurrence", "store", "template", "tls", "transport", "url",
+        "recovery", "reading", "recurrence", "store", "template", "tls", "transport", "url", "words",
     },
     {"_telemetry"},
     {"_plugins"},
@@ -44,7 +43,7 @@ FLOORS = [
     {"_local", "_memory"},
     {"local", "memory"},
     {"_caller"},
-    {"client"},
+    {"client", "notebook"},
     {"_engine"},
     {"scheduler"},
     {"sync"},
@@ -61,7 +60,7 @@ EVALUATING = {
     "shelve",
 }
 DEPENDENCIES = {"attrs", "cronsim", "opentelemetry", "pluggy", "structlog", "tzdata"}
-ABOVE_HISTORY = {"duly_cli"}  # may use what is public of it, where it is installed
+ABOVE_HISTORY = {"duly_cli", "duly_web"}  # may use what is public of it, where it is installed
 FOR_TESTING = {"hypothesis", "pytest", "pytest_asyncio"}
 PUBLIC = sorted(
     info.name
