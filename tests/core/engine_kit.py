@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import pytest
+
 from duly import Delivery, Envelope, Failure, Message, MissedFires, Scheduler, hookimpl
 from duly.errors import StoreUnavailable, TransportError
 from duly.memory import MemoryStore
@@ -223,6 +225,13 @@ class Witness:
     @hookimpl
     def duly_missed(self, missed: Sequence[MissedFires]) -> None:
         self.missed.append(list(missed))
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The events of duly's log, but for those of each start and stop."""
+    records = (each for each in caplog.records if hasattr(each, "duly"))
+    events = [str(each.duly["event"]) for each in records]  # type: ignore[attr-defined]  # just seen
+    return [each for each in events if not each.startswith("scheduler_")]
 
 
 def scheduler(store: Any, transport: Transport | Publish | Handler, **options: Any) -> Scheduler:

@@ -17,6 +17,7 @@ from tests.core.engine_kit import (
     at,
     delivering,
     emptied,
+    logged,
     message,
     messages,
     now,
@@ -92,7 +93,7 @@ class Perplexed(Honest):
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged, warnings and the good news."""
-    return [each.duly["event"] for each in caplog.records if hasattr(each, "duly")]
+    return logged(caplog)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from tests.core.engine_kit import (
     down,
     emptied,
     hanging,
+    logged,
     message,
     now,
     scheduler,
@@ -96,8 +97,7 @@ async def test_it_is_waited_for(
         assert len(told.started) == 1
         assert 30 <= told.started[0] <= 41
         assert not told.stopped
-        logged = [each.duly["event"] for each in caplog.records if hasattr(each, "duly")]
-        assert logged == ["store_unavailable", "store_back"]
+        assert logged(caplog) == ["store_unavailable", "store_back"]
     assert len(told.stopped) == 1
 
 

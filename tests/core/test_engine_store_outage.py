@@ -17,6 +17,7 @@ from tests.core.engine_kit import (
     emptied,
     fail,
     hanging,
+    logged,
     lost_answer,
     message,
     messages,
@@ -81,7 +82,7 @@ async def test_a_mistake_is_not_told_as_an_outage(
         store.faults.append(down("claim", error=error))
         await asyncio.sleep(10)
         store.faults.clear()
-    events = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
+    events = logged(caplog)
     assert [event for event in events if event != "store_back"] == [told]
     assert ("Traceback" in caplog.text) is traced
 
@@ -105,11 +106,9 @@ async def test_it_is_told_as_back_once_and_when_it_is(
         store.faults.append(fault)
         await asyncio.sleep(60)
         store.faults.clear()
-        told = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
-        assert told == ["transport_unavailable", "store_unavailable"]
+        assert logged(caplog) == ["transport_unavailable", "store_unavailable"]
         await asyncio.sleep(5.1)
-        told = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
-        assert told == ["transport_unavailable", "store_unavailable", "store_back"]
+        assert logged(caplog) == ["transport_unavailable", "store_unavailable", "store_back"]
         assert "the transport is unavailable" in (await running.health()).reason
         assert {each.retry_count for each in await running.list()} == {0}
         transport._publish = None

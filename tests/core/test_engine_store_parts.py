@@ -14,6 +14,7 @@ from tests.core.engine_kit import (
     delivering,
     emptied,
     fail,
+    logged,
     message,
     messages,
     now,
@@ -90,7 +91,7 @@ async def test_it_is_sent_again_each_second_until_there_is_an_answer(
     delivered = [each.message.id for told in witness.delivered for each in told]
     assert len(transport.begun) == 21
     assert delivered.count("far") == 1
-    told = [record.duly["event"] for record in caplog.records if hasattr(record, "duly")]
+    told = logged(caplog)
     assert told == ["settlement_put_off"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from tests.core.telemetry_kit import Told
 
 import duly
 from duly import plugins
@@ -43,6 +44,14 @@ class Listener:
     @duly.hookimpl
     def duly_stopped(self, scheduler):
         self.note("stopped", scheduler)
+
+    @duly.hookimpl
+    def duly_starting(self, scheduler):
+        self.note("starting", scheduler)
+
+    @duly.hookimpl
+    def duly_ended(self, scheduler):
+        self.note("ended", scheduler)
 
     @duly.hookimpl
     def duly_scheduled(self, messages):
@@ -105,11 +114,12 @@ class Deaf:
         raise self.error("deaf")
 
     for hook, argument in {
+        "duly_starting": "scheduler", "duly_ended": "scheduler",
         "duly_started": "scheduler", "duly_stopped": "scheduler", "duly_scheduled": "messages",
         "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
         "duly_failed": "failures", "duly_missed": "missed", "duly_closed": "client",
         "duly_buried": "burials", "duly_rescheduled": "message_ids", "duly_purged": "message_ids",
-        "duly_replayed": "message_ids", "duly_ensured": "messages",
+        "duly_replayed": "message_ids", "duly_ensured": "messages", "duly_changed": "change",
     }.items():  # fmt: skip
         exec(f"@duly.hookimpl\ndef {hook}(self, {argument}): self.fail()")
 
@@ -229,6 +239,94 @@ async def test_duly_started_and_duly_stopped_once_each_run():
             assert listener.heard["stopped"] == [running] * run
 
 
+async def test_duly_starting():
+    opened = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def open(self):
+            await opened.wait()
+
+    listener = Listener()
+    slow = duly.Scheduler(Slow(), deliver, plugins=[listener], load_plugins=False)
+    start = asyncio.create_task(slow.start())
+    await until(lambda: listener.heard)
+    assert listener.heard == {"starting": [slow]}
+    assert slow.liveness().state == "opening"
+    opened.set()
+    await until(lambda: slow.liveness().state == "running")
+    assert slow.liveness().store_up
+    await slow.stop()
+    await start
+    assert slow.liveness() == duly.Liveness(state="stopped")
+    assert [*listener.heard] == ["starting", "started", "stopped", "ended"]
+
+
+async def test_duly_starting_may_refuse_the_start():
+    class Refusing:
+        @duly.hookimpl
+        def duly_starting(self, scheduler):
+            raise duly.PluginError("the port is taken")
+
+    listener = Listener()
+    async with scheduler(deliver, Refusing(), listener) as running:
+        for _ in range(2):
+            with pytest.raises(duly.PluginError, match="the port is taken"):
+                await running.start()
+        with pytest.raises(duly.PluginError, match="the port is taken"):
+            async with running.running():
+                pytest.fail("it runs")
+        assert [*listener.heard] == ["starting", "ended"]
+        assert "the port is taken" in (await running.health()).reason
+
+
+async def test_duly_ended():
+    listener = Listener()
+
+    class Away(MemoryStore):
+        async def open(self):
+            raise duly.StoreUnavailable("nobody there")
+
+    away = duly.Scheduler(
+        Away(), deliver, plugins=[listener], load_plugins=False, wait_for_store=False
+    )
+    with pytest.raises(duly.StoreUnavailable):
+        await away.start()
+    assert [*listener.heard] == ["starting", "ended"]
+    async with scheduler(deliver, listener) as running, running.running():
+        pass
+    assert [*listener.heard] == ["starting", "ended", "started", "stopped", "closed"]
+
+
+async def test_duly_meter_provider(caplog):
+    ours, users = Told(), Told()
+
+    class Meters:
+        def __init__(self, answer):
+            self.answer = answer
+
+        @duly.hookimpl
+        def duly_meter_provider(self):
+            return self.answer
+
+    class Broken:
+        @duly.hookimpl
+        def duly_meter_provider(self):
+            raise RuntimeError("broken")
+
+    plugins = [Meters(ours.meters), Meters(None), Meters("otlp://host"), Broken()]
+    async with scheduler(deliver, *plugins, meter_provider=users.meters) as running:
+        await running.schedule(message())
+    for told in (ours, users):
+        assert told.counts("duly.messages.scheduled") == {"orders.reminder": 1}
+    async with scheduler(deliver, Meters(ours.meters)) as running:  # whatever the application has
+        await running.schedule(message())
+    assert told.counts("duly.messages.scheduled") == {"orders.reminder": 1}
+    assert ours.counts("duly.messages.scheduled") == {"orders.reminder": 2}
+    assert {each.duly["event"] for each in caplog.records} == {
+        "no_meter_provider", "observer_failed"
+    }  # fmt: skip
+
+
 async def test_duly_started():
     listener = Listener()
     async with scheduler(deliver, listener) as running, running.running():
@@ -263,7 +361,7 @@ async def test_duly_closed_of_a_scheduler_comes_last():
         await running.schedule(message())
         await until(lambda: listener.heard.get("delivered"))
     assert listener.heard["closed"] == [running]
-    assert [*listener.heard][-2:] == ["stopped", "closed"]
+    assert [*listener.heard][-3:] == ["stopped", "ended", "closed"]
 
 
 async def test_duly_closed_though_the_store_cannot_be_closed():
@@ -297,6 +395,125 @@ async def test_duly_scheduled():
         with pytest.raises(duly.PartlyScheduled):
             await client.schedule_many([message(id="b"), message(id="e")], atomic=False)
         assert [each.id for each in listener.of("scheduled")] == list("abcde")
+
+
+class Witness:
+    """Notes changes, and refuses those of whom it knows nothing."""
+
+    def __init__(self, refusal=None):
+        self.told = []
+        self.refusal = refusal
+
+    @duly.hookimpl
+    def duly_changing(self, change, owner):
+        self.told.append(("begins", change.action, change.target, change.by, change.reason, owner))
+        if self.refusal is not None:
+            return self._refuse()
+        return asyncio.sleep(0)
+
+    @duly.hookimpl
+    def duly_changed(self, change, done, error):
+        kind = None if error is None else type(error).__name__
+        self.told.append(("ended", change.action, done.number, done.outcome, kind))
+
+    async def _refuse(self):
+        raise self.refusal
+
+
+async def test_duly_changing():
+    witness = Witness()
+    async with duly.Client(MemoryStore(), plugins=[witness]) as client:
+        await client.schedule_many([message(id=each) for each in "abc"])
+        with duly.acting(by="mara", reason="INC-81"):
+            await client.cancel("a")
+            await client.pause("orders.*", by="jonas")
+        witness.refusal = duly.WrongState("not now")
+        with pytest.raises(duly.WrongState, match="not now"):
+            await client.cancel("b")
+        witness.refusal = ValueError("redis://u:secret@h")
+        with pytest.raises(duly.PluginError, match="duly_changing: ValueError: redis") as caught:
+            await client.purge(everything=True)
+        assert "secret" not in str(caught.value)
+        assert (await client.get("b")).id == "b"
+    assert [each for each in witness.told if each[0] == "begins"] == [
+        ("begins", "cancel", "a", "mara", "INC-81", None),
+        ("begins", "pause", "orders.*", "jonas", "INC-81", None),
+        ("begins", "cancel", "b", "", "", None),
+        ("begins", "purge", "", "", "", None),
+    ]
+    with pytest.raises(duly.InvalidArgument, match="by must"), duly.acting(by="x" * 256):
+        pass
+
+
+async def test_duly_changed():
+    witness = Witness()
+    async with duly.Client(MemoryStore(), plugins=[witness, Deaf()]) as client:
+        await client.schedule_many([message(id=each) for each in "abcd"])
+        await client.fire("a")
+        await client.cancel_many(ids=["a", "b", "x"])
+        with pytest.raises(duly.MessageNotFound):
+            await client.reschedule("x", duly.after())
+        assert await client.cancel("x", missing_ok=True) is duly.Cancellation.UNKNOWN
+        async with duly.changing(client, "cancel") as change:
+            await client.cancel("c")
+            await client.cancel_many(duly.Filter(event_name="orders.reminder"))
+        assert change.number == 2
+        with pytest.raises(duly.InvalidArgument, match=r"takes a duly.Client, not a str"):
+            duly.changing("memory://", "cancel")
+    assert [each for each in witness.told if each[0] == "ended"] == [
+        ("ended", "fire", 1, "", None),
+        ("ended", "cancel", 2, "", None),
+        ("ended", "reschedule", 0, "", "MessageNotFound"),
+        ("ended", "cancel", 0, "unknown", None),
+        ("ended", "cancel", 2, "", None),
+    ]
+
+
+def test_who_acts_is_told_of_blocking_code_too():
+    witness = Witness()
+    with duly.sync.Client(MemoryStore(), plugins=[witness]) as client:
+        with duly.acting(by="mara"):
+            client.pause("orders.*")
+        client.resume("orders.*")
+    assert [each[3] for each in witness.told if each[0] == "begins"] == ["mara", ""]
+
+
+async def test_what_a_witness_raises_afterwards_is_logged(caplog):
+    class Forgetful:
+        @duly.hookimpl
+        def duly_changed(self):
+            raise RuntimeError("pen lost")
+
+    async with duly.Client(MemoryStore(), plugins=[Forgetful()]) as client:
+        await client.pause("orders.*")
+    assert "witness_failed" in caplog.text
+
+
+async def test_observers_are_told_of_which_scheduler():
+    class Owners:
+        told = []
+
+        @duly.hookimpl
+        def duly_scheduled(self, owner):
+            self.told.append(owner)
+
+        @duly.hookimpl
+        def duly_delivered(self, owner):
+            self.told.append(owner)
+
+        @duly.hookimpl
+        def duly_cancelled(self, message_ids, event_names):
+            self.told.append((message_ids, event_names))
+
+    owners = Owners()
+    async with scheduler(print, owners) as running:
+        await running.schedule(message(id="a"))
+        async with running.running():
+            await until(lambda: len(owners.told) == 2)
+            (only,) = await running.schedulers()
+        await running.schedule(message(id="b"))
+        await running.cancel_many(duly.Filter(event_name="orders.reminder"))
+    assert owners.told == [None, only.owner, only.owner, (["b"], ["orders.reminder"])]
 
 
 async def test_duly_cancelled():
@@ -658,8 +875,8 @@ async def test_observers_that_raise_stop_nothing(caplog, error):
             await until(lambda: listener.of("missed"))
     assert {each.message.id for each in listener.of("delivered")} == {"a", "c"}
     assert {*listener.heard} == {
-        "started", "stopped", "scheduled", "cancelled", "claimed", "delivered", "failed",
-        "verdicts", "buried", "missed", "closed",
+        "starting", "started", "stopped", "ended", "scheduled", "cancelled", "claimed", "delivered",
+        "failed", "verdicts", "buried", "missed", "closed",
     }  # fmt: skip
     told = {name: each for name, each in listener.heard.items() if name != "verdicts"}
     assert caplog.text.count("observer_failed") == 2 * sum(map(len, told.values()))

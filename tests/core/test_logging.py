@@ -8,7 +8,7 @@ import textwrap
 import pytest
 import structlog
 
-from duly._telemetry.logging import get_logger
+from duly._telemetry.logging import about, get_logger
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +91,12 @@ class TestLine:
     )
     def test_what_would_be_misread_is_quoted(self, line, value, shown):
         assert line("claimed", fact=value) == f"claimed fact={shown}"
+
+    def test_what_is_known_of_all_stands_behind_and_gives_way(self, line):
+        with about(owner="us", store="redis://u:geheim@h"):
+            assert line("lost", late=3) == "lost late=3 owner=us store=redis://u:***@h"
+            assert line("recovered", owner="them") == "recovered owner=them store=redis://u:***@h"
+        assert line("lost", late=3) == "lost late=3"
 
     def test_secrets_are_masked_wherever_they_stand(self, line):
         url = "redis://u:geheim@h"

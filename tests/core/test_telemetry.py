@@ -175,7 +175,7 @@ class TestTrace:
             await emptied(store)
         schedule, publish, consumed = map(told.span, ("schedule a", "publish a", "consume"))
         # An hour's rest does not stretch a trace: a new one begins, linked to the first.
-        assert publish.parent is None
+        assert publish.parent == context_of(told.span("publish"))
         assert context_of(publish).trace_id != context_of(schedule).trace_id
         assert linked(publish) == [place(schedule)]
         assert publish.kind is SpanKind.PRODUCER
@@ -250,8 +250,10 @@ class TestTrace:
             async with delivering(store, Probed(), **told.options):
                 await client(store, told).schedule(message("a"))
                 await emptied(store)
-        for name in ("claim", "publish a", "publish", "delete"):
-            assert told.span(name).parent is None
+        claim = told.span("claim")
+        assert claim.parent is None
+        for name in ("publish a", "publish", "delete"):
+            assert context_of(told.span(name)).trace_id == context_of(claim).trace_id
 
     @run_virtually
     async def test_each_attempt_has_a_span_and_a_trace(self) -> None:
@@ -269,7 +271,13 @@ class TestTrace:
             await emptied(store)
         first, second = told.spans("publish a")
         assert [facts(span)["duly.attempt"] for span in (first, second)] == [1, 2]
-        assert linked(first) == linked(second) == [place(told.span("schedule a"))]
+        schedule = place(told.span("schedule a"))
+        assert linked(first) == [schedule]
+        assert linked(second) == [schedule, place(first)]
+        assert [dict(link.attributes or {}) for link in second.links] == [
+            {},
+            {"duly.link": "last_attempt"},
+        ]
         assert context_of(first).trace_id != context_of(second).trace_id
         assert first.status.description == "TransportError: at nats://me:***@host"
         assert facts(first)["error.type"] == "TransportError"
@@ -381,7 +389,7 @@ class TestTrace:
 
 class TestBatch:
     @run_virtually
-    async def test_it_is_told_by_three_spans_linked_to_its_messages(self) -> None:
+    async def test_it_is_one_trace_of_three_spans_linked_to_its_messages(self) -> None:
         told, store = Told(), WakingStore()
         await client(store, told).schedule_many([message("a", id="1"), message("a", id="2")])
         await client(store, told).schedule(message("a", id="3"))
@@ -390,8 +398,10 @@ class TestBatch:
         many, one = told.spans("schedule a")
         spans = [span for span in told.spans() if span.kind is SpanKind.CLIENT]
         assert [span.name for span in spans] == ["claim", "publish", "delete"]
+        claim = context_of(spans[0])
+        assert [span.parent for span in spans] == [None, claim, claim]
+        assert all(span.parent == context_of(spans[1]) for span in told.spans("publish a"))
         for span, kind in zip(spans, ("receive", "send", "settle"), strict=True):
-            assert span.parent is None
             assert facts(span) == {
                 **operation(span.name, kind),
                 "messaging.destination.name": "a",

@@ -15,9 +15,11 @@ from tests.core.engine_kit import (
     down,
     emptied,
     fail,
+    hanging,
     kill,
     lost_answer,
     message,
+    messages,
     now,
     scheduler,
     sleeping,
@@ -27,7 +29,7 @@ from tests.core.telemetry_kit import EVENT, Told, facts
 
 import duly
 from duly import Client, Envelope, Every, Failure, Filter, Message
-from duly.errors import DuplicateMessage, Rejected, TransportUnavailable
+from duly.errors import DuplicateMessage, InvalidArgument, Rejected, TransportUnavailable
 from duly.hookspecs import StoreFactory
 from duly.memory import MemoryStore
 from duly.record import unreadable
@@ -39,6 +41,19 @@ HOUR = timedelta(hours=1)
 
 def client(store: Any, told: Told) -> Client:
     return Client(store, load_plugins=False, **told.options)
+
+
+def phases(told: Told) -> dict[str, int]:
+    """How many messages are stored in each phase."""
+    points = told.points("duly.messages.stored")
+    return {point.attributes["duly.phase"]: point.value for point in points}
+
+
+def outages(told: Told) -> dict[str, int]:
+    """How often which of the two was away."""
+    return {
+        point.attributes["duly.outage.of"]: point.value for point in told.points("duly.outages")
+    }
 
 
 def due(count: int, name: str = "event", seconds: float = 0.0) -> list[Message]:
@@ -114,9 +129,9 @@ class TestCounters:
         await caller.cancel("1")
         assert await caller.cancel("unknown", missing_ok=True) is duly.Cancellation.UNKNOWN
         # Nobody knows the event name of what is cancelled by its id.
-        assert told.counts("duly.messages.cancelled") == {None: 1}
+        assert told.counts("duly.messages.cancelled") == {"_unknown": 1}
         await caller.cancel_many(Filter(event_name="a"))
-        assert told.counts("duly.messages.cancelled") == {None: 1, "a": 3}
+        assert told.counts("duly.messages.cancelled") == {"_unknown": 1, "a": 3}
 
     @run_virtually
     async def test_moving_replaying_and_purging_have_counters_of_their_own(self) -> None:
@@ -139,7 +154,7 @@ class TestCounters:
         await caller.schedule(message("a", 60, id="2"))
         await caller.cancel("2")
         assert not told.points("duly.messages.rescheduled")
-        assert told.counts("duly.messages.cancelled") == {None: 1}
+        assert told.counts("duly.messages.cancelled") == {"_unknown": 1}
         assert told.counts("duly.messages.scheduled") == {"a": 2}
 
     @run_virtually
@@ -185,7 +200,7 @@ class TestCounters:
         async with delivering(store, publish, **told.options):
             await until(lambda: told.points("duly.leases.lost"))
         assert len(told.spans("delete")) == 3
-        assert [point.value for point in told.points("duly.leases.lost")] == [1]
+        assert told.counts("duly.leases.lost") == {"a": 1}
         assert told.counts("duly.messages.delivered") == {"a": 1}
         lost = told.spans("delete")[-1]
         assert lost.status.description == "the lease was lost"
@@ -246,6 +261,37 @@ class TestCounters:
         assert len(counts) == 1001
         assert counts["_other"] == 100
         assert counts["name-7"] == 2
+
+    @run_virtually
+    async def test_only_the_names_that_were_chosen_are_told_apart(self) -> None:
+        told, store = Told(), WakingStore()
+        chosen = Client(
+            store, load_plugins=False, metric_names=["orders.*", "mail"], **told.options
+        )
+        names = ["orders.a", "orders.b", "mail", "mail.send", "tenant-17"]
+        await chosen.schedule_many([message(name, 60, id=name) for name in names])
+        await chosen.cancel("mail")
+        await client(store, told).schedule(message("tenant-17", 60))
+        assert told.counts("duly.messages.scheduled") == {
+            "orders.a": 1, "orders.b": 1, "mail": 1, "_other": 2, "tenant-17": 1
+        }  # fmt: skip
+        assert told.counts("duly.messages.cancelled") == {"_unknown": 1}
+
+    @pytest.mark.parametrize("names", ["orders", [""], ["a*b"], 3, ["x"] * 1001, [3]])
+    def test_what_are_no_names_is_refused(self, names: Any) -> None:
+        with pytest.raises(InvalidArgument, match="name"):
+            Client("memory://", load_plugins=False, metric_names=names)
+
+    @run_virtually
+    async def test_each_tells_of_which_store(self) -> None:
+        told, store = Told(), WakingStore()
+        await client(store, told).schedule(message("a"))
+        await client("memory://", told).schedule(message("a"))
+        by_store = {
+            point.attributes["duly.store"]: point.value
+            for point in told.points("duly.messages.scheduled")
+        }
+        assert by_store == {"WakingStore": 1, "memory://": 1}
 
 
 class TestHistograms:
@@ -332,7 +378,7 @@ class TestGauges:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told, store = Told(), WakingStore()
-        monkeypatch.setattr("duly._telemetry.metrics.time.monotonic", now)
+        monkeypatch.setattr("duly._telemetry.gauges.time.monotonic", now)
         async with delivering(store, Probed(), **told.options):
             for _ in range(299):
                 await asyncio.sleep(1)
@@ -343,9 +389,11 @@ class TestGauges:
             before = store.count("stats")
             await asyncio.sleep(3600)
             assert store.count("stats") == before
-            assert not told.points("duly.messages.pending")  # nothing rather than what was once
+            ((_, age),) = told.counts("duly.reading.age").items()
+            assert age > 3600  # what was once, and since when nobody looked
             await asyncio.sleep(15)
-            assert told.points("duly.messages.pending")
+            ((_, age),) = told.counts("duly.reading.age").items()
+            assert age <= 15
 
     @run_virtually
     async def test_without_an_sdk_the_store_is_not_asked(self) -> None:
@@ -355,20 +403,172 @@ class TestGauges:
         assert store.count("stats") == 0
 
     @run_virtually
-    async def test_nothing_is_shown_of_a_store_that_is_away_or_a_scheduler_that_stopped(
+    async def test_of_a_store_that_is_away_the_last_is_shown_and_how_old_it_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told, store = Told(), WakingStore()
+        monkeypatch.setattr("duly._telemetry.gauges.time.monotonic", now)
+        async with delivering(store, Probed(), **told.options) as running:
+            await running.schedule(message(due=3600))
+            await asyncio.sleep(16)
+            assert told.counts("duly.store.up") == {None: 1}
+            assert told.counts("duly.messages.pending") == {None: 1}
+            store.faults.append(down())
+            await asyncio.sleep(60)
+            assert told.counts("duly.store.up") == {None: 0}
+            assert told.counts("duly.messages.pending") == {None: 1}
+            ((_, age),) = told.counts("duly.reading.age").items()
+            assert 60 <= age <= 76
+            assert outages(told) == {"store": 1, "transport": 0}
+            store.faults.clear()
+            await asyncio.sleep(16)
+            assert told.counts("duly.store.up") == {None: 1}
+            ((_, age),) = told.counts("duly.reading.age").items()
+            assert age <= 15
+        for gauge in ("duly.messages.pending", "duly.store.up", "duly.reading.age"):
+            assert not told.points(gauge), "it has stopped"
+
+    @run_virtually
+    async def test_a_store_that_is_not_there_yet_is_down(self) -> None:
+        told, store = Told(), WakingStore()
+        store.faults.append(down())
+        waiting = scheduler(store, Probed(), **told.options)
+        start = asyncio.create_task(waiting.start())
+        await asyncio.sleep(10)
+        assert told.counts("duly.store.up") == {None: 0}
+        assert told.counts("duly.transport.up") == {None: 1}
+        assert not told.points("duly.messages.pending")
+        assert not told.points("duly.loop.turn_age")
+        store.faults.clear()
+        await asyncio.sleep(10)
+        assert told.counts("duly.store.up") == {None: 1}
+        assert told.counts("duly.messages.pending") == {None: 0}
+        assert outages(told) == {"store": 1, "transport": 0}
+        await waiting.stop()
+        await start
+
+    @run_virtually
+    async def test_a_transport_that_is_away(self) -> None:
+        told, store, away = Told(), WakingStore(), True
+
+        async def publish(envelope: Envelope) -> None:
+            if away:
+                raise TransportUnavailable("gone")
+
+        async with delivering(store, publish, **told.options) as running:
+            await running.schedule(message("a"))
+            await asyncio.sleep(5)
+            assert told.counts("duly.transport.up") == {None: 0}
+            away = False
+            await emptied(store)
+            assert told.counts("duly.transport.up") == {None: 1}
+        assert outages(told) == {"store": 0, "transport": 1}
+
+    @run_virtually
+    async def test_what_is_retried_for_hours_is_old_although_its_next_attempt_is_to_come(
         self,
     ) -> None:
         told, store = Told(), WakingStore()
-        async with delivering(store, Probed(), **told.options):
-            await asyncio.sleep(1)
-            assert told.points("duly.messages.pending")
-            store.faults.append(down())
-            await asyncio.sleep(16)
-            assert not told.points("duly.messages.pending")
+
+        async def publish(envelope: Envelope) -> None:
+            raise ValueError("never")
+
+        hourly = duly.Backoff(initial=HOUR)
+        async with delivering(store, publish, recovery=hourly, **told.options) as running:
+            await running.schedule_many([*due(600), message("later", 86_400)])
+            await asyncio.sleep(1800)
+            assert told.counts("duly.messages.oldest_due_age") == {None: 0}
+            told_of = told.counts("duly.messages.oldest_undelivered_age")
+            assert told_of == {None: pytest.approx(1800, abs=16)}
+            stored = phases(told)
+        assert stored == {
+            "scheduled": 1, "due": 0, "retrying": 600, "aside": 0, "claimed": 0, "dead": 0
+        }  # fmt: skip
+
+    @run_virtually
+    async def test_what_a_slow_handler_holds_is_undelivered(self) -> None:
+        told, store = Told(), WakingStore()
+        async with delivering(
+            store, sleeping(100), publish_timeout=HOUR, **told.options
+        ) as running:
+            await running.schedule(message())
+            await asyncio.sleep(61)
+            oldest = told.counts("duly.messages.oldest_undelivered_age")
+            assert oldest == {None: pytest.approx(60, abs=1)}
+            assert told.counts("duly.slots.used") == {None: 1}
+            assert told.counts("duly.slots.limit") == {None: 1000}
+            stored = phases(told)
+            assert stored["claimed"] == 1
+
+    @run_virtually
+    async def test_a_backlog_is_counted_within_bounds(self) -> None:
+        told, store = Told(), WakingStore()
+        store.inner.lines = False  # type: ignore[attr-defined]  # what waits in line, waits there
+        async with delivering(store, sleeping(1e6), max_in_flight=1, **told.options) as running:
+            await running.schedule_many(messages(5000))
+            store.faults.append(hanging("claim", "settle"))
+            await asyncio.sleep(31)
+            looked_at = [limit for limit in store.pages if limit]
+            stored = phases(told)
             store.faults.clear()
-            await asyncio.sleep(16)
-            assert told.points("duly.messages.pending")
-        assert not told.points("duly.messages.pending")
+        assert sum(looked_at) <= 3 * 2001
+        assert 2000 <= stored["due"] <= 5000
+
+    @run_virtually
+    async def test_a_store_that_takes_long_to_look_is_seldom_asked_to_and_counts_are_shown(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told, store = Told(), WakingStore()
+        monkeypatch.setattr("duly._telemetry.gauges.time.monotonic", now)
+        store.faults.append(hanging("list"))
+        async with delivering(store, Probed(), **told.options) as running:
+            await running.schedule(message("later", 86_400))
+            for _ in range(40):
+                await asyncio.sleep(15)
+                told.metrics()
+            assert store.count("list") <= 2
+            assert store.count("stats") >= 35
+            assert told.counts("duly.messages.pending") == {None: 1}
+            assert phases(told)["scheduled"] == 1
+            assert told.counts("duly.reading.age")[None] <= 15
+
+    @run_virtually
+    async def test_since_when_the_loop_has_not_turned(self) -> None:
+        told, store = Told(), WakingStore()
+        options = {"store_timeout": timedelta(minutes=10), **told.options}
+        async with delivering(store, Probed(), **options) as running:
+            await asyncio.sleep(60)
+            assert told.counts("duly.loop.turn_age")[None] <= 5
+            health = await running.health()
+            assert health.details["last_turn_age"] <= timedelta(seconds=5)
+            assert running.liveness().alive
+            store.faults.append(hanging("claim"))
+            await running.schedule(message())
+            await asyncio.sleep(60)
+            assert told.counts("duly.loop.turn_age")[None] >= 55
+            assert running.liveness().alive, "it waits for the store, which has more time than that"
+            assert running.liveness().turns_within == timedelta(seconds=1210)
+            store.faults.clear()
+
+    @run_virtually
+    async def test_a_loop_that_sleeps_for_long_is_not_stuck(self) -> None:
+        told, store = Told(), WatchedStore()
+        minute = timedelta(minutes=1)
+        async with delivering(store, Probed(), poll_interval=minute, **told.options) as running:
+            await asyncio.sleep(59)
+            assert told.counts("duly.loop.turn_age")[None] > 50
+            assert running.liveness().alive
+
+    @run_virtually
+    async def test_renewals_that_fail_are_counted(self) -> None:
+        told, store = Told(), WakingStore()
+        store.faults.append(down("renew"))
+        lease = timedelta(seconds=9)
+        async with delivering(store, sleeping(4), stuck_duration=lease, **told.options) as running:
+            await running.schedule(message("a"))
+            await emptied(store)
+        ((_, number),) = told.counts("duly.leases.renew_failures").items()
+        assert number >= 1
 
     @run_virtually
     async def test_two_schedulers_with_one_sdk_show_two_stores(self) -> None:
@@ -422,6 +622,16 @@ UNITS = {
     "duly.messages.rescheduled": "{message}",
     "duly.messages.released": "{message}",
     "duly.leases.lost": "{lease}",
+    "duly.leases.renew_failures": "{failure}",
+    "duly.outages": "{outage}",
+    "duly.store.up": "",
+    "duly.transport.up": "",
+    "duly.slots.used": "{slot}",
+    "duly.slots.limit": "{slot}",
+    "duly.loop.turn_age": "s",
+    "duly.reading.age": "s",
+    "duly.messages.stored": "{message}",
+    "duly.messages.oldest_undelivered_age": "s",
     "duly.duplicates.suspected": "{message}",
     "duly.delivery.lateness": "s",
     "duly.batch.duration": "s",
@@ -442,7 +652,10 @@ class TestInstruments:
             await asyncio.sleep(1)
             instruments = running._telemetry._metrics
             assert instruments is not None
-            for counter in (*instruments._counters.values(), instruments._leases_lost):
+            (each,) = instruments.several
+            for counter in each.counters.values():
+                counter.add(1)
+            for counter in (each.leases_lost, each.renew_failures, each.outages):
                 counter.add(1)
             metrics = told.metrics()
         assert {name: metric.unit for name, metric in metrics.items()} == UNITS

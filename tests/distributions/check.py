@@ -22,12 +22,16 @@ DRIVERS = [
     "motor",
     "msgspec",
     "nats-py",
+    "opentelemetry-sdk",
+    "prometheus-client",
+    "psycopg",
     "pydantic",
     "pymongo",
     "redis",
     "sqlalchemy",
+    "uvicorn",
 ]
-FRAMEWORKS = ["hypothesis", "opentelemetry-sdk", "pytest"]
+FRAMEWORKS = ["hypothesis", "pytest"]
 
 
 def built(name: str) -> None:

@@ -6,7 +6,9 @@ from duly._caller.forecasting import Expected, Forecast
 from duly._caller.overview import Count, CountKind, Found
 from duly._caller.surveying import Finding, Standing
 from duly._caller.upcoming import Upcoming
-from duly._values.causes import Cause, Causes
+from duly._caller.witnessing import acting, changing
+from duly._values.acts import Change, Changing
+from duly._values.causes import Cause, Causes, common_text
 from duly._values.controls import Control, Limit, Pause
 from duly._values.presence import SchedulerInfo
 from duly.client import Cancellation, Client
@@ -33,7 +35,7 @@ from duly.errors import (
     WrongState,
 )
 from duly.event import Event
-from duly.health import Health, Status
+from duly.health import Health, Liveness, Status
 from duly.hookspecs import Burial, Controlled, Delivery, MissedFires, hookimpl
 from duly.local import LocalTransport
 from duly.memory import MemoryStore
@@ -52,6 +54,8 @@ __all__ = [
     "Cancellation",
     "Cause",
     "Causes",
+    "Change",
+    "Changing",
     "Client",
     "Codec",
     "Control",
@@ -78,6 +82,7 @@ __all__ = [
     "InvalidArgument",
     "InvalidMessage",
     "Limit",
+    "Liveness",
     "LocalTransport",
     "MemoryStore",
     "Message",
@@ -110,6 +115,9 @@ __all__ = [
     "Whereabouts",
     "Why",
     "WrongState",
+    "acting",
     "after",
+    "changing",
+    "common_text",
     "hookimpl",
 ]

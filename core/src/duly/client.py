@@ -1,7 +1,7 @@
 """The front door of those who only schedule: all verbs of a caller."""
 
 from types import TracebackType
-from typing import ClassVar, Self, Unpack
+from typing import ClassVar, Self, Unpack, cast
 
 from duly._caller.calls import StoreCalls
 from duly._caller.changes import Cancellation
@@ -25,7 +25,9 @@ class Client(Surveying):
     may have up to ``max_payload`` bytes. A call that the store does not answer within
     ``store_timeout`` raises StoreUnavailable. ``plugins`` are used besides the installed ones and
     win over them. ``load_plugins`` says which installed ones may be imported when they are needed:
-    all (True), none (False), or those named.
+    all (True), none (False), or those named. ``metric_names`` are the event names, or patterns such
+    as ``orders.*``, that metrics tell apart; all others are ``_other``. By default the first
+    thousand are told apart.
 
     Raises:
         InvalidArgument: an argument out of bounds or of the wrong type.
@@ -46,7 +48,11 @@ class Client(Surveying):
         )
         name = mask(store) if isinstance(store, str) else type(store).__name__
         self._telemetry = Telemetry(
-            options["tracer_provider"], options["meter_provider"], store=name
+            options["tracer_provider"],
+            options["meter_provider"],
+            store=name,
+            names=cast("frozenset[str] | None", options["metric_names"]),
+            beside=self._plugins.meter_providers() if self._delivers else (),
         )
         self._intake = Intake(self._calls.put, self._calls.patience)
         self._inquiry = Inquiry()

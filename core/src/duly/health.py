@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-__all__ = ["Doubt", "Health", "Report", "Status", "clock_doubts"]
+__all__ = ["Doubt", "Health", "Liveness", "Report", "Status", "clock_doubts"]
 
 _CLOCKS: Final = timedelta(seconds=5)  # by which they may differ
 
@@ -32,6 +32,27 @@ class Health:
     reason: str
     details: Mapping[str, Any] = attrs.field(factory=dict)
     reasons: Sequence[str] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Liveness:
+    """What a scheduler knows of itself without asking anybody: an answer of ``liveness()``.
+
+    ``state`` is "opening" while it waits for its store, "running", "stopping" while it drains, or
+    "stopped". ``last_turn_age`` is how long ago the loop that claims and settles turned last, None
+    unless it is running; a turn that is well takes no longer than ``turns_within``.
+    """
+
+    state: str
+    store_up: bool = False
+    transport_up: bool = False
+    last_turn_age: timedelta | None = None
+    turns_within: timedelta = timedelta(seconds=30)
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing is stuck. A store or transport that is away does not change that."""
+        return self.last_turn_age is None or self.last_turn_age <= self.turns_within
 
 
 class Doubt(str):

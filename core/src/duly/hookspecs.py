@@ -7,14 +7,16 @@ Further entry points may tell what it offers (``duly.stores``, ``duly.transports
 subset of the arguments named here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Protocol
 
-import attrs
 import pluggy
+from opentelemetry.metrics import MeterProvider
 
+from duly._values.acts import Change, Changing
 from duly._values.controls import Controlled
+from duly._values.endings import Burial, Delivery, MissedFires
 from duly.codec import Codec
 from duly.health import Health
 from duly.message import Message
@@ -23,17 +25,9 @@ from duly.store import Ensured, Stats, Store
 from duly.transport import Transport
 
 __all__ = [
-    "PROJECT",
-    "Burial",
-    "Controlled",
-    "Delivery",
-    "Door",
-    "MissedFires",
-    "StoreFactory",
-    "TransportFactory",
-    "hookimpl",
-    "hookspec",
-]
+    "PROJECT", "Burial", "Change", "Changing", "Controlled", "Delivery", "Door", "MissedFires",
+    "StoreFactory", "TransportFactory", "hookimpl", "hookspec",
+]  # fmt: skip
 
 PROJECT: Final = "duly"
 """The name of the pluggy project and of the entry-point group."""
@@ -43,58 +37,6 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 StoreFactory = Callable[[str], Store]
 TransportFactory = Callable[[str], Transport]
-
-
-@attrs.frozen(kw_only=True)
-class Delivery:
-    """A message that was published and settled.
-
-    ``lateness`` is published minus scheduled by the store's clock, never negative; of a retry or
-    a redelivery it counts from the first moment the message was due. ``receipt`` is the broker's.
-    """
-
-    message: Message
-    lateness: timedelta
-    receipt: str | None
-
-
-@attrs.frozen(kw_only=True)
-class Burial:
-    """A message, or one occurrence of a series, that became a dead letter.
-
-    ``message`` is as it was claimed, or as a record that cannot be read is listed. ``reason`` is
-    the ``last_error`` of the dead letter, ``error_class`` the class of that error, None when it was
-    none: a claimant has died, or a record could not be read.
-    """
-
-    message: Message
-    reason: str
-    error_class: str | None = None
-
-    @property
-    def message_id(self) -> str:
-        """The id of the dead letter: of an occurrence it is the delivery id.
-
-        If that was taken, ``+`` stand behind it.
-        """
-        message = self.message
-        return message.id if message.recurrence is None else message.delivery_id
-
-
-@attrs.frozen(kw_only=True)
-class MissedFires:
-    """Fires of a series that are not delivered, because they were missed.
-
-    ``message`` is the series as it was claimed; ``first`` and ``last`` are the fires that were
-    dropped, and all between them; ``count`` is their number, of a cron expression at most 100;
-    ``following`` is the fire with which the series goes on, None when it has ended.
-    """
-
-    message: Message
-    first: datetime
-    last: datetime
-    count: int
-    following: datetime | None
 
 
 class Door(Protocol):
@@ -141,6 +83,14 @@ def duly_commands() -> Sequence[Any]:  # type: ignore[empty-body]  # a specifica
     """
 
 
+@hookspec
+def duly_meter_provider() -> MeterProvider | None:
+    """Called to learn where a scheduler's metrics go besides its own ``meter_provider``.
+
+    Once for each scheduler, when it is made. None: nowhere else.
+    """
+
+
 # --- deciding: the first answer that is not None wins
 
 
@@ -153,7 +103,29 @@ def duly_recover(failure: Failure) -> Verdict | None:
     """
 
 
-# --- observing: after the store agreed; what they raise is logged and stops nothing
+# --- witnessing: a plain function that may return what is to be awaited
+
+
+@hookspec
+def duly_changing(change: Change, owner: str | None) -> Awaitable[object] | None:
+    """Called before somebody's change is made, to keep a record of it.
+
+    What it returns is awaited first. What it raises, then or there, refuses the change.
+    """
+
+
+@hookspec
+def duly_changed(
+    change: Change, done: Changing, error: BaseException | None, owner: str | None
+) -> Awaitable[object] | None:
+    """Called when a change has been made, or has failed with ``error``, before it is answered.
+
+    What it returns is awaited first, but for a cancelled caller. What it raises is logged.
+    """
+
+
+# --- observing: after the store agreed; what they raise is logged and stops nothing. ``owner``
+# is what the scheduler that tells is called in leases (``host:pid:...``), None for a client
 
 
 @hookspec
@@ -161,6 +133,15 @@ def duly_closed(client: Door) -> None:
     """Called when a client or scheduler that was open has closed, to give back what was taken.
 
     It may be opened again.
+    """
+
+
+@hookspec
+def duly_starting(scheduler: Door) -> None:
+    """Called when a scheduler is about to run, on its event loop and before its store is opened.
+
+    If it raises an error of duly's (:class:`duly.DulyError`), the scheduler does not start, and
+    whoever started it gets that error.
     """
 
 
@@ -175,7 +156,12 @@ def duly_stopped(scheduler: Door) -> None:
 
 
 @hookspec
-def duly_scheduled(messages: Sequence[Message]) -> None:
+def duly_ended(scheduler: Door) -> None:
+    """Called when a run of a scheduler is over, however it ended, also if it never began."""
+
+
+@hookspec
+def duly_scheduled(messages: Sequence[Message], owner: str | None) -> None:
     """Called with messages that were stored.
 
     Those that were put ``within=`` a transaction are not committed yet.
@@ -183,12 +169,22 @@ def duly_scheduled(messages: Sequence[Message]) -> None:
 
 
 @hookspec
-def duly_cancelled(message_ids: Sequence[str]) -> None:
-    """Called with the ids of messages that were cancelled and will not be published."""
+def duly_cancelled(
+    message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+) -> None:
+    """Called with the ids of messages that were cancelled and will not be published.
+
+    ``event_names`` has the event name of each, None where it is not known.
+    """
 
 
 @hookspec
-def duly_rescheduled(message_ids: Sequence[str], scheduled_at: datetime) -> None:
+def duly_rescheduled(
+    message_ids: Sequence[str],
+    event_names: Sequence[str | None],
+    scheduled_at: datetime,
+    owner: str | None,
+) -> None:
     """Called with the ids of messages that a caller moved, all to that moment.
 
     Those that were moved ``within=`` a transaction are not committed yet.
@@ -196,7 +192,9 @@ def duly_rescheduled(message_ids: Sequence[str], scheduled_at: datetime) -> None
 
 
 @hookspec
-def duly_ensured(messages: Sequence[Message], outcomes: Sequence[Ensured]) -> None:
+def duly_ensured(
+    messages: Sequence[Message], outcomes: Sequence[Ensured], owner: str | None
+) -> None:
     """Called with series that were ensured or declared, and what became of each.
 
     Where two versions of a service declare one series in turn, both CHANGED, it flaps.
@@ -204,37 +202,43 @@ def duly_ensured(messages: Sequence[Message], outcomes: Sequence[Ensured]) -> No
 
 
 @hookspec
-def duly_controlled(controlled: Controlled) -> None:
+def duly_controlled(controlled: Controlled, owner: str | None) -> None:
     """Called when this client has paused, resumed or limited event names."""
 
 
 @hookspec
-def duly_replayed(message_ids: Sequence[str]) -> None:
+def duly_replayed(
+    message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+) -> None:
     """Called with the ids of dead letters that are scheduled again."""
 
 
 @hookspec
-def duly_purged(message_ids: Sequence[str]) -> None:
+def duly_purged(
+    message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+) -> None:
     """Called with the ids of dead letters that were removed for good."""
 
 
 @hookspec
-def duly_claimed(messages: Sequence[Message]) -> None:
+def duly_claimed(messages: Sequence[Message], owner: str | None) -> None:
     """Called with a batch of messages that this scheduler has claimed and is about to publish."""
 
 
 @hookspec
-def duly_missed(missed: Sequence[MissedFires]) -> None:
+def duly_missed(missed: Sequence[MissedFires], owner: str | None) -> None:
     """Called with fires of series that were missed and dropped, as ``missed=`` of theirs says."""
 
 
 @hookspec
-def duly_delivered(deliveries: Sequence[Delivery]) -> None:
+def duly_delivered(deliveries: Sequence[Delivery], owner: str | None) -> None:
     """Called with messages that were published and settled."""
 
 
 @hookspec
-def duly_failed(failures: Sequence[Failure], verdicts: Sequence[Verdict]) -> None:
+def duly_failed(
+    failures: Sequence[Failure], verdicts: Sequence[Verdict], owner: str | None
+) -> None:
     """Called with deliveries that failed, once what recovery decided is stored.
 
     ``verdicts`` has what it was, one for each.
@@ -242,5 +246,5 @@ def duly_failed(failures: Sequence[Failure], verdicts: Sequence[Verdict]) -> Non
 
 
 @hookspec
-def duly_buried(burials: Sequence[Burial]) -> None:
+def duly_buried(burials: Sequence[Burial], owner: str | None) -> None:
     """Called with messages, and occurrences of series, that became dead letters."""

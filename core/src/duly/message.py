@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
 
@@ -116,6 +116,7 @@ class Message(Copyable):
     _delivery_id: str | None = attrs.field(default=None, init=False, repr=False)
     _given_at: datetime | None = attrs.field(default=None, init=False, repr=False)
     _put_back: bool = attrs.field(default=False, init=False, repr=False)
+    _last_attempt: ClassVar[str | None] = None  # of few: the W3C context of a traced attempt
 
     if not TYPE_CHECKING:  # who misspells an attribute is to be told by the type checker
 

@@ -9,6 +9,7 @@ A client needs none of this: it finds plugins by itself, and its ``health()`` te
 aside. What a plugin may offer is in :mod:`duly.hookspecs`.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from importlib.metadata import EntryPoint
 
@@ -33,7 +34,8 @@ class Plugin:
     ``stores`` and ``transports`` are schemes, ``hooks`` the other hooks that they declare; where
     all three are empty it declares nothing, and is imported whenever a client is made. ``version``
     is empty where its distribution does not tell it. ``flaws`` say why it is not used, or not
-    wholly, one sentence each.
+    wholly, one sentence each. ``variables`` are those of the environment without one of which its
+    hooks do nothing.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Plugin:
     transports: Sequence[str]
     hooks: Sequence[str]
     flaws: Sequence[str]
+    variables: Sequence[str] = ()
 
     @property
     def declares(self) -> bool:
@@ -53,8 +56,9 @@ class Plugin:
     @property
     def is_always_imported(self) -> bool:
         """Whether each client or scheduler imports it, rather than when something is needed."""
+        unset = bool(self.variables) and not any(map(os.environ.get, self.variables))
         watching = {*self.hooks} - {"duly_codec", "duly_commands"}
-        return not self.declares or bool(watching)
+        return not self.declares or (bool(watching) and not unset)
 
     def load(self) -> object:
         """Import it; raises whatever its code raises."""
@@ -82,6 +86,7 @@ def installed() -> Sequence[Plugin]:
             stores=sorted(each.stores),
             transports=sorted(each.transports),
             hooks=sorted(each.hooks),
+            variables=sorted(each.variables),
             flaws=[*([each.flaw] if each.flaw else []), *clashes.get(each.name, [])],
         )
         for each in found.values()

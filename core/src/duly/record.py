@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from duly._values.attempts import without_attempt
 from duly._values.naming import given_at, moved, occurrence, renamed, with_next_id
 from duly._values.plain import encodable, shown
 from duly._values.recurrence_text import recurrence_of, recurrence_text
@@ -175,6 +176,8 @@ def from_record(record: Sequence[Any], state: State) -> Message:
         }
         if died_at is not None or error_class is not None or put_back or postpone_count:
             fields |= _seldom(postpone_count, put_back, died_at, error_class)
+        if last_error is not None:
+            fields["last_error"], fields["_last_attempt"] = without_attempt(last_error)
         return restore(fields)
     except (TypeError, ValueError, OverflowError, KeyError, RecursionError) as error:
         # A newer format may have more fields, or others.

@@ -7,9 +7,10 @@ from typing import Final
 
 import attrs
 
+from duly._values.error_text import error_text
 from duly._values.plain import real, shown, whole
 from duly._values.retry_after import as_pause
-from duly._values.wording import worded
+from duly._values.wording import kind_of, worded
 from duly.errors import Expired, InvalidArgument, Rejected
 from duly.message import Message
 from duly.moment import as_duration
@@ -35,6 +36,19 @@ class Failure:
     attempt: int
     lapses: int
     now: datetime
+
+    @property
+    def error_class(self) -> str | None:
+        """The name of the class of the error, as dead letters keep it; None without an error."""
+        return None if self.error is None else kind_of(self.error)
+
+    @property
+    def error_text(self) -> str | None:
+        """The error as it is kept and logged: as ``error_text=`` says, with secrets masked.
+
+        At most 1 KiB; None without an error.
+        """
+        return None if self.error is None else error_text(self.error)
 
 
 def _after(value: timedelta) -> timedelta:

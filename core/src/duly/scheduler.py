@@ -15,7 +15,7 @@ from duly._engine.engine import Engine
 from duly._engine.options import SchedulerOptions
 from duly._engine.programs import on_its_loop
 from duly._values import error_text as masked
-from duly.health import Report
+from duly.health import Liveness, Report
 from duly.hookspecs import Controlled
 from duly.message import Message
 from duly.store import Store, SupportsHealth
@@ -87,6 +87,15 @@ class Scheduler(Drains):
         self._fallen: BaseException | None = None
         self._troubles: Sequence[str] = ()
         self._starters = 0
+
+    def liveness(self) -> Liveness:
+        """How it is doing, as far as that is known without asking anybody.
+
+        It may be called from any thread, and answers at once whatever the store does. For probes
+        that restart a process: see :attr:`duly.Liveness.alive`.
+        """
+        engine = self._engine
+        return Liveness(state="stopped") if engine is None else engine.pulse.liveness()
 
     def _stored(self, messages: Sequence[Message]) -> None:
         super()._stored(messages)

@@ -1,17 +1,17 @@
 """What a caller may do to messages that are stored: cancel, move, purge."""
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
 import attrs
 
 from duly._caller.arguments import as_filter, as_flag, as_id, as_ids
-from duly._caller.forecasting import Forecasting
 from duly._caller.lookup import ALL, not_found
 from duly._caller.walking import state_of
+from duly._caller.witnessing import Witnessing
 from duly._telemetry.telemetry import Telemetry
 from duly.errors import InvalidArgument, WrongState
 from duly.message import Filter, Message, Phase, State
@@ -20,6 +20,7 @@ from duly.moment import as_moment
 __all__ = ["Cancellation", "Changes", "check_move"]
 
 _PAGE: Final = 500  # messages
+_IDS: Final = 10_000  # that a filter takes
 _ALL_DEAD: Final = Filter(state=State.DEAD)
 _REMOVED: Final = frozenset({State.SCHEDULED, State.DEAD})  # those that are not published any more
 
@@ -41,7 +42,7 @@ class Cancellation(enum.Enum):
         return self is Cancellation.CANCELLED
 
 
-class Changes(Forecasting):
+class Changes(Witnessing):
     """The verbs of a client for messages that are stored."""
 
     _telemetry: Telemetry
@@ -56,16 +57,20 @@ class Changes(Forecasting):
         """
         message_id = as_id(message_id)
         as_flag(missing_ok, "missing_ok")
-        (found,) = await self._calls.cancel([message_id], within=self._within(within))
-        if found is None:
-            if missing_ok:
+        async with self._changing("cancel", target=message_id) as change:
+            (found,) = await self._calls.cancel([message_id], within=self._within(within))
+            if found is None:
+                if not missing_ok:
+                    raise not_found(message_id)
+                change.outcome = Cancellation.UNKNOWN.value
                 return Cancellation.UNKNOWN
-            raise not_found(message_id)
-        if found is State.CLAIMED:
-            return Cancellation.TOO_LATE
-        self._telemetry.count("cancelled", [None])
-        self._plugins.tell("duly_cancelled", message_ids=[message_id])
-        return Cancellation.CANCELLED
+            if found is State.CLAIMED:
+                change.outcome = Cancellation.TOO_LATE.value
+                return Cancellation.TOO_LATE
+            change.number = 1
+            self._telemetry.count("cancelled", [None])
+            self._plugins.tell("duly_cancelled", message_ids=[message_id], event_names=[None])
+            return Cancellation.CANCELLED
 
     async def cancel_many(
         self, filter: Filter | None = None, *, ids: Iterable[str] | None = None
@@ -86,12 +91,12 @@ class Changes(Forecasting):
                 "cancel_many with an empty filter would cancel everything: if that is meant, give "
                 "Filter(state=State.SCHEDULED)"
             )
-        with self._telling_removed("cancelled") as removed:
-            await self._remove(as_filter(filter), "cancel_many", removed)
-        return len(removed)
+        return await self._remove_all(as_filter(filter), "cancel_many", "cancelled")
 
     async def _cancel_each(self, ids: Sequence[str]) -> int:
-        with self._telling_removed("cancelled") as removed:
+        wanted = Filter(ids=ids) if len(ids) <= _IDS else None
+        more = {} if wanted else {"ids": len(ids)}
+        async with self._removing("cancel", wanted, "cancelled", **more) as removed:
             for start in range(0, len(ids), _PAGE):
                 some = ids[start : start + _PAGE]
                 states = await self._calls.cancel(some)
@@ -117,27 +122,36 @@ class Changes(Forecasting):
                 "purge would remove all dead letters: give a filter that says which, or "
                 "everything=True if that is meant"
             )
-        with self._telling_removed("purged") as removed:
-            await self._remove(filter, "purge", removed)
-        return len(removed)
+        return await self._remove_all(filter, "purge", "purged")
 
-    @contextmanager
-    def _telling_removed(self, what: str) -> Iterator[_Removed]:
+    @asynccontextmanager
+    async def _removing(
+        self, action: str, filter: Filter | None, what: str, **more: Any
+    ) -> AsyncIterator[_Removed]:
         """What the block gathers is told, also if the store goes away in the middle."""
         removed: _Removed = []
-        try:
-            yield removed
-        finally:
-            if removed:
-                self._telemetry.count(what, [name for _, name in removed])
-                self._plugins.tell(f"duly_{what}", message_ids=[id for id, _ in removed])
+        async with self._changing(action, filter=filter, **more) as change:
+            try:
+                yield removed
+            finally:
+                change.number = len(removed)
+                if removed:
+                    ids, names = [id for id, _ in removed], [name for _, name in removed]
+                    self._telemetry.count(what, names)
+                    self._plugins.tell(f"duly_{what}", message_ids=ids, event_names=names)
 
-    async def _remove(self, filter: Filter, verb: str, removed: _Removed) -> None:
-        """Gather the ids and event names of those removed."""
+    async def _remove_all(self, filter: Filter, verb: str, what: str) -> int:
+        """Remove all that match; how many there were."""
         if filter.limit is not None or filter.offset or filter.order is not None:
             raise InvalidArgument(
                 f"{verb} takes no limit, offset or order: it removes all that match"
             )
+        async with self._removing(verb.partition("_")[0], filter, what) as removed:
+            await self._remove(filter, removed)
+        return len(removed)
+
+    async def _remove(self, filter: Filter, removed: _Removed) -> None:
+        """Gather the ids and event names of those removed."""
         state = state_of(filter)  # what has left it meanwhile is asked for no more
         async for page in self._walk(filter, payload=False).pages():
             if not page:
@@ -174,14 +188,18 @@ class Changes(Forecasting):
         message_id, at = as_id(message_id), as_moment(scheduled_at, "scheduled_at")
         as_flag(missing_ok, "missing_ok")
         within = self._within(within)
-        message = await self._calls.get(message_id, within)
-        if message is not None:
-            check_move(message, at)
-        moved = await self._move(message_id, at, State.SCHEDULED, within, missing_ok=missing_ok)
-        if moved:
-            self._telemetry.count("moved", [None if message is None else message.event_name])
-            self._plugins.tell("duly_rescheduled", message_ids=[message_id], scheduled_at=at)
-        return moved
+        async with self._changing("reschedule", target=message_id, scheduled_at=at) as change:
+            message = await self._calls.get(message_id, within)
+            if message is not None:
+                check_move(message, at)
+            moved = await self._move(message_id, at, State.SCHEDULED, within, missing_ok=missing_ok)
+            if moved:
+                change.number, names = 1, [None if message is None else message.event_name]
+                self._telemetry.count("moved", names)
+                self._plugins.tell(
+                    "duly_rescheduled", message_ids=[message_id], event_names=names, scheduled_at=at
+                )
+            return moved
 
     async def _move(
         self,

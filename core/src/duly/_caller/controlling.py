@@ -8,9 +8,10 @@ import attrs
 
 from duly._caller import ability_answers as answers
 from duly._caller.arguments import as_number
-from duly._caller.control_arguments import as_pattern, as_rate, as_text
+from duly._caller.control_arguments import as_pattern, as_rate
 from duly._caller.ensuring import Ensuring
 from duly._caller.inquiry import Questions, Replies
+from duly._caller.witnessing import who_acts
 from duly._telemetry.logging import get_logger
 from duly._values import controls
 from duly._values.controls import Control, Limit, Pause, Rules
@@ -52,7 +53,7 @@ class Controlling(Ensuring):
             Unsupported: the store keeps no notes.
             StoreUnavailable: it may be paused by now, or not; call again.
         """
-        name, reason, by = as_pattern(name), as_text(reason, "reason"), as_text(by, "by")
+        name, (by, reason) = as_pattern(name), who_acts(by, reason)
         end = None if until is None else as_moment(until, "until")
 
         def paused(control: Control, now: datetime) -> Control:
@@ -61,18 +62,18 @@ class Controlling(Ensuring):
             since = now if control.pause is None else control.pause.since
             return attrs.evolve(control, pause=Pause(since=since, until=end, reason=reason, by=by))
 
-        return (await self._control(name, "pause", paused, reason, by)).control
+        return (await self._control(name, "pause", paused, reason, by, until=end)).control
 
     async def resume(self, name: str, *, reason: str = "", by: str = "") -> bool:
         """Publish a name again that was paused; whether it was.
 
-        ``reason`` and ``by`` are logged and told to observers.
+        ``reason`` and ``by`` are logged and told to observers, as :func:`duly.acting` may say them.
 
         Raises:
             WrongState: a wider rule pauses it: resume that one.
             InvalidArgument, Unsupported, StoreUnavailable: as with :meth:`pause`.
         """
-        name, reason, by = as_pattern(name), as_text(reason, "reason"), as_text(by, "by")
+        name, (by, reason) = as_pattern(name), who_acts(by, reason)
 
         def resumed(control: Control, _: datetime) -> Control:
             return attrs.evolve(control, pause=None)
@@ -102,7 +103,7 @@ class Controlling(Ensuring):
                 whole number from 1 to 100,000; else as with :meth:`pause`.
             Unsupported, StoreUnavailable: as with :meth:`pause`.
         """
-        name, reason, by = as_pattern(name), as_text(reason, "reason"), as_text(by, "by")
+        name, (by, reason) = as_pattern(name), who_acts(by, reason)
         rate = None if rate is None else as_rate(rate)
         if in_flight is not None:
             in_flight = as_number(in_flight, "in_flight", at_least=1, at_most=100_000)
@@ -112,7 +113,9 @@ class Controlling(Ensuring):
             new = Limit(since=now, rate=rate, in_flight=in_flight, reason=reason, by=by)
             return attrs.evolve(control, limit=None if off else new)
 
-        controlled = await self._control(name, "limit", limited, reason, by)
+        controlled = await self._control(
+            name, "limit", limited, reason, by, rate=rate, in_flight=in_flight
+        )
         await self._forget_permits()
         return controlled.control
 
@@ -142,8 +145,12 @@ class Controlling(Ensuring):
             super()._examine_aside(report, late, names, replies)
 
     async def _control(
-        self, name: str, action: str, change: Any, reason: str, by: str
+        self, name: str, action: str, change: Any, reason: str, by: str, **told: Any
     ) -> Controlled:
+        async with self._changing(action, target=name, by=by, reason=reason, **told):
+            return await self._write(name, action, change, reason, by)
+
+    async def _write(self, name: str, action: str, change: Any, reason: str, by: str) -> Controlled:
         store = self._keeps_notes()
         for _ in range(_TRIES):
             note = answers.note(await self._calls(store.read_note, controls.NOTE))

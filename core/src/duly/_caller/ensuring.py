@@ -115,7 +115,7 @@ class Ensuring(Replaying):
     def _cancelled(self, ids: Sequence[str]) -> None:
         if ids:
             self._telemetry.count("cancelled", [None] * len(ids))
-            self._plugins.tell("duly_cancelled", message_ids=ids)
+            self._plugins.tell("duly_cancelled", message_ids=ids, event_names=[None] * len(ids))
 
 
 def _as_series(message: Message) -> Message:

@@ -9,16 +9,21 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, ParamSpec, TypedDict, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Final, ParamSpec, TypedDict, TypeVar, cast, get_type_hints
 
 import attrs
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from duly._caller.arguments import as_flag, as_number
+from duly._caller.control_arguments import as_pattern
+from duly._values.plain import shown
+from duly.errors import InvalidArgument
 from duly.moment import as_duration
 
 __all__ = ["ClientOptions", "Option", "duration", "flag", "for_client", "number", "takes"]
+
+_MOST_NAMES: Final = 1000  # event names that metrics tell apart
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +40,21 @@ def number(at_least: int, at_most: int) -> Check:
 def duration(at_least: timedelta) -> Check:
     """A timedelta of at least that."""
     return functools.partial(as_duration, at_least=at_least)
+
+
+def names_told_apart(value: object, name: str) -> frozenset[str] | None:
+    """Event names, or patterns that stand for several; None for all.
+
+    Raises:
+        InvalidArgument: it is none of these, or too many.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str | bytes) or not isinstance(value, Collection):
+        raise InvalidArgument(f"{name} must be a list of event names, not {shown(value)}")
+    if len(value) > _MOST_NAMES:
+        raise InvalidArgument(f"{name} may have {_MOST_NAMES:,} names at most, not {len(value):,}")
+    return frozenset(map(as_pattern, value))
 
 
 flag: Check = as_flag
@@ -59,6 +79,7 @@ class ClientOptions(TypedDict, total=False):
     load_plugins: Annotated[bool | Collection[str], Option(True)]
     tracer_provider: Annotated[TracerProvider | None, Option(None)]
     meter_provider: Annotated[MeterProvider | None, Option(None)]
+    metric_names: Annotated[Collection[str] | None, Option(None, names_told_apart)]
 
 
 def for_client(options: ClientOptions) -> ClientOptions:

@@ -58,6 +58,11 @@ class Presiding(Controlling):
         """
         name, force = _as_instance(instance), as_flag(force, "force")
         store = taking_over(self._calls.store, "nobody can be recovered; their leases lapse")
+        async with self._changing("recover", target=name, force=force) as change:
+            change.number = await self._recover(name, store, force=force)
+            return change.number
+
+    async def _recover(self, name: str, store: SupportsTakeover, *, force: bool) -> int:
         announcements = self._announcements()
         for _ in range(_TRIES):
             known = await announcements.all()

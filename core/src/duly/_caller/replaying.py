@@ -37,9 +37,11 @@ class Replaying(Scheduling):
         """
         message_id = as_id(message_id)
         moment = None if at is None else as_moment(at, "at")
-        message = await self.get(message_id)
-        await self._replay(message, moment)
-        self._replayed([message])
+        async with self._changing("replay", target=message_id, at=moment) as change:
+            message = await self.get(message_id)
+            await self._replay(message, moment)
+            change.number = 1
+            self._replayed([message])
 
     async def replay_many(
         self,
@@ -75,18 +77,20 @@ class Replaying(Scheduling):
         apart = _apart(rate)
         moving = at is not None or rate is not None
         wanted = attrs.evolve(filter, state=State.DEAD)
-        number, taken = 0, set[str]()  # those that may come again, further on in the list
-        async for page in self._walk(wanted, payload=False).pages():
-            died = [each for each in page if each.id not in taken and _died_by(each, last)]
-            for begin in range(0, len(died), _AT_ONCE):
-                some = died[begin : begin + _AT_ONCE]
-                moments = [_later(start, apart * (number + n)) for n in range(len(some))]
-                done = await self._replay_each(some, moments if moving else None)
-                self._replayed(done)
-                number += len(done)
-                if moving:
-                    taken.update(each.id for each in done)
-        return number
+        taken = set[str]()  # those that may come again, further on in the list
+        told: dict[str, Any] = {"at": at, "rate": rate, "as_of": last}
+        async with self._changing("replay", filter=wanted, **told) as change:
+            async for page in self._walk(wanted, payload=False).pages():
+                died = [each for each in page if each.id not in taken and _died_by(each, last)]
+                for begin in range(0, len(died), _AT_ONCE):
+                    some, number = died[begin : begin + _AT_ONCE], change.number
+                    moments = [_later(start, apart * (number + n)) for n in range(len(some))]
+                    done = await self._replay_each(some, moments if moving else None)
+                    self._replayed(done)
+                    change.number += len(done)
+                    if moving:
+                        taken.update(each.id for each in done)
+            return change.number
 
     async def fire(self, message_id: str) -> str:
         """Have a message delivered now; the id under which it goes.
@@ -101,7 +105,13 @@ class Replaying(Scheduling):
                 this version cannot read, which may be a series.
             InvalidArgument: it has expired.
         """
-        message = await self.get(as_id(message_id))
+        async with self._changing("fire", target=as_id(message_id)) as change:
+            fired = await self._fire(message_id)
+            change.number = 1
+            return fired
+
+    async def _fire(self, message_id: str) -> str:
+        message = await self.get(message_id)
         if message.state is State.DEAD:
             raise WrongState(f"message {message_id!r} is dead: replay() schedules it again")
         if message.event_name == UNREADABLE:
@@ -146,7 +156,11 @@ class Replaying(Scheduling):
     def _replayed(self, messages: Sequence[Message]) -> None:
         if messages:
             self._telemetry.count("replayed", [each.event_name for each in messages])
-            self._plugins.tell("duly_replayed", message_ids=[each.id for each in messages])
+            self._plugins.tell(
+                "duly_replayed",
+                message_ids=[each.id for each in messages],
+                event_names=[each.event_name for each in messages],
+            )
 
 
 def _died_by(message: Message, last: datetime | None) -> bool:

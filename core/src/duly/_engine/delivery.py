@@ -118,8 +118,8 @@ class Deliveries:
                 **more,
             )
         except BaseException as error:
-            self.hands.unanswered(settling)
-            self._telemetry.failed("claim", error, sent)
+            self.hands.unanswered(settling, error, sent)
+            self._telemetry.unclaimed(error, sent)
             raise
         self.time.hear(batch.now, sent)
         held_back.heard(most, batch)
@@ -147,8 +147,7 @@ class Deliveries:
         try:
             outcomes = await self._calls.settle([each.settle for each in settling])
         except BaseException as error:
-            self.hands.unanswered(settling)
-            self._telemetry.failed("delete", error, sent)
+            self.hands.unanswered(settling, error, sent)
             raise
         self.hands.answered(settling, outcomes, sent)
         return True

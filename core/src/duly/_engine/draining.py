@@ -55,7 +55,9 @@ class DrainingLoop(Loop):
             StoreError: what the store had to say.
         """
         hands, store = self._deliveries.hands, self._calls.store
+        self._pulse.turns()
         while not self.stopped.is_set():
+            self._pulse.turn()
             self._woken.clear()
             self.watch.looks()
             if self._outage.active:

@@ -87,8 +87,8 @@ class _Witness(Plugins):
         self.deliveries: list[Delivery] = []
         self.failures: list[Failure] = []
 
-    def observed(self, hook: str) -> bool:
-        return hook == "duly_delivered" or super().observed(hook)
+    def observed(self, *hooks: str) -> bool:
+        return "duly_delivered" in hooks or super().observed(*hooks)
 
     def tell(self, hook: str, /, **arguments: Any) -> None:
         if hook == "duly_delivered":

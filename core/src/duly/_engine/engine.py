@@ -5,7 +5,7 @@ import functools
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import ClassVar, Final
 
@@ -13,18 +13,22 @@ from duly._caller.announcements import announcements_of
 from duly._caller.calls import StoreCalls, cancelled_by_itself
 from duly._caller.inquiry import Replies
 from duly._engine.delivery import Deliveries
-from duly._engine.introduction import Introduction
+from duly._engine.glance import Glance
+from duly._engine.introduction import Introduction, settings_of
 from duly._engine.lanes import TICK, Lanes
 from duly._engine.leases import Leases
 from duly._engine.loop import Loop
 from duly._engine.options import SchedulerOptions
 from duly._engine.outage import Outage, Pauses
 from duly._engine.presence import Presence
+from duly._engine.probing import LONGEST_NAP
+from duly._engine.pulse import Pulse
 from duly._engine.takeover import Takeover
 from duly._engine.waiting import ended_before
 from duly._engine.workers import Workers
 from duly._plugins.registry import Plugins
-from duly._telemetry.logging import get_logger
+from duly._telemetry.gauges import Source
+from duly._telemetry.logging import about, get_logger
 from duly._telemetry.telemetry import Telemetry
 from duly._values.error_text import error_text
 from duly._values.publishing import Job
@@ -57,24 +61,40 @@ class Engine:
         options: SchedulerOptions,
     ) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        plugins.owner = self.owner
+        self.who: Mapping[str, object] = {"owner": self.owner, "store": telemetry.store}
+        """What each line of its log has."""
+        self.settings = settings_of(options, transport, calls.patience)
+        """What the first line of its log has."""
         self.ready = asyncio.Event()
         """Set when the transport is open, or known to be away, and claiming begins."""
         self.ending: BaseException | None = None
         """KeyboardInterrupt or SystemExit, where a handler has asked the process to end."""
         self._told_as = options["error_text"]
         self._clock = asyncio.get_running_loop().time
+        nap = max(LONGEST_NAP, options["poll_interval"].total_seconds())
+        self.pulse = Pulse(slots=options["max_in_flight"], patience=calls.patience, nap=nap)
         self._duties: dict[str, asyncio.Task[None]] = {}
-        self.workers = Workers(
-            transport,
-            slots=options["max_in_flight"],
-            timeout=options["publish_timeout"].total_seconds(),
-            lanes=functools.partial(self.lanes, options["max_in_flight"], options["batch_size"]),
-            wake=self._wake,
-            end=self._end,
-        )
+        with about(**self.who):  # what workers log has it too
+            self.workers = Workers(
+                transport,
+                slots=options["max_in_flight"],
+                timeout=options["publish_timeout"].total_seconds(),
+                lanes=functools.partial(
+                    self.lanes, options["max_in_flight"], options["batch_size"]
+                ),
+                wake=self._wake,
+                end=self._end,
+            )
         self.outage = Outage(
-            transport, hold=self.workers.hold, resume=self.workers.resume, wake=self._wake
+            transport,
+            hold=self.workers.hold,
+            resume=self.workers.resume,
+            wake=self._wake,
+            tell=telemetry.outage,
         )
+        self.pulse.transport_up = lambda: not self.outage.away
+        self.pulse.slots_used = lambda: self.workers.lanes.slots.running
         self.deliveries = Deliveries(
             calls,
             self.workers,
@@ -90,7 +110,9 @@ class Engine:
             wake=self._wake,
         )
         self.hands = self.deliveries.hands
-        self._gauges = functools.partial(telemetry.watch, calls.stats, self.deliveries.time)
+        self.source = Source(telemetry.store, self.pulse.here)
+        glance = Glance(calls, self.deliveries.time)
+        self._gauges = functools.partial(telemetry.watch, self.source, glance)
         self.leases = Leases(
             calls,
             self.hands.held,
@@ -98,6 +120,7 @@ class Engine:
             keep_until=self.deliveries.keep_until,
             hold=self.workers.hold,
             resume=self.workers.resume,
+            failed=telemetry.renew_failed,
         )
         self.loop = self.loops(
             calls,
@@ -106,6 +129,8 @@ class Engine:
             self.outage,
             batch_size=options["batch_size"],
             poll_interval=options["poll_interval"].total_seconds(),
+            pulse=self.pulse,
+            tell=telemetry.outage,
         )
 
         introduction = Introduction(
@@ -172,6 +197,7 @@ class Engine:
 
     def examine(self, report: Report, replies: Replies) -> None:
         """Report how this run is doing; for health()."""
+        report.details["last_turn_age"] = self.pulse.liveness().last_turn_age
         for name in self.dead_duties():
             report.ill(f"{name} has ended")
         if self.loop.trouble is not None:

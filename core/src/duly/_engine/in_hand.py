@@ -51,6 +51,7 @@ class Hand:
         settle = Settle(self.token, self.exceptions, self.done if self.left else None)
         observed = None
         if self.observed is not None:
+            self.observed.remember_attempts(self.exceptions)
             observed = self.observed.settling(
                 self.done, self.exceptions, self.failures, self.missed, last=not self.left
             )
@@ -187,9 +188,12 @@ class Hands:
             settling = [each for each in settling if each.hand.token not in late]
         return settling
 
-    def unanswered(self, settling: Sequence[Settling]) -> None:
-        """Nobody knows whether the store has settled these: they are sent again."""
+    def unanswered(self, settling: Sequence[Settling], error: BaseException, sent: float) -> None:
+        """Nobody knows whether the store settled what was ``sent`` then: it is sent again."""
         self._waiting[:0] = settling
+        for each in settling:
+            if each.observed is not None:
+                each.observed.unanswered(sent, error)
         self._unanswered.update(each.hand.token for each in settling)
 
     def answered(

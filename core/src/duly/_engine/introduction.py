@@ -1,6 +1,7 @@
 """What a scheduler says of itself."""
 
 import functools
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
 
@@ -14,7 +15,7 @@ from duly._values.presence import SchedulerInfo
 from duly._values.processes import moment_of_start, this_process
 from duly.transport import Transport
 
-__all__ = ["Introduction"]
+__all__ = ["Introduction", "settings_of"]
 
 
 class Introduction:
@@ -71,6 +72,32 @@ class Introduction:
             lease=options["stuck_duration"],
             seen=now,
         )
+
+
+def settings_of(
+    options: SchedulerOptions, transport: Transport, patience: float
+) -> Mapping[str, object]:
+    """What a scheduler says of itself when it starts; durations in seconds."""
+    policy = options["recovery"]
+    return {
+        "version": _version(),
+        "transport": type(transport).__name__,
+        "instance": options["instance"],
+        "batch_size": options["batch_size"],
+        "max_in_flight": options["max_in_flight"],
+        "max_bytes_in_flight": options["max_bytes_in_flight"],
+        "poll_interval": options["poll_interval"].total_seconds(),
+        "stuck_duration": options["stuck_duration"].total_seconds(),
+        "publish_timeout": options["publish_timeout"].total_seconds(),
+        "store_timeout": patience,
+        "recovery": "Backoff" if policy is None else named_policy(policy),
+        "error_text": options["error_text"] is not None,
+    }
+
+
+def named_policy(policy: object) -> str:
+    """What a policy is called: a function by its name, an object by its class."""
+    return str(getattr(policy, "__name__", type(policy).__name__))
 
 
 @functools.cache

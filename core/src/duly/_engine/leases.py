@@ -22,7 +22,7 @@ class Leases:
     """Renews the leases of ``hands`` at every third of their length.
 
     ``hold`` and ``resume`` are called when renewing fails and when it works again: in between no
-    publish may start.
+    publish may start. ``failed`` is called each time that it fails.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Leases:
         keep_until: Callable[[float], float],
         hold: Callable[[str], None],
         resume: Callable[[str], None],
+        failed: Callable[[], object] = lambda: None,
     ) -> None:
         self._calls = calls
         self._hands = hands
@@ -41,6 +42,7 @@ class Leases:
         self._keep_until = keep_until
         self._hold = hold
         self._resume = resume
+        self._failed = failed
         self._pauses = Pauses(longest=min(5.0, lease.total_seconds() / 10))
 
     async def run(self) -> None:
@@ -55,6 +57,7 @@ class Leases:
             except Exception as error:  # noqa: BLE001  # tried again; publishes stop until then
                 log.warning("renewal_failed", error=error_text(error))
                 self._hold("renewing")
+                self._failed()
                 pause = self._pauses.next()
             else:
                 self._resume("renewing")

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from duly._caller.calls import StoreCalls
@@ -11,6 +11,7 @@ from duly._engine.claims import Claims
 from duly._engine.delivery import Deliveries
 from duly._engine.outage import Outage, Pauses
 from duly._engine.probing import LONGEST_NAP, MOMENT, Probing
+from duly._engine.pulse import Pulse
 from duly._engine.waiting import Alarm, wait
 from duly._engine.workers import Workers
 from duly._telemetry.logging import get_logger
@@ -30,7 +31,8 @@ log = get_logger()
 class Loop:
     """Decides when to claim and when to settle; nothing else does.
 
-    ``poll_interval`` is in seconds: the longest nap where the store cannot wake us.
+    ``poll_interval`` is in seconds: the longest nap where the store cannot wake us. ``tell`` is
+    called with "store" when that is found away.
     """
 
     def __init__(
@@ -42,8 +44,12 @@ class Loop:
         *,
         batch_size: int,
         poll_interval: float,
+        pulse: Pulse,
+        tell: Callable[[str], object],
     ) -> None:
         self._calls = calls
+        self._pulse = pulse
+        self._tell = tell
         self._deliveries = deliveries
         self._workers = workers
         self._outage = outage
@@ -99,7 +105,9 @@ class Loop:
 
     async def run(self) -> None:
         """Claim until stopped. No trouble of the store ends it."""
+        self._pulse.turns()
         while not self.stopped.is_set():
+            self._pulse.turn()
             if not self._claims.under_way:  # its answer may not know what has woken us since
                 if self._woken.is_set() or self._to_meet:  # there is something to publish, maybe
                     self._deliveries.controls.follow()
@@ -120,6 +128,7 @@ class Loop:
 
     async def drain(self) -> None:
         """Settle until nothing is in hand; publishes are cut short at the deadline."""
+        self._pulse.state = "stopping"
         self._probing.end()
         if self._claims.under_way:
             try:
@@ -203,7 +212,9 @@ class Loop:
         """Hold all publishes while the store is in trouble: they could not be settled."""
         if error is not None:
             self._workers.hold("store")
+            self._pulse.store_up = False
             if self.trouble is None:
+                self._tell("store")
                 if isinstance(error, StoreError):
                     log.warning("store_unavailable", error=error_text(error))
                 else:  # no store that keeps the contract raises this: a bug in it, or in duly
@@ -211,5 +222,6 @@ class Loop:
         elif self.trouble is not None:
             self._workers.resume("store")
             self._pauses.reset()
+            self._pulse.store_up = True
             log.info("store_back")
         self.trouble = error

@@ -1,6 +1,7 @@
 """Opening the store, at once or as soon as it is there."""
 
 import asyncio
+from collections.abc import Callable
 
 from duly._caller.calls import StoreCalls
 from duly._engine.outage import Pauses
@@ -14,10 +15,17 @@ __all__ = ["opened"]
 log = get_logger()
 
 
-async def opened(calls: StoreCalls, *, patient: bool, stopped: asyncio.Event | None = None) -> bool:
+async def opened(
+    calls: StoreCalls,
+    *,
+    patient: bool,
+    stopped: asyncio.Event | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+) -> bool:
     """Open the store; whether it is open, and not ``stopped`` before.
 
-    ``patient``: one that is away is waited for, with growing pauses.
+    ``patient``: one that is away is waited for, with growing pauses, and ``tell`` is
+    called with "store" once.
 
     Raises:
         StoreUnavailable: it is away; not if ``patient``.
@@ -36,6 +44,7 @@ async def opened(calls: StoreCalls, *, patient: bool, stopped: asyncio.Event | N
                 raise
             if not away:
                 log.warning("store_unavailable", error=error_text(error))
+                tell("store")
             away = True
         else:
             if away:

@@ -47,12 +47,11 @@ class Pauses:
 class Outage:
     """Whether the transport is there; ``hold`` and ``resume`` are called when that changes.
 
-    ``wake`` is called with either.
+    ``wake`` is called with either, ``tell`` with "transport" when it is found away.
 
     An outage ends with a publish that is answered. If there is nothing to publish, the transport's
-    own word that it is there is enough to report it as back; the next message is still sent alone
-    until it is accepted. Each time its word proves wrong, it has to be given twice as often before
-    it is believed again.
+    own word is enough to report it as back; the next message is still sent alone until it is
+    accepted. Each time its word proves wrong, it takes twice as many to be believed again.
     """
 
     def __init__(
@@ -62,11 +61,10 @@ class Outage:
         hold: Callable[[str], None],
         resume: Callable[[str], None],
         wake: Callable[[], None],
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._transport = transport
-        self._hold = hold
-        self._resume = resume
-        self._wake = wake
+        self._hold, self._resume, self._wake, self._tell = hold, resume, wake, tell
         self._pauses = Pauses(first=0.1)
         self._losses: dict[Key, int] = {}
         self._trouble: BaseException | None = None
@@ -221,6 +219,7 @@ class Outage:
         if not self.away:
             self.away = True
             log.warning("transport_unavailable", error=error_text(error))
+            self._tell("transport")
             self._wake()
 
     def _warn(self, event: str, error: BaseException) -> None:

@@ -11,7 +11,7 @@ from duly._engine.opening import opened
 from duly._engine.options import SchedulerOptions
 from duly._engine.own_series import ensured
 from duly._engine.programs import noting, run_here, run_to_the_end, until_signalled
-from duly._telemetry.logging import get_logger
+from duly._telemetry.logging import about, get_logger
 from duly.client import Client
 from duly.errors import SchedulerStateError
 from duly.moment import as_duration
@@ -182,16 +182,8 @@ class Runs(Client):
     async def _deliver(self, engine: Engine) -> None:
         self._run, self._fallen = asyncio.current_task(), None
         try:
-            if not await opened(
-                self._calls, patient=self._options["wait_for_store"], stopped=engine.loop.stopped
-            ):
-                return
-            self._troubles = await ensured(self._transport, self.ensure, engine.loop.stopped)
-            self._plugins.tell("duly_started", scheduler=self)
-            try:
-                await engine.run()
-            finally:
-                self._plugins.tell("duly_stopped", scheduler=self)
+            with about(**engine.who), self._telemetry.showing(engine.source):
+                await self._told(engine)
         except BaseException as error:
             self._fallen = error
             raise
@@ -202,6 +194,29 @@ class Runs(Client):
         if engine.ending is not None and not self._starters:
             # Nobody waits here: it ends the event loop, as out of any task.
             asyncio.get_running_loop().call_soon(_raise, engine.ending)
+
+    async def _told(self, engine: Engine) -> None:
+        """Run it, and tell of its beginning and its end."""
+        log.info("scheduler_starting", **engine.settings)
+        try:
+            self._plugins.begin("duly_starting", scheduler=self)
+            if not await opened(
+                self._calls,
+                patient=self._options["wait_for_store"],
+                stopped=engine.loop.stopped,
+                tell=self._telemetry.outage,
+            ):
+                return
+            engine.pulse.store_up = True
+            self._troubles = await ensured(self._transport, self.ensure, engine.loop.stopped)
+            self._plugins.tell("duly_started", scheduler=self)
+            try:
+                await engine.run()
+            finally:
+                self._plugins.tell("duly_stopped", scheduler=self)
+        finally:
+            self._plugins.tell("duly_ended", scheduler=self)
+            log.info("scheduler_stopped")
 
 
 def _raise_from(run: "asyncio.Task[None]") -> None:

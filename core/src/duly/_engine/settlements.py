@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from duly._values.attempts import with_attempt
 from duly._values.error_text import error_text
 from duly._values.wording import kind_of
 from duly.hookspecs import Burial, MissedFires
@@ -52,7 +53,7 @@ def counters_of(message: Message) -> Counters:
         message.scheduled_at,
         message.retry_count,
         message.occurrence_count,
-        message.last_error,
+        with_attempt(message.last_error, message._last_attempt),  # noqa: SLF001  # all that it is to remember
         message.postpone_count,
         put_back=message._put_back,  # noqa: SLF001  # all that it is to remember
     )
@@ -146,11 +147,9 @@ def after_verdict(failure: Failure, verdict: Verdict) -> Settlement | None:
     message = failure.message
     match verdict:
         case Retry(after=after):
-            error = failure.error
-            text = message.last_error if error is None else error_text(error)
-            counters = attrs.evolve(
-                counters_of(message), retry_count=message.retry_count + 1, last_error=text
-            )
+            counters = attrs.evolve(counters_of(message), retry_count=message.retry_count + 1)
+            if failure.error is not None:
+                counters = attrs.evolve(counters, last_error=error_text(failure.error))
             return Reschedule(_later(failure.now, after), counters)
         case Bury(reason=reason):
             burial = burial_of(failure, reason)

@@ -13,10 +13,10 @@ from duly._engine.settlements import (
     after_verdict,
 )
 from duly._engine.store_time import StoreTime
+from duly._engine.tracebacks import Tracebacks
 from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._values.error_text import error_text
-from duly._values.wording import decided_text
 from duly.errors import Expired, Postpone
 from duly.recovery import Failure, Policy, Retry, Verdict
 from duly.store import Batch, Claim
@@ -56,6 +56,7 @@ class Verdicts:
         self._hands = hands
         self._time = time
         self._controls = controls
+        self._tracebacks = Tracebacks()
 
     def decided(self, hand: Hand, claim: Claim, now: datetime) -> bool:
         """Whether a claim gets its outcome without a publish: paused, lapsed, missed or expired."""
@@ -146,8 +147,12 @@ class Verdicts:
             error="claimant died" if failure.error is None else error_text(failure.error),
             verdict=type(verdict).__name__.lower(),
         )
-        if failure.error is not None and decided_text(failure.error) is None:
-            log.debug("delivery_traceback", message_id=failure.message.id, exc_info=failure.error)
+        if failure.error is not None:
+            self._tracebacks.tell(
+                failure.error,
+                message_id=failure.message.id,
+                event_name=failure.message.event_name,
+            )
         hand.failures.append(failure)
         hand.verdicts.append(verdict)
         self._hands.end(hand, claim, after_verdict(failure, verdict))

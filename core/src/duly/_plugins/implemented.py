@@ -33,8 +33,8 @@ NAMED: Final = (*TOLD, "duly_codec", "duly_commands")
 """The hooks that an entry point in the group ``duly.hooks`` may name."""
 
 TOLD_BY_CLIENTS: Final = (
-    "duly_cancelled", "duly_closed", "duly_purged", "duly_replayed", "duly_rescheduled",
-    "duly_scheduled",
+    "duly_cancelled", "duly_changed", "duly_changing", "duly_closed", "duly_controlled",
+    "duly_ensured", "duly_purged", "duly_replayed", "duly_rescheduled", "duly_scheduled",
 )  # fmt: skip
 """Those of them that are called without a scheduler."""
 

@@ -3,9 +3,11 @@
 No code of theirs runs here. An entry point in the group ``duly`` names a plugin. What it offers
 may stand beside it: entry points of the same distribution, with the same object reference, in
 the groups ``duly.stores`` and ``duly.transports``, named by URL schemes (an underscore may stand
-for a plus sign, which some build tools do not take), and in ``duly.hooks``, named by hooks.
+for a plus sign, which some build tools do not take), and in ``duly.hooks``, named by hooks. Those
+in ``duly.variables`` name environment variables without one of which its hooks do nothing.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points, version
@@ -27,7 +29,8 @@ __all__ = ["Installed", "installed_plugins", "wanted_plugins"]
 _STORES: Final = f"{PROJECT}.stores"
 _TRANSPORTS: Final = f"{PROJECT}.transports"
 _HOOKS: Final = f"{PROJECT}.hooks"
-_GROUPS: Final = (PROJECT, _STORES, _TRANSPORTS, _HOOKS)
+_VARIABLES: Final = f"{PROJECT}.variables"
+_GROUPS: Final = (PROJECT, _STORES, _TRANSPORTS, _HOOKS, _VARIABLES)
 
 log = get_logger()
 
@@ -38,7 +41,9 @@ class Installed:
 
     ``name`` includes its distribution: ``sqlite (duly-sqlite 0.1.0)``; ``called`` are the names
     that ``load_plugins`` may use. ``stores`` and ``transports`` are schemes, ``hooks`` the other
-    hooks that its entry points declare. ``flaw`` says why it cannot be used at all.
+    hooks that its entry points declare. ``variables`` are those of the environment one of which has
+    to be set, if there are any, for the hooks to be called. ``flaw`` says why it cannot be used at
+    all.
     """
 
     name: str
@@ -49,12 +54,18 @@ class Installed:
     stores: frozenset[str]
     transports: frozenset[str]
     hooks: frozenset[str]
+    variables: frozenset[str]
     flaw: str | None
 
     @property
     def tells(self) -> bool:
         """Whether its entry points tell what it offers, so that it is imported only when needed."""
         return bool(self.stores or self.transports or self.hooks)
+
+    @property
+    def watches(self) -> bool:
+        """Whether its hooks would do anything, as far as its variables tell."""
+        return not self.variables or any(map(os.environ.get, self.variables))
 
     def may_serve(self, scheme: str) -> bool:
         """Whether its entry points name this scheme, or nothing at all."""
@@ -154,6 +165,7 @@ def _installed(entries: Sequence[EntryPoint], here: str) -> Installed:
         stores=frozenset(filter(is_scheme, schemes[_STORES])),
         transports=frozenset(filter(is_scheme, schemes[_TRANSPORTS])),
         hooks=frozenset(named[_HOOKS]),
+        variables=frozenset(named[_VARIABLES]),
         flaw="; ".join(flaws) or None,
     )
 

@@ -82,7 +82,7 @@ class Loading:
             return
         self._stores.announce(each.name, each.stores)
         self._transports.announce(each.name, each.transports)
-        if not each.tells or not each.hooks.isdisjoint(hooks):
+        if not each.tells or (each.watches and not each.hooks.isdisjoint(hooks)):
             self._import(each)
 
     def _import(self, each: Installed) -> None:

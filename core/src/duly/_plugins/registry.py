@@ -1,17 +1,23 @@
 """Look URL schemes up among the plugins, ask deciders, tell observers."""
 
-from collections.abc import Callable, Collection, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
+
+from opentelemetry.metrics import MeterProvider
+from pluggy import HookImpl
 
 from duly._plugins.comparing import call
 from duly._plugins.implemented import TOLD, TOLD_BY_CLIENTS
 from duly._plugins.loading import Loading
 from duly._plugins.schemes import Schemes, unknown
 from duly._telemetry.logging import get_logger
+from duly._values.wording import worded
+from duly.errors import DulyError, PluginError
 from duly.recovery import Backoff, Bury, Discard, Failure, Policy, Retry, Verdict
 from duly.store import Store
 from duly.transport import Transport
-from duly.url import scheme_of
+from duly.url import mask, scheme_of
 
 __all__ = ["Plugins"]
 
@@ -45,6 +51,8 @@ class Plugins(Loading):
         deliveries: bool = True,
     ) -> None:
         super().__init__(plugins, load, TOLD if deliveries else TOLD_BY_CLIENTS)
+        self.owner: str | None = None
+        """What the scheduler is called whose they are, in its last run; None before the first."""
 
     def store(self, url: str) -> Store:
         """A store for a URL, not opened yet.
@@ -77,9 +85,71 @@ class Plugins(Loading):
                 return verdict
         return _LAST_RESORT(failure)
 
-    def observed(self, hook: str) -> bool:
+    def observed(self, *hooks: str) -> bool:
         """Whether any plugin implements a hook; if not, the caller need not make its arguments."""
-        return bool(self._called[hook])
+        return any(self._called[hook] for hook in hooks)
+
+    async def agreed(self, hook: str, /, **arguments: object) -> None:
+        """Call the witnesses of a hook one by one, and wait for what each returns.
+
+        Raises:
+            PluginError: one has failed, by an error that is none of ours; else what it raised.
+        """
+        for witness in self._called[hook]:
+            try:
+                await _waited(_answer(witness, {"owner": self.owner, **arguments}))
+            except DulyError:
+                raise
+            except Exception as error:
+                text = f"plugin {witness.plugin_name}: {hook}: {mask(worded(error))}"
+                raise PluginError(text) from error
+
+    async def heard(self, hook: str, /, *, error: BaseException | None, **told: object) -> None:
+        """The same once it is done; what they raise is logged. Who was cancelled waits for none."""
+        waits = error is None or isinstance(error, Exception)
+        for witness in self._called[hook]:
+            try:
+                answer = _answer(witness, {"owner": self.owner, "error": error, **told})
+                if waits:
+                    await _waited(answer)
+            except Exception:
+                log.exception("witness_failed", hook=hook, plugin=witness.plugin_name)
+
+    def begin(self, hook: str, /, **arguments: object) -> None:
+        """Call the observers of a hook one by one; an error of duly's that one raises goes on.
+
+        What else they raise is logged, as by :meth:`tell`.
+
+        Raises:
+            DulyError: what an observer has to say against going on.
+        """
+        for observer in self._called[hook]:
+            try:
+                call(observer, arguments)
+            except (DulyError, KeyboardInterrupt):
+                raise
+            except BaseException:  # as below
+                log.exception("observer_failed", hook=hook, plugin=observer.plugin_name)
+
+    def meter_providers(self) -> Sequence[MeterProvider]:
+        """Where the plugins want metrics to go; what is none is logged and left out."""
+        found: list[MeterProvider] = []
+        for each in self._called["duly_meter_provider"]:
+            try:
+                provider = call(each, {})
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log.exception(
+                    "observer_failed", hook="duly_meter_provider", plugin=each.plugin_name
+                )
+                continue
+            if callable(getattr(provider, "get_meter", None)):
+                found.append(provider)
+            elif provider is not None:
+                what = type(provider).__name__
+                log.error("no_meter_provider", plugin=each.plugin_name, answer=what)
+        return found
 
     def tell(self, hook: str, /, **arguments: object) -> None:
         """Call the observers of a hook one by one; what they raise is logged, never raised.
@@ -91,7 +161,7 @@ class Plugins(Loading):
         interrupted = None
         for observer in self._called[hook]:
             try:
-                call(observer, arguments)
+                call(observer, {"owner": self.owner, **arguments})
             except KeyboardInterrupt as error:
                 interrupted = error
             except BaseException:  # a cancellation too: nothing is awaited here
@@ -118,6 +188,21 @@ class Plugins(Loading):
                 installed=[each.name for each in installed],
             )
         return wanted.make(url)
+
+
+def _answer(witness: HookImpl, arguments: Mapping[str, object]) -> object:
+    """What a witness returns; what it raises is an Exception, or Ctrl-C."""
+    try:
+        return call(witness, arguments)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a cancellation too: nothing is awaited yet
+        raise RuntimeError(worded(error)) from error
+
+
+async def _waited(answer: object) -> None:
+    if inspect.isawaitable(answer):
+        await answer
 
 
 def _asked(who: str, decide: Callable[..., object], *arguments: object) -> Verdict | None:

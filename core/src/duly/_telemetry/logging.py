@@ -6,8 +6,9 @@ If a handler or filter raises, the line is lost, but the code that logged it goe
 import logging
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 import structlog
@@ -16,9 +17,10 @@ from structlog.typing import EventDict, WrappedLogger
 from duly._values.wording import text_of
 from duly.url import mask
 
-__all__ = ["get_logger"]
+__all__ = ["about", "get_logger"]
 
 _LOGGER: Final = logging.getLogger("duly")
+_about: Final = ContextVar[Mapping[str, object]]("duly_about", default={})  # noqa: B039  # never changed
 
 
 class _Careful(structlog.stdlib.BoundLogger):
@@ -68,14 +70,15 @@ def _render(_logger: WrappedLogger, _method: str, facts: EventDict) -> tuple[tup
     event, trace = facts.pop("event"), facts.pop("exception", None)
     facts = {
         name: value if isinstance(value, int | float | None) else mask(_shown(value))
-        for name, value in facts.items()
+        for name, value in {**facts, **_about.get(), **facts}.items()  # a line may tell of another
     }
     line = " ".join([str(event), *(f"{name}={_quoted(value)}" for name, value in facts.items())])
     if trace is not None:
         line = f"{line}\n{mask(trace)}"
     # A percent sign is left alone: the standard library formats only what comes with arguments.
     # The standard library would add the traceback unmasked, so it gets none.
-    return (line,), {"exc_info": False, "extra": {"duly": {"event": event, **facts}}}
+    told = {"event": event, **facts, **({} if trace is None else {"traceback": mask(trace)})}
+    return (line,), {"exc_info": False, "extra": {"duly": told}}
 
 
 def _shown(value: object) -> str:
@@ -86,6 +89,17 @@ def _shown(value: object) -> str:
 def _quoted(value: object) -> str:
     text = str(value)
     return repr(text) if not text or any(each in text for each in ' "=\n\r\t') else text
+
+
+@contextmanager
+def about(**facts: object) -> Iterator[None]:
+    """Lines that are logged within the block, or by tasks begun there, have these facts too."""
+    token = _about.set({**_about.get(), **facts})
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a coroutine may be closed in another context than its own
+            _about.reset(token)
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:

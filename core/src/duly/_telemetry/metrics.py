@@ -1,22 +1,21 @@
 """Metrics: the instruments of the meter ``duly``, written once for each batch or call."""
 
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
-import attrs
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+from opentelemetry.metrics import Meter, MeterProvider
 
-from duly.errors import StoreError
+from duly._telemetry.gauges import Gauges, Source
+from duly._values.patterns import best_key
 
-__all__ = ["Metrics", "Reading", "Source", "metrics_of"]
+__all__ = ["Instruments", "Metrics", "instruments_of"]
 
 _NAMES: Final = 1000  # event names that are told apart
 _OTHER: Final = "_other"
-_READ_LATELY: Final = 300.0  # seconds for which a reader is expected to come back
+_SEVERAL: Final = "_several"
+_UNKNOWN: Final = "_unknown"
 
 _COUNTERS: Final = {
     "duly.messages.scheduled": "Messages stored to be published later.",
@@ -34,91 +33,91 @@ _COUNTERS: Final = {
     "duly.messages.purged": "Dead letters that callers have removed.",
     "duly.duplicates.suspected": "Messages published although a lapsed claim may have done so.",
 }
-_GAUGES: Final = {
-    "pending": ("duly.messages.pending", "{message}", "Messages stored and not delivered yet."),
-    "dead": ("duly.messages.dead", "{message}", "Dead letters."),
-    "aside": (
-        "duly.messages.aside",
-        "{message}",
-        "Messages of slow or limited names that stand aside, so that others are not held up.",
-    ),
-    "oldest_due_age": (
-        "duly.messages.oldest_due_age",
-        "s",
-        "For how long the message that waits longest has been due; 0 when none is.",
-    ),
-    "clock_offset": (
-        "duly.clock.offset",
-        "s",
-        "By how much the store's clock is ahead of this host's.",
-    ),
-}
 _LATENESS: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200
 )  # fmt: skip
 _DURATION: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-@attrs.frozen(kw_only=True)
-class Reading:
-    """What the gauges show of one store; ages and offsets in seconds."""
-
-    pending: int
-    dead: int
-    aside: int
-    oldest_due_age: float
-    clock_offset: float
-
-
-class Source:
-    """One store as one scheduler sees it: written on the event loop, read by the SDK's thread."""
-
-    def __init__(self, store: str) -> None:
-        self.attributes = {"duly.store": store}
-        self._reading: Reading | None = None
-        self._read_at = time.monotonic()
-
-    async def refresh(self, look: Callable[[], Awaitable[Reading]]) -> None:
-        """Look again if somebody has been reading; an old reading is dropped, not reported."""
-        reading = None
-        if time.monotonic() - self._read_at < _READ_LATELY:
-            with suppress(StoreError):  # the loop tells of it
-                reading = await look()
-        self._reading = reading
-
-    def read(self) -> Reading | None:
-        """The latest reading."""
-        self._read_at = time.monotonic()
-        return self._reading
-
-
-class Metrics:
-    """Writes the instruments of one meter."""
+class Instruments:
+    """What one meter has, for all clients that write to it."""
 
     def __init__(self, meter: Meter) -> None:
-        self._attributes: dict[str | None, Mapping[str, str]] = {None: {}}
-        self._counters = {
+        self.counters = {
             name: meter.create_counter(name, "{message}", description)
             for name, description in _COUNTERS.items()
         }
-        self._leases_lost = meter.create_counter(
+        self.leases_lost = meter.create_counter(
             "duly.leases.lost", "{lease}", "Claims of batches that lapsed before they were settled."
         )
-        self._lateness = meter.create_histogram(
+        self.renew_failures = meter.create_counter(
+            "duly.leases.renew_failures", "{failure}", "Tries to renew leases that failed."
+        )
+        self.outages = meter.create_counter(
+            "duly.outages", "{outage}", "Times that the store or the transport was found away."
+        )
+        self.lateness = meter.create_histogram(
             "duly.delivery.lateness",
             "s",
             "Published minus scheduled, of at most 16 messages of each settlement.",
             explicit_bucket_boundaries_advisory=_LATENESS,
         )
-        self._duration = meter.create_histogram(
+        self.duration = meter.create_histogram(
             "duly.batch.duration",
             "s",
             "From the claim of a batch to its last settlement.",
             explicit_bucket_boundaries_advisory=_DURATION,
         )
-        self.sources: set[Source] = set()
-        for field, (name, unit, description) in _GAUGES.items():
-            meter.create_observable_gauge(name, [self._observer(field)], unit, description)
+        self.gauges = Gauges(meter)
+        self._labels: dict[tuple[str, frozenset[str] | None], Labels] = {}
+
+    def labels(self, store: str, names: frozenset[str] | None) -> "Labels":
+        """The labels of a store, the same for all its clients, so that names are counted once."""
+        return self._labels.setdefault((store, names), Labels(store, names))
+
+
+class Labels:
+    """The attributes of what is told of one store, by event name.
+
+    ``names``, if given, are the event names that are told apart, or patterns such as ``orders.*``.
+    """
+
+    def __init__(self, store: str, names: Iterable[str] | None = None) -> None:
+        self.store = {"duly.store": store}
+        self._names = None if names is None else dict.fromkeys(names)
+        self._found: dict[str, Mapping[str, str]] = {}
+
+    def of(self, name: str) -> Mapping[str, str]:
+        """The attributes of an event name; of too many, and of others than ``names``, the same."""
+        found = self._found.get(name)
+        if found is None:
+            told = self._names is None or best_key(self._names, name) is not None
+            if not told or len(self._found) >= _NAMES:
+                return self.instead(_OTHER)
+            found = self._found[name] = self.instead(name)
+        return found
+
+    def instead(self, name: str) -> Mapping[str, str]:
+        """The attributes of what stands for an event name."""
+        return {**self.store, "messaging.destination.name": name}
+
+
+class Metrics:
+    """Writes the metrics of one client, to each of the meters that are there."""
+
+    def __init__(
+        self, several: Sequence[Instruments], store: str, names: frozenset[str] | None
+    ) -> None:
+        self.several = several
+        self._labels = several[0].labels(store, names)
+
+    def show(self, sources: Sequence[Source]) -> None:
+        """Gauges tell of these; what is counted of schedulers begins at 0, so that 1 is seen."""
+        for each in self.several if sources else ():
+            each.gauges.sources.update(sources)
+            each.renew_failures.add(0, self._labels.store)
+            for of in ("store", "transport"):
+                each.outages.add(0, {**self._labels.store, "duly.outage.of": of})
 
     def count(self, counter: str, names: Iterable[str | None] | Mapping[str | None, int]) -> None:
         """Add to a counter by event name: one for each name given, or as many as a mapping says.
@@ -126,44 +125,46 @@ class Metrics:
         None is an unknown event name.
         """
         for name, number in Counter(names).items():
-            self._counters[counter].add(number, self._by(name))
+            labels = self._labels
+            attributes = labels.instead(_UNKNOWN) if name is None else labels.of(name)
+            for each in self.several:
+                each.counters[counter].add(number, attributes)
 
-    def lease_lost(self) -> None:
-        """A batch was lost to its lapse."""
-        self._leases_lost.add(1)
+    def lease_lost(self, names: Iterable[str]) -> None:
+        """A batch of messages of these event names was lost to its lapse."""
+        told, labels = {*names}, self._labels
+        attributes = labels.of(told.pop()) if len(told) == 1 else labels.instead(_SEVERAL)
+        for each in self.several:
+            each.leases_lost.add(1, attributes)
+
+    def renew_failed(self) -> None:
+        """A try to renew all leases has failed."""
+        for each in self.several:
+            each.renew_failures.add(1, self._labels.store)
+
+    def outage(self, of: str) -> None:
+        """The store, or the transport, was found away."""
+        for each in self.several:
+            each.outages.add(1, {**self._labels.store, "duly.outage.of": of})
 
     def late(self, name: str, seconds: float) -> None:
         """A message of that event name was published so late."""
-        self._lateness.record(seconds, self._by(name))
+        for each in self.several:
+            each.lateness.record(seconds, self._labels.of(name))
 
     def took(self, seconds: float) -> None:
         """A batch took so long."""
-        self._duration.record(seconds)
-
-    def _by(self, name: str | None) -> Mapping[str, str]:
-        found = self._attributes.get(name)
-        if found is None:
-            if len(self._attributes) > _NAMES:
-                name = _OTHER
-            found = {"messaging.destination.name": str(name)}
-            self._attributes[name] = found
-        return found
-
-    def _observer(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observe(_options: CallbackOptions) -> Iterable[Observation]:
-            read = [(source.attributes, source.read()) for source in tuple(self.sources)]
-            return [Observation(getattr(each, field), by) for by, each in read if each is not None]
-
-        return observe
+        for each in self.several:
+            each.duration.record(seconds, self._labels.store)
 
 
 # One for all clients in the process: an SDK takes the callbacks of a gauge only once.
-_metrics: Final[WeakKeyDictionary[MeterProvider, Metrics]] = WeakKeyDictionary()
+_instruments: Final[WeakKeyDictionary[MeterProvider, Instruments]] = WeakKeyDictionary()
 
 
-def metrics_of(provider: MeterProvider, meter: Meter) -> Metrics:
+def instruments_of(provider: MeterProvider, meter: Meter) -> Instruments:
     """The instruments of a provider's meter, made when first asked for."""
-    found = _metrics.get(provider)
+    found = _instruments.get(provider)
     if found is None:
-        found = _metrics[provider] = Metrics(meter)
+        found = _instruments[provider] = Instruments(meter)
     return found

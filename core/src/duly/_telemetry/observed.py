@@ -4,51 +4,34 @@ Only used when there is an SDK: without one a batch and its messages do without 
 """
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from opentelemetry import context
 from opentelemetry.trace import Link, Span, set_span_in_context
 
 from duly._telemetry.metrics import Metrics
+from duly._telemetry.outcomes import remembering, verb_of
 from duly._telemetry.spans import Spans, carrier_of, end, harmless, link_to
+from duly._telemetry.times import StoreClock, since_1970
 from duly._values.publishing import Job
 from duly.hookspecs import MissedFires
-from duly.message import Message, first_due
+from duly.message import first_due
 from duly.recovery import Failure
-from duly.store import Bury, Claim, End, Key, Release, Reschedule, Settlement
+from duly.store import Claim, End, Key, Settlement
 from duly.transport import Envelope
 
-__all__ = ["ObservedBatch", "ObservedSettlement", "StoreClock", "since_1970"]
+__all__ = ["ObservedBatch", "ObservedSettlement"]
 
 _LATE: Final = 16  # messages of one settlement of which the lateness is told: a record costs 5 us
-
-
-class StoreClock(Protocol):
-    """The store's time, as well as it is known; ``offset`` tells how far it is ahead of ours."""
-
-    offset: timedelta
-
-    def now(self) -> datetime:
-        """The store's time, or a little later."""
-        ...
-
-    def likely(self) -> datetime:
-        """The store's time, or a little earlier or later."""
-        ...
-
-
-def since_1970(moment: float) -> int:
-    """A moment of loop time in nanoseconds since 1970, as spans have it."""
-    return time.time_ns() - round((asyncio.get_running_loop().time() - moment) * 1e9)
 
 
 class ObservedBatch:
     """A batch claimed by a call that was sent at ``sent``, in loop time.
 
+    Its claim is the root of one trace, in which its publish and each of its deletes stand side by
+    side; the publishes of its sampled messages stand below the publish of the batch.
     ``one_by_one`` tells that each of its messages is published by a call of its own, in which the
     span of that message can be the current one.
     """
@@ -70,11 +53,13 @@ class ObservedBatch:
         self.messages = {claim.key: claim.message for claim in claims}
         self.links: dict[Key, Link] = {}
         self.published: list[tuple[Claim, float]] = []  # since the last settlement; loop time
-        self._submitted = self.clock()
+        self.failed: dict[Key, str] = {}  # of sampled messages, the W3C context of that attempt
         if spans is not None:
-            links = ((claim.key, link_to(claim.message)) for claim in claims)
-            self.links = {key: link for key, link in links if link is not None}
-            spans.batch("claim", self._names(), self.links.values(), since_1970(sent))
+            found = ((claim.key, link_to(claim.message)) for claim in claims)
+            self.links = {key: link for key, link in found if link is not None}
+            names, links = self._names(), tuple(self.links.values())
+            self.trace = spans.claim(names, links, since_1970(sent))
+            self.publishing = spans.begin("publish", names, links, within=self.trace)
         if metrics is not None:
             lapsed = (claim.message.event_name for claim in claims if claim.lapses)
             metrics.count("duly.messages.recovered", lapsed)
@@ -85,6 +70,17 @@ class ObservedBatch:
         if link is None and self.metrics is None:
             return job
         return _ObservedJob(self, claim, job, link)
+
+    @harmless
+    def remember_attempts(self, outcomes: dict[Key, Settlement]) -> None:
+        """Let what is retried remember the attempt that failed, so that the next is linked to it.
+
+        That costs no write: it goes with the text of the error.
+        """
+        failed, self.failed = self.failed, {}
+        for key, attempt in failed.items():
+            if key in outcomes:
+                outcomes[key] = remembering(self.messages[key], outcomes[key], attempt)
 
     @harmless
     def settling(
@@ -98,8 +94,7 @@ class ObservedBatch:
     ) -> "ObservedSettlement":
         """What there is to tell of these claims once the store has agreed to their outcomes."""
         if last and self.spans is not None:
-            submitted = since_1970(self._submitted)
-            self.spans.batch("publish", self._names(), self.links.values(), submitted)
+            self.publishing.end()
         published, self.published = self.published, []
         settlement = ObservedSettlement(self, done, exceptions, failures, published, last=last)
         settlement.missed = missed
@@ -133,7 +128,7 @@ class ObservedSettlement:
             if isinstance(settlement, End):  # it was delivered, or else what became of it is told
                 continue
             message = batch.messages[key]
-            self._otherwise[_verb(message, settlement)].append(message.event_name)
+            self._otherwise[verb_of(message, settlement)].append(message.event_name)
         if batch.metrics is not None:
             now, clock = batch.store_time.likely(), batch.clock()
             self._late = [
@@ -150,21 +145,32 @@ class ObservedSettlement:
         ``repeated``: nobody knows whether a try before this one was carried out.
         """
         batch = self._batch
-        if batch.spans is not None:
-            names = [batch.messages[key].event_name for key in self._done]
-            links = (batch.links[key] for key in self._done if key in batch.links)
-            facts = {f"duly.batch.{verb}": len(each) for verb, each in self._otherwise.items()}
-            error, kind = (None, None) if agreed else ("the lease was lost", "lease_lost")
-            batch.spans.batch(
-                "delete", names, links, since_1970(sent), facts=facts, error=error, kind=kind
-            )
+        self._tell(sent, *((None, None) if agreed else ("the lease was lost", "lease_lost")))
         if batch.metrics is not None:
             again = (claim.message.event_name for claim, _ in self._published if claim.lapses)
             batch.metrics.count("duly.duplicates.suspected", again)
             if agreed:
                 self._count(batch.metrics)
             elif self._last and not repeated:
-                batch.metrics.lease_lost()
+                batch.metrics.lease_lost(each.event_name for each in batch.messages.values())
+
+    @harmless
+    def unanswered(self, sent: float, error: BaseException) -> None:
+        """Tell that a call with it, sent at ``sent`` in loop time, has failed: it comes again."""
+        if isinstance(error, Exception):
+            self._tell(sent, error)
+
+    def _tell(self, sent: float, error: Exception | str | None, kind: str | None = None) -> None:
+        batch = self._batch
+        if batch.spans is None:
+            return
+        names = [batch.messages[key].event_name for key in self._done]
+        links = (batch.links[key] for key in self._done if key in batch.links)
+        facts = {f"duly.batch.{verb}": len(each) for verb, each in self._otherwise.items()}
+        started = since_1970(sent)
+        batch.spans.batch(
+            "delete", names, links, started, within=batch.trace, facts=facts, error=error, kind=kind
+        )
 
     def _count(self, metrics: Metrics) -> None:
         published = (claim.message.event_name for claim, _ in self._published)
@@ -183,7 +189,9 @@ class ObservedSettlement:
 class _ObservedJob:
     """A job whose end is noted, and that has a span if its message is sampled."""
 
-    __slots__ = ("_batch", "_before", "_claim", "_job", "_link", "_span", "_task", "name")
+    __slots__ = (
+        "_batch", "_before", "_carrier", "_claim", "_job", "_link", "_span", "_task", "name",
+    )  # fmt: skip
 
     def __init__(self, batch: ObservedBatch, claim: Claim, job: Job, link: Link | None) -> None:
         self._batch = batch
@@ -216,9 +224,11 @@ class _ObservedJob:
 
     @harmless
     def _open(self, spans: Spans, envelope: Envelope, link: Link) -> None:
-        self._span = spans.publish(envelope, link)
-        envelope.trace_context = carrier_of(self._span)
-        if self._batch.one_by_one:
+        batch, message = self._batch, self._claim.message
+        before = message._last_attempt if message.retry_count else None  # noqa: SLF001  # for this
+        self._span = spans.publish(envelope, link, before, batch.publishing)
+        envelope.trace_context = self._carrier = carrier_of(self._span)
+        if batch.one_by_one:
             self._task, self._before = asyncio.current_task(), context.get_current()
             context.attach(set_span_in_context(self._span))
 
@@ -228,20 +238,6 @@ class _ObservedJob:
         # No token is detached: it would restore nothing if a handler has left a span attached.
         if self._task is not None and self._task is asyncio.current_task():
             context.attach(self._before)
+        if error is not None and span.get_span_context().trace_flags.sampled:
+            self._batch.failed[self._claim.key] = self._carrier.get("traceparent", "")
         end(span, error)
-
-
-def _verb(message: Message, settlement: Reschedule | Release | Bury) -> str:
-    """What a settlement other than plain deletion does, as counters and spans call it."""
-    match settlement:
-        case Bury():
-            return "buried"
-        case Release():
-            return "released"
-        case Reschedule(counters=counters):
-            if counters.postpone_count > message.postpone_count:
-                return "postponed"
-            # A fire that goes back uncounted gets a moment of its own but is the same as before.
-            before = (message.scheduled_at, message.retry_count, message.occurrence_count)
-            after = (counters.scheduled_at, counters.retry_count, counters.occurrence_count)
-            return "released" if after == before else "rescheduled"

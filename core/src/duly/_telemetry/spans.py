@@ -1,4 +1,4 @@
-"""Spans: one for each call that schedules, for each batch, and for each sampled message.
+"""Spans: of each call that schedules, and of each batch, a trace with its sampled messages.
 
 Names and attributes follow OpenTelemetry's messaging conventions. A message carries the W3C trace
 context of its ``schedule`` span; baggage is not kept. No payload, no metadata, no secret is told.
@@ -67,7 +67,7 @@ def link_to(message: Message) -> Link | None:
     # What was not sampled costs no more than this look.
     if not carrier or not carrier.get("traceparent", "").endswith(_SAMPLED):
         return None
-    context = get_current_span(_W3C.extract(carrier, _NOWHERE)).get_span_context()
+    context = _context_in(carrier)
     return Link(context, {"messaging.message.id": message.id}) if context.is_valid else None
 
 
@@ -115,29 +115,70 @@ class Spans:
             facts["messaging.batch.message_count"] = len(messages)
         return self._tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=facts)
 
-    def publish(self, envelope: Envelope, link: Link) -> Span:
-        """The span of one attempt to publish a sampled message, in a trace of its own."""
+    def claim(self, names: Collection[str], links: Sequence[Link], started: int) -> Context:
+        """The span of a claim from ``started`` until now, the root of the trace of its batch.
+
+        Whether that trace is sampled is decided here, once for all of it. Returns the context of
+        the span: what else is told of the batch stands below it.
+        """
+        start = functools.partial(self.begin, "claim", names, links, started=started)
+        span = start(within=_NOWHERE)
+        context = span.get_span_context()
+        if links and context.is_valid and not context.trace_flags.sampled:
+            # With a sampler that takes one root in a hundred, one message in ten thousand would be
+            # traced to the end: let it see that some of these were sampled already.
+            flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
+            root = SpanContext(context.trace_id, context.span_id, is_remote=True, trace_flags=flags)
+            span = start(within=set_span_in_context(NonRecordingSpan(root), _NOWHERE))
+        span.end()
+        return set_span_in_context(span, _NOWHERE)
+
+    def publish(
+        self, envelope: Envelope, link: Link, last_attempt: str | None, within: Span
+    ) -> Span:
+        """The span of one attempt to publish a sampled message, ``within`` that of its batch.
+
+        It is linked to the ``schedule`` span and, by its W3C context, to the last attempt.
+        """
         name, facts = _described("publish", {envelope.event_name})
         facts["messaging.message.id"] = envelope.message_id
         facts["duly.delivery_id"] = envelope.delivery_id
         facts["duly.occurrence"] = envelope.occurrence
         facts["duly.attempt"] = envelope.attempt
-        start = functools.partial(
-            self._tracer.start_span,
-            name,
-            kind=SpanKind.PRODUCER,
-            attributes=facts,
-            links=[Link(link.context)],
+        links = [Link(link.context)]
+        if last_attempt is not None:
+            context = _context_in({"traceparent": last_attempt})
+            if context.is_valid:
+                links.append(Link(context, {"duly.link": "last_attempt"}))
+        return self._tracer.start_span(
+            name, set_span_in_context(within, _NOWHERE), SpanKind.PRODUCER, facts, links
         )
-        span = start(_NOWHERE)
-        context = span.get_span_context()
-        if context.is_valid and not context.trace_flags.sampled:
-            # With a sampler that takes one root in a hundred, one message in ten thousand would be
-            # traced to the end: let it see that this one was sampled already.
-            flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
-            root = SpanContext(context.trace_id, context.span_id, is_remote=True, trace_flags=flags)
-            span = start(set_span_in_context(NonRecordingSpan(root), _NOWHERE))
-        return span
+
+    def begin(
+        self,
+        operation: str,
+        names: Collection[str],
+        links: Iterable[Link],
+        *,
+        within: Context,
+        started: int | None = None,
+        facts: Mapping[str, AttributeValue] = MappingProxyType({}),
+    ) -> Span:
+        """The span of what is done to a batch, ``within`` a context.
+
+        ``names`` are the event names of its messages, one for each. It begins now, or has
+        ``started`` then, in ns since 1970.
+        """
+        _, described = _described(operation, set(names))
+        described["messaging.batch.message_count"] = len(names)
+        return self._tracer.start_span(
+            operation,
+            within,
+            SpanKind.CLIENT,
+            {**described, **facts},
+            list(islice(links, _LINKS)),
+            started,
+        )
 
     def batch(
         self,
@@ -146,27 +187,20 @@ class Spans:
         links: Iterable[Link],
         started: int,
         *,
+        within: Context = _NOWHERE,
         facts: Mapping[str, AttributeValue] = MappingProxyType({}),
         error: BaseException | str | None = None,
         kind: str | None = None,
     ) -> None:
-        """The span of what was done to a batch from ``started``, in ns since 1970, until now.
-
-        ``names`` are the event names of its messages, one for each.
-        """
-        _, described = _described(operation, set(names))
-        described["messaging.batch.message_count"] = len(names)
-        span = self._tracer.start_span(
-            operation,
-            _NOWHERE,
-            SpanKind.CLIENT,
-            {**described, **facts},
-            list(islice(links, _LINKS)),
-            started,
-        )
+        """The span of what was done to a batch from ``started`` until now, see :meth:`begin`."""
+        span = self.begin(operation, names, links, within=within, started=started, facts=facts)
         if error is not None:
             fail(span, error, kind)
         span.end()
+
+
+def _context_in(carrier: Mapping[str, str]) -> SpanContext:
+    return get_current_span(_W3C.extract(carrier, _NOWHERE)).get_span_context()
 
 
 def _described(operation: str, names: Collection[str]) -> tuple[str, dict[str, AttributeValue]]:

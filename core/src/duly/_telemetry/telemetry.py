@@ -5,20 +5,24 @@ then made is in the other files of this wing.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from opentelemetry import context, metrics, trace
 
-from duly._telemetry.metrics import Metrics, Reading, Source, metrics_of
-from duly._telemetry.observed import ObservedBatch, StoreClock, since_1970
+from duly._telemetry.gauges import Reading, Source
+from duly._telemetry.metrics import Metrics, instruments_of
+from duly._telemetry.observed import ObservedBatch
 from duly._telemetry.spans import Spans, carrier_of, fail, harmless
+from duly._telemetry.times import StoreClock, since_1970
 from duly.errors import InvalidArgument
 from duly.message import Message, with_changes
-from duly.store import Claim, Group, Stats
+from duly.store import Claim, Group
 
 __all__ = ["Scheduling", "Telemetry"]
 
@@ -31,7 +35,9 @@ T = TypeVar("T")
 class Telemetry:
     """What one client or scheduler tells; ``store`` is what to call its store, without secrets.
 
-    If a provider is None, the global one is used, looked for until there is one.
+    If a provider is None, the global one is used, looked for until there is one. Metrics go to the
+    meter providers ``beside`` as well. ``names`` are the event names, or patterns, that metrics
+    tell apart; None: all.
 
     Raises:
         InvalidArgument: a provider that is none.
@@ -43,6 +49,8 @@ class Telemetry:
         meter_provider: metrics.MeterProvider | None = None,
         *,
         store: str = "",
+        names: frozenset[str] | None = None,
+        beside: Sequence[metrics.MeterProvider] = (),
     ) -> None:
         for name, given, verb in (
             ("tracer_provider", tracer_provider, "get_tracer"),
@@ -52,15 +60,19 @@ class Telemetry:
                 raise InvalidArgument(f"{name} has no {verb}(): {type(given).__name__}")
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
-        self._store = store
+        self.store = store
+        self._names = names
+        self._beside = beside
         self._spans: Spans | None = None
         self._metrics: Metrics | None = None
-        self._look_at = 0.0  # monotonic time
+        self._shown: list[Source] = []
+        self._metered = False  # whether the provider is found that is not beside
+        self._look_at = -math.inf  # monotonic time
 
     @property
     def active(self) -> bool:
         """Whether anybody listens."""
-        if (self._spans is None or self._metrics is None) and time.monotonic() >= self._look_at:
+        if (self._spans is None or not self._metered) and time.monotonic() >= self._look_at:
             self._look()
         return self._spans is not None or self._metrics is not None
 
@@ -82,35 +94,46 @@ class Telemetry:
         return ObservedBatch(self._spans, self._metrics, claims, sent, clock, one_by_one=one_by_one)
 
     @harmless
-    def failed(self, operation: str, error: BaseException, sent: float) -> None:
-        """A claim or delete that was sent at ``sent``, in loop time, has failed."""
+    def unclaimed(self, error: BaseException, sent: float) -> None:
+        """A claim that was sent at ``sent``, in loop time, has failed."""
         if self.active and self._spans is not None and isinstance(error, Exception):
-            self._spans.batch(operation, (), (), since_1970(sent), error=error)
+            self._spans.batch("claim", (), (), since_1970(sent), error=error)
 
-    async def watch(self, ask: Callable[[], Awaitable[Stats]], clock: StoreClock) -> None:
-        """Keep the gauges fresh for ever, by asking the store while somebody reads them."""
+    @harmless
+    def renew_failed(self) -> None:
+        """A try to renew all leases has failed."""
+        if self.active and self._metrics is not None:
+            self._metrics.renew_failed()
 
-        async def look() -> Reading:
-            stats = await ask()
-            due, now = stats.oldest_due, clock.now()
-            return Reading(
-                pending=stats.scheduled + stats.claimed,
-                dead=stats.dead,
-                aside=stats.aside,
-                oldest_due_age=0.0 if due is None else max(0.0, (now - due).total_seconds()),
-                clock_offset=clock.offset.total_seconds(),
-            )
+    @harmless
+    def outage(self, of: str) -> None:
+        """Called when the store, or the transport, is found away and was not before."""
+        if self.active and self._metrics is not None:
+            self._metrics.outage(of)
 
-        source = Source(self._store)
+    @contextmanager
+    def showing(self, source: Source) -> Iterator[None]:
+        """The gauges tell of a source within the block."""
+        self._shown.append(source)
+        self._show()
         try:
-            while True:
-                if self.active and self._metrics is not None:
-                    self._metrics.sources.add(source)
-                    await source.refresh(look)
-                await asyncio.sleep(_REFRESH)
+            yield
         finally:
-            if self._metrics is not None:
-                self._metrics.sources.discard(source)
+            self._shown.remove(source)
+            for each in self._metrics.several if self._metrics is not None else ():
+                each.gauges.sources.discard(source)
+
+    async def watch(self, source: Source, look: Callable[[], Awaitable[Reading]]) -> None:
+        """Keep a source fresh for ever, by asking the store while somebody reads the gauges."""
+        while True:
+            if self.active and self._metrics is not None:
+                await source.refresh(look)
+            await asyncio.sleep(_REFRESH)
+
+    @harmless
+    def _show(self) -> None:
+        if self.active and self._metrics is not None:
+            self._metrics.show(self._shown)
 
     @harmless
     def _look(self) -> None:
@@ -122,13 +145,24 @@ class Telemetry:
             tracer = None if tracers is None else tracers.get_tracer("duly", version("duly"))
             if tracer is not None and not _is_idle(tracer):
                 self._spans = Spans(tracer)
-        if self._metrics is None:
-            meters = _sdk(
+        if not self._metered:
+            found = _sdk(
                 self._meter_provider, metrics.get_meter_provider, metrics.NoOpMeterProvider
             )
-            meter = None if meters is None else meters.get_meter("duly", version("duly"))
-            if meters is not None and meter is not None and not _is_idle(meter):
-                self._metrics = metrics_of(meters, meter)
+            self._metered = found is not None
+            if self._metered or self._metrics is None:
+                self._meter([*([] if found is None else [found]), *self._beside])
+
+    def _meter(self, providers: Sequence[metrics.MeterProvider]) -> None:
+        """Write to these from now on, those that are on."""
+        several = []
+        for provider in dict.fromkeys(providers):
+            meter = provider.get_meter("duly", version("duly"))
+            if not _is_idle(meter):
+                several.append(instruments_of(provider, meter))
+        if several:
+            self._metrics = Metrics(several, self.store, self._names)
+            self._metrics.show(self._shown)
 
 
 class Scheduling:

@@ -67,7 +67,10 @@ class Causes:
 
 
 def common_text(error: str) -> str:
-    """The first line of an error, with ``...`` for ids, numbers and quoted parts."""
+    """The first line of an error, with ``...`` for ids, numbers and quoted parts.
+
+    So :class:`Cause` tells it: errors that are alike have it in common.
+    """
     return _common(error).replace(_GAP, "...")
 
 

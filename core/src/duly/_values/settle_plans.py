@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from duly._values.attempts import without_attempt
 from duly._values.ensure_plans import still_to_come, succeeded, told_beyond
 from duly._values.naming import occurrence
 from duly._values.series import Successor
@@ -163,6 +164,7 @@ class _Draft:
 def put_back(message: Message, how: Reschedule) -> Message:
     """A message after it was rescheduled: SCHEDULED, with the counters that it is given."""
     counters = how.counters
+    last_error, last_attempt = without_attempt(counters.last_error)
     return with_changes(
         message,
         state=State.SCHEDULED,
@@ -170,7 +172,8 @@ def put_back(message: Message, how: Reschedule) -> Message:
         next_attempt_at=how.next_attempt_at,
         retry_count=counters.retry_count,
         occurrence_count=counters.occurrence_count,
-        last_error=counters.last_error,
+        last_error=last_error,
+        _last_attempt=last_attempt,
         postpone_count=counters.postpone_count,
         _put_back=counters.put_back,
     )

@@ -11,6 +11,7 @@ from duly._caller.options import takes
 from duly._engine.options import SchedulerOptions
 from duly._engine.programs import noting
 from duly.errors import SchedulerStateError
+from duly.health import Liveness
 from duly.scheduler import Handler
 from duly.scheduler import Scheduler as AsyncScheduler
 from duly.store import Store
@@ -55,6 +56,10 @@ class Scheduler(Client):
     ) -> None:
         inner = _Scheduler(store, transport, **options)
         self._stand_before(inner, inner.give_up)
+
+    def liveness(self) -> Liveness:
+        """How it is doing, as far as that is known without asking anybody."""
+        return self._inner.liveness()
 
     start = blocking(AsyncScheduler.start)
     drain = blocking(AsyncScheduler.drain)

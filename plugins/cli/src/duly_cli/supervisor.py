@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from duly_cli.errors import FAULT, USAGE
@@ -23,6 +23,7 @@ class Supervisor:
 
     They are in sessions of their own, so that signals reach them from here alone, and they hold the
     end of a pipe: when this process is gone they see that, see :mod:`duly_cli.lifeline`.
+    What shows how they are doing is a process more, number 0, which ends after all others.
     """
 
     def __init__(self, command: Callable[[int], Sequence[str]], number: int, to: Teller) -> None:
@@ -33,6 +34,10 @@ class Supervisor:
         self._signals = 0
         self._refused = 0  # the exit code of one that cannot even start
         self._ending = asyncio.Event()
+        self.front: Sequence[str] | None = None
+        """The command of the process that shows how the others are doing, if there is one."""
+        self.variables: Mapping[int, Mapping[str, str | None]] = {}
+        """What each finds set besides; None: unset."""
 
     def run(self) -> int:
         """Until all have ended; the exit code: 0 after a signal."""
@@ -46,7 +51,10 @@ class Supervisor:
         theirs, ours = os.pipe()
         try:
             everyone = [self._keep(each, theirs) for each in range(1, self._number + 1)]
+            front = asyncio.ensure_future(self._keep_front(theirs))
             await asyncio.gather(*everyone)
+            self._end(signal.SIGTERM, front=True)
+            await front
         finally:
             os.close(ours)
             os.close(theirs)
@@ -58,14 +66,24 @@ class Supervisor:
             1: "no more is claimed, what is in hand is delivered; a second signal waits no more",
             2: "waits no more; a third signal kills",
         }.get(self._signals, "kills those that are left")
-        self._tell("signal", f"{number.name}: {said}", signal=number.name, alive=len(self._alive))
+        self._tell(
+            "signal",
+            f"{number.name}: {said}",
+            signal=number.name,
+            alive=sum(map(bool, self._alive)),
+        )
         self._end(signal.SIGTERM if self._signals < 3 else signal.SIGKILL)
 
-    def _end(self, number: signal.Signals) -> None:
+    def _end(self, number: signal.Signals, *, front: bool = False) -> None:
         self._ending.set()
-        for process in self._alive.values():
-            with contextlib.suppress(ProcessLookupError):  # it ends just now
-                process.send_signal(number)
+        for each, process in self._alive.items():
+            if each or front or number is signal.SIGKILL:
+                with contextlib.suppress(ProcessLookupError):  # it ends just now
+                    process.send_signal(number)
+
+    async def _keep_front(self, lifeline: int) -> None:
+        if self.front is not None:
+            await self._keep(0, lifeline)
 
     async def _keep(self, number: int, lifeline: int) -> None:
         """Keep one of them alive."""
@@ -95,9 +113,9 @@ class Supervisor:
         """Start it and wait for its end; its exit code, negative for a signal."""
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command(number), "--lifeline", str(lifeline),
+                *self._command_of(number), "--lifeline", str(lifeline),
                 stdin=asyncio.subprocess.DEVNULL, pass_fds=[lifeline], start_new_session=True,
-                env=os.environ | {"DULY_PROCESS": str(number)},
+                env=self._environment(number),
             )  # fmt: skip
         except OSError as error:  # such as no memory left
             self._tell("death", f"process {number} cannot be started: {error}", process=number)
@@ -116,6 +134,14 @@ class Supervisor:
         event, how = ("stop", "has stopped") if asked else ("death", how)
         self._tell(event, f"process {number} (pid {process.pid}) {how}", code=code, **facts)
         return code
+
+    def _command_of(self, number: int) -> Sequence[str]:
+        return self._command(number) if number else self.front or ()
+
+    def _environment(self, number: int) -> Mapping[str, str]:
+        own = {"DULY_PROCESS": str(number), **self.variables.get(number, {})}
+        kept = {name: each for name, each in os.environ.items() if name not in own}
+        return kept | {name: each for name, each in own.items() if each is not None}
 
 
 def _name(number: int) -> str:

@@ -14,6 +14,7 @@ from duly import Scheduler, sync
 from duly_cli.errors import USAGE, Refused
 from duly_cli.lifeline import hold
 from duly_cli.moments import as_duration
+from duly_cli.pages import in_front, of_this_process, see_that_it_is_loaded
 from duly_cli.supervisor import Supervisor
 from duly_cli.targets import Target, found_app
 from duly_cli.telling import Teller
@@ -25,7 +26,7 @@ _OF_A_SCHEDULER: Final = {
     "publish_timeout": timedelta,
 }  # fmt: skip
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_PLACE: Final = ("app", "store", "transport", "context")
+_PLACE: Final = ("app", "store", "transport", "context", "history")
 _HOW: Final = "say how messages leave: --transport URL, DULY_TRANSPORT, or --app module:scheduler"
 
 
@@ -34,6 +35,7 @@ _HOW: Final = "say how messages leave: --transport URL, DULY_TRANSPORT, or --app
 @click.option("--store", metavar="URL", help="Without an app: the store [DULY_STORE].")
 @click.option("--transport", metavar="URL", help="Without an app: the way out [DULY_TRANSPORT].")
 @click.option("--context", metavar="NAME", help="A context's store or app [DULY_CONTEXT].")
+@click.option("--history", metavar="URL", help="Where the history is kept [DULY_HISTORY].")
 @click.option(
     "--processes", type=click.IntRange(1, 256), default=1, show_default=True,
     help="So many, each with a core of its own at best.",
@@ -43,11 +45,18 @@ _HOW: Final = "say how messages leave: --transport URL, DULY_TRANSPORT, or --app
 @click.option("--batch-size", type=int, metavar="N", help="Messages a claim takes, at most.")
 @click.option("--stuck-duration", metavar="DURATION", help="The lease of a claim, as 5m.")
 @click.option("--publish-timeout", metavar="DURATION", help="How long a publish may take, as 30s.")
+@click.option("--ops", metavar="ADDRESS", help="Probes and metrics at host:port [DULY_OPS].")
 @click.option("--log-level", type=click.Choice(_LEVELS), help="Of the logger duly [warning].")
 @click.option("--json", "as_json", is_flag=True, help="What becomes of processes, as JSON.")
 @click.option("--lifeline", type=int, hidden=True)
 def run(
-    *, processes: int, log_level: str | None, as_json: bool, lifeline: int | None, **said: Any
+    *,
+    processes: int,
+    ops: str | None,
+    log_level: str | None,
+    as_json: bool,
+    lifeline: int | None,
+    **said: Any,
 ) -> None:
     """Deliver until a signal comes, in one process or in several.
 
@@ -57,10 +66,16 @@ def run(
     and --transport. Of several processes each is such a scheduler. An app can tell them apart by
     the variable DULY_PROCESS, which counts from 1. One that dies is replaced. The third signal
     kills those that do not end.
+
+    With --ops, of the package duly-ops, /livez, /readyz, /healthz and /metrics are served, of
+    several processes at one address.
     """
     target = _target(said)
     options = _options(said)
+    ops = ops or os.environ.get("DULY_OPS") or None
     if processes == 1:
+        if ops is not None:
+            of_this_process(ops)
         _run_here(target, options, log_level, lifeline)
         return
     words = [*_words(said), *(["--log-level", log_level] if log_level else [])]
@@ -70,14 +85,22 @@ def run(
         named = ["--instance", f"{instance}-{number}"] if instance else []
         return [sys.executable, "-m", "duly_cli", "run", *words, *named]
 
-    code = Supervisor(command, processes, Teller(json=as_json)).run()
+    supervisor = Supervisor(command, processes, Teller(json=as_json))
+    if ops is None:
+        code = supervisor.run()
+    else:
+        with in_front(ops, processes) as (front, variables):
+            supervisor.front, supervisor.variables = front, variables
+            code = supervisor.run()
     if code:
         raise click.exceptions.Exit(code)
 
 
 def _target(said: Mapping[str, Any]) -> Target:
     """Whose messages are delivered, and how they leave; checked as far as that can be seen."""
-    target = Target.said(said["store"], said["transport"], said["app"], said["context"])
+    target = Target.said(
+        said["store"], said["transport"], said["app"], said["context"], said["history"]
+    )
     if target.app is not None:
         names = [name for name in ("transport", *_OF_A_SCHEDULER) if said[name] is not None]
         if names:
@@ -128,6 +151,7 @@ def _run_here(
     else:
         assert target.transport is not None, "it was checked"  # noqa: S101  # for the type checker
         scheduler = Scheduler(target.url(changes=True), target.transport, **options)
+    see_that_it_is_loaded()
     _log(level)
     scheduler.run()
 

@@ -1,0 +1,1 @@
+"""Acts on many messages: written down in the store, carried out by whoever holds the note."""
