@@ -4,7 +4,7 @@ from typing import Any
 
 from opentelemetry.metrics import NoOpMeter
 
-from duly._telemetry.metrics import Metrics
+from duly._telemetry.metrics import Instruments
 from extensions.tables import table
 
 
@@ -38,5 +38,5 @@ class Noting(NoOpMeter):
 def markdown() -> str:
     """A table of them."""
     meter = Noting()
-    Metrics(meter)
+    Instruments(meter)
     return table(("name", "kind", "unit", "what it counts or measures"), *meter.rows)
