@@ -14,6 +14,7 @@ PLUGINS = sorted(file.parent for file in Path("plugins").glob("**/pyproject.toml
 DISTRIBUTIONS = [CORE, *PLUGINS]
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+SITE = ROOT / "docs" / "_build" / "html"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 # What every Python runs: nothing that needs a server.
@@ -94,7 +95,7 @@ FULL = "3.11" if "3.11" in FOUND else FOUND[0]
 NEWEST = FOUND[-1]
 # The whole on one Python and what needs no server on the newest: in between little differs.
 TESTED = [f"tests-{version}" for version in dict.fromkeys([FULL, NEWEST])]
-nox.options.sessions = ["lint", "types", *TESTED, "build"]
+nox.options.sessions = ["lint", "types", "docs", *TESTED, "build"]
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -150,12 +151,23 @@ def tests(session: nox.Session) -> None:
     elif session.python == FULL:
         # Stores, transports and journeys run the whole core; its own cases, on the newest.
         session.run("pytest", *COMPUTING, *_paths(LONG))
-        session.run("pytest", *WAITING, *_but(COVERING))
+        session.run("pytest", *WAITING, *_but([*COVERING, "tests/site"]))
     else:
         session.run("pytest", *WAITING, *_but([*LONG, *ONCE]), *_paths(EVERYWHERE))
     if session.python == FULL == NEWEST:
         session.run("pytest", *COMPUTING, *_paths(LONG))
-        session.run("pytest", *WAITING, *_but(COVERING))
+        session.run("pytest", *WAITING, *_but([*COVERING, "tests/site"]))
+
+
+@nox.session(python=FULL)
+def docs(session: nox.Session) -> None:
+    """The site, in docs/_build/html: no warning, and what it says that the code must bear out."""
+    _install(session, "docs", "tests")
+    shutil.rmtree(SITE, ignore_errors=True)
+    session.run(
+        "sphinx-build", "-W", "-n", "-q", "-j", str(CORES), "--keep-going", "docs", str(SITE)
+    )
+    session.run("pytest", "tests/site", *session.posargs, env={"DULY_SITE": str(SITE)})
 
 
 @nox.session
@@ -249,7 +261,9 @@ def _packages() -> list[str]:
 
 def _others() -> list[str]:
     """What else there is to check."""
-    return [name for name in ("noxfile.py", "tests", "examples", "benchmarks") if _holds(name)]
+    return [
+        name for name in ("noxfile.py", "docs", "tests", "examples", "benchmarks") if _holds(name)
+    ]
 
 
 def _paths(patterns: list[str]) -> list[str]:

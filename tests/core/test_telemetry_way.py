@@ -33,7 +33,7 @@ from duly.errors import Postpone, StoreUnavailable, TransportError
 from duly.record import from_record, to_record
 from duly.testing.clock import run_virtually
 
-TRACING = Path(__file__).parents[2] / "docs" / "tracing.md"
+TRACING = Path(__file__).parents[2] / "docs" / "howto" / "tracing.md"
 TREE = re.compile(r"^```text\n(trace 1\n.*?)\n```$", re.MULTILINE | re.DOTALL)
 CONTEXT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -10,7 +10,7 @@ import pytest
 
 from duly_cli.app import cli
 
-RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks.md"
+RUNBOOKS = Path(__file__).parents[2] / "docs" / "howto" / "runbooks.md"
 FENCED = re.findall(r"^ *```console\n(.*?)^ *```", RUNBOOKS.read_text(), re.MULTILINE | re.DOTALL)
 INLINE = re.findall(r"`(duly [^`]+)`", RUNBOOKS.read_text())
 COMMANDS = sorted(

@@ -18,7 +18,7 @@ import duly
 
 __all__ = ["rabbitmq_url"]  # a fixture is found by its name
 
-PAGE = ROOT / "docs" / "celery.md"
+PAGE = ROOT / "docs" / "howto" / "celery.md"
 LOG = "worker.log"
 
 

@@ -87,7 +87,7 @@ def test_what_documents_show_is_taken_by_mypy_at_its_strictest(tmp_path):
         blocks = [
             token.content
             for token in MarkdownIt("commonmark").parse(
-                (ROOT / "docs" / f"{document}.md").read_text()
+                (ROOT / "docs" / "howto" / f"{document}.md").read_text()
             )
             if token.type == "fence" and token.info == "python"
         ]

@@ -14,7 +14,7 @@ import duly_web
 from duly import Client
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "http-api.md").read_text()
+TEXT = (ROOT / "docs" / "reference" / "http-api.md").read_text()
 TESTS = "\n".join(file.read_text() for file in (ROOT / "tests" / "web").glob("test_*.py"))
 
 

@@ -22,6 +22,8 @@ _covering: Final = ContextVar[Changing | None]("duly_covering", default=None)
 def acting(*, by: str = "", reason: str = "") -> Iterator[None]:
     """Say who makes the changes within a block, and why, to those who keep a record of them.
 
+    Such as this::
+
         with duly.acting(by="mara", reason="INC-81"):
             await client.cancel("order-17")
 
@@ -100,6 +102,8 @@ def changing(
     **details: Any,
 ) -> AbstractAsyncContextManager[Changing]:
     """Make one change of all that a client does within a block, as of a bulk act in many calls.
+
+    Such as this::
 
         async with duly.changing(client, "replay", filter=failed, by="mara") as change:
             for ids in batches:

@@ -1,5 +1,7 @@
 """The same clients and schedulers for code that is not async: threads, WSGI services, scripts.
 
+A whole program is as short as this::
+
     import duly.sync
 
     with duly.sync.Scheduler("sqlite:///orders.db", transport) as scheduler:

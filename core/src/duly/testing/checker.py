@@ -1,4 +1,4 @@
-"""Holds a journal to the rules R1 to R5, R8, R13 and R14 of ``docs/guarantees.md``.
+"""Holds a journal to the rules R1 to R5, R8, R13 and R14 of ``docs/reference/guarantees.md``.
 
 Every entry names the scheduling it is about. What callers were told, what schedulers published and
 what the store says it did must fit together, for each scheduling by itself; dead letters are

@@ -61,7 +61,7 @@ def left_out(package: str, tests: Path) -> Iterable[str]:
         if suite not in tried:
             yield (
                 f"no test in {tests} inherits duly.testing.{kind}s.{suite}: see "
-                f"docs/writing-a-{kind}.md"
+                f"docs/howto/writing-a-{kind}.md"
             )
             continue
         for ability, case in cases.items():

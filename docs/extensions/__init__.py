@@ -1,0 +1,1 @@
+"""What the site has that Sphinx does not bring."""
