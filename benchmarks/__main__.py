@@ -22,6 +22,7 @@ from benchmarks.drain import drained, drained_by_several, scheduled
 from benchmarks.functions import functions
 from benchmarks.grounds import GROUNDS, Ground, ground
 from benchmarks.growth import growth
+from benchmarks.history import history
 from benchmarks.idle import idle
 from benchmarks.lateness import lateness
 from benchmarks.machine import machine
@@ -76,6 +77,7 @@ def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mappin
         "schedule": lambda all_: scheduled(all_, size.messages, size.rounds),
         "functions": lambda all_: functions(all_[0], size.messages, size.rounds),
         "traced": lambda all_: traced(all_[0], size.messages, size.rounds),
+        "history": lambda all_: history(all_, size.messages, size.rounds),
         "lateness": lambda all_: lateness(all_, size.rates, size.seconds, size.backlogs),
         "idle": lambda all_: idle(all_, 10),
         "slow": lambda all_: slow(all_[0], [0.005, 0.05], 200, size.rounds),

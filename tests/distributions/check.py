@@ -22,6 +22,7 @@ DRIVERS = [
     "motor",
     "msgspec",
     "nats-py",
+    "psycopg",
     "pydantic",
     "pymongo",
     "redis",

@@ -25,6 +25,7 @@ class Context:
     app: str | None = None
     production: bool = False
     tz: str | None = None
+    history: str | None = None
 
 
 @attrs.frozen

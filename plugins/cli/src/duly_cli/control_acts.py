@@ -1,7 +1,5 @@
 """Pauses and limits in words, who says them, and how many messages they hold."""
 
-import getpass
-import os
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +11,7 @@ from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.many import number_of
 
-__all__ = ["Held", "by_whom", "control_of", "held_by", "see_that_it_is_no_file", "told", "who"]
+__all__ = ["Held", "by_whom", "control_of", "held_by", "see_that_it_is_no_file", "told"]
 
 _PAGES: Final = 10  # of a thousand event names each
 
@@ -31,18 +29,6 @@ class Held:
     def __str__(self) -> str:
         least = "at least " if self.at_least else ""
         return f"{least}{number_of(self.due, 'message')} due and {self.later:,} for later"
-
-
-def who(by: str | None) -> str:
-    """Who does this: as said, as ``DULY_BY`` says, or by the login name."""
-    if by is not None:
-        return by
-    if named := os.environ.get("DULY_BY"):
-        return named
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, as in a container
-        return ""
 
 
 def see_that_it_is_no_file(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import attrs
 import click
 
-from duly import DulyError, Filter, Message
+from duly import DulyError, Filter, Message, changing
 from duly_cli.desk import Desk
 from duly_cli.errors import IN_PART, REFUSED, Refused
 from duly_cli.sheet import sheet
@@ -17,6 +17,7 @@ __all__ = ["Match", "Tally", "bulk", "carried_out", "matching", "number_of"]
 _AT_ONCE: Final = 100  # messages that are changed in one call
 _SHOWN: Final = 10
 _COUNTED: Final = 10_000
+_ACTIONS: Final = {"replayed": "replay", "purged": "purge", "cancelled": "cancel"}
 
 Act = Callable[[Sequence[Message], int], Awaitable[int]]
 """Given some messages, and how many are done; how many of them it did."""
@@ -122,17 +123,18 @@ async def carried_out(
     total: int | None = None,
     last: datetime | None = None,
 ) -> None:
-    """Do it to all that match, with progress; ``what`` is the participle, as "purged".
+    """Do it to all that match, as one change, with progress; ``what`` is as "purged".
 
     Raises:
         Refused: it ended in the middle; the text says how far it came.
     """
     try:
-        with desk.progress(what, total) as advance:
-            async for some in _hundreds(desk, filter, last):
-                tally.done += await act(some, tally.done)
-                tally.seen += len(some)
-                advance(len(some))
+        async with changing(desk.client, _ACTIONS[what], filter=filter, died_by=last):
+            with desk.progress(what, total) as advance:
+                async for some in _hundreds(desk, filter, last):
+                    tally.done += await act(some, tally.done)
+                    tally.seen += len(some)
+                    advance(len(some))
     except DulyError as error:
         if not tally.done:
             raise

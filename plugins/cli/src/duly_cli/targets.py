@@ -4,6 +4,7 @@ import importlib
 import os
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ from duly.url import mask, scheme_of
 from duly_cli import contexts
 from duly_cli.errors import USAGE, Refused
 
-__all__ = ["Target", "found_app"]
+__all__ = ["Target", "found_app", "see_that_it_can_be_kept"]
 
 _HOW: Final = (
     "say which store: --store URL, DULY_STORE, --context NAME (see: duly context add), or "
     "--app module:scheduler"
 )
+_HISTORY: Final = "DULY_HISTORY"
 _NOT_HERE: Final = ("memory", "local")
 _MAKES_TABLES: Final = ("postgres", "mongo", "redis")  # or keys, when opened, unless told not to
 
@@ -34,14 +36,35 @@ class Target:
     context: str | None = None
     production: bool = False
     tz: str | None = None
+    history: str | None = None
     words: str = ""
     """The options that said it, to be said again in a command that is offered."""
 
     @classmethod
     def said(
+        cls,
+        store: str | None,
+        transport: str | None,
+        app: str | None,
+        context: str | None,
+        history: str | None = None,
+    ) -> "Target":
+        """Of what the options say; what they leave open comes from variables, then a context.
+
+        The history that was said is handed on by its variable, to whatever this process makes.
+        """
+        target = cls._said(store, transport, app, context)
+        kept = history or target.history
+        if kept is None:
+            return attrs.evolve(target, history=os.environ.get(_HISTORY) or None)
+        see_that_it_can_be_kept()
+        os.environ[_HISTORY] = kept
+        return attrs.evolve(target, history=kept, words=target.words + _words(history=history))
+
+    @classmethod
+    def _said(
         cls, store: str | None, transport: str | None, app: str | None, context: str | None
     ) -> "Target":
-        """Of what the options say; what they leave open comes from variables, then a context."""
         if store is not None and app is not None:
             raise Refused("--app brings its own store: leave --store out", USAGE)
         if context is not None and (store is not None or app is not None):
@@ -72,6 +95,7 @@ class Target:
             context=name,
             production=chosen.production,
             tz=os.environ.get("DULY_TZ") or chosen.tz,
+            history=chosen.history,
             words=words,
         )
 
@@ -114,6 +138,16 @@ class Target:
         if self.store is None:
             raise Refused(_HOW, USAGE)
         return _to_look(self.store) if not changes else _to_change(self.store)
+
+
+def see_that_it_can_be_kept() -> None:
+    """Somebody has asked for a history.
+
+    Raises:
+        Refused: its package is not installed.
+    """
+    if find_spec("duly_history") is None:
+        raise Refused("a history needs duly-history: pip install duly-history", USAGE)
 
 
 def _words(**said: str | None) -> str:

@@ -2,16 +2,17 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import click
 
-from duly import Filter, InvalidArgument, Phase, State
+from duly import Filter, InvalidArgument, Phase, State, acting
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.moments import as_moment
+from duly_cli.persons import who
 from duly_cli.targets import Target
 
 __all__ = ["filtered", "metadata_of", "moment_of", "verb"]
@@ -25,9 +26,15 @@ _SHARED: Final[list[Callable[[Any], Any]]] = [
     click.option("--transport", metavar="URL", help="The transport [DULY_TRANSPORT]."),
     click.option("--app", metavar="MODULE:NAME", help="A scheduler or client [DULY_APP]."),
     click.option("--context", metavar="NAME", help="A context's store [DULY_CONTEXT]."),
+    click.option("--history", metavar="URL", help="The history [DULY_HISTORY]."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
     click.option("--tz", metavar="ZONE", help="Of moments, read and shown [DULY_TZ]."),
 ]
+_PLACE: Final = ("store", "transport", "app", "context", "history")
+_PERSON: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "by": click.option("--by", metavar="NAME", help="Who does it [DULY_BY, or the login name]."),
+    "reason": click.option("--reason", metavar="TEXT", help="Why, for those who ask later."),
+}
 _YES: Final = click.option("--yes", is_flag=True, help="Answer yes to what would be asked.")
 
 
@@ -43,16 +50,20 @@ def verb(
     """Make a command of an async function that is given a :class:`Desk`.
 
     With ``changes`` it may alter what is stored, and --yes is among its options; the store is
-    opened by its first call, so that what was typed wrongly is told before. Only one that ``makes``
-    a store makes files and tables that are not there: whoever mistypes a path is told so. Unless it
-    ``opens`` nothing, the desk has a client, which is closed behind it. One that is ``patient``
-    tells itself of a store that is away. The first line of the docstring is its help.
+    opened by its first call, so that what was typed wrongly is told before. Unless it makes one,
+    --by and --reason are among its options too, for those who keep a record. Only one that
+    ``makes`` a store makes files and tables that are not there: whoever mistypes a path is told so.
+    Unless it ``opens`` nothing, the desk has a client, which is closed behind it. One that is
+    ``patient`` tells itself of a store that is away. The first line of the docstring is its help.
     """
 
     def made(work: Work) -> click.Command:
         @functools.wraps(work)
         def run(**options: Any) -> None:
-            place = [options.pop(each) for each in ("store", "transport", "app", "context")]
+            place = [options.pop(each) for each in _PLACE]
+            person = {name: options.get(name) for name in _PERSON}
+            for each in added:
+                del options[each]
             desk = Desk(
                 Target.said(*place),
                 json=options.pop("as_json"),
@@ -72,12 +83,19 @@ def verb(
                 finally:
                     await client.close()
 
-            asyncio.run(main())
+            if changes:
+                with acting(by=who(person["by"]), reason=person["reason"] or ""):
+                    asyncio.run(main())
+            else:
+                asyncio.run(main())
             if desk.code:
                 raise click.exceptions.Exit(desk.code)
 
+        own = {each.name for each in getattr(work, "__click_params__", ())}
+        added = [name for name in _PERSON if changes and not makes and name not in own]
         wrapped: Any = run
-        for option in reversed([*_SHARED, *([_YES] if changes else [])]):
+        more_options = [*(_PERSON[name] for name in added), *([_YES] if changes else [])]
+        for option in reversed([*_SHARED, *more_options]):
             wrapped = option(wrapped)
         make: Any = click.command(name, **more)
         command: click.Command = make(wrapped)

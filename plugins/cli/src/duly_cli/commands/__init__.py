@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from duly_cli.commands.cancel import cancel
+from duly_cli.commands.changes import changes
 from duly_cli.commands.completion import completion
 from duly_cli.commands.context import context
 from duly_cli.commands.controls import controls
@@ -14,7 +15,7 @@ from duly_cli.commands.doctor import doctor
 from duly_cli.commands.events import events
 from duly_cli.commands.fire import fire
 from duly_cli.commands.health import health
-from duly_cli.commands.history import changes, history
+from duly_cli.commands.history import history
 from duly_cli.commands.limit import limit
 from duly_cli.commands.list import list_
 from duly_cli.commands.migrate import migrate

@@ -12,6 +12,7 @@ from duly_cli.contexts import Context, Contexts
 from duly_cli.desk import Desk
 from duly_cli.errors import REFUSED, USAGE, Refused
 from duly_cli.moments import zone
+from duly_cli.past import history_of
 from duly_cli.sheet import sheet
 from duly_cli.targets import Target
 
@@ -30,6 +31,7 @@ def context() -> None:
 @click.option("--store", metavar="URL", help="The store.")
 @click.option("--transport", metavar="URL", help="The transport.")
 @click.option("--app", metavar="MODULE:NAME", help="A scheduler or client.")
+@click.option("--history", metavar="URL", help="Where its history is kept.")
 @click.option("--production", is_flag=True, help="Every change is asked for.")
 @click.option("--tz", metavar="ZONE", help="Of moments, read and shown.")
 @click.option("--replace", is_flag=True, help="Take the place of the one of that name.")
@@ -46,6 +48,8 @@ def add(name: str, replace: bool, as_json: bool, **said: Any) -> None:
     zone(said["tz"])
     if said["store"] is not None:
         Target(store=said["store"]).client(changes=True)  # refuses what nothing here can open
+    if said["history"] is not None:
+        history_of(Desk(Target(history=said["history"])))  # the same
     made = Context(**said)
     file = contexts.save(attrs.evolve(every, contexts={**every.contexts, name: made}))
     desk.say(f"{name} is {_place(made)}, kept in {file}.")
@@ -133,6 +137,6 @@ def _place(one: Context) -> str:
 
 def _facts(name: str, one: Context, current: str | None) -> Mapping[str, Any]:
     facts = attrs.asdict(one)
-    for key in ("store", "transport"):
+    for key in ("store", "transport", "history"):
         facts[key] = None if facts[key] is None else mask(facts[key])
     return {"name": name, **facts, "current": name == current}

@@ -13,6 +13,7 @@ from duly import Cause, Filter, State
 from duly_cli.commands.dead_acts import purge, replay
 from duly_cli.commands.list import facts_of
 from duly_cli.desk import Desk
+from duly_cli.past import failures_of
 from duly_cli.sheet import sheet
 from duly_cli.verbs import filtered, verb
 
@@ -38,12 +39,14 @@ _OPTIONS: Final = {
 async def _causes(desk: Desk, *, filter: Filter) -> None:
     """What messages died of, the most frequent cause first."""
     found = await desk.client.causes(filter)
+    lately = await failures_of(desk)
     for cause in found.causes:
         facts = attrs.asdict(cause, recurse=False)
-        desk.record({**facts, "filter": words_of(cause.filter)})
-    if not desk.json:
-        for cause in found.causes:
-            _tell(desk, cause)
+        key = cause.error_class, cause.text
+        hour = None if lately is None else lately.get(key, 0)
+        desk.record({**facts, "filter": words_of(cause.filter), "failures_last_hour": hour})
+        if not desk.json:
+            _tell(desk, cause, hour)
     if not found.causes:
         desk.say("There are no dead letters." if filter == Filter(state=State.DEAD) else "none")
     if not found.complete:
@@ -105,7 +108,7 @@ for _each in (_list, replay, purge):
     dead.add_command(_each)
 
 
-def _tell(desk: Desk, cause: Cause) -> None:
+def _tell(desk: Desk, cause: Cause, hour: int | None) -> None:
     names = ", ".join(cause.event_names[:_SHOWN])
     more = len(cause.event_names) - _SHOWN
     names += f" and {more} more" if more > 0 else ""
@@ -115,6 +118,9 @@ def _tell(desk: Desk, cause: Cause) -> None:
     desk.say(f"{cause.number:,} {letters} of {names}: {text}", "bold")
     if cause.first is not None:
         desk.say(f"  first {desk.text(cause.first)}, last {desk.text(cause.last)}")
+    if hour is not None:
+        failures = "failure" if hour == 1 else "failures"
+        desk.say(f"  {hour:,} {failures} of it in the last hour, attempts that are retried too")
     desk.say(f"  duly show {shlex.quote(cause.example)}{desk.target.words}", "cyan")
     desk.say(f"  duly dead list {_as_options(cause.filter)}{desk.target.words}", "cyan")
     act = f"--cause {shlex.quote(cause.example)}{desk.target.words}"

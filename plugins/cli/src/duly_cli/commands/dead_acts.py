@@ -173,8 +173,8 @@ def _told(
     if left:
         why = "has expired, cannot be read, or is gone" if action == "replay" else "is gone"
         desk.say(f"{number_of(left, 'other')} left out: what {why} meanwhile.")
-    if reason is not None:
-        desk.note("The reason is not kept: nothing here keeps what was done.")
+    if reason is not None and desk.target.history is None:
+        desk.note("The reason is not kept: no history is said that keeps what was done.")
     desk.record(
         {
             "action": action,
@@ -183,7 +183,7 @@ def _told(
             "left_out": left,
             "as_of": last,
             "dry_run": False,
-            "reason_kept": False,
+            "reason_kept": reason is not None and desk.target.history is not None,
         }
     )
     desk.code = tally.code

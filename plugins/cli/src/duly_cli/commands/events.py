@@ -2,22 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from duly import Control, NameStats
 from duly_cli.desk import Desk
 from duly_cli.names import all_names, rule_words, state_of
+from duly_cli.past import figures_of
 from duly_cli.rules import control_facts, controls_of, rules_for
 from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
 from duly_cli.words import length
 
+if TYPE_CHECKING:
+    from duly_history import EventFigures
+
 __all__ = ["events"]
 
 _COLUMNS: Final = [
     "event", "is", "scheduled", "due", "aside", "in hand", "dead", "oldest", "rule",
+    "rate", "failed", "p50 late", "p99 late",
 ]  # fmt: skip
 _END: Final = datetime.max.replace(tzinfo=UTC)
 _ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
@@ -37,18 +42,23 @@ _ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
 async def events(desk: Desk, *, sort: str, limit: int) -> None:
     """How much there is of each event name.
 
-    With a word for each: late, paused, aside, limited, dead or well; and the rules on it.
+    With a word for each: late, paused, aside, limited, dead or well; and the rules on it. Where a
+    history is kept, with the deliveries a minute, what failed and how late it was in the last hour.
     """
     found, complete = await all_names(desk.client, most=limit)
     controls = await controls_of(desk.client)
     now = datetime.now(UTC)
+    figures = await figures_of(desk)
+    here = {each.name for each in found}
+    if figures is not None and complete:  # what is delivered at once is never there to be seen
+        found = [*found, *(NameStats(name=name) for name in figures if name not in here)]
     ordered = sorted(found, key=lambda each: (_ORDERS[sort](each), each.name))
     for each in ordered:
-        desk.record(_facts(each, controls, now))
+        desk.record({**_facts(each, controls, now), **_kept_facts(each.name, figures)})
     sheet(
         desk,
         _COLUMNS,
-        [_row(desk, each, controls, now) for each in ordered],
+        [[*_row(desk, each, controls, now), *_kept(each.name, figures)] for each in ordered],
         "there are no messages",
     )
     if any(each.at_least for each in found):
@@ -86,3 +96,31 @@ def _facts(each: NameStats, controls: Mapping[str, Control], now: datetime) -> M
         "at_least": each.at_least,
         "rules": [control_facts(rule, controls[rule]) for rule in rules_for(each.name, controls)],
     }
+
+
+def _kept(name: str, figures: "Mapping[str, EventFigures] | None") -> Sequence[object]:
+    found = None if figures is None else figures.get(name)
+    if found is None:
+        return [None] * 4
+    late = [None if each is None else _seconds(each) for each in (found.p50, found.p99)]
+    return [f"{found.per_minute:.3g}/min", found.failed or None, *late]
+
+
+def _kept_facts(name: str, figures: "Mapping[str, EventFigures] | None") -> Mapping[str, Any]:
+    if figures is None:
+        return {"last_hour": None}
+    found = figures.get(name)
+    return {
+        "last_hour": {
+            "delivered": found.delivered if found else 0,
+            "failed": found.failed if found else 0,
+            "buried": found.buried if found else 0,
+            "per_minute": found.per_minute if found else 0.0,
+            "lateness_p50_seconds": found.p50 if found else None,
+            "lateness_p99_seconds": found.p99 if found else None,
+        }
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -3,9 +3,10 @@
 import attrs
 import click
 
-from duly_cli.control_acts import by_whom, control_of, held_by, see_that_it_is_no_file, told, who
+from duly_cli.control_acts import by_whom, control_of, held_by, see_that_it_is_no_file, told
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
+from duly_cli.persons import who
 from duly_cli.verbs import verb
 
 __all__ = ["limit"]

@@ -25,7 +25,7 @@ _OF_A_SCHEDULER: Final = {
     "publish_timeout": timedelta,
 }  # fmt: skip
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_PLACE: Final = ("app", "store", "transport", "context")
+_PLACE: Final = ("app", "store", "transport", "context", "history")
 _HOW: Final = "say how messages leave: --transport URL, DULY_TRANSPORT, or --app module:scheduler"
 
 
@@ -34,6 +34,7 @@ _HOW: Final = "say how messages leave: --transport URL, DULY_TRANSPORT, or --app
 @click.option("--store", metavar="URL", help="Without an app: the store [DULY_STORE].")
 @click.option("--transport", metavar="URL", help="Without an app: the way out [DULY_TRANSPORT].")
 @click.option("--context", metavar="NAME", help="A context's store or app [DULY_CONTEXT].")
+@click.option("--history", metavar="URL", help="Where the history is kept [DULY_HISTORY].")
 @click.option(
     "--processes", type=click.IntRange(1, 256), default=1, show_default=True,
     help="So many, each with a core of its own at best.",
@@ -77,7 +78,9 @@ def run(
 
 def _target(said: Mapping[str, Any]) -> Target:
     """Whose messages are delivered, and how they leave; checked as far as that can be seen."""
-    target = Target.said(said["store"], said["transport"], said["app"], said["context"])
+    target = Target.said(
+        said["store"], said["transport"], said["app"], said["context"], said["history"]
+    )
     if target.app is not None:
         names = [name for name in ("transport", *_OF_A_SCHEDULER) if said[name] is not None]
         if names:
