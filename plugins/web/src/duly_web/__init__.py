@@ -4,7 +4,8 @@ app.mount("/duly", duly_web.application(client, access=duly_web.Tokens({...})))
 """
 
 from duly_web.application import Application, application
+from duly_web.pages import Pages
 from duly_web.tokens import Proxy, Tokens, new_token
 from duly_web.users import RIGHTS, Access, User
 
-__all__ = ["RIGHTS", "Access", "Application", "Proxy", "Tokens", "User", "application", "new_token"]
+__all__ = ["RIGHTS", "Access", "Application", "Pages", "Proxy", "Tokens", "User", "application", "new_token"]

@@ -16,6 +16,7 @@ from duly import Client, DulyError
 from duly.url import mask
 from duly_web.application import Application, application
 from duly_web.guard import is_loopback
+from duly_web.pages.look import COLORS, Pages
 from duly_web.tokens import Proxy, Tokens, new_token
 from duly_web.users import Access
 
@@ -44,6 +45,11 @@ _AT_ONCE: Final = 1000  # connections
 @click.option(
     "--trust", metavar="ADDRESSES", default="", help="Proxies whose X-Forwarded-For is believed."
 )
+@click.option("--environment", metavar="WORD", default="", help="Shown on each page: production.")
+@click.option("--color", type=click.Choice(COLORS), default="plain", help="Its color on the pages.")
+@click.option("--tz", default="UTC", show_default=True, help="The time zone of the pages.")
+@click.option("--history", metavar="URL", envvar="DULY_HISTORY", help="The history [DULY_HISTORY].")
+@click.option("--no-pages", is_flag=True, help="The API alone.")
 @click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True)
 @click.option("--new-token", metavar="NAME", help="Only print a new token for somebody.")
 def web(**said: Any) -> None:
@@ -59,7 +65,7 @@ def web(**said: Any) -> None:
         access = _access(said)
         client = _client(said["store"], said["app"])
         ours = said["app"] is None
-        app = application(client, access=access, open_to_all=said["open_to_all"])
+        app = application(client, access=access, open_to_all=said["open_to_all"], pages=_pages(said))
     except DulyError as error:
         raise click.UsageError(mask(str(error))) from error
     secure = said["tls_cert"] is not None
@@ -99,6 +105,27 @@ def _access(said: dict[str, Any]) -> Access | None:
             "127.0.0.1, or give --tokens"
         )
     return None
+
+
+def _pages(said: dict[str, Any]) -> Pages | None:
+    if said["no_pages"]:
+        return None
+    return Pages(
+        environment=said["environment"],
+        color=said["color"],
+        store=said["store"] or said["app"] or "",
+        timezone=said["tz"],
+        history=None if said["history"] is None else _history(said["history"]),
+    )
+
+
+def _history(url: str) -> Any:
+    """The history of that URL, to be read."""
+    try:
+        from duly_history import History  # noqa: PLC0415  # it need not be installed
+    except ImportError:
+        raise click.UsageError("--history takes duly-history: install it") from None
+    return History(url)
 
 
 def _client(store: str | None, app: str | None) -> Client:

@@ -1,0 +1,130 @@
+"""Messages that match a filter, which stands in the URL; and acts on all of them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+
+from duly_web.filters import FilterIn, ListQuery, ManyQuery
+from duly_web.operations.record import Action
+from duly_web.pages.resources import resource
+from duly_web.pages.visit import Done, Shown, Visit
+from duly_web.problems import Problem
+from duly_web.resources.operations import NewOperation
+
+__all__ = ["begin", "counted", "messages"]
+
+_LIMIT: Final = 50
+PHASES: Final = ("scheduled", "due", "retrying", "claimed", "dead")
+_VERBS: Final[Mapping[str, Action]] = {"cancel": "cancel", "replay": "replay", "purge": "purge"}
+_SURE: Final = ("cancel", "purge")  # what cannot be undone
+
+
+async def messages(visit: Visit) -> Shown:
+    """A page of those that match."""
+    said = dict(visit.query)
+    cursor = said.pop("cursor", None)
+    words = {name: said[name] for name in ("order",) if said.get(name)}
+    facts: dict[str, Any] = {
+        "nav": "messages", "title": "Messages", "said": said, "phases": PHASES, "problem": None,
+        "page": None, "count": None, "names": await _names(visit), "echo": "", "meta": _meta(said),
+    }  # fmt: skip
+    more = {} if cursor is None else {"cursor": cursor}
+    try:
+        query, metadata = visit.many(said, ListQuery, limit=str(_LIMIT), **words, **more)
+
+        async def read() -> Any:
+            return await visit.ask(resource("/messages"), query=query, metadata=metadata)
+
+        key = f"list:{visit.user}:{visit.site.service.redact}:{query}:{sorted(metadata.items())}"
+        facts["page"] = await visit.site.recent.get(key, read)
+        facts["count"] = await counted(visit, said)
+    except Problem as problem:
+        facts["problem"] = problem
+    kept, metadata = {}, {}
+    if facts["page"] is not None:
+        kept, metadata = visit.filters(said)
+    echo = {**kept, **{f"meta.{name}": value for name, value in metadata.items()}}
+    facts["echo"] = urlencode(echo)
+    facts["is_dead"] = said.get("phase") == "dead" or said.get("state") == "dead"
+    return Shown("messages.html", facts)
+
+
+def _meta(said: Mapping[str, str]) -> str:
+    """The metadata of a filter as its field holds it: ``key=value``."""
+    name = next((each for each in said if each.startswith("meta.") and each != "meta."), None)
+    return "" if name is None else f"{name.removeprefix('meta.')}={said[name]}"
+
+
+async def counted(visit: Visit, said: Mapping[str, str]) -> Any:
+    """How many match."""
+    query, metadata = visit.many(said, ManyQuery)
+
+    async def read() -> Any:
+        return await visit.ask(resource("/messages/count"), query=query, metadata=metadata)
+
+    key = f"count:{visit.user}:{query}:{sorted(metadata.items())}"
+    return await visit.site.recent.get(key, read)
+
+
+async def _names(visit: Visit) -> list[str]:
+    """Some event names, to choose from."""
+    snapshot = await visit.site.recent.snapshot()
+    return [each.name for each in snapshot.names or () if visit.user.sees(each.name)][:100]
+
+
+async def begin(visit: Visit) -> Done:
+    """Begin an operation, in ten seconds; until then it can be stopped as if it had never been.
+
+    Raises:
+        Problem: something is missing, or cannot be.
+    """
+    action = _VERBS.get(visit.said("action"))
+    if action is None:
+        raise Problem(422, "InvalidArgument", "say what to do: cancel, replay or purge")
+    filter = _filter(visit)
+    expected = visit.said("expect")
+    if action in _SURE and visit.said("sure") != "yes":
+        raise Problem(
+            422, "InvalidArgument", f"to {action} messages cannot be undone: tick that you are "
+            "sure. Nothing was done.",
+        )  # fmt: skip
+    body = NewOperation(
+        action=action,
+        filter=filter,
+        all=filter == FilterIn(),
+        rate_per_second=_rate(visit.said("rate")) if action == "replay" else None,
+        expect_at_most=int(expected) if action in _SURE and expected.isdecimal() else None,
+        reason=visit.said("reason")[:255],
+    )
+    made = await visit.ask(resource("/operations", "POST"), body=body)
+    return Done(f"operations/{made.id}")
+
+
+def _filter(visit: Visit) -> FilterIn:
+    ids = visit.all_said("id")
+    if visit.said("scope") == "selected":
+        if not ids:
+            raise Problem(422, "InvalidArgument", "no message is selected. Nothing was done.")
+        return FilterIn(ids=ids)
+    echo = dict(parse_qsl(visit.said("filter"), keep_blank_values=True))
+    words, metadata = visit.filters(echo)
+    if not visit.user.everywhere and visit.user.events:
+        words.setdefault("event_name", visit.user.events[0])
+    try:
+        return msgspec.convert({**words, "metadata": metadata}, FilterIn, strict=False)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "InvalidArgument", str(error)) from None
+
+
+def _rate(said: str) -> float | None:
+    if not said:
+        return None
+    try:
+        rate = float(said)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1_000_000:
+        raise Problem(422, "InvalidArgument", f"{said!r} a second is no rate: give a number")
+    return rate
