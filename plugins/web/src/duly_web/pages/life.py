@@ -1,11 +1,12 @@
 """The life of a message as a line: what was, what is, what is expected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from duly import SchedulerInfo
 from duly_web.documents import MessageDocument
 from duly_web.pages.visit import Visit
 from duly_web.pages.words import length
@@ -32,19 +33,32 @@ class Step:
 
 
 def life_of(
-    visit: Visit, entries: "Entries | None", document: MessageDocument | None
+    visit: Visit,
+    entries: "Entries | None",
+    document: MessageDocument | None,
+    schedulers: Sequence[SchedulerInfo],
 ) -> Sequence[Step]:
-    """All steps in order."""
-    steps = [] if entries is None else _gathered([_step(visit, e) for e in entries.entries])
+    """All steps in order; schedulers by the names that they were given."""
+    instances = {each.owner: each.instance for each in schedulers if each.instance}
+    steps = []
+    if entries is not None:
+        steps = _gathered([_step(visit, each, instances) for each in entries.entries])
     if entries is None and document is not None:
         steps = _known(document)
     if document is None:
         return steps
     now = Step(
         at=visit.now, when="now", icon=document.phase,
-        text=document.why.text if document.why is not None else "",
+        text=_why(visit, document),
     )  # fmt: skip
     return [*steps, now, *_expected(document)]
+
+
+def _why(visit: Visit, document: MessageDocument) -> str:
+    """The sentence, without the error, which has a line of its own above."""
+    if document.why is None:
+        return ""
+    return visit.words.told(document.why.text, document.last_error)
 
 
 def _known(document: MessageDocument) -> list[Step]:
@@ -87,14 +101,15 @@ _TEXTS: Final = {
 }  # fmt: skip
 
 
-def _step(visit: Visit, entry: "Entry") -> Step:
+def _step(visit: Visit, entry: "Entry", instances: Mapping[str, str]) -> Step:
     icon, text = _TEXTS.get(entry.what.value, ("set", entry.what.value))
     words = visit.words
+    source = instances.get(entry.source, entry.source)
     if entry.what.value in ("failed", "delivered") and entry.attempt is not None:
         verb = "failed" if entry.what.value == "failed" else "delivered it"
-        text = f"Attempt {entry.attempt} by {entry.source} {verb}"
-    elif entry.source:
-        text = f"{text} by {entry.source}"
+        text = f"Attempt {entry.attempt} by {source} {verb}"
+    elif source:
+        text = f"{text} by {source}"
     if entry.lateness is not None:
         text += f", {length(entry.lateness)} late"
     if entry.what.value in ("scheduled", "rescheduled") and entry.due_at is not None:

@@ -37,7 +37,8 @@ async def _page(visit: Visit, **more: Any) -> Shown:
         if entries is None or not entries.entries or _is_other(error):
             raise
         document = None
-    steps: Sequence[Step] = life_of(visit, entries, document)
+    snapshot = await visit.site.recent.snapshot()
+    steps: Sequence[Step] = life_of(visit, entries, document, snapshot.standing.schedulers)
     alike = None
     if document is not None and document.last_error and not visit.hides_errors:
         alike = _alike(document)

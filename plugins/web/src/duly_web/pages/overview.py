@@ -64,7 +64,7 @@ async def overview(visit: Visit) -> Shown:
 def told(visit: Visit, finding: Finding) -> Told:
     """A finding as this user may read it."""
     text = _HIDDEN.get(finding.code, finding.text) if visit.hides_errors else finding.text
-    return Told(finding.code, text, _TONES.get(finding.code, "ahead"), finding.about)
+    return Told(finding.code, visit.words.told(text), _TONES.get(finding.code, "ahead"), finding.about)
 
 
 def _figures(snapshot: Snapshot) -> dict[str, Any]:

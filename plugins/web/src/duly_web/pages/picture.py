@@ -17,7 +17,7 @@ _LEFT: Final = 58.0
 _TOP: Final = 26.0  # of the lines of lateness
 _FLOOR: Final = 88.0
 _BASE: Final = 188.0  # of the bars
-_HEIGHT: Final = 84.0
+_HEIGHT: Final = 73.0
 _STEPS: Final = ((0.001, "1 ms"), (0.1, "100 ms"), (10.0, "10 s"), (1000.0, "17 min"))
 _LOWEST, _HIGHEST = math.log10(0.001), math.log10(1000)
 

@@ -1,5 +1,6 @@
 """Moments, lengths and numbers on pages: as a person reads them, in the time zone of who looks."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,6 +14,8 @@ from duly_web.times import as_moment
 __all__ = ["Words", "length", "local", "number", "plural"]
 
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", re.ASCII)
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _LOCAL: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
@@ -114,12 +117,38 @@ class Words:
         """Such as "14:25:40"."""
         return f"{value.astimezone(self.zone):{'%H:%M:%S' if seconds else '%H:%M'}}"
 
+    def told(self, text: str, verbatim: str | None = None) -> str:
+        """A sentence with its moments in this zone; what is ``verbatim`` stays as it is."""
+        parts = text.split(verbatim) if verbatim else [text]
+        return (verbatim or "").join(_MOMENT.sub(self._said, each) for each in parts)
+
+    def _said(self, found: "re.Match[str]") -> str:
+        try:
+            at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+            here = at.astimezone(self.zone)
+        except (ValueError, OverflowError):
+            return found[0]
+        if here.date() == self.now.astimezone(self.zone).date():
+            return f"{here:%H:%M:%S %Z}"
+        return self._exactly(here)
+
+    def value(self, value: object) -> object:
+        """A detail of a change: a moment where it is the text of one."""
+        if isinstance(value, str) and _ISO.fullmatch(value):
+            try:
+                return self.moment(value, exact=True)
+            except ValueError:
+                return value
+        return value
+
     def distance(self, value: datetime | str | None) -> str:
         """Such as "in 4 min 1 s", "13 s ago"."""
         if value is None:
             return ""
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
         seconds = (at - self.now).total_seconds()
+        if abs(seconds) < 1:
+            return "now"
         return f"in {length(seconds)}" if seconds > 0 else f"{length(seconds)} ago"
 
     def field(self, value: datetime | str | None) -> str:
