@@ -32,6 +32,7 @@ from benchmarks.section import Section
 from benchmarks.servers import Servers, Unavailable
 from benchmarks.slow import hanging, slow
 from benchmarks.traced import traced
+from benchmarks.web import web
 
 Scenario = Callable[[Sequence[Ground]], Awaitable[Section]]
 
@@ -50,9 +51,10 @@ class Size:
     peers: Load
     mixed: float
     beside: Sequence[Backlog]
+    pages: int
 
 
-LONG = ("peers", "mixed")  # measured when asked for by name, or with --full
+LONG = ("peers", "mixed", "web")  # measured when asked for by name, or with --full
 BESIDE = [
     Backlog(0, 1, 0),
     Backlog(3000, 1, 1, limit=10),
@@ -62,11 +64,11 @@ BESIDE = [
 ]
 QUICK = Size(10_000, [500], 3, [50], 5, [0], [10_000, 50_000],
              Load(2000, late=50, step=0.1, idle=5, patience=15, limit=60), 30,
-             BESIDE[:2])  # fmt: skip
+             BESIDE[:2], 100_000)  # fmt: skip
 FULL = Size(30_000, [100, 500, 1000], 3, [50, 1000], 30, [0, 1_000_000],
             [10_000, 100_000, 1_000_000],
             Load(10_000, late=300, step=0.1, idle=10, patience=60, limit=200), 150,
-            BESIDE)  # fmt: skip
+            BESIDE, 1_000_000)  # fmt: skip
 
 
 def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mapping[str, Scenario]:
@@ -84,6 +86,7 @@ def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mappin
         "hanging": lambda all_: hanging(all_[0], 5000, size.seconds),
         "aside": lambda all_: aside(all_, size.beside, 300),
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
+        "web": lambda all_: web(all_, size.messages, size.pages, size.rounds),
         "peers": lambda _: peers(
             servers, _names(asked.peers), _names(asked.trials), asked.folder / "peers", size.peers
         ),

@@ -60,7 +60,7 @@ EVALUATING = {
     "shelve",
 }
 DEPENDENCIES = {"attrs", "cronsim", "opentelemetry", "pluggy", "structlog", "tzdata"}
-ABOVE_HISTORY = {"duly_cli"}  # may use what is public of it, where it is installed
+ABOVE_HISTORY = {"duly_cli", "duly_web"}  # may use what is public of it, where it is installed
 FOR_TESTING = {"hypothesis", "pytest", "pytest_asyncio"}
 PUBLIC = sorted(
     info.name

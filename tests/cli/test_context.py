@@ -45,7 +45,7 @@ def test_for_programs(tmp_path: Path) -> None:
     record = shell.ok("context", "list", "--json").record
     assert record == {
         "name": "live", "store": "redis://ops:***@127.0.0.1:1/0", "transport": None, "app": None,
-        "production": True, "tz": None, "current": True,
+        "production": True, "tz": None, "history": None, "current": True,
     }  # fmt: skip
     assert shell.ok("context", "show", "--json").record == record
 

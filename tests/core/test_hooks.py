@@ -109,7 +109,7 @@ class Deaf:
         "duly_cancelled": "message_ids", "duly_claimed": "messages", "duly_delivered": "deliveries",
         "duly_failed": "failures", "duly_missed": "missed", "duly_closed": "client",
         "duly_buried": "burials", "duly_rescheduled": "message_ids", "duly_purged": "message_ids",
-        "duly_replayed": "message_ids", "duly_ensured": "messages",
+        "duly_replayed": "message_ids", "duly_ensured": "messages", "duly_changed": "change",
     }.items():  # fmt: skip
         exec(f"@duly.hookimpl\ndef {hook}(self, {argument}): self.fail()")
 
@@ -297,6 +297,116 @@ async def test_duly_scheduled():
         with pytest.raises(duly.PartlyScheduled):
             await client.schedule_many([message(id="b"), message(id="e")], atomic=False)
         assert [each.id for each in listener.of("scheduled")] == list("abcde")
+
+
+class Witness:
+    """Notes changes, and refuses those of whom it knows nothing."""
+
+    def __init__(self, refusal=None):
+        self.told = []
+        self.refusal = refusal
+
+    @duly.hookimpl
+    def duly_changing(self, change, owner):
+        self.told.append(("begins", change.action, change.target, change.by, change.reason, owner))
+        if self.refusal is not None:
+            return self._refuse()
+        return asyncio.sleep(0)
+
+    @duly.hookimpl
+    def duly_changed(self, change, done, error):
+        kind = None if error is None else type(error).__name__
+        self.told.append(("ended", change.action, done.number, done.outcome, kind))
+
+    async def _refuse(self):
+        raise self.refusal
+
+
+async def test_duly_changing():
+    witness = Witness()
+    async with duly.Client(MemoryStore(), plugins=[witness]) as client:
+        await client.schedule_many([message(id=each) for each in "abc"])
+        with duly.acting(by="mara", reason="INC-81"):
+            await client.cancel("a")
+            await client.pause("orders.*", by="jonas")
+        witness.refusal = duly.WrongState("not now")
+        with pytest.raises(duly.WrongState, match="not now"):
+            await client.cancel("b")
+        witness.refusal = ValueError("redis://u:secret@h")
+        with pytest.raises(duly.PluginError, match="duly_changing: ValueError: redis") as caught:
+            await client.purge(everything=True)
+        assert "secret" not in str(caught.value)
+        assert (await client.get("b")).id == "b"
+    assert [each for each in witness.told if each[0] == "begins"] == [
+        ("begins", "cancel", "a", "mara", "INC-81", None),
+        ("begins", "pause", "orders.*", "jonas", "INC-81", None),
+        ("begins", "cancel", "b", "", "", None),
+        ("begins", "purge", "", "", "", None),
+    ]
+    with pytest.raises(duly.InvalidArgument, match="by must"), duly.acting(by="x" * 256):
+        pass
+
+
+async def test_duly_changed():
+    witness = Witness()
+    async with duly.Client(MemoryStore(), plugins=[witness, Deaf()]) as client:
+        await client.schedule_many([message(id=each) for each in "abcd"])
+        await client.fire("a")
+        await client.cancel_many(ids=["a", "b", "x"])
+        with pytest.raises(duly.MessageNotFound):
+            await client.reschedule("x", duly.after())
+        assert await client.cancel("x", missing_ok=True) is duly.Cancellation.UNKNOWN
+        async with duly.changing(client, "cancel") as change:
+            await client.cancel("c")
+            await client.cancel_many(duly.Filter(event_name="orders.reminder"))
+        assert change.number == 2
+        with pytest.raises(duly.InvalidArgument, match=r"takes a duly.Client, not a str"):
+            duly.changing("memory://", "cancel")
+    assert [each for each in witness.told if each[0] == "ended"] == [
+        ("ended", "fire", 1, "", None),
+        ("ended", "cancel", 2, "", None),
+        ("ended", "reschedule", 0, "", "MessageNotFound"),
+        ("ended", "cancel", 0, "unknown", None),
+        ("ended", "cancel", 2, "", None),
+    ]
+
+
+async def test_what_a_witness_raises_afterwards_is_logged(caplog):
+    class Forgetful:
+        @duly.hookimpl
+        def duly_changed(self):
+            raise RuntimeError("pen lost")
+
+    async with duly.Client(MemoryStore(), plugins=[Forgetful()]) as client:
+        await client.pause("orders.*")
+    assert "witness_failed" in caplog.text
+
+
+async def test_observers_are_told_of_which_scheduler():
+    class Owners:
+        told = []
+
+        @duly.hookimpl
+        def duly_scheduled(self, owner):
+            self.told.append(owner)
+
+        @duly.hookimpl
+        def duly_delivered(self, owner):
+            self.told.append(owner)
+
+        @duly.hookimpl
+        def duly_cancelled(self, message_ids, event_names):
+            self.told.append((message_ids, event_names))
+
+    owners = Owners()
+    async with scheduler(print, owners) as running:
+        await running.schedule(message(id="a"))
+        async with running.running():
+            await until(lambda: len(owners.told) == 2)
+            (only,) = await running.schedulers()
+        await running.schedule(message(id="b"))
+        await running.cancel_many(duly.Filter(event_name="orders.reminder"))
+    assert owners.told == [None, only.owner, only.owner, (["b"], ["orders.reminder"])]
 
 
 async def test_duly_cancelled():

@@ -1,10 +1,12 @@
 """What a tool can ask about plugins: what is installed, and what is wrong with one."""
 
 import importlib
+import sys
 import types
 
 import pytest
 
+import duly
 from duly import plugins
 
 STORE = "import duly\n@duly.hookimpl\ndef duly_stores(): return {'shop': str}\n"
@@ -40,6 +42,20 @@ class TestInstalled:
         install("", hooks=["duly_delivered"])
         (plugin,) = plugins.installed()
         assert plugin.is_always_imported
+
+    def test_one_that_waits_for_a_variable(self, install, monkeypatch):
+        monkeypatch.delenv("ACME_LOG", raising=False)
+        code = "import duly\n@duly.hookimpl\ndef duly_closed(client): pass\n"
+        name = install(code, hooks=["duly_closed"], variables=["ACME_LOG"])
+        (plugin,) = plugins.installed()
+        assert (plugin.variables, plugin.flaws) == (["ACME_LOG"], [])
+        assert not plugin.is_always_imported
+        duly.Client("memory://")
+        assert name not in sys.modules
+        monkeypatch.setenv("ACME_LOG", "1")
+        assert plugin.is_always_imported
+        duly.Client("memory://")
+        assert name in sys.modules
 
     def test_what_its_entry_points_say_wrongly(self, install):
         install("", hooks=["duly_delivred"])

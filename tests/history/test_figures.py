@@ -27,7 +27,7 @@ async def test_rates_and_lateness(history_url):
             (START, 6), (START + timedelta(minutes=1), 4), (START + timedelta(minutes=2), 1),
         ]  # fmt: skip
         assert all_of_it.per_minute == 11 / 60
-        orders = await here.history.rates("orders.*", timedelta(minutes=1, seconds=30))
+        orders = await here.history.rates("orders.*", timedelta(minutes=1))
         assert (orders.delivered, orders.failed) == (4, 0)
         late = await here.history.lateness("mail.sent", START)
         assert (late.count, late.buckets[30.0]) == (1, 1)

@@ -35,7 +35,7 @@ async def listening(app: Any) -> AsyncIterator[str]:
         config = uvicorn.Config(app, log_level="error", lifespan="auto", ws="none")
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve([found]))
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110  # it tells in no other way
             await asyncio.sleep(0.002)
         try:
             yield f"http://127.0.0.1:{found.getsockname()[1]}"

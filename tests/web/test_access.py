@@ -11,7 +11,7 @@ from tests.web.kit import USERS, asking, bearer, listening, served
 
 import duly_web
 from duly import Client, InvalidArgument, Message, after
-from duly_web.application import ENDPOINTS
+from duly_web.app import ENDPOINTS
 from duly_web.tries import Tries
 
 BODIES: Final[Mapping[tuple[str, str], Any]] = {
@@ -24,7 +24,6 @@ BODIES: Final[Mapping[tuple[str, str], Any]] = {
         "event_name": "orders.tick", "recurrence": {"type": "every", "interval": "1h"}
     },
 }  # fmt: skip
-QUERIES: Final = {"/forecast": {}, "/upcoming": {}}
 STORE_WIDE: Final = {
     "/overview",
     "/forecast",

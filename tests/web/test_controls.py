@@ -17,7 +17,9 @@ async def test_a_rule_is_made_changed_and_removed(on_each: Client):
         told = made.json()
         assert (told["paused"], told["rate_per_second"], told["by"]) == (True, 5.0, "mara")
         assert (told["reason"], told["holds"]) == ("INC-1", 1)
-        assert (await on_each.controls())["mail.*"].pause.by == "mara"
+        pause = (await on_each.controls())["mail.*"].pause
+        assert pause is not None
+        assert pause.by == "mara"
         assert (await http.get("/messages/a")).json()["why"]["rule"] == "mail.*"
         match = {"If-Match": nothing.headers["etag"]}
         late = await http.put("/controls/~bWFpbC4q", json=body, headers=match)

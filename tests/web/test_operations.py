@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import msgspec
@@ -18,7 +19,7 @@ from duly_web.operations.runner import Runner
 PATIENCE = 20  # seconds
 
 
-async def ended(http: httpx.AsyncClient, id: str) -> dict:
+async def ended(http: httpx.AsyncClient, id: str) -> dict[str, Any]:
     """How it ended."""
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -197,7 +198,7 @@ async def test_another_goes_on_when_one_dies(on_each: Client):
             raise Dies
         return await cancel_many(*arguments)
 
-    on_each.cancel_many = dying  # type: ignore[method-assign]  # as if it were killed there
+    on_each.cancel_many = dying  # type: ignore[method-assign, assignment]  # as if it were killed there
     with pytest.raises(Dies):
         await carry_out(on_each, Taken(first.ledger, held, first.name, 0.2))
     on_each.cancel_many = cancel_many  # type: ignore[method-assign]  # another process
@@ -239,7 +240,7 @@ async def test_one_that_is_under_way_is_stopped(client: Client):
         await go.wait()
         return await cancel_many(*arguments)
 
-    client.cancel_many = slow  # type: ignore[method-assign]  # only slower
+    client.cancel_many = slow  # type: ignore[method-assign, assignment]  # only slower
     async with served(client) as http:
         body = {"action": "cancel", "filter": {"event_name": "mail.send"}, "delay": "0s"}
         id = (await http.post("/operations", json=body)).json()["id"]
@@ -260,7 +261,7 @@ async def test_a_worker_that_ends_hands_it_over_at_once(client: Client):
         begun.set()
         await asyncio.Event().wait()
 
-    client.cancel_many = endless  # type: ignore[method-assign]  # it never comes to its end
+    client.cancel_many = endless  # type: ignore[method-assign, assignment]  # it never comes to its end
     app = duly_web.application(client, access=duly_web.Tokens(USERS))
     async with listening(app) as url, asking(f"{url}/v1") as http:
         body = {"action": "cancel", "filter": {"event_name": "mail.send"}, "delay": "0s"}

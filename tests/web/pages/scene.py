@@ -131,14 +131,14 @@ async def scene(
     )  # fmt: skip
     look = duly_web.Pages(
         environment="production", color="red", store="orders · postgresql://duly:secret@db1/orders",
-        timezone=ZONE, history=history,
+        timezone=ZONE,
     )  # fmt: skip
     async with scheduler:
         if hour:
             await fill_hour(history, lambda at: moved.__setitem__(0, at))
         await seed(scheduler)
         app = duly_web.application(
-            scheduler, access=duly_web.Tokens(users or USERS), pages=look, **options
+            scheduler, access=duly_web.Tokens(users or USERS), history=history, pages=look, **options
         )
         outer: Any = Starlette(routes=[Mount(mounted, app)]) if mounted else app
         async with scheduler.running(), app.running(), listening(outer) as root:

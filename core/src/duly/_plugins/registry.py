@@ -1,8 +1,10 @@
 """Look URL schemes up among the plugins, ask deciders, tell observers."""
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
+
+from pluggy import HookImpl
 
 from duly._plugins.comparing import call
 from duly._plugins.implemented import TOLD, TOLD_BY_CLIENTS
@@ -94,7 +96,7 @@ class Plugins(Loading):
         """
         for witness in self._called[hook]:
             try:
-                await _waited(call(witness, {"owner": self.owner, **arguments}))
+                await _waited(_answer(witness, {"owner": self.owner, **arguments}))
             except DulyError:
                 raise
             except Exception as error:
@@ -106,7 +108,7 @@ class Plugins(Loading):
         waits = error is None or isinstance(error, Exception)
         for witness in self._called[hook]:
             try:
-                answer = call(witness, {"owner": self.owner, "error": error, **told})
+                answer = _answer(witness, {"owner": self.owner, "error": error, **told})
                 if waits:
                     await _waited(answer)
             except Exception:
@@ -149,6 +151,16 @@ class Plugins(Loading):
                 installed=[each.name for each in installed],
             )
         return wanted.make(url)
+
+
+def _answer(witness: HookImpl, arguments: Mapping[str, object]) -> object:
+    """What a witness returns; what it raises is an Exception, or Ctrl-C."""
+    try:
+        return call(witness, arguments)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a cancellation too: nothing is awaited yet
+        raise RuntimeError(worded(error)) from error
 
 
 async def _waited(answer: object) -> None:

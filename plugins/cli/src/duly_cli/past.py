@@ -7,7 +7,6 @@ import attrs
 
 from duly import DulyError
 from duly_cli.desk import Desk
-from duly_cli.errors import USAGE, Refused
 from duly_cli.targets import see_that_it_can_be_kept
 from duly_cli.words import length
 
@@ -39,15 +38,11 @@ def history_of(desk: Desk) -> "History | None":
     return History(desk.target.history)
 
 
-def needed_history(desk: Desk, what: str) -> "History":
-    """The same for a command that is about nothing else.
-
-    Raises:
-        Refused: none is said; the text says how.
-    """
+def needed_history(desk: Desk, what: str) -> "History | None":
+    """The same for a command that is about nothing else: where none is said, it says how."""
     found = history_of(desk)
     if found is None:
-        raise Refused(_HOW.format(what=what), USAGE)
+        desk.say(_HOW.format(what=what))
     return found
 
 

@@ -1,6 +1,7 @@
 """From a URL to a database: an engine of SQLAlchemy, its tables, and transactions on it."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -38,13 +39,16 @@ class Database:
         self.place = str(parsed).partition("?")[0]
         self.is_postgres = parsed.scheme != "sqlite"
         self.path: Path | None = None
+        self._make: Callable[[], sa.Engine]
         if self.is_postgres:
             options = parsed.take_options(schema=_name, **_OPTIONS, **tls_options())
-            self.engine = _postgres(parsed, take_tls(options))
+            self._make = functools.partial(_postgres, parsed, take_tls(options))
         else:
             options = parsed.take_options(**_OPTIONS)
             self.path = _path(parsed)
-            self.engine = _sqlite(self.path)
+            self._make = functools.partial(_sqlite, self.path)
+        self.engine = self._make()
+        self._parents: list[sa.Engine] = []
         self.auto_migrate: bool = options.pop("auto_migrate", True)
         self.tables = Tables(options.pop("prefix", "duly_history"), options.pop("schema", None))
         self.options: Mapping[str, Any] = options
@@ -65,8 +69,10 @@ class Database:
             yield connection
 
     def forget(self) -> None:
-        """In a child process after a fork: leave the connections to the parent."""
-        self.engine.dispose(close=False)
+        """In a child process after a fork: leave the parent's connections as they are."""
+        # Kept, or they would be closed; and a lock of theirs may have been held when it forked.
+        self._parents.append(self.engine)
+        self.engine = self._make()
 
 
 def _name(text: str) -> str:
@@ -99,7 +105,8 @@ def _sqlite(path: Path) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def prepare(driver: Any, _record: object) -> None:
-        driver.execute("PRAGMA journal_mode = WAL")
+        if driver.execute("PRAGMA journal_mode").fetchone()[0] != "wal":  # to set it takes a lock
+            driver.execute("PRAGMA journal_mode = WAL")
         driver.execute("PRAGMA synchronous = FULL")
 
     return engine

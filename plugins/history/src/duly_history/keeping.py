@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import weakref
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,19 @@ __all__ = ["GIVEN", "Keeping"]
 
 GIVEN: Final = weakref.WeakSet["Keeping"]()
 """All that there are in this process."""
+
+
+def _before_fork() -> None:
+    for each in GIVEN:
+        each.recorder.before_fork()
+
+
+def _after_fork() -> None:
+    for each in GIVEN:
+        each.recorder.after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _now() -> datetime:

@@ -106,7 +106,8 @@ class Reading:
     ) -> Rates:
         """How much was delivered, failed and was buried, by the minute.
 
-        ``since`` is a moment, or so long ago. Of more than ``look_at`` minutes the latest are told.
+        ``since`` is a moment, or so long ago; the minute that it lies in counts whole. Of more than
+        ``look_at`` minutes the latest are told.
         """
         start, end = self._span(since, until)
         counted = MINUTE_COLUMNS[2:5]

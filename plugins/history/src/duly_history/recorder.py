@@ -29,6 +29,7 @@ __all__ = ["Recorder", "Silence"]
 
 _PATIENCE: Final = 10.0  # seconds for the row of a change to be written before it is made
 _ENDING: Final = 2.0  # seconds to wait for how it ended; it is written in any case
+_FORK: Final = 2.0  # seconds for the database to be at rest
 _KNOWN: Final = 10_000  # event names of which is remembered whether they are wanted
 
 
@@ -60,6 +61,7 @@ class Recorder:
         self._clock = clock
         self._lock = threading.Lock()
         self._turns = itertools.count()
+        self._held: threading.Lock | None = None
         self._writer: Writer | None = None
         self._changes: dict[str, Future[None]] = {}  # that are under way
         self._begin()
@@ -87,6 +89,19 @@ class Recorder:
             if self._writer is None or not self._writer.reopen():
                 self._writer = self._new_writer()
             return self._writer
+
+    def before_fork(self) -> None:
+        """Close all connections: a child that has one of SQLite open loses what it writes."""
+        writer = self._writer
+        if writer is not None and writer.busy.acquire(timeout=_FORK):
+            self._held = writer.busy
+            self._database.engine.dispose()
+
+    def after_fork(self) -> None:
+        """Go on, in parent and child."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.release()
 
     def close(self, *, wait: bool = False) -> None:
         """Write what waits, in the background; what comes later begins anew."""

@@ -56,6 +56,8 @@ class Writer:
         self._batch: Batch | None = None
         self._jobs: deque[_Job] = deque()
         self._flushes: deque[Future[None]] = deque()
+        self.busy = threading.Lock()
+        """Held while it uses the database."""
         self._woken, self._urgent = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._closing: float | None = None  # by when, in monotonic time
@@ -120,7 +122,8 @@ class Writer:
             self._woken.clear()
             self._urgent.clear()
             try:
-                self._turn()
+                with self.busy:
+                    self._turn()
                 pause, self._away = 0.0, False
             except Exception as error:  # noqa: BLE001  # a fault of ours must not end it
                 self._failed(error)
@@ -144,7 +147,11 @@ class Writer:
     def _turn(self) -> None:
         """Write all there is."""
         self.ledger.prepare()
-        flushes = len(self._flushes)
+        now, flushes = time.monotonic(), len(self._flushes)
+        if now - self._beaten >= _BEAT and self._closing is None:
+            self.ledger.beat()
+            self._upkeep.name_the_killed(self.ledger.source)
+            self._beaten = now
         self._do_jobs()
         while self._next() is not None:
             self._write()
@@ -154,11 +161,6 @@ class Writer:
         if self._closing is not None and not self._jobs:
             self.ledger.leave()
             return
-        now = time.monotonic()
-        if now - self._beaten >= _BEAT:
-            self.ledger.beat()
-            self._upkeep.name_the_killed(self.ledger.source)
-            self._beaten = now
         if self._upkeep.tidy():
             self._woken.set()
 

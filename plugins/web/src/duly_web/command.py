@@ -2,28 +2,21 @@
 
 import importlib
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from duly import Client, DulyError
 from duly.url import mask
-from duly_web.application import Application, application
-from duly_web.guard import is_loopback
 from duly_web.pages.look import COLORS, Pages
-from duly_web.tokens import Proxy, Tokens, new_token
-from duly_web.users import Access
+
+if TYPE_CHECKING:
+    from duly_web.users import Access
 
 __all__ = ["web"]
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_AT_ONCE: Final = 1000  # connections
 
 
 @click.command("web")
@@ -45,12 +38,12 @@ _AT_ONCE: Final = 1000  # connections
 @click.option(
     "--trust", metavar="ADDRESSES", default="", help="Proxies whose X-Forwarded-For is believed."
 )
+@click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True)
 @click.option("--environment", metavar="WORD", default="", help="Shown on each page: production.")
 @click.option("--color", type=click.Choice(COLORS), default="plain", help="Its color on the pages.")
 @click.option("--tz", default="UTC", show_default=True, help="The time zone of the pages.")
-@click.option("--history", metavar="URL", envvar="DULY_HISTORY", help="The history [DULY_HISTORY].")
 @click.option("--no-pages", is_flag=True, help="The API alone.")
-@click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True)
+@click.option("--history", metavar="URL", envvar="DULY_HISTORY", help="The history [DULY_HISTORY].")
 @click.option("--new-token", metavar="NAME", help="Only print a new token for somebody.")
 def web(**said: Any) -> None:
     """Serve the API over HTTP until a signal comes.
@@ -58,21 +51,29 @@ def web(**said: Any) -> None:
     Who may use it is in a file of tokens, which --new-token makes entries for, or named by a proxy
     in front. With --open-to-all everybody on this very host may do everything.
     """
+    # What serves takes a third of a second to import, which every other command would pay too.
+    from duly_web import alone  # noqa: PLC0415  # as said above
+
     if said["new_token"] is not None:
         _tell_token(said["new_token"])
         return
     try:
         access = _access(said)
         client = _client(said["store"], said["app"])
-        ours = said["app"] is None
-        app = application(client, access=access, open_to_all=said["open_to_all"], pages=_pages(said))
+        app = alone.alone(
+            client,
+            ours=said["app"] is None,
+            access=access,
+            open_to_all=said["open_to_all"],
+            history=_history(said["history"]),
+            pages=_pages(said),
+        )
     except DulyError as error:
         raise click.UsageError(mask(str(error))) from error
-    secure = said["tls_cert"] is not None
-    if not secure and not is_loopback(said["host"]):
+    if said["tls_cert"] is None and not _is_here(said["host"]):
         click.echo("duly: without --tls-cert tokens cross the network in the clear", err=True)
-    uvicorn.run(
-        _alone(app, client, ours=ours),
+    alone.run(
+        app,
         host=said["host"],
         port=said["port"],
         log_level=said["log_level"],
@@ -80,13 +81,12 @@ def web(**said: Any) -> None:
         ssl_keyfile=said["tls_key"],
         proxy_headers=bool(said["trust"]),
         forwarded_allow_ips=said["trust"] or None,
-        server_header=False,
-        limit_concurrency=_AT_ONCE,
-        timeout_graceful_shutdown=10,
     )
 
 
-def _access(said: dict[str, Any]) -> Access | None:
+def _access(said: dict[str, Any]) -> "Access | None":
+    from duly_web.tokens import Proxy, Tokens  # noqa: PLC0415  # as above
+
     ways = [said["tokens"] is not None, said["proxy_header"] is not None, said["open_to_all"]]
     if sum(ways) != 1:
         raise click.UsageError(
@@ -99,33 +99,12 @@ def _access(said: dict[str, Any]) -> Access | None:
         return Tokens.read(said["tokens"])
     if said["proxy_header"] is not None:
         return Proxy(said["proxy_header"], rights=tuple(said["rights"]) or ("read",))
-    if not is_loopback(said["host"]):
+    if not _is_here(said["host"]):
         raise click.UsageError(
             f"--open-to-all is refused on {said['host']}, which others can reach: listen on "
             "127.0.0.1, or give --tokens"
         )
     return None
-
-
-def _pages(said: dict[str, Any]) -> Pages | None:
-    if said["no_pages"]:
-        return None
-    return Pages(
-        environment=said["environment"],
-        color=said["color"],
-        store=said["store"] or said["app"] or "",
-        timezone=said["tz"],
-        history=None if said["history"] is None else _history(said["history"]),
-    )
-
-
-def _history(url: str) -> Any:
-    """The history of that URL, to be read."""
-    try:
-        from duly_history import History  # noqa: PLC0415  # it need not be installed
-    except ImportError:
-        raise click.UsageError("--history takes duly-history: install it") from None
-    return History(url)
 
 
 def _client(store: str | None, app: str | None) -> Client:
@@ -147,23 +126,34 @@ def _client(store: str | None, app: str | None) -> Client:
     return found
 
 
-def _alone(app: Application, client: Client, *, ours: bool) -> Starlette:
-    """With a start and an end of its own."""
+def _pages(said: dict[str, Any]) -> Pages | None:
+    if said["no_pages"]:
+        return None
+    store = said["store"] or said["app"] or ""
+    return Pages(
+        environment=said["environment"], color=said["color"], store=store, timezone=said["tz"]
+    )
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await client.open()
-        try:
-            async with app.running():
-                yield
-        finally:
-            if ours:
-                await client.close()
 
-    return Starlette(routes=[Mount("/", app)], lifespan=lifespan)
+def _history(url: str | None) -> Any:
+    if url is None:
+        return None
+    try:
+        from duly_history import History  # noqa: PLC0415  # it need not be installed
+    except ImportError as error:
+        raise click.UsageError("--history: what keeps one is the package duly-history") from error
+    return History(url)
+
+
+def _is_here(host: str) -> bool:
+    from duly_web.guard import is_loopback  # noqa: PLC0415  # as above
+
+    return is_loopback(host)
 
 
 def _tell_token(name: str) -> None:
+    from duly_web.tokens import new_token  # noqa: PLC0415  # as above
+
     token, kept = new_token()
     click.echo(f'[{name}]\ntoken_sha256 = "{kept}"\nrights = ["read"]\nevents = ["*"]')
     click.echo(f"The token of {name}, which is kept nowhere: {token}", err=True)

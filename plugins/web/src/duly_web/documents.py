@@ -12,7 +12,7 @@ from duly.message import with_changes
 from duly.recurrence import Recurrence
 from duly.words import in_words
 from duly_web.refs import ref_of
-from duly_web.times import Moment, written
+from duly_web.times import Moment, maybe, written
 from duly_web.users import User
 
 __all__ = [
@@ -127,10 +127,10 @@ class Shower:
             next_attempt_at=written(message.next_attempt_at),
             late_seconds=max(0.0, late),
             created_at=written(message.created_at),
-            expires_at=_written(message.expires_at),
+            expires_at=maybe(message.expires_at),
             recurrence=None if rule is None else rule_document(rule),
             in_words=None if rule is None else in_words(rule),
-            died_at=_written(message.died_at),
+            died_at=maybe(message.died_at),
             retry_count=message.retry_count,
             postpone_count=message.postpone_count,
             occurrence_count=message.occurrence_count,
@@ -175,7 +175,7 @@ class Shower:
         if self.redact is not None and told:
             text = text.replace(told, error or "(hidden)")
         return WhyDocument(
-            code=why.code, text=text, until=_written(why.until), holder=why.holder,
+            code=why.code, text=text, until=maybe(why.until), holder=why.holder,
             rule=why.rule, route=why.route,
         )  # fmt: skip
 
@@ -197,21 +197,17 @@ def rule_document(rule: Recurrence) -> RecurrenceDocument:
     elif isinstance(rule, Every):
         more = {
             "interval_seconds": rule.interval.total_seconds(),
-            "anchor": _written(rule.anchor),
+            "anchor": maybe(rule.anchor),
         }
     return RecurrenceDocument(
         kind=type(rule).__name__.lower(),
-        until=_written(rule.until),
+        until=maybe(rule.until),
         max_occurrences=rule.max_occurrences,
         missed=rule.missed,
         grace_seconds=rule.grace.total_seconds(),
         jitter_seconds=rule.jitter.total_seconds(),
         **more,
     )
-
-
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else written(moment)
 
 
 def _trace(message: Message) -> str | None:

@@ -23,7 +23,16 @@ __all__ = [
     "moment_in",
 ]
 
-Duration = Annotated[str, msgspec.Meta(examples=["10m", "PT10M"], max_length=64)]
+Duration = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=64,
+        examples=["10m", "PT10M"],
+        extra_json_schema={"pattern": r"^([0-9]{1,6}(ms|s|m|h|d|w))+$|^PT[0-9]{1,6}[HMS]$"},
+    ),
+]
+"""A length of time, as :func:`duly_web.times.as_duration` reads it, which takes some more."""
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]

@@ -15,12 +15,14 @@ _PROBLEM: Final = "application/problem+json"
 _WORDS: Final = {
     200: "As it is now", 201: "It is stored", 202: "It is accepted", 304: "As you know it",
     400: "No JSON", 401: "Who asks is not known", 403: "Not among your rights",
-    404: "There is no such thing", 409: "At odds with what is there", 412: "It has changed since",
+    404: "There is no such thing", 405: "Not this method", 409: "At odds with what is there",
+    412: "It has changed since",
     413: "Too large", 415: "Not JSON", 422: "A value that can never work",
     429: "Too many wrong tokens", 500: "A mistake of ours", 501: "Not kept, or not possible here",
     502: "The store refused", 503: "The store does not answer, or it took too long",
 }  # fmt: skip
 _ANYWHERE: Final = (401, 403, 422, 429, 500, 501, 502, 503)
+_REF: Final = {"type": "string", "pattern": "^([A-Za-z0-9._:@-]+|~[A-Za-z0-9_-]+)$"}
 _INTRODUCTION: Final = """Messages that are due later: scheduled, looked at, moved, cancelled.
 
 Moments are RFC 3339, in Z with six digits. `ref` is the id in paths: the id itself where that is
@@ -85,7 +87,7 @@ def _name(endpoint: Endpoint) -> str:
 
 def _parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": _REF}
         for name in re.findall(r"\{(\w+)\}", endpoint.path)
     ]
     if endpoint.query is not None:
@@ -118,6 +120,8 @@ def _responses(endpoint: Endpoint, known: dict[Any, Any]) -> dict[str, Any]:
     codes = {*_ANYWHERE, *endpoint.problems}
     if endpoint.body is not None:
         codes |= {400, 413, 415}
+    if "{" in endpoint.path:
+        codes |= {404, 405}
     found = {str(code): {"description": _WORDS[code], "content": problem} for code in sorted(codes)}
     for code, kind in endpoint.answers.items():
         schema = {} if kind is bytes else known[kind]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -11,6 +11,9 @@ from duly import Client
 from duly_web.documents import Redact, Shower
 from duly_web.operations.runner import Runner
 from duly_web.users import User
+
+if TYPE_CHECKING:
+    from duly_history import History
 
 __all__ = ["Service", "Shared"]
 
@@ -57,6 +60,7 @@ class Service:
     max_body: int
     redact: Redact | None
     runner: Runner
+    history: "History | None"
     shared: Shared = attrs.field(factory=Shared)
 
     def shower(self, user: User) -> Shower:

@@ -8,7 +8,7 @@ import msgspec
 
 from duly_web.problems import Problem
 
-__all__ = ["Moment", "as_duration", "as_moment", "written"]
+__all__ = ["Moment", "as_duration", "as_moment", "maybe", "written"]
 
 Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339, in Z with six digits when it is ours."""
@@ -28,6 +28,11 @@ _CENTURY: Final = timedelta(days=36_525)
 def written(moment: datetime) -> str:
     """A moment as it is sent."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}".rjust(27, "0")
+
+
+def maybe(moment: datetime | None) -> str | None:
+    """A moment as it is sent, or None."""
+    return None if moment is None else written(moment)
 
 
 def as_moment(text: str, pointer: str) -> datetime:

@@ -38,7 +38,10 @@ async def changes(
     It needs the history plugin. Each was written down before it was done; one without an end was
     begun, and whether it was done nobody knows.
     """
-    found = await needed_history(desk, "what people did").changes(
+    kept = needed_history(desk, "what people did")
+    if kept is None:
+        return
+    found = await kept.changes(
         action=action,
         by=by,
         target=target,

@@ -37,6 +37,8 @@ async def history(desk: Desk, *, id: str | None, limit: int, **given: Any) -> No
     It needs the history plugin. What is known of a message that waits or is dead: duly show ID.
     """
     kept = needed_history(desk, "what became of messages")
+    if kept is None:
+        return
     for name in ("since", "until"):
         text = given[name]
         given[name] = None if text is None else moment_of(desk, text, f"--{name}")

@@ -1,16 +1,12 @@
 """How the pages present themselves."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from duly import InvalidArgument
 from duly.url import mask
-
-if TYPE_CHECKING:
-    from duly_history import History
 
 __all__ = ["COLORS", "Pages", "zone_of"]
 
@@ -42,35 +38,23 @@ def _color(_: object, __: object, value: object) -> None:
         raise InvalidArgument(f"color must be one of {', '.join(COLORS)}, not {value!r}")
 
 
-def _history(_: object, __: object, value: object) -> None:
-    if value is not None and not all(hasattr(value, each) for each in ("of", "rates", "changes")):
-        raise InvalidArgument(f"history must be a duly_history.History, not {value!r}")
-
-
 @attrs.frozen(kw_only=True)
 class Pages:
     """What all pages say of where one is.
 
     ``environment`` is a word as "production", shown on every page and in its title, in one of
     :data:`COLORS`. ``store`` says which store it is; passwords in it are masked. ``timezone`` is
-    that of who has not chosen another. ``history`` is where the past is kept: without it the pages
-    say that it is not kept.
+    that of who has not chosen another.
 
     Raises:
-        InvalidArgument: a color, time zone or history that is none.
+        InvalidArgument: a color or time zone that is none, or a text that cannot be shown.
     """
 
     environment: str = attrs.field(default="", validator=_text)
     color: str = attrs.field(default="plain", validator=_color)
     store: str = attrs.field(default="", validator=_text, converter=mask)
     timezone: str = attrs.field(default="UTC")
-    history: "History | None" = attrs.field(default=None, validator=_history)
 
     @timezone.validator
     def _zone(self, _: object, value: object) -> None:
         zone_of(value)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What templates show of it."""
-        return {"environment": self.environment, "color": self.color, "store": self.store}

@@ -53,7 +53,7 @@ class Site:
     def __init__(self, service: Service, look: Pages) -> None:
         self.service = service
         self.look = look
-        self.past = Past(look.history)
+        self.past = Past(service.history)
         self.recent = Recent(service.client, self.past)
         self._time = f"as-of-{secrets.token_hex(8)}"  # stands for the time, which no ETag counts
         self._files = {

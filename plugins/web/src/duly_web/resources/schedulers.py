@@ -1,12 +1,11 @@
-"""Who delivers; and what is not kept in a store."""
+"""Who delivers."""
 
 from typing import Final
 
 import msgspec
 
-from duly import SchedulerInfo, Unsupported
+from duly import SchedulerInfo
 from duly_web.endpoints import Answer, Call, Endpoint
-from duly_web.finding import found
 from duly_web.refs import id_of, ref_of
 from duly_web.times import Moment, written
 
@@ -86,18 +85,6 @@ async def recover(call: Call) -> Answer:
     return Answer(document=Recovered(await call.client.recover(owner, force=said.force)))
 
 
-async def history(call: Call) -> Answer:
-    """What became of a message."""
-    await found(call)
-    raise Unsupported("what became of messages is not kept here: that takes duly-history")
-
-
-async def changes(call: Call) -> Answer:
-    """What people did."""
-    call.everywhere()
-    raise Unsupported("who changed what is not kept here: that takes duly-history")
-
-
 ENDPOINTS: Final = (
     Endpoint(
         method="GET", path="/schedulers", right="read", handler=schedulers, tag="schedulers",
@@ -108,13 +95,5 @@ ENDPOINTS: Final = (
         body=Recover, needs_body=False, tag="schedulers", problems=(409,),
         summary="Say that a scheduler is dead: what it holds is due again",
         answers={200: Recovered},
-    ),
-    Endpoint(
-        method="GET", path="/messages/{ref}/history", right="read", handler=history,
-        summary="What became of a message, where that is kept", answers={}, problems=(404,),
-    ),
-    Endpoint(
-        method="GET", path="/changes", right="admin", handler=changes, tag="standing",
-        summary="Who changed what, where that is kept", answers={},
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from duly_web.filters import ManyQuery, filter_of
 from duly_web.problems import Problem
 from duly_web.refs import ref_of
 from duly_web.tags import tag_of
-from duly_web.times import Moment, as_moment, written
+from duly_web.times import Moment, as_moment, maybe, written
 
 __all__ = ["ENDPOINTS", "all_names"]
 
@@ -63,6 +63,9 @@ class EventDocument(msgspec.Struct, frozen=True):
     dead: int
     oldest: Moment | None
     at_least: bool
+    delivered_per_minute: float | None = None
+    """Of the last hour, where a history is kept; as the next one."""
+    late_p99_seconds: float | None = None
 
 
 class Events(msgspec.Struct, frozen=True):
@@ -161,18 +164,23 @@ def _stats(stats: Stats) -> StatsDocument:
         claimed=stats.claimed,
         dead=stats.dead,
         aside=stats.aside,
-        oldest_due=_written(stats.oldest_due),
-        next_due=_written(stats.next_due),
+        oldest_due=maybe(stats.oldest_due),
+        next_due=maybe(stats.next_due),
     )
 
 
 async def events(call: Call) -> Answer:
     """The event names."""
     names, complete = await all_names(call)
+    keeper = call.service.history
+    rates: dict[str, tuple[float, float | None]] = {}
+    if keeper is not None:
+        kept = await call.service.shared.get("rates", keeper.events)
+        rates = {each.event_name: (each.per_minute, each.p99) for each in kept}
     items = [
         EventDocument(
             each.name, each.scheduled, each.due, each.aside, each.claimed, each.dead,
-            _written(each.oldest), each.at_least,
+            maybe(each.oldest), each.at_least, *rates.get(each.name, (None, None)),
         )
         for each in names
         if call.user.sees(each.name)
@@ -265,10 +273,6 @@ async def health(call: Call) -> Answer:
     found = await call.client.health()
     document = HealthDocument(found.status.value, found.reason, [str(e) for e in found.reasons])
     return Answer(document=document, status=_WORST if document.status == "unhealthy" else 200)
-
-
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else written(moment)
 
 
 def _endpoint(path: str, handler: Any, summary: str, document: Any, **more: Any) -> Endpoint:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import msgspec
 from starlette.applications import Starlette
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from duly import Client, InvalidArgument
@@ -29,12 +30,16 @@ from duly_web.resources import (
     lists,
     messages,
     operations,
+    past,
     schedulers,
     scheduling,
     standing,
 )
 from duly_web.service import Service
 from duly_web.users import Access
+
+if TYPE_CHECKING:
+    from duly_history import History
 
 __all__ = ["ENDPOINTS", "Application", "application"]
 
@@ -45,6 +50,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *operations.ENDPOINTS,
     *controls.ENDPOINTS,
     *schedulers.ENDPOINTS,
+    *past.ENDPOINTS,
     *standing.ENDPOINTS,
 )
 """All resources; of two paths that fit the first one is meant."""
@@ -70,13 +76,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
-            root = scope.get("root_path", "").rstrip("/")
-            path = scope["path"]
-            inner = path.removeprefix(root) if path.startswith(f"{root}/") else path
+            root, inner = _places(scope)
             scope = {
                 **scope,
                 "root_path": root,
-                "path": f"{root}{inner or '/'}",
+                "path": f"{root}{inner}",
                 "duly_web.root": root,
                 "duly_web.api": inner == "/v1" or inner.startswith("/v1/"),
             }
@@ -103,6 +107,7 @@ def application(
     access: Access | None = None,
     open_to_all: bool = False,
     redact: Redact | None = None,
+    history: "History | None" = None,
     pages: Pages | None = _PAGES,
     timeout: timedelta = timedelta(seconds=30),
     max_body: int = 16 * 1024 * 1024,
@@ -114,8 +119,9 @@ def application(
     ``access`` says who asks and what they may do. Without it nothing is served, unless it is
     ``open_to_all``: then everybody on this very host may do everything, and who comes from
     elsewhere, or through a proxy, is refused each time. ``redact`` is given a message and returns
-    what may be shown of its payload, and in the same way of the text of its last error. ``pages``
-    says what the pages for people tell of where one is; with None there are none. A request
+    what may be shown of its payload, and in the same way of the text of its last error. ``history``
+    is what duly-history has kept, for what became of messages and who changed what. ``pages`` says
+    what the pages for people tell of where one is; with None there are none. A request
     takes at most ``timeout``, and has a body of at most ``max_body`` bytes.
 
     Raises:
@@ -143,19 +149,29 @@ def application(
         max_body=max_body,
         redact=redact,
         runner=Runner(client),
+        history=history,
     )
     app = Starlette(
         lifespan=_lifespan,
-        routes=[
-            Mount("/v1", routes=_routes(service)),
-            *(() if pages is None else routes_of(service, pages)),
-        ],
+        routes=[*_routes(service), *(() if pages is None else routes_of(service, pages))],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={HTTPException: _not_there},
     )
     app.router.redirect_slashes = False
     app.state.duly_web = made = Application(service, app)
     return made
+
+
+def _places(scope: Scope) -> tuple[str, str]:
+    """Where it is mounted, and the path from there."""
+    root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+    if path.startswith(f"{root}/"):
+        path = path.removeprefix(root)
+    inner = path if path == "/" else path.rstrip("/")
+    whole = unquote(scope.get("raw_path", b"").decode("latin-1")).rstrip("/")
+    if not root and whole != inner and whole.endswith(inner):  # Litestar tells it only there
+        root = whole.removesuffix(inner)
+    return root, inner or "/"
 
 
 def _lifespan(app: Starlette) -> AbstractAsyncContextManager[None]:
@@ -197,7 +213,7 @@ def _route(service: Service, endpoints: list[Endpoint]) -> Route:
         method = "GET" if request.method == "HEAD" else request.method
         return await by_method[method](service, request)
 
-    return Route(endpoints[0].path, serve, methods=[*by_method])
+    return Route(f"/v1{endpoints[0].path}", serve, methods=[*by_method])
 
 
 async def _not_there(request: Request, error: Exception) -> Response:

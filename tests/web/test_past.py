@@ -1,0 +1,56 @@
+"""What a history keeps, over HTTP."""
+
+from datetime import timedelta
+
+from tests.web.kit import ORDERS, bearer, pointers, served
+
+from duly import Client, Message, after
+from duly_history import History
+
+
+async def test_what_became_of_a_message_and_who_changed_it(tmp_path):
+    history = History(f"sqlite:///{tmp_path}/history.db")
+    async with Client("memory://", plugins=[history], load_plugins=False) as client:
+        async with served(client, history=history) as http:
+            await client.schedule(Message("mail.send", scheduled_at=after(hours=1)))
+            body = {"event_name": "mail.send", "id": "x", "delay": "1h"}
+            assert (await http.post("/messages", json=body)).status_code == 201
+            assert (await http.patch("/messages/x", json={"delay": "2h"})).status_code == 200
+            assert (await http.delete("/messages/x")).status_code == 200
+            await http.put("/controls/mail.send", json={"paused": True, "reason": "INC-1"})
+            await history.flush()
+            told = (await http.get("/messages/x/history")).json()  # although it is gone
+            assert [each["what"] for each in told["items"]] == [
+                "scheduled",
+                "rescheduled",
+                "cancelled",
+            ]
+            assert told["complete"]
+            changes = (await http.get("/changes")).json()["items"]
+            assert {each["by"] for each in changes} == {"mara"}
+            assert {("pause", "mail.send"), ("cancel", "x"), ("schedule", "x")} <= {
+                (each["action"], each["target"]) for each in changes
+            }
+            assert [each["reason"] for each in changes if each["action"] == "pause"] == ["INC-1"]
+            (one,) = (await http.get("/changes", params={"action": "cancel"})).json()["items"]
+            assert (one["number"], one["error"]) == (1, None)
+            hidden = await http.get("/messages/x/history", headers=bearer(ORDERS))
+            assert hidden.status_code == 404
+            assert (await http.get("/messages/none/history")).status_code == 404
+            wrong = await http.get("/changes", params={"since": "x"})
+            assert (wrong.status_code, pointers(wrong)) == (422, ["/since"])
+            (event,) = (await http.get("/events")).json()["items"]
+            assert event["delivered_per_minute"] is None  # nothing was delivered in the last hour
+    await history.close()
+
+
+async def test_a_history_that_is_away_refuses_changes(tmp_path):
+    history = History("postgresql://u:geheim@127.0.0.1:1/none")
+    async with Client("memory://", plugins=[history], load_plugins=False) as client:
+        async with served(client, history=history, timeout=timedelta(seconds=20)) as http:
+            made = await http.post("/messages", json={"event_name": "a", "delay": "1h"})
+            assert (made.status_code, made.json()["code"]) == (503, "StoreUnavailable")
+            assert "geheim" not in made.text
+            assert (await http.get("/changes")).status_code in (502, 503)
+        assert await client.list() == []
+    await history.close()
