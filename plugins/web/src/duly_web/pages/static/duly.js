@@ -71,7 +71,11 @@
     if (event.target.id === "zone") event.target.form.requestSubmit();
   });
   document.addEventListener("visibilitychange", () => ask());
-  // One act is open at a time; Escape closes it.
+  // One act is open at a time; Escape closes it, and so does a click beside it.
+  document.addEventListener("click", (event) => {
+    const shown = open();
+    if (shown && !shown.contains(event.target)) shown.open = false;
+  });
   document.addEventListener("toggle", (event) => {
     if (!event.target.matches?.("details.act") || !event.target.open) return;
     for (const each of document.querySelectorAll("details.act[open]")) {
