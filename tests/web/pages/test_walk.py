@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 from tests.journeys.stores_before import namespace
-from tests.web.kit import READS
 from tests.web.pages.browser import browsing, looking
 from tests.web.pages.scene import Scene, scene, until
 
@@ -273,22 +272,7 @@ async def test_a_short_walk_on_other_stores(other_store: str, tmp_path: Path) ->
         async with looking(browser, dark=True, width=390) as page:
             await page.goto(one.url)
             await learns_why(page, one)
-            await sees_tonight(page)
             await replays_and_stops(page, one)
-
-
-async def test_who_only_reads_is_shown_no_act(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path / 's.db'}"
-    async with scene(store, tmp_path, token=READS) as one, browsing() as browser:
-        async with looking(browser, token=READS) as page:
-            for place in ("", "messages", "messages?phase=dead", "messages/welcome-3", "events", "series", "dead", "schedulers", "changes"):
-                await page.goto(one.url + place)
-                assert await page.locator("details.act").count() == 0, place
-                posts = page.locator("form[method=post]:not(.zone):not(#rows)")
-                assert await posts.count() == 0, place
-            await page.goto(f"{one.url}messages/welcome-3")
-            await expect(page.locator("#meta")).to_contain_text("Hidden from you")
-            await expect(page.locator("main")).not_to_contain_text("acme")
 
 
 async def test_a_page_is_alive_and_rests_when_told(tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ def _text(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
         raise InvalidArgument(f"{attribute.name} must be text of up to 255 characters")
 
 
+def _masked(value: object) -> object:
+    return mask(value) if isinstance(value, str) else value
+
+
 def _color(_: object, __: object, value: object) -> None:
     if value not in COLORS:
         raise InvalidArgument(f"color must be one of {', '.join(COLORS)}, not {value!r}")
@@ -52,7 +56,7 @@ class Pages:
 
     environment: str = attrs.field(default="", validator=_text)
     color: str = attrs.field(default="plain", validator=_color)
-    store: str = attrs.field(default="", validator=_text, converter=mask)
+    store: str = attrs.field(default="", validator=_text, converter=_masked)
     timezone: str = attrs.field(default="UTC")
 
     @timezone.validator
