@@ -26,6 +26,7 @@ from duly_web.pages import Pages
 from duly_web.pages.routes import routes_of
 from duly_web.problems import TITLES, Problem, kebab
 from duly_web.resources import (
+    ahead,
     controls,
     lists,
     messages,
@@ -52,6 +53,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *schedulers.ENDPOINTS,
     *past.ENDPOINTS,
     *standing.ENDPOINTS,
+    *ahead.ENDPOINTS,
 )
 """All resources; of two paths that fit the first one is meant."""
 

@@ -1,0 +1,148 @@
+"""What is to come: fires in order, or how much of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+
+from duly import Expected, Filter, Message
+from duly_web.endpoints import Answer, Call, Endpoint
+from duly_web.filters import ManyQuery, filter_of
+from duly_web.problems import Problem
+from duly_web.refs import ref_of
+from duly_web.times import Moment, as_moment, written
+
+__all__ = ["ENDPOINTS"]
+
+_HOUR: Final = timedelta(hours=1)
+
+
+class UpcomingQuery(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}
+):
+    """Which fires: by default those of the next hour."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    event_name: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+
+
+class FireDocument(msgspec.Struct, frozen=True):
+    """A fire to come: ``kind`` is "once", "retry" or "series"."""
+
+    at: Moment
+    kind: str
+    id: str
+    ref: str
+    event_name: str
+
+
+class Upcoming(msgspec.Struct, frozen=True):
+    """The fires, in order. Unless ``complete`` there are more."""
+
+    items: list[FireDocument]
+    complete: bool
+
+
+class ForecastQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Until when, in how many spans: an hour, in 60."""
+
+    until: Moment | None = None
+    buckets: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 60
+
+
+class ExpectedDocument(msgspec.Struct, frozen=True):
+    """How much is due in a span."""
+
+    once: int
+    series: int
+    retries: int
+    aside: int
+    at_least: bool
+
+
+class ForecastDocument(msgspec.Struct, frozen=True):
+    """What is due, in equal spans."""
+
+    start: Moment
+    until: Moment
+    span_seconds: float
+    overdue: ExpectedDocument
+    buckets: list[ExpectedDocument]
+    looked_at: int
+    complete: bool
+
+
+async def upcoming(call: Call) -> Answer:
+    """What will fire."""
+    said: UpcomingQuery = call.query
+    now = datetime.now(UTC)
+    since = now if said.since is None else as_moment(said.since, "/from")
+    until = _ahead(since, _HOUR) if said.until is None else as_moment(said.until, "/until")
+    filter = narrowed(call, said.event_name)
+    found = await call.client.upcoming(until, since=since, filter=filter, limit=said.limit)
+    items = [
+        FireDocument(
+            written(each.at),
+            _kind(each.message),
+            each.message.id,
+            ref_of(each.message.id),
+            each.message.event_name,
+        )
+        for each in found
+    ]
+    return Answer(document=Upcoming(items, len(found) < said.limit))
+
+
+def narrowed(call: Call, name: str | None) -> Filter:
+    """A filter for an event name, of those that the user may see."""
+    return filter_of(ManyQuery(event_name=name), {}, call.user, redacted=False)
+
+
+def _ahead(moment: datetime, length: timedelta) -> datetime:
+    try:
+        return moment + length
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _kind(message: Message) -> str:
+    if message.recurrence is not None:
+        return "series"
+    return "retry" if message.retry_count else "once"
+
+
+async def forecast(call: Call) -> Answer:
+    """How much is to come."""
+    call.everywhere()
+    said: ForecastQuery = call.query
+    until = _ahead(datetime.now(UTC), _HOUR)
+    if said.until is not None:
+        until = as_moment(said.until, "/until")
+    if until <= datetime.now(UTC):
+        raise Problem(422, "InvalidArgument", "until must be later than now", pointer="/until")
+    found = await call.client.forecast(until, buckets=said.buckets)
+    return Answer(
+        document=ForecastDocument(
+            written(found.start), written(found.until), found.span.total_seconds(),
+            _expected(found.overdue), [_expected(each) for each in found.buckets],
+            found.looked_at, found.complete,
+        )
+    )  # fmt: skip
+
+
+def _expected(each: Expected) -> ExpectedDocument:
+    return ExpectedDocument(each.once, each.series, each.retries, each.aside, each.at_least)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        method="GET", path="/upcoming", right="read", handler=upcoming, query=UpcomingQuery,
+        tag="standing", summary="What will fire, in order", answers={200: Upcoming},
+    ),
+    Endpoint(
+        method="GET", path="/forecast", right="read", handler=forecast, query=ForecastQuery,
+        tag="standing", summary="How much is to come", answers={200: ForecastDocument},
+    ),
+)  # fmt: skip
