@@ -42,8 +42,13 @@ async def browsing() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def looking(
-    browser: Browser, *, dark: bool = False, width: int = 1280, token: str = ALL, user: str = "",
-    **options: Any
+    browser: Browser,
+    *,
+    dark: bool = False,
+    width: int = 1280,
+    token: str = ALL,
+    user: str = "",
+    **options: Any,
 ) -> AsyncIterator[Page]:
     """Somebody who looks, with a token as password; what goes wrong in the page fails the test."""
     said = base64.b64encode(f"{user or USERS[token].name}:{token}".encode()).decode()
@@ -59,7 +64,9 @@ async def looking(
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("request", lambda sent: wrong.append(f"asked {sent.url}") if not _ours(sent.url) else None)
+    page.on(
+        "request", lambda sent: wrong.append(f"asked {sent.url}") if not _ours(sent.url) else None
+    )
     try:
         yield page
     finally:

@@ -29,14 +29,17 @@ async def act(one: Scene) -> None:
 
 
 async def main(folder: Path, shots: list[tuple[str, bool, int]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         store = f"sqlite:///{place}/store.db"
         async with scene(store, Path(place), hour=True) as one, browsing() as browser:
             await act(one)
             for name, dark, width in shots:
                 async with looking(browser, dark=dark, width=width) as page:
-                    where = PLACES[name].format(tomorrow="2027-12-31T00:00").replace("2027-12-31", "2026-12-31")
+                    where = (
+                        PLACES[name]
+                        .format(tomorrow="2027-12-31T00:00")
+                        .replace("2027-12-31", "2026-12-31")
+                    )
                     await page.goto(f"{one.url}{where}")
                     suffix = f"{'-dark' if dark else ''}{'-phone' if width < 600 else ''}"
                     await page.screenshot(path=folder / f"{name}{suffix}.png", full_page=True)
@@ -47,6 +50,12 @@ if __name__ == "__main__":
     wanted = [(name, False, 1280) for name in PLACES]
     wanted += [("overview", True, 390), ("message", True, 1280)]
     if everything:
-        wanted = [(name, dark, width) for name in PLACES for dark in (False, True) for width in (1280, 390)]
+        wanted = [
+            (name, dark, width)
+            for name in PLACES
+            for dark in (False, True)
+            for width in (1280, 390)
+        ]
     target = Path(sys.argv[1]) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else FOLDER
+    target.mkdir(parents=True, exist_ok=True)
     asyncio.run(main(target, wanted))

@@ -71,7 +71,7 @@ def later(failure: duly.Failure) -> duly.Verdict:
 async def until(holds: Any) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(20):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110  # it happens elsewhere
             await asyncio.sleep(0.05)
 
 
@@ -103,11 +103,18 @@ async def fill_hour(history: History, turn: Any) -> None:
     for minute in range(59, 0, -1):
         turn(now - timedelta(minutes=minute))
         slow = max(0, 8 - minute) ** 3 / 20
-        for name, number in (("orders.reminder", 34 + minute * 7 % 9), ("sms.promo", 12), ("mail.send", 9 if minute > 8 else 0)):
+        for name, number in (
+            ("orders.reminder", 34 + minute * 7 % 9),
+            ("sms.promo", 12),
+            ("mail.send", 9 if minute > 8 else 0),
+        ):
             deliveries = [
                 Delivery(
-                    message=Message(name, b"", id="earlier", scheduled_at=now), receipt=None,
-                    lateness=timedelta(milliseconds=4 + n * 7 % 30 + (slow * 1000 if n % 9 == 0 else 0)),
+                    message=Message(name, b"", id="earlier", scheduled_at=now),
+                    receipt=None,
+                    lateness=timedelta(
+                        milliseconds=4 + n * 7 % 30 + (slow * 1000 if n % 9 == 0 else 0)
+                    ),
                 )
                 for n in range(number)
             ]
@@ -124,7 +131,9 @@ async def scene(
 ) -> AsyncIterator[Scene]:  # fmt: skip
     """The pages over such a store, with a scheduler that delivers meanwhile."""
     moved: list[datetime | None] = [None]
-    history = History(f"sqlite:///{folder / 'history.db'}", clock=lambda: moved[0] or datetime.now(UTC))
+    history = History(
+        f"sqlite:///{folder / 'history.db'}", clock=lambda: moved[0] or datetime.now(UTC)
+    )
     scheduler = duly.Scheduler(
         store, _transport(), plugins=[history], recovery=later, instance="orders-0",
         poll_interval=timedelta(milliseconds=20),
@@ -138,7 +147,11 @@ async def scene(
             await fill_hour(history, lambda at: moved.__setitem__(0, at))
         await seed(scheduler)
         app = duly_web.application(
-            scheduler, access=duly_web.Tokens(users or USERS), history=history, pages=look, **options
+            scheduler,
+            access=duly_web.Tokens(users or USERS),
+            history=history,
+            pages=look,
+            **options,
         )
         outer: Any = Starlette(routes=[Mount(mounted, app)]) if mounted else app
         async with scheduler.running(), app.running(), listening(outer) as root:

@@ -16,7 +16,11 @@ MORE = ["messages?phase=dead", "messages/report", "help", "find?q=welcome", "mes
 async def looks(folder: Path, places: Sequence[str], ways: Sequence[tuple[int, str]]) -> None:
     found: list[str] = []
     store = f"sqlite:///{folder / 's.db'}"
-    async with scene(store, folder, hour=True) as one, browsing() as browser, looking(browser) as page:
+    async with (
+        scene(store, folder, hour=True) as one,
+        browsing() as browser,
+        looking(browser) as page,
+    ):
         for place in places:
             await page.goto(one.url + place)
             if await page.locator("details.act").count():
@@ -37,4 +41,6 @@ async def test_no_page_keeps_anybody_out(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_nor_does_any_the_other_way_round(tmp_path: Path) -> None:
-    await looks(tmp_path, [*PLACES, *MORE], [(w, s) for w in (1280, 390) for s in ("light", "dark")])
+    await looks(
+        tmp_path, [*PLACES, *MORE], [(w, s) for w in (1280, 390) for s in ("light", "dark")]
+    )

@@ -70,7 +70,9 @@ async def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
         raise duly.Rejected(HOSTILE)
 
     history = History(f"sqlite:///{tmp_path / 'h.db'}")
-    async with duly.Scheduler("memory://", fails, plugins=[history], instance=HOSTILE[:80]) as client:
+    async with duly.Scheduler(
+        "memory://", fails, plugins=[history], instance=HOSTILE[:80]
+    ) as client:
         name = f"hostile.{HOSTILE}"
         at = duly.after(hours=1)
         await client.schedule_many([
@@ -83,21 +85,48 @@ async def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
         with duly.acting(by=HOSTILE, reason=HOSTILE):
             await client.limit(name, rate=1, reason=HOSTILE, by=HOSTILE)
         async with client.running():
-            while not (await client.stats()).dead:
+            while not (await client.stats()).dead:  # noqa: ASYNC110  # nothing tells
                 await asyncio.sleep(0.02)
         await client.pause("hostile.*", reason=HOSTILE, by=HOSTILE)
         await history.flush()
         look = duly_web.Pages(environment=HOSTILE[:200], store=HOSTILE)
         users = {ALL: duly_web.User(HOSTILE, duly_web.RIGHTS)}
-        app = duly_web.application(client, access=duly_web.Tokens(users), history=history, pages=look)
+        app = duly_web.application(
+            client, access=duly_web.Tokens(users), history=history, pages=look
+        )
         ref = ref_of(f"id{HOSTILE}")
         async with listening(app) as url, asking(f"{url}/") as http:
-            places = [*PLACES, f"messages/{ref}", "messages/dead", "messages/series", "messages/bytes"]
+            places = [
+                *PLACES,
+                f"messages/{ref}",
+                "messages/dead",
+                "messages/series",
+                "messages/bytes",
+            ]
             said = {"event_name": name, "id_prefix": HOSTILE, "error": HOSTILE, "prefix": HOSTILE, "q": HOSTILE, "from": HOSTILE, "until": HOSTILE, "died_after": HOSTILE, "by": HOSTILE, f"meta.k{HOSTILE}": HOSTILE, "done": HOSTILE, "phase": HOSTILE}  # fmt: skip
             answers = [await http.get(each) for each in places]
-            answers += [await http.get(each, params={key: value}) for each in PLACES for key, value in said.items()]
-            answers += [await http.post(f"messages/{each}/payload") for each in (ref, "bytes", "json")]
-            answers += [await http.post(each.replace("{ref}", ref), data={"action": HOSTILE, "rule": HOSTILE, "at": HOSTILE, "zone": HOSTILE, "back": HOSTILE}) for each in ACTS if each != "messages/{ref}/cancel"]
+            answers += [
+                await http.get(each, params={key: value})
+                for each in PLACES
+                for key, value in said.items()
+            ]
+            answers += [
+                await http.post(f"messages/{each}/payload") for each in (ref, "bytes", "json")
+            ]
+            answers += [
+                await http.post(
+                    each.replace("{ref}", ref),
+                    data={
+                        "action": HOSTILE,
+                        "rule": HOSTILE,
+                        "at": HOSTILE,
+                        "zone": HOSTILE,
+                        "back": HOSTILE,
+                    },
+                )
+                for each in ACTS
+                if each != "messages/{ref}/cancel"
+            ]
             for answer in answers:
                 assert answer.status_code < 500, (answer.url, answer.text)
                 body = answer.text.replace("<script src=", "")
@@ -105,7 +134,10 @@ async def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
                 assert "<img" not in body, answer.url
                 assert "\x00" not in body
                 for attributes in re.findall(r"<[a-z][^>]*>", body):
-                    assert "onerror" not in re.sub(r'"[^"]*"', '""', attributes), (answer.url, attributes)
+                    assert "onerror" not in re.sub(r'"[^"]*"', '""', attributes), (
+                        answer.url,
+                        attributes,
+                    )
             assert "&lt;script&gt;" in answers[0].text
     await history.close()
 
@@ -125,10 +157,10 @@ async def test_who_only_reads_is_shown_no_act(tmp_path: Path) -> None:
     async with scene("memory://", tmp_path, token=READS) as one:
         for place in [*PLACES, "messages/welcome-3", "messages/report", "messages?phase=dead"]:
             text = (await one.http.get(place)).text
-            assert "<details class=\"act" not in text, place
+            assert '<details class="act' not in text, place
             posts = re.findall(r'<form method="post" action="([^"]*)"', text)
             assert not [each for each in posts if not each.endswith("messages")], place
-            assert "<button type=\"submit\" name=\"action\"" not in text
+            assert '<button type="submit" name="action"' not in text
             assert "acme" not in text, place
         answer = await one.http.post("messages/welcome-3/payload")
         assert answer.status_code == 403
@@ -191,7 +223,9 @@ async def test_what_has_not_changed_is_not_sent_again(pages: Any, client: Client
 
 
 async def test_a_moment_that_no_clock_shows_is_refused(pages: Any, client: Client) -> None:
-    await client.schedule(Message("orders.reminder", b"", id="one", scheduled_at=duly.after(hours=1)))
+    await client.schedule(
+        Message("orders.reminder", b"", id="one", scheduled_at=duly.after(hours=1))
+    )
     await pages.post("zone", data={"zone": "Europe/Berlin", "back": ""})
     answer = await pages.post("messages/one/move", data={"at": "2027-03-28T02:30"})
     assert answer.status_code == 422
@@ -201,13 +235,31 @@ async def test_a_moment_that_no_clock_shows_is_refused(pages: Any, client: Clien
 
 
 async def test_clock_changes_are_marked(pages: Any, client: Client) -> None:
-    await client.schedule(Message("nightly.report", b"", id="n", recurrence=duly.Cron("0 12 * * *", timezone="Europe/Berlin")))
+    await client.schedule(
+        Message(
+            "nightly.report",
+            b"",
+            id="n",
+            recurrence=duly.Cron("0 12 * * *", timezone="Europe/Berlin"),
+        )
+    )
     await pages.post("zone", data={"zone": "Europe/Berlin", "back": ""})
-    answer = await pages.get("ahead", params={"from": "2027-03-27T00:00", "until": "2027-03-29T00:00"})
+    answer = await pages.get(
+        "ahead", params={"from": "2027-03-27T00:00", "until": "2027-03-29T00:00"}
+    )
     assert "The clocks of Europe/Berlin go forward before this: from CET to CEST" in answer.text
 
 
-@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "\\\\evil.example", "/x\r\nSet-Cookie: a=b", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "back",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "\\\\evil.example",
+        "/x\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+    ],
+)
 async def test_nobody_is_led_elsewhere(pages: Any, back: str) -> None:
     answer = await pages.post("zone", data={"zone": "UTC", "back": back})
     assert answer.status_code == 303
@@ -216,8 +268,12 @@ async def test_nobody_is_led_elsewhere(pages: Any, back: str) -> None:
     assert len(answer.headers.get_list("set-cookie")) == 1
 
 
-async def test_what_cannot_be_undone_is_confirmed_with_its_count(pages: Any, client: Client) -> None:
-    await client.schedule_many([Message("a.b", b"", id=str(n), scheduled_at=duly.after(hours=1)) for n in range(3)])
+async def test_what_cannot_be_undone_is_confirmed_with_its_count(
+    pages: Any, client: Client
+) -> None:
+    await client.schedule_many(
+        [Message("a.b", b"", id=str(n), scheduled_at=duly.after(hours=1)) for n in range(3)]
+    )
     form = {"action": "cancel", "filter": "event_name=a.b", "scope": "all", "expect": "2"}
     answer = await pages.post("messages", data=form)
     assert answer.status_code == 422
@@ -226,7 +282,9 @@ async def test_what_cannot_be_undone_is_confirmed_with_its_count(pages: Any, cli
     assert answer.status_code == 409
     assert "3 match, and at most 2 were expected" in answer.text
     assert (await client.stats()).scheduled == 3
-    answer = await pages.post("messages", data={"action": "cancel", "scope": "selected", "sure": "yes"})
+    answer = await pages.post(
+        "messages", data={"action": "cancel", "scope": "selected", "sure": "yes"}
+    )
     assert "no message is selected" in answer.text
 
 
@@ -237,7 +295,9 @@ async def test_pages_may_be_left_out(client: Client) -> None:
         assert (await http.get("v1/health")).status_code in (200, 503)
 
 
-@pytest.mark.parametrize("wrong", [{"color": "pink"}, {"timezone": "Berlin"}, {"environment": "a\nb"}, {"store": 7}])
+@pytest.mark.parametrize(
+    "wrong", [{"color": "pink"}, {"timezone": "Berlin"}, {"environment": "a\nb"}, {"store": 7}]
+)
 def test_a_look_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(duly.InvalidArgument):
         duly_web.Pages(**wrong)
@@ -245,7 +305,9 @@ def test_a_look_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_texts_of_errors_are_redacted_too(tmp_path: Path) -> None:
     async def run() -> None:
-        async with scene("memory://", tmp_path, token=READS, redact=lambda message: b"(hidden)") as one:
+        async with scene(
+            "memory://", tmp_path, token=READS, redact=lambda message: b"(hidden)"
+        ) as one:
             for place in [*PLACES, "messages/welcome-3", "messages?phase=retrying"]:
                 assert "smtp.internal" not in (await one.http.get(place)).text, place
 

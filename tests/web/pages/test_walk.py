@@ -57,7 +57,9 @@ async def knows_where_it_is(page: Page) -> None:
 
 
 async def learns_why(page: Page, one: Scene) -> None:
-    await expect(page.locator("h1")).to_contain_text("12 messages of mail.send failed and are tried again")
+    await expect(page.locator("h1")).to_contain_text(
+        "12 messages of mail.send failed and are tried again"
+    )
     await page.get_by_role("link", name="Look at one").click()
     await expect(page.locator("#why")).to_contain_text("It waits for attempt 2 at")
     await expect(page.locator("#why")).to_contain_text("CET, in 3 min")  # in the zone of the page
@@ -100,7 +102,9 @@ async def sees_tonight(page: Page) -> None:
     await nav(page, "Ahead")
     await expect(page.locator("#fires")).to_contain_text("held by the pause of invoices.*")
     await page.get_by_role("link", name="Tonight, 02:00 to 03:00").click()
-    row = page.locator("#fires tbody tr").filter(has=page.get_by_role("link", name="report", exact=True))
+    row = page.locator("#fires tbody tr").filter(
+        has=page.get_by_role("link", name="report", exact=True)
+    )
     await expect(row).to_contain_text("02:30")
     await expect(page.locator("#fires")).to_contain_text("series")
 
@@ -241,7 +245,9 @@ async def recovers(page: Page, one: Scene, store: str) -> None:
         f"import duly\ndef handle(envelope): pass\nduly.Scheduler({store!r}, handle, instance='gone-1',"
         " load_plugins=['sqlite']).run()"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "DULY_HISTORY": ""})
+    process = subprocess.Popen(  # noqa: ASYNC220  # it is there to be killed
+        [sys.executable, "-c", program], env={**os.environ, "DULY_HISTORY": ""}
+    )
     try:
         await until(lambda: announced(one))
     finally:
@@ -282,7 +288,9 @@ async def test_a_page_is_alive_and_rests_when_told(tmp_path: Path) -> None:
             await page.clock.install()
             await page.goto(f"{one.url}messages?event_name=late.*")
             await expect(page.locator("#count")).to_contain_text("0 match")
-            await one.client.schedule(duly.Message("late.comer", b"", id="new", scheduled_at=duly.after(hours=1)))
+            await one.client.schedule(
+                duly.Message("late.comer", b"", id="new", scheduled_at=duly.after(hours=1))
+            )
             one.app.service.shared._kept.clear()
             await asyncio.sleep(2)  # the snapshot of a moment ago is shared
             await page.clock.fast_forward(5000)

@@ -1,6 +1,6 @@
 """What fires, in order: each fire of a series one by one, with what will hold it back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from duly import Upcoming
 from duly_web.pages.visit import Shown, Visit
 from duly_web.pages.words import local
 from duly_web.problems import Problem
-from duly_web.resources.standing import narrowed
+from duly_web.resources.ahead import narrowed
 
 __all__ = ["ahead"]
 
@@ -40,12 +40,7 @@ async def ahead(visit: Visit) -> Shown:
     }  # fmt: skip
     since = until = visit.now
     try:
-        since = local(said["from"], visit.zone, "/from") if "from" in said else visit.now
-        until = local(said["until"], visit.zone, "/until") if "until" in said else since + _HOUR
-        if until < since:
-            raise Problem(422, "InvalidArgument", "the end comes before the beginning")
-        if until - since > _MOST:
-            raise Problem(422, "InvalidArgument", "ask for a year at most")
+        since, until = _span(visit, said)
         name = said.get("event_name")
         if name is None and not visit.user.everywhere and visit.user.events:
             name = visit.user.events[0]
@@ -53,9 +48,7 @@ async def ahead(visit: Visit) -> Shown:
         filter = narrowed(call, name)
 
         async def read() -> Sequence[Upcoming]:
-            return await visit.client.upcoming(
-                until, since=since, filter=filter, limit=_LIMIT + 1
-            )
+            return await visit.client.upcoming(until, since=since, filter=filter, limit=_LIMIT + 1)
 
         fixed = "from" in said
         key = f"ahead:{since if fixed else ''}:{until if 'until' in said else ''}:{filter}"
@@ -66,6 +59,16 @@ async def ahead(visit: Visit) -> Shown:
     except Problem as problem:
         facts["problem"] = problem
     return Shown("ahead.html", {**facts, "since": since, "until": until})
+
+
+def _span(visit: Visit, said: Mapping[str, str]) -> tuple[datetime, datetime]:
+    since = local(said["from"], visit.zone, "/from") if "from" in said else visit.now
+    until = local(said["until"], visit.zone, "/until") if "until" in said else since + _HOUR
+    if until < since:
+        raise Problem(422, "InvalidArgument", "the end comes before the beginning")
+    if until - since > _MOST:
+        raise Problem(422, "InvalidArgument", "ask for a year at most")
+    return since, until
 
 
 def _presets(visit: Visit) -> list[tuple[str, str, str]]:
@@ -91,7 +94,9 @@ async def _fires(visit: Visit, found: Sequence[Upcoming], since: datetime) -> li
         before, after = last.utcoffset(), here.utcoffset()
         if before is not None and after is not None and before != after:
             way = "forward" if after > before else "back"
-            change = f"The clocks of {visit.zone.key} go {way} before this: from {last:%Z} to {here:%Z}"
+            change = (
+                f"The clocks of {visit.zone.key} go {way} before this: from {last:%Z} to {here:%Z}"
+            )
         last = here
         message = each.message
         kind = "series" if message.recurrence is not None else "once"

@@ -84,8 +84,10 @@ def _expected(document: MessageDocument) -> list[Step]:
         if document.phase != "due":
             text = f"Attempt {attempt}" if document.retry_count else "Due, and delivered"
             steps.append(Step(at=at, when="to-come", icon="ahead", text=text))
-    for each in document.next or ():
-        steps.append(Step(at=_at(each), when="to-come", icon="ahead", text="Next of the series"))
+    steps += [
+        Step(at=_at(each), when="to-come", icon="ahead", text="Next of the series")
+        for each in document.next or ()
+    ]
     if document.expires_at is not None:
         text = "It expires: what is not delivered by then becomes a dead letter"
         steps.append(Step(at=_at(document.expires_at), when="to-come", icon="ahead", text=text))

@@ -42,7 +42,8 @@ async def messages(visit: Visit) -> Shown:
         facts["count"] = await counted(visit, said)
     except Problem as problem:
         facts["problem"] = problem
-    kept, metadata = {}, {}
+    kept: dict[str, str] = {}
+    metadata = {}
     if facts["page"] is not None:
         kept, metadata = visit.filters(said)
     echo = {**kept, **{f"meta.{name}": value for name, value in metadata.items()}}

@@ -1,9 +1,8 @@
 """One message: why it is where it is, what became of it, what may be done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-
 
 from duly import Message, MessageNotFound, changing
 from duly_web.finding import found
@@ -11,7 +10,7 @@ from duly_web.messages_in import Move
 from duly_web.pages.life import Step, life_of
 from duly_web.pages.payloads import told
 from duly_web.pages.resources import resource
-from duly_web.pages.visit import Done, Shown, Visit
+from duly_web.pages.visit import Done, Page, Shown, Visit
 from duly_web.pages.words import local
 from duly_web.problems import Problem
 from duly_web.refs import ref_of
@@ -56,7 +55,7 @@ def _is_other(error: Exception) -> bool:
 
 def _sees(visit: Visit, entries: Sequence[Any]) -> bool:
     names = {each.event_name for each in entries}
-    return all(name is None and visit.user.everywhere or visit.user.sees(name) for name in names)
+    return all(visit.user.everywhere if name is None else visit.user.sees(name) for name in names)
 
 
 def _name(document: Any, entries: Any) -> str:
@@ -131,7 +130,7 @@ def _at(visit: Visit) -> datetime:
     return local(said, visit.zone, "/at")
 
 
-ACTS: Final = {
+ACTS: Final[Mapping[str, tuple[str, Page]]] = {
     "messages/{ref}/fire": ("operate", fire),
     "messages/{ref}/replay": ("operate", replay),
     "messages/{ref}/move": ("operate", move),

@@ -13,7 +13,16 @@ from duly_web.pages.words import local
 from duly_web.problems import Problem
 from duly_web.refs import id_of, ref_of
 
-__all__ = ["changes", "choose_zone", "find", "help_page", "operation", "recover", "schedulers", "stop"]
+__all__ = [
+    "changes",
+    "choose_zone",
+    "find",
+    "help_page",
+    "operation",
+    "recover",
+    "schedulers",
+    "stop",
+]
 
 _LIMIT: Final = 100
 _TRACE: Final = re.compile(r"[0-9a-f]{32}")
@@ -32,8 +41,8 @@ async def recover(visit: Visit) -> Done:
     visit.call().everywhere()
     if visit.said("sure") != "yes":
         raise Problem(
-            422, "InvalidArgument", "tick that you are sure that its process is dead: what one that "
-            "lives holds would be delivered twice. Nothing was done.",
+            422, "InvalidArgument", "tick that you are sure that its process is dead: what one that"
+            " lives holds would be delivered twice. Nothing was done.",
         )  # fmt: skip
     owner = id_of(visit.request.path_params["ref"])
     number = await visit.client.recover(owner)
@@ -126,7 +135,7 @@ async def _look(visit: Visit, said: str, facts: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
-async def help_page(visit: Visit) -> Shown:
+async def help_page(_: Visit) -> Shown:
     """What the words mean."""
     return Shown("help.html", {"nav": None, "title": "What the words mean"})
 

@@ -7,8 +7,8 @@ import attrs
 
 from duly import DulyError, Finding
 from duly_web.pages.picture import picture
-from duly_web.pages.snapshot import Snapshot
 from duly_web.pages.resources import resource
+from duly_web.pages.snapshot import Snapshot
 from duly_web.pages.states import needing, rows_of
 from duly_web.pages.visit import Shown, Visit
 from duly_web.problems import Problem
@@ -64,7 +64,9 @@ async def overview(visit: Visit) -> Shown:
 def told(visit: Visit, finding: Finding) -> Told:
     """A finding as this user may read it."""
     text = _HIDDEN.get(finding.code, finding.text) if visit.hides_errors else finding.text
-    return Told(finding.code, visit.words.told(text), _TONES.get(finding.code, "ahead"), finding.about)
+    return Told(
+        finding.code, visit.words.told(text), _TONES.get(finding.code, "ahead"), finding.about
+    )
 
 
 def _figures(snapshot: Snapshot) -> dict[str, Any]:

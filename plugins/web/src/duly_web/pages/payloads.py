@@ -54,22 +54,22 @@ def _json(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     parts, depth = list[str](), 0
-    tokens = _TOKEN.findall(text)
-    for number, token in enumerate(tokens):
-        following = tokens[number + 1] if number + 1 < len(tokens) else ""
-        if token in "{[":
+    words = _TOKEN.findall(text)
+    for number, word in enumerate(words):
+        following = words[number + 1] if number + 1 < len(words) else ""
+        if word in "{[":
             depth += 1
             if depth > _DEEPEST:
                 return text
-            parts.append(token if following in "}]" else f"{token}\n{'  ' * depth}")
-        elif token in "}]":
+            parts.append(word if following in "}]" else f"{word}\n{'  ' * depth}")
+        elif word in "}]":
             depth -= 1
-            empty = number > 0 and tokens[number - 1] in "{["
-            parts.append(token if empty else f"\n{'  ' * depth}{token}")
-        elif token == ",":
+            empty = number > 0 and words[number - 1] in "{["
+            parts.append(word if empty else f"\n{'  ' * depth}{word}")
+        elif word == ",":
             parts.append(f",\n{'  ' * depth}")
         else:
-            parts.append(": " if token == ":" else token)
+            parts.append(": " if word == ":" else word)
     return "".join(parts)
 
 

@@ -70,9 +70,9 @@ def _rows(snapshot: Snapshot) -> list[_Row]:
         was = past.get(at)
         rows.append((at, was.delivered if was else 0, was.failed if was else 0, 0, 0, 0, 0))
     if snapshot.forecast is not None:
-        for number, each in enumerate(snapshot.forecast.buckets):
+        for number, due in enumerate(snapshot.forecast.buckets):
             at = snapshot.forecast.start + snapshot.forecast.span * number
-            rows.append((at, 0, 0, each.once, each.series, each.retries, each.aside))
+            rows.append((at, 0, 0, due.once, due.series, due.retries, due.aside))
     return rows
 
 

@@ -7,7 +7,7 @@ from duly_web.resources import lists, messages, operations, scheduling
 
 __all__ = ["resource"]
 
-_ALL: Final = {
+_ALL: Final[dict[tuple[str, str], Endpoint]] = {
     (each.method, each.path): each
     for part in (scheduling, lists, messages, operations)
     for each in part.ENDPOINTS

@@ -7,7 +7,8 @@ from starlette.routing import BaseRoute
 
 from duly_web.pages import ahead, dead, events, many, one, others, overview, series
 from duly_web.pages.look import Pages
-from duly_web.pages.site import Page, Site
+from duly_web.pages.site import Site
+from duly_web.pages.visit import Page
 from duly_web.service import Service
 
 __all__ = ["ACTS", "PAGES", "routes_of"]

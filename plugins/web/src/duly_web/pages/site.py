@@ -20,15 +20,13 @@ from duly_web.pages import words
 from duly_web.pages.look import Pages, zone_of
 from duly_web.pages.past import Past
 from duly_web.pages.snapshot import Recent
-from duly_web.pages.visit import Done, Shown, Visit, fields_of
+from duly_web.pages.visit import Done, Page, Shown, Visit, fields_of
 from duly_web.problems import TITLES, Problem, problem_of
 from duly_web.refs import ref_of
 from duly_web.service import Service
 from duly_web.tags import is_among
 
-__all__ = ["Page", "Site"]
-
-Page = Callable[[Visit], Awaitable[Shown | Done]]
+__all__ = ["COOKIE", "Site"]
 
 COOKIE: Final = "duly-zone"
 """Holds the time zone that somebody has chosen, and nothing else."""
@@ -82,7 +80,10 @@ class Site:
         """A route for each page and each act, by its path; an act goes with the right it takes."""
         return [
             Route("/static/{name}", self._file, methods=["GET"]),
-            *(Route(f"/{path}", self._shown(page), methods=["GET"]) for path, page in pages.items()),
+            *(
+                Route(f"/{path}", self._shown(page), methods=["GET"])
+                for path, page in pages.items()
+            ),
             *(
                 Route(f"/{path}", self._acted(act, right), methods=["POST"])
                 for path, (right, act) in acts.items()
@@ -132,7 +133,9 @@ class Site:
                     return self._gone_on(visit, found)
                 return await self._rendered(visit, found)
         except TimeoutError:
-            problem = Problem(503, "TimedOut", "no answer in time; what was asked may have happened")
+            problem = Problem(
+                503, "TimedOut", "no answer in time; what was asked may have happened"
+            )
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:  # noqa: BLE001  # it is answered, and logged

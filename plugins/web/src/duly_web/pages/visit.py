@@ -1,6 +1,6 @@
 """One look at a page, or one form sent: who, in which time zone, and what a page is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -21,7 +21,7 @@ from duly_web.users import User
 if TYPE_CHECKING:
     from duly_web.pages.site import Site
 
-__all__ = ["MOMENTS", "Done", "Shown", "Visit"]
+__all__ = ["MOMENTS", "Done", "Page", "Shown", "Visit", "fields_of"]
 
 MOMENTS: Final = ("before", "after", "due_before", "due_after", "died_before", "died_after")
 _FIELDS: Final = ManyQuery.__struct_fields__
@@ -47,7 +47,7 @@ class Done:
     """The time zone that somebody has chosen."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Visit:
     """What a page is given."""
 
@@ -168,6 +168,10 @@ class Visit:
         path = self.request.scope["path"].removeprefix(self.request.scope["root_path"])
         query = self.request.scope["query_string"].decode("latin-1")
         return f"{quote(path.lstrip('/'))}{'?' if query else ''}{query}"
+
+
+Page = Callable[[Visit], Awaitable[Shown | Done]]
+"""Answers one look at a page, or does what one form says."""
 
 
 def fields_of(content: bytes) -> Sequence[tuple[str, str]]:

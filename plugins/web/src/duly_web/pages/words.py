@@ -13,6 +13,7 @@ from duly_web.times import as_moment
 
 __all__ = ["Words", "length", "local", "number", "plural"]
 
+_NONE: Final = "\N{EN DASH}"
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", re.ASCII)
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -22,7 +23,7 @@ _LOCAL: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m
 def length(value: float | timedelta | None) -> str:
     """Such as "6 min 43 s", "14 ms"; the two largest units; a dash for what is not known."""
     if value is None:
-        return "–"
+        return _NONE
     seconds = abs(value.total_seconds() if isinstance(value, timedelta) else float(value))
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
@@ -39,7 +40,7 @@ def length(value: float | timedelta | None) -> str:
 def number(value: float | None, *, at_least: bool = False) -> str:
     """Such as "1,190", "≥ 10,000"; a dash for what is not known."""
     if value is None:
-        return "–"
+        return _NONE
     told = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}".removesuffix(".0")
     return f"≥ {told}" if at_least else told
 
@@ -84,7 +85,7 @@ class Words:
     def moment(self, value: datetime | str | None, *, exact: bool = False) -> Markup:
         """A moment, with the date unless it is today; ``exact``: all of it, with the zone."""
         if value is None:
-            return Markup("–")
+            return Markup("\N{EN DASH}")
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
         try:
             here = at.astimezone(self.zone)
