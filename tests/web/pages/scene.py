@@ -17,10 +17,12 @@ import duly
 import duly_web
 from duly import Client, Delivery, Message
 from duly_history import History
+from duly_web.pages.routes import PAGES
 
-__all__ = ["Scene", "fill_hour", "scene", "until"]
+__all__ = ["PLACES", "Scene", "fill_hour", "scene", "until"]
 
 ZONE: Final = "Europe/Berlin"
+PLACES: Final = [each for each in PAGES if "{" not in each]
 
 
 class SMTPRefused(Exception):
