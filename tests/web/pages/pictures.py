@@ -10,7 +10,7 @@ from tests.web.pages.scene import Scene, scene
 
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 PLACES = {
-    "overview": "", "ahead": "ahead?from=2026-01-01T00:00&until={tomorrow}", "messages": "messages?phase=retrying", "message": "messages/welcome-3",
+    "overview": "", "ahead": "ahead", "messages": "messages?phase=retrying", "message": "messages/welcome-3",
     "events": "events", "series": "series", "dead": "dead", "schedulers": "schedulers", "changes": "changes",
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ async def main(folder: Path, shots: list[tuple[str, bool, int]]) -> None:
                         .format(tomorrow="2027-12-31T00:00")
                         .replace("2027-12-31", "2026-12-31")
                     )
-                    await page.goto(f"{one.url}{where}")
+                    await page.goto(f"{one.url}{PLACES[name]}")
                     suffix = f"{'-dark' if dark else ''}{'-phone' if width < 600 else ''}"
                     await page.screenshot(path=folder / f"{name}{suffix}.png", full_page=True)
 

@@ -85,7 +85,7 @@ def _presets(visit: Visit) -> list[tuple[str, str, str]]:
 
 
 async def _fires(visit: Visit, found: Sequence[Upcoming], since: datetime) -> list[Fire]:
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     last = since.astimezone(visit.zone)
     fires = []
     for each in found:

@@ -20,7 +20,7 @@ _MOST: Final = 1_000_000.0
 async def events(visit: Visit) -> Shown:
     """A page of event names, and all rules."""
     after, prefix = visit.query.get("after"), visit.query.get("prefix", "").removesuffix("*")
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     facts: dict[str, Any] = {
         "nav": "events", "title": "Events", "rows": [], "following": None, "prefix": prefix,
         "rules": [], "said": visit.query, "unknown": "",

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+import attrs
 import msgspec
 
-from duly_web.filters import FilterIn, ListQuery, ManyQuery
+from duly import Count, CountKind, Filter
+from duly_web.filters import FilterIn, ListQuery, ManyQuery, filter_of
 from duly_web.operations.record import Action
 from duly_web.pages.resources import resource
 from duly_web.pages.visit import Done, Shown, Visit
@@ -16,6 +18,7 @@ from duly_web.resources.operations import NewOperation
 __all__ = ["begin", "counted", "messages"]
 
 _LIMIT: Final = 50
+_COUNTED: Final = 2000  # messages that are looked at for a count
 PHASES: Final = ("scheduled", "due", "retrying", "claimed", "dead")
 _VERBS: Final[Mapping[str, Action]] = {"cancel": "cancel", "replay": "replay", "purge": "purge"}
 _SURE: Final = ("cancel", "purge")  # what cannot be undone
@@ -58,20 +61,26 @@ def _meta(said: Mapping[str, str]) -> str:
     return "" if name is None else f"{name.removeprefix('meta.')}={said[name]}"
 
 
-async def counted(visit: Visit, said: Mapping[str, str]) -> Any:
-    """How many match."""
+async def counted(visit: Visit, said: Mapping[str, str]) -> Count:
+    """How many match: by what the store counts, else as far as a page looks."""
     query, metadata = visit.many(said, ManyQuery)
+    redacted = visit.site.service.redact is not None
+    filter = filter_of(query, metadata, visit.user, redacted=redacted)
 
-    async def read() -> Any:
-        return await visit.ask(resource("/messages/count"), query=query, metadata=metadata)
+    async def read() -> Count:
+        if attrs.evolve(Filter(), state=filter.state) == filter:
+            return await visit.client.count(filter)
+        found = await visit.client.search(filter, look_at=_COUNTED, payload=False)
+        kind = CountKind.EXACT if found.complete else CountKind.AT_LEAST
+        return Count(len(found.messages), kind)
 
-    key = f"count:{visit.user}:{query}:{sorted(metadata.items())}"
-    return await visit.site.recent.get(key, read)
+    found: Count = await visit.site.recent.get(f"count:{filter}", read)
+    return found
 
 
 async def _names(visit: Visit) -> list[str]:
     """Some event names, to choose from."""
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     return [each.name for each in snapshot.names or () if visit.user.sees(each.name)][:100]
 
 

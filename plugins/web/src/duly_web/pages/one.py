@@ -36,7 +36,7 @@ async def _page(visit: Visit, **more: Any) -> Shown:
         if entries is None or not entries.entries or _is_other(error):
             raise
         document = None
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     steps: Sequence[Step] = life_of(visit, entries, document, snapshot.standing.schedulers)
     alike = None
     if document is not None and document.last_error and not visit.hides_errors:

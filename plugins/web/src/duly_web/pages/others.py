@@ -31,7 +31,7 @@ _TRACE: Final = re.compile(r"[0-9a-f]{32}")
 async def schedulers(visit: Visit) -> Shown:
     """Who delivers."""
     visit.call().everywhere()
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     known = sorted(snapshot.standing.schedulers, key=lambda e: (e.gone, e.instance or e.owner))
     return Shown("schedulers.html", {"nav": "schedulers", "title": "Schedulers", "known": known})
 
@@ -109,7 +109,7 @@ async def find(visit: Visit) -> Shown | Done:
     key, equals, value = said.partition("=")
     if equals and key:
         return Done(f"messages?{urlencode({f'meta.{key}': value})}")
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     names = [each.name for each in snapshot.names or () if visit.user.sees(each.name)]
     if said in names or said.endswith(".*"):
         return Done(f"messages?{urlencode({'event_name': said})}")

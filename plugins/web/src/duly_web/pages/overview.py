@@ -40,7 +40,7 @@ class Told:
 
 async def overview(visit: Visit) -> Shown:
     """The page that is looked at first."""
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     rows = [each for each in rows_of(snapshot) if visit.user.sees(each.name)]
     facts: dict[str, Any] = {
         "nav": "", "title": "Overview", "rows": needing(rows)[:_ROWS], "of": len(rows),

@@ -34,5 +34,5 @@ async def series(visit: Visit) -> Shown:
             facts["last"] = {e.id: f for e, f in zip(page.items, found, strict=True)}
     except (Problem, DulyError) as problem:
         facts["problem"] = problem
-    snapshot = await visit.site.recent.snapshot()
+    snapshot = await visit.snapshot()
     return Shown("series.html", {**facts, "paused": snapshot.paused})

@@ -152,7 +152,7 @@ class Site:
         return response
 
     async def _rendered(self, visit: Visit, shown: Shown) -> Response:
-        snapshot = await self.recent.snapshot()
+        snapshot = await visit.snapshot()
         html = self._templates.get_template(shown.template).render(
             {
                 "v": visit, "w": visit.words, "user": visit.user, "base": visit.base,

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -16,12 +16,14 @@ from duly_web.users import fits
 __all__ = ["Recent", "Snapshot"]
 
 _KEPT: Final = 64  # different questions
-_PAGES: Final = 10  # of a thousand event names each
+_PAGES: Final = 3  # of a thousand event names each
+_PATIENCE: Final = 0.1  # seconds for which a page waits while an older answer will do
+_OLD: Final = timedelta(seconds=30)  # which it is then at most; the page says of when it is
 _HOUR: Final = timedelta(hours=1)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Snapshot:
     """How all stands. What the store or the history does not tell is None."""
 
@@ -63,6 +65,7 @@ class Recent:
         self._client = client
         self._past = past
         self._kept: OrderedDict[str, Shared] = OrderedDict()
+        self._last: Snapshot | None = None
         self.reads = 0
 
     async def get(self, name: str, read: Callable[[], Awaitable[Any]]) -> Any:
@@ -81,11 +84,20 @@ class Recent:
     def forget(self) -> None:
         """Read anew: something has been changed here."""
         self._kept.clear()
+        self._last = None
 
     async def snapshot(self) -> Snapshot:
-        """How all stands."""
-        found: Snapshot = await self.get("snapshot", self._snapshot)
-        return found
+        """How all stands, or stood a little while ago where the store takes long to tell."""
+        last = self._last
+        asked = self.get("snapshot", self._snapshot)
+        if last is None or datetime.now(UTC) - last.as_of > _OLD:
+            found: Snapshot = await asked
+            return found
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return cast(Snapshot, await asked)
+        except TimeoutError:
+            return last
 
     async def _snapshot(self) -> Snapshot:
         standing = await self._client.standing()
@@ -97,10 +109,11 @@ class Recent:
             )
         hour, says = await self._past.last_hour()
         names, forecast = told or (None, None)
-        return Snapshot(
+        self._last = made = Snapshot(
             as_of=standing.as_of, standing=standing, names=None if names is None else names[0],
             all_names=names is not None and names[1], forecast=forecast, hour=hour, past_says=says,
         )  # fmt: skip
+        return made
 
     async def _names(self) -> tuple[Sequence[NameStats], bool]:
         names: list[NameStats] = []

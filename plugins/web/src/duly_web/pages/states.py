@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -69,9 +70,15 @@ def _word(row: EventRow, buried: int) -> str:
     return "dead" if row.dead else "well"
 
 
+_made: Final = WeakKeyDictionary[Snapshot, Sequence[EventRow]]()
+
+
 def rows_of(snapshot: Snapshot) -> Sequence[EventRow]:
-    """All of a snapshot, in the order of names."""
-    return [row_of(snapshot, each) for each in snapshot.names or ()]
+    """All of a snapshot, in the order of names; made once for all who look."""
+    rows = _made.get(snapshot)
+    if rows is None:
+        rows = _made[snapshot] = [row_of(snapshot, each) for each in snapshot.names or ()]
+    return rows
 
 
 def needing(rows: Sequence[EventRow]) -> list[EventRow]:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from duly import Client
 from duly_web.endpoints import Call, Endpoint
 from duly_web.filters import ManyQuery
+from duly_web.pages.snapshot import Snapshot
 from duly_web.pages.words import Words, local
 from duly_web.problems import Problem
 from duly_web.refs import id_of
@@ -59,6 +60,14 @@ class Visit:
     """What leads from here to the root of all pages: "./" or "../"."""
     form: Sequence[tuple[str, str]] = ()
     now: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+
+    _seen: Snapshot | None = None
+
+    async def snapshot(self) -> Snapshot:
+        """How all stands: the same for all of one page."""
+        if self._seen is None:
+            self._seen = await self.site.recent.snapshot()
+        return self._seen
 
     @property
     def client(self) -> Client:
