@@ -35,11 +35,6 @@ async def main(folder: Path, shots: list[tuple[str, bool, int]]) -> None:
             await act(one)
             for name, dark, width in shots:
                 async with looking(browser, dark=dark, width=width) as page:
-                    where = (
-                        PLACES[name]
-                        .format(tomorrow="2027-12-31T00:00")
-                        .replace("2027-12-31", "2026-12-31")
-                    )
                     await page.goto(f"{one.url}{PLACES[name]}")
                     suffix = f"{'-dark' if dark else ''}{'-phone' if width < 600 else ''}"
                     await page.screenshot(path=folder / f"{name}{suffix}.png", full_page=True)

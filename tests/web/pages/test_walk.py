@@ -30,7 +30,7 @@ from tests.web.pages.steps import (
 import duly
 
 
-async def test_the_whole_walk(tmp_path: Path) -> None:
+async def test_the_walk_of_who_asks(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 's.db'}"
     async with scene(store, tmp_path, mounted="/a/b") as one, browsing() as browser:
         async with looking(browser) as page:
@@ -41,6 +41,13 @@ async def test_the_whole_walk(tmp_path: Path) -> None:
             await sees_tonight(page)
             await follows_a_message(page, one)
             await touches_a_message(page, one)
+
+
+async def test_the_walk_of_who_acts_on_many(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 's.db'}"
+    async with scene(store, tmp_path, mounted="/a/b") as one, browsing() as browser:
+        async with looking(browser) as page:
+            await page.goto(one.url)
             await replays_and_stops(page, one)
             await selects_and_cancels(page, one)
             await purges(page, one)

@@ -13,7 +13,7 @@ from duly_web.pages.snapshot import Snapshot
 __all__ = ["EventRow", "needing", "row_of", "rows_of"]
 
 _LATE: Final = timedelta(seconds=10)
-_RANKS: Final = ("late", "failing", "dying", "paused", "limited", "dead", "well")
+_RANKS: Final = ("late", "failing", "burying", "paused", "limited", "dead", "well")
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +62,7 @@ def _word(row: EventRow, buried: int) -> str:
     if row.late:
         return "late"
     if buried:
-        return "dying"
+        return "burying"
     if row.failed:
         return "failing"
     if row.limit is not None:
