@@ -138,56 +138,6 @@ async def holds(one: Scene, what: str, number: int) -> bool:
     return bool(getattr(await one.client.stats(), what) == number)
 
 
-async def replays_and_stops(page: Page, one: Scene) -> None:
-    await nav(page, "Dead letters")
-    await page.locator("input[name=died_after]").fill("2026-01-01T12:00:00")
-    await press(page, "Show")
-    await expect(page.locator("#causes")).to_contain_text("Rejected: unknown column ...")
-    await unfold(page, "Replay")
-    await page.locator("details[open] input[name=rate]").fill("1")
-    await page.locator("details[open] input[name=reason]").fill("INC-82")
-    await press(page, "Replay")
-    await expect(page.locator("h1")).to_contain_text("Replay of 12 messages: begins in")
-    await press(page, "Stop")
-    await expect(page.locator("h1")).to_contain_text("stop")
-    await until(lambda: stopped(one))
-    await nav(page, "Changes")
-    await expect(page.locator("#operations")).to_contain_text("INC-82")
-    await expect(page.locator("#operations")).to_contain_text("0 of 12")
-
-
-async def stopped(one: Scene) -> bool:
-    answer = await one.http.get("v1/operations")
-    return all(each["state"] in ("stopped", "done") for each in answer.json()["items"])
-
-
-async def selects_and_cancels(page: Page, one: Scene) -> None:
-    await page.goto(f"{one.url}messages?event_name=orders.reminder&id_prefix=order-")
-    await page.get_by_label("Select order-7").check()
-    await expect(page.locator("#pace")).to_have_text(", waits for your selection")
-    await press(page, "Cancel")
-    await expect(page.get_by_role("alert")).to_contain_text("tick that you are sure")
-    await page.go_back()
-    await page.get_by_label("Select order-7").check()
-    await page.locator("#selected input[name=sure]").check()
-    await press(page, "Cancel")
-    await expect(page.locator("main")).to_contain_text("1 selected message")
-    await page.get_by_role("link", name="Changes").last.click()
-    await press(page, "Stop")
-
-
-async def purges(page: Page, one: Scene) -> None:
-    await page.goto(f"{one.url}dead")
-    await page.get_by_role("link", name="One by one").click()
-    await unfold(page, "Purge")
-    await page.locator("details[open] input[name=sure]").check()
-    await press(page, "Purge 12")
-    await expect(page.locator("h1")).to_contain_text("Purge of 12 messages: begins in")
-    await press(page, "Stop")
-    await until(lambda: stopped(one))
-    assert (await one.client.stats()).dead == 12
-
-
 async def fires_a_series(page: Page, one: Scene) -> None:
     await nav(page, "Series")
     row = page.locator("#series tbody tr").filter(has_text="report").last

@@ -17,14 +17,17 @@ from tests.web.pages.steps import (
     learns_why,
     pauses_and_tells_who,
     press,
-    purges,
     reads_words,
     recovers,
-    replays_and_stops,
     sees_tonight,
-    selects_and_cancels,
     touches_a_message,
     unfold,
+)
+from tests.web.pages.steps_many import (
+    purges,
+    replays_and_stops,
+    selects_and_cancels,
+    stops_half_way,
 )
 
 import duly
@@ -55,6 +58,7 @@ async def test_the_walk_of_who_acts_on_many(tmp_path: Path) -> None:
             await chooses_a_zone(page)
             await reads_words(page)
             await recovers(page, one, store)
+            await stops_half_way(page, one)
 
 
 @pytest.fixture(params=["redis", "postgres"])

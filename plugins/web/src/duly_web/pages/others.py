@@ -1,6 +1,7 @@
 """Schedulers, changes, operations, the find box, the choice of a time zone, and the words."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -83,7 +84,14 @@ async def operation(visit: Visit) -> Shown:
         if (value := getattr(found.filter, name)) and isinstance(value, str)
     }
     query |= {f"meta.{name}": value for name, value in found.filter.metadata.items()}
-    facts = {"nav": "changes", "title": f"{found.action} of many", "op": found, "query": query}
+    ends = None
+    if found.rate_per_second and found.done:
+        begun = datetime.fromisoformat(found.starts_at)
+        ends = begun + timedelta(seconds=found.done / found.rate_per_second)
+    facts = {
+        "nav": "changes", "title": f"{found.action} of many", "op": found, "query": query,
+        "ends": ends, "paused": (await visit.snapshot()).paused,
+    }  # fmt: skip
     return Shown("operation.html", facts)
 
 
