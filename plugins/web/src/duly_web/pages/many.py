@@ -8,17 +8,19 @@ import attrs
 import msgspec
 
 from duly import Count, CountKind, Filter
-from duly_web.filters import FilterIn, ListQuery, ManyQuery, filter_of
+from duly_web.documents import Page
+from duly_web.filters import Cursor, FilterIn, filter_of
 from duly_web.operations.record import Action
 from duly_web.pages.resources import resource
 from duly_web.pages.visit import Done, Shown, Visit
 from duly_web.problems import Problem
 from duly_web.resources.operations import NewOperation
+from duly_web.times import written
 
 __all__ = ["begin", "counted", "messages"]
 
 _LIMIT: Final = 50
-_COUNTED: Final = 2000  # messages that are looked at for a count
+_LOOKED_AT: Final = 2000  # messages, for a page and for a count
 PHASES: Final = ("scheduled", "due", "retrying", "claimed", "dead")
 _VERBS: Final[Mapping[str, Action]] = {"cancel": "cancel", "replay": "replay", "purge": "purge"}
 _SURE: Final = ("cancel", "purge")  # what cannot be undone
@@ -28,25 +30,19 @@ async def messages(visit: Visit) -> Shown:
     """A page of those that match."""
     said = dict(visit.query)
     cursor = said.pop("cursor", None)
-    words = {name: said[name] for name in ("order",) if said.get(name)}
     facts: dict[str, Any] = {
         "nav": "messages", "title": "Messages", "said": said, "phases": PHASES, "problem": None,
         "page": None, "count": None, "names": await _names(visit), "echo": "", "meta": _meta(said),
     }  # fmt: skip
-    more = {} if cursor is None else {"cursor": cursor}
     try:
-        query, metadata = visit.many(said, ListQuery, limit=str(_LIMIT), **words, **more)
-
-        async def read() -> Any:
-            return await visit.ask(resource("/messages"), query=query, metadata=metadata)
-
-        key = f"list:{visit.user}:{visit.site.service.redact}:{query}:{sorted(metadata.items())}"
-        facts["page"] = await visit.site.recent.get(key, read)
+        filter = _chosen(visit, said)
+        key = f"list:{visit.user}:{filter}:{cursor}"
+        facts["page"] = await visit.site.recent.get(key, lambda: _listed(visit, filter, cursor))
         facts["count"] = await counted(visit, said)
     except Problem as problem:
         facts["problem"] = problem
     kept: dict[str, str] = {}
-    metadata = {}
+    metadata: dict[str, str] = {}
     if facts["page"] is not None:
         kept, metadata = visit.filters(said)
     echo = {**kept, **{f"meta.{name}": value for name, value in metadata.items()}}
@@ -61,16 +57,36 @@ def _meta(said: Mapping[str, str]) -> str:
     return "" if name is None else f"{name.removeprefix('meta.')}={said[name]}"
 
 
+def _chosen(visit: Visit, said: Mapping[str, str]) -> Filter:
+    query, metadata = visit.many(said)
+    redacted = visit.site.service.redact is not None
+    return filter_of(query, metadata, visit.user, redacted=redacted)
+
+
+async def _listed(visit: Visit, filter: Filter, cursor: str | None) -> Page:
+    """Some of them; as of the API, but not looking as far at a time."""
+    key = None if cursor is None else Cursor.read(cursor, filter).key
+    found = await visit.client.search(
+        attrs.evolve(filter, limit=_LIMIT), look_at=_LOOKED_AT, from_key=key, payload=False
+    )
+    shower, last = visit.site.service.shower(visit.user), found.from_key
+    return Page(
+        items=[shower.message(each, visit.now) for each in found.messages],
+        next=None if last is None else str(Cursor.at(filter, *last)),
+        looked_at=found.looked_at,
+        complete=found.complete,
+        as_of=written(visit.now),
+    )
+
+
 async def counted(visit: Visit, said: Mapping[str, str]) -> Count:
     """How many match: by what the store counts, else as far as a page looks."""
-    query, metadata = visit.many(said, ManyQuery)
-    redacted = visit.site.service.redact is not None
-    filter = filter_of(query, metadata, visit.user, redacted=redacted)
+    filter = _chosen(visit, said)
 
     async def read() -> Count:
         if attrs.evolve(Filter(), state=filter.state) == filter:
             return await visit.client.count(filter)
-        found = await visit.client.search(filter, look_at=_COUNTED, payload=False)
+        found = await visit.client.search(filter, look_at=_LOOKED_AT, payload=False)
         kind = CountKind.EXACT if found.complete else CountKind.AT_LEAST
         return Count(len(found.messages), kind)
 
