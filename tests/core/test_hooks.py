@@ -371,6 +371,15 @@ async def test_duly_changed():
     ]
 
 
+def test_who_acts_is_told_of_blocking_code_too():
+    witness = Witness()
+    with duly.sync.Client(MemoryStore(), plugins=[witness]) as client:
+        with duly.acting(by="mara"):
+            client.pause("orders.*")
+        client.resume("orders.*")
+    assert [each[3] for each in witness.told if each[0] == "begins"] == ["mara", ""]
+
+
 async def test_what_a_witness_raises_afterwards_is_logged(caplog):
     class Forgetful:
         @duly.hookimpl

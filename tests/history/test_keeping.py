@@ -211,6 +211,26 @@ async def test_one_given_by_hand_comes_before_that_of_the_environment(tmp_path):
         assert len((await history.changes()).changes) == 1
 
 
+async def test_one_that_is_only_read_keeps_nobody_silent(tmp_path):
+    url = f"sqlite:///{tmp_path}/history.db"
+    code = """
+        import asyncio, os
+        import duly
+        from duly_history import History
+
+        async def main():
+            reader = History(os.environ["DULY_HISTORY"])
+            async with duly.Client("memory://") as client:
+                await client.pause("tick")
+            print(len((await reader.changes()).changes))
+            await reader.close()
+
+        asyncio.run(main())
+    """
+    done = run(code, DULY_HISTORY=url)
+    assert done.stdout == "1\n", done
+
+
 async def test_after_a_fork(tmp_path):
     url = f"sqlite:///{tmp_path}/history.db"
     code = """

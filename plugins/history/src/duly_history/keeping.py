@@ -54,6 +54,8 @@ class Keeping(Reading):
     ) -> None:
         self._database = Database(url)
         self._clock = clock
+        self.is_plugin = False
+        """Whether a client was given it, and has told it something: it may be there to be read."""
         options: dict[str, Any] = {
             "keep": keep, "keep_changes": keep_changes, "of": of, "messages": messages,
             "audit": audit, "most_waiting": most_waiting, **self._database.options,

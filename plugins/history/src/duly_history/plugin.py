@@ -4,6 +4,7 @@ A :class:`History` is given by hand, ``plugins=[History(...)]``, or made of ``DU
 clients and schedulers of a process.
 """
 
+import abc
 import os
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
@@ -32,12 +33,12 @@ VARIABLE: Final = "DULY_HISTORY"
 """The environment variable that holds the URL of a history."""
 
 
-class _Hooks:
+class _Hooks(abc.ABC):
     """Hands on what duly tells to whoever keeps it."""
 
+    @abc.abstractmethod
     def keeper(self) -> Recorder | Silence:
         """Who keeps it just now."""
-        raise NotImplementedError
 
     # --- what happens
 
@@ -137,13 +138,14 @@ class History(_Hooks, Keeping):
     """
 
     def keeper(self) -> Recorder:
+        self.is_plugin = True
         return self.recorder
 
 
 class _OfTheEnvironment(_Hooks):
     """The one that ``DULY_HISTORY`` names, made when it is needed first.
 
-    Where the application has given one for the same database, that one keeps everything.
+    Where a client was given one for the same database, this one keeps silent: it is asked last.
     """
 
     def __init__(self) -> None:
@@ -153,7 +155,7 @@ class _OfTheEnvironment(_Hooks):
 
     def keeper(self) -> Recorder | Silence:
         url = os.environ.get(VARIABLE, "")
-        if not url or any(each.url == url and each is not self._made for each in GIVEN):
+        if not url or any(each.url == url and each.is_plugin for each in GIVEN):
             return Silence()
         if self._made is None or self._made.url != url:
             self._made = Keeping(url)

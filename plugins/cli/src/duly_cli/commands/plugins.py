@@ -16,6 +16,7 @@ from duly_cli.targets import Target
 
 __all__ = ["plugins"]
 
+_SHOWN = 3  # hooks of a plugin
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
@@ -49,7 +50,7 @@ def plugins(context: click.Context, *, as_json: bool) -> None:
                 each.distribution,
                 each.version,
                 _listed(f"{scheme}://" for scheme in [*each.stores, *each.transports]),
-                _listed(each.hooks) if each.declares else "not declared",
+                _some(each.hooks) if each.declares else "not declared",
                 "; ".join(each.flaws),
             ]
             for each in found
@@ -93,3 +94,9 @@ def _tell(flaws: Sequence[Flaw], well: str, *, as_json: bool) -> None:
 
 def _listed(names: Iterable[str]) -> str:
     return " ".join(names)
+
+
+def _some(hooks: Sequence[str]) -> str:
+    """The first few, and how many more: an observer of everything has fourteen."""
+    more = len(hooks) - _SHOWN
+    return " ".join(hooks) if more <= 1 else f"{' '.join(hooks[:_SHOWN])} and {more} more"
