@@ -31,11 +31,12 @@ async def stops_half_way(page: Page, one: Scene) -> None:
     await press(page, "Replay")
     await expect(page.locator("h1")).to_contain_text("done", timeout=30_000)  # it asks by itself
     await expect(page.locator("#op")).to_contain_text("They go out at 0.5 a second until")
+    place = page.url
     await unfold(page, "Pause", "orders.export")
     await press(page, "Pause orders.export")
+    await expect(page.get_by_role("status")).to_contain_text("It is paused")
     assert "orders.export" in await one.client.controls()
-    await page.go_back()
-    await page.reload()
+    await page.goto(place)
     await expect(page.locator("#op")).to_contain_text("held by the pause of orders.export")
     await page.get_by_role("link", name="Look at what waits").click()
     await expect(page.locator("#count")).to_contain_text("match")

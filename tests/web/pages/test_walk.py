@@ -58,7 +58,12 @@ async def test_the_walk_of_who_acts_on_many(tmp_path: Path) -> None:
             await chooses_a_zone(page)
             await reads_words(page)
             await recovers(page, one, store)
-            await stops_half_way(page, one)
+
+
+async def test_a_replay_at_a_rate_is_stopped_half_way(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 's.db'}"
+    async with scene(store, tmp_path) as one, browsing() as browser, looking(browser) as page:
+        await stops_half_way(page, one)
 
 
 @pytest.fixture(params=["redis", "postgres"])

@@ -126,7 +126,7 @@ async def find(visit: Visit) -> Shown | Done:
         "names": [each for each in names if said.lower() in each.lower()][:20],
     }  # fmt: skip
     entries, _ = await visit.site.past.life(said)
-    if entries is not None and entries.entries:
+    if entries is not None and entries.entries and visit.user.everywhere:
         return Done(f"messages/{ref_of(said)}")
     await _look(visit, said, facts)
     return Shown("found.html", facts)
