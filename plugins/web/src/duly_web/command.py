@@ -46,7 +46,7 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
 @click.option("--history", metavar="URL", envvar="DULY_HISTORY", help="The history [DULY_HISTORY].")
 @click.option("--new-token", metavar="NAME", help="Only print a new token for somebody.")
 def web(**said: Any) -> None:
-    """Serve the API over HTTP until a signal comes.
+    """Serve the API and the pages over HTTP until a signal comes.
 
     Who may use it is in a file of tokens, which --new-token makes entries for, or named by a proxy
     in front. With --open-to-all everybody on this very host may do everything.
