@@ -220,6 +220,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(python=FULL)
+def pictures(session: nox.Session) -> None:
+    """The pictures of the pages in docs/pictures, by a real browser (chromium)."""
+    _install(session, "tests")
+    session.run("python", "-m", "tests.web.pages.pictures", *session.posargs)
+
+
 class Clean:
     """An environment that holds what is put into it and nothing else."""
 

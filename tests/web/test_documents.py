@@ -15,7 +15,7 @@ from duly import Client
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "reference" / "http-api.md").read_text()
-TESTS = "\n".join(file.read_text() for file in (ROOT / "tests" / "web").glob("test_*.py"))
+TESTS = "\n".join(file.read_text() for file in (ROOT / "tests" / "web").rglob("test_*.py"))
 
 
 def blocks(language: str) -> list[str]:

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from duly_web.app import Application, application
+    from duly_web.pages import Pages
     from duly_web.tokens import Proxy, Tokens, new_token
     from duly_web.users import RIGHTS, Access, User
 
-__all__ = ["RIGHTS", "Access", "Application", "Proxy", "Tokens", "User", "application", "new_token"]
+__all__ = [
+    "RIGHTS", "Access", "Application", "Pages", "Proxy", "Tokens", "User", "application",
+    "new_token",
+]  # fmt: skip
 
 _PLACES: Final = {
     "app": ("Application", "application"),
+    "pages": ("Pages",),
     "tokens": ("Proxy", "Tokens", "new_token"),
     "users": ("RIGHTS", "Access", "User"),
 }

@@ -22,6 +22,8 @@ from duly_web.documents import Redact
 from duly_web.endpoints import Answer, Call, Endpoint
 from duly_web.guard import Guard
 from duly_web.operations.runner import Runner
+from duly_web.pages import Pages
+from duly_web.pages.routes import routes_of
 from duly_web.problems import TITLES, Problem, kebab
 from duly_web.resources import (
     ahead,
@@ -55,6 +57,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 )
 """All resources; of two paths that fit the first one is meant."""
 
+_PAGES: Final = Pages()
 _STATUSES: Final = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
@@ -107,6 +110,7 @@ def application(
     open_to_all: bool = False,
     redact: Redact | None = None,
     history: "History | None" = None,
+    pages: Pages | None = _PAGES,
     timeout: timedelta = timedelta(seconds=30),
     max_body: int = 16 * 1024 * 1024,
 ) -> Application:
@@ -118,7 +122,8 @@ def application(
     ``open_to_all``: then everybody on this very host may do everything, and who comes from
     elsewhere, or through a proxy, is refused each time. ``redact`` is given a message and returns
     what may be shown of its payload, and in the same way of the text of its last error. ``history``
-    is what duly-history has kept, for what became of messages and who changed what. A request
+    is what duly-history has kept, for what became of messages and who changed what. ``pages`` says
+    what the pages for people tell of where one is; with None there are none. A request
     takes at most ``timeout``, and has a body of at most ``max_body`` bytes.
 
     Raises:
@@ -134,6 +139,8 @@ def application(
         )
     if access is not None and not callable(access):
         raise InvalidArgument(f"access must be a function, not {type(access).__name__}")
+    if pages is not None and not isinstance(pages, Pages):
+        raise InvalidArgument(f"pages must be duly_web.Pages or None, not {type(pages).__name__}")
     if not isinstance(timeout, timedelta) or not timedelta(0) < timeout <= timedelta(hours=1):
         raise InvalidArgument(f"timeout must be a timedelta of up to an hour, not {timeout!r}")
     if not isinstance(max_body, int) or not 1024 <= max_body <= 2**30:
@@ -148,7 +155,7 @@ def application(
     )
     app = Starlette(
         lifespan=_lifespan,
-        routes=_routes(service),
+        routes=[*_routes(service), *(() if pages is None else routes_of(service, pages))],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={HTTPException: _not_there},
     )

@@ -9,6 +9,7 @@ import click
 
 from duly import Client, DulyError
 from duly.url import mask
+from duly_web.pages.look import COLORS, Pages
 
 if TYPE_CHECKING:
     from duly_web.users import Access
@@ -38,10 +39,14 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
     "--trust", metavar="ADDRESSES", default="", help="Proxies whose X-Forwarded-For is believed."
 )
 @click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True)
+@click.option("--environment", metavar="WORD", default="", help="Shown on each page: production.")
+@click.option("--color", type=click.Choice(COLORS), default="plain", help="Its color on the pages.")
+@click.option("--tz", default="UTC", show_default=True, help="The time zone of the pages.")
+@click.option("--no-pages", is_flag=True, help="The API alone.")
 @click.option("--history", metavar="URL", envvar="DULY_HISTORY", help="The history [DULY_HISTORY].")
 @click.option("--new-token", metavar="NAME", help="Only print a new token for somebody.")
 def web(**said: Any) -> None:
-    """Serve the API over HTTP until a signal comes.
+    """Serve the API and the pages over HTTP until a signal comes.
 
     Who may use it is in a file of tokens, which --new-token makes entries for, or named by a proxy
     in front. With --open-to-all everybody on this very host may do everything.
@@ -61,6 +66,7 @@ def web(**said: Any) -> None:
             access=access,
             open_to_all=said["open_to_all"],
             history=_history(said["history"]),
+            pages=_pages(said),
         )
     except DulyError as error:
         raise click.UsageError(mask(str(error))) from error
@@ -118,6 +124,15 @@ def _client(store: str | None, app: str | None) -> Client:
     if not isinstance(found, Client):
         raise click.UsageError(f"--app {app} is a {type(found).__name__}, not a duly.Client")
     return found
+
+
+def _pages(said: dict[str, Any]) -> Pages | None:
+    if said["no_pages"]:
+        return None
+    store = said["store"] or said["app"] or ""
+    return Pages(
+        environment=said["environment"], color=said["color"], store=store, timezone=said["tz"]
+    )
 
 
 def _history(url: str | None) -> Any:

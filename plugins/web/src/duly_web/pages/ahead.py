@@ -1,0 +1,122 @@
+"""What fires, in order: each fire of a series one by one, with what will hold it back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import attrs
+
+from duly import Upcoming
+from duly_web.pages.visit import Shown, Visit
+from duly_web.pages.words import local
+from duly_web.problems import Problem
+from duly_web.resources.ahead import narrowed
+
+__all__ = ["ahead"]
+
+_LIMIT: Final = 200
+_HOUR: Final = timedelta(hours=1)
+_MOST: Final = timedelta(days=366)
+
+
+@attrs.frozen(kw_only=True)
+class Fire:
+    """A fire to come; ``held`` says what will hold it, ``change`` that clocks change before it."""
+
+    at: datetime
+    kind: str
+    id: str
+    event_name: str
+    held: str
+    change: str
+
+
+async def ahead(visit: Visit) -> Shown:
+    """The fires from one moment to another."""
+    said = visit.query
+    facts: dict[str, Any] = {
+        "nav": "ahead", "title": "Ahead", "said": said, "problem": None, "fires": [],
+        "more": None, "presets": _presets(visit), "total": None,
+    }  # fmt: skip
+    since = until = visit.now
+    try:
+        since, until = _span(visit, said)
+        name = said.get("event_name")
+        if name is None and not visit.user.everywhere and visit.user.events:
+            name = visit.user.events[0]
+        call = visit.call()
+        filter = narrowed(call, name)
+
+        async def read() -> Sequence[Upcoming]:
+            return await visit.client.upcoming(until, since=since, filter=filter, limit=_LIMIT + 1)
+
+        fixed = "from" in said
+        key = f"ahead:{since if fixed else ''}:{until if 'until' in said else ''}:{filter}"
+        found = await visit.site.recent.get(key, read)
+        facts["fires"] = await _fires(visit, found[:_LIMIT], since)
+        if len(found) > _LIMIT:
+            facts["more"] = found[_LIMIT].at
+    except Problem as problem:
+        facts["problem"] = problem
+    return Shown("ahead.html", {**facts, "since": since, "until": until})
+
+
+def _span(visit: Visit, said: Mapping[str, str]) -> tuple[datetime, datetime]:
+    since = local(said["from"], visit.zone, "/from") if "from" in said else visit.now
+    until = local(said["until"], visit.zone, "/until") if "until" in said else since + _HOUR
+    if until < since:
+        raise Problem(422, "InvalidArgument", "the end comes before the beginning")
+    if until - since > _MOST:
+        raise Problem(422, "InvalidArgument", "ask for a year at most")
+    return since, until
+
+
+def _presets(visit: Visit) -> list[tuple[str, str, str]]:
+    """A few spans that people ask for, in their zone."""
+    today = visit.now.astimezone(visit.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    shape = "%Y-%m-%dT%H:%M"
+    tomorrow = today + timedelta(days=1)
+    night = tomorrow if visit.now.astimezone(visit.zone).hour >= 3 else today
+    spans = [
+        ("Tonight, 02:00 to 03:00", night.replace(hour=2), night.replace(hour=3)),
+        ("Tomorrow", tomorrow, tomorrow + timedelta(days=1)),
+    ]
+    return [(name, f"{a:{shape}}", f"{b:{shape}}") for name, a, b in spans]
+
+
+async def _fires(visit: Visit, found: Sequence[Upcoming], since: datetime) -> list[Fire]:
+    snapshot = await visit.snapshot()
+    last = since.astimezone(visit.zone)
+    fires = []
+    for each in found:
+        here = each.at.astimezone(visit.zone)
+        change = ""
+        before, after = last.utcoffset(), here.utcoffset()
+        if before is not None and after is not None and before != after:
+            way = "forward" if after > before else "back"
+            change = (
+                f"The clocks of {visit.zone.key} go {way} before this: from {last:%Z} to {here:%Z}"
+            )
+        last = here
+        message = each.message
+        kind = "series" if message.recurrence is not None else "once"
+        kind = "retry" if kind == "once" and message.retry_count else kind
+        fires.append(
+            Fire(
+                at=each.at, kind=kind, id=message.id, event_name=message.event_name,
+                held=_held(visit, snapshot, message.event_name, each.at), change=change,
+            )
+        )  # fmt: skip
+    return fires
+
+
+def _held(visit: Visit, snapshot: Any, name: str, at: datetime) -> str:
+    paused = snapshot.paused(name)
+    if paused is None:
+        return ""
+    rule, control = paused
+    end = control.pause.until
+    if end is not None and end <= max(at, datetime.now(UTC)):
+        return ""
+    until = "" if end is None else f" until {visit.words.moment(end, exact=True).striptags()}"
+    return f"held by the pause of {rule}{until}"
