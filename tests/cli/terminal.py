@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import select
 import subprocess
 
 from tests.cli.kit import COMMAND, PATIENCE, Result, Shell, heeding
@@ -47,16 +48,25 @@ def interrupted_at(shell: Shell, *words: str, question: str) -> Result:
         while question not in said:
             said += os.read(master, 65536).decode()
         os.close(slave)
-        # Between the question and the waiting for an answer one may be missed, as by any program.
-        while running.poll() is None:
+        # Between the question and the waiting for an answer one may be missed, as by any program;
+        # once it has been heard, the next one would end the program on its way out.
+        while running.poll() is None and not _said_more(said, question):
             os.write(master, b"\x03")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 running.wait(0.2)
+            with contextlib.suppress(OSError):  # it has gone
+                if select.select([master], [], [], 0)[0]:
+                    said += os.read(master, 65536).decode()
         said += _all_of(master)
         code = running.wait(PATIENCE)
     finally:
         os.close(master)
     return Result(code, said, "")
+
+
+def _said_more(said: str, question: str) -> bool:
+    """Whether it has said more than its question, but for the keys that were pressed."""
+    return bool(said.partition(question)[2].replace("^C", "").strip(": \r\n"))
 
 
 def _all_of(master: int) -> str:
