@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests.history.kit import START, kept, scene
 from tests.servers.postgres import execute
 
-from duly import InvalidArgument, Message
+from duly import InvalidArgument, Message, after
 from duly.testing.clock import HandClock
 from duly_history import History, HistoryError, HistoryUnavailable
 
@@ -263,3 +263,27 @@ async def test_after_a_fork(tmp_path):
 def tables(history, schema):
     with history._database.transaction() as connection:
         return {*sa.inspect(connection).get_table_names(schema=schema)}
+
+
+async def test_of_very_many_holes_none_is_left_out(history_url):
+    began = int(after(seconds=-2000).timestamp())
+
+    def hole(number: int, count: int | None) -> dict[str, object]:
+        at = (began + number) * 1_000_000
+        return {"source": f"host:{number}:a", "from_at": at, "to_at": at + 1, "number": count,
+                "reason": "the queue was full"}  # fmt: skip
+
+    async with kept(History(history_url)) as history:
+        await history.flush()
+        database = history._database
+        table = database.tables.holes
+        for rows in ([hole(number, 2) for number in range(1003)], [hole(-1, None)]):
+            with database.transaction() as connection:
+                connection.execute(table.insert(), rows)
+            first, *others = (await history.search()).holes
+            assert len(others) == 1000
+            assert others[0].source == "host:3:a"
+            count = 3 if rows[0]["number"] else 4
+            assert first.reason == f"the first {count} of more holes"
+            assert first.number == (6 if rows[0]["number"] else None)
+            assert first.to_at < others[0].from_at

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 import attrs
@@ -17,7 +18,7 @@ from duly_history.values import ChangeMade, Entry, Hole, What
 __all__ = ["Asked", "changes", "entries", "holes", "minutes", "moment"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HOLES: Final = 100  # that are told
+_HOLES: Final = 1000  # that are told one by one
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +83,7 @@ def minutes(
 def holes(
     database: Database, since: datetime | None, until: datetime | None, now: datetime
 ) -> Sequence[Hole]:
-    """Those that touch that time, the latest hundred; of processes that fell silent too."""
+    """Those that touch that time, of processes that fell silent too; of many the earlier as one."""
     table, writers = database.tables.holes, database.tables.writers
     statement = sa.select(
         table.c.from_at, table.c.to_at, table.c.number, table.c.source, table.c.reason
@@ -93,10 +94,22 @@ def holes(
     if until is not None:
         statement = statement.where(table.c.from_at <= instant(until))
         silent = silent.where(writers.c.seen_at <= instant(until))
+    statement = statement.order_by(table.c.from_at.desc(), table.c.source)
+    earlier = statement.offset(_HOLES).subquery()
+    together = sa.select(
+        sa.func.min(earlier.c.from_at), sa.func.max(earlier.c.to_at), sa.func.sum(earlier.c.number),
+        sa.func.count(), sa.func.count(earlier.c.number),
+    )  # fmt: skip
     with database.transaction() as connection:
-        kept = connection.execute(statement.order_by(table.c.from_at.desc()).limit(_HOLES)).all()
+        kept = connection.execute(statement.limit(_HOLES)).all()
+        rest = connection.execute(together).one() if len(kept) == _HOLES else None
         gone = connection.execute(silent.order_by(writers.c.seen_at).limit(_HOLES)).all()
-    found = [*kept, *(
+    several: list[tuple[int, int, int | None, str, str]] = []
+    if rest is not None and rest[3]:
+        start, end, number, count, counted = rest
+        known = int(number) if counted == count else None
+        several.append((start, end, known, "several", f"the first {count:,} of more holes"))
+    found = [*several, *(tuple(row) for row in kept), *(
         (seen_at, instant(now), None, source, KILLED)
         for seen_at, source in gone
         if is_gone(source, seen_at, instant(now))
@@ -106,7 +119,7 @@ def holes(
             from_at=moment(from_at), to_at=moment(to_at), number=number, source=source,
             reason=reason,
         )
-        for from_at, to_at, number, source, reason in sorted(found)
+        for from_at, to_at, number, source, reason in sorted(found, key=itemgetter(0))
     ]  # fmt: skip
 
 
