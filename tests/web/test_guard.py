@@ -86,6 +86,7 @@ async def call(app, path="/v1/health", **more):
     ({"server": ("/run/duly.sock", None)}, 403),
     ({"headers": [(b"host", b"evil.example")]}, 403),
     ({"headers": [(b"host", b"localhost.evil.example")]}, 403),
+    ({"headers": [(b"host", b"[")]}, 403),
     ({"headers": []}, 403),
     *(({"headers": [(b"host", b"localhost"), (name, b"1.2.3.4")]}, 403)
       for name in (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host")),

@@ -112,7 +112,7 @@ def see_loopback(scope: Scope) -> None:
     """
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     ends: Sequence[Any] = (scope.get("server"), scope.get("client"))
-    host = urlsplit(f"//{headers.get('host', '')}").hostname
+    host = _name(headers.get("host", ""))
     here = all(end is not None and is_loopback(end[0]) for end in ends)
     if not here or not is_loopback(host) or any(each in headers for each in _FORWARDED):
         raise Problem(
@@ -128,6 +128,13 @@ def is_loopback(host: object) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _place(origin: str) -> str:
