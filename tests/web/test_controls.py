@@ -3,6 +3,7 @@
 from tests.cli.kit import ago
 from tests.web.kit import pointers, served, soon
 
+import duly
 from duly import Client, Message
 
 
@@ -53,3 +54,18 @@ async def test_what_can_never_work(client: Client):
             assert answer.status_code == 422, body
             assert pointers(answer) == ([] if pointer is None else [pointer])
     assert await client.controls() == {}
+
+
+async def test_a_pause_is_one_change():
+    told: list[str] = []
+
+    class Record:
+        @duly.hookimpl
+        def duly_changed(self, change: duly.hookspecs.Change) -> None:
+            told.append(change.action)
+
+    async with Client("memory://", plugins=[Record()]) as client, served(client) as http:
+        for body in ({"paused": True}, {"paused": False}, {"paused": False}, {"in_flight": 2}):
+            assert (await http.put("/controls/mail.send", json=body)).status_code == 200
+        assert (await http.put("/controls/mail.send", json={})).status_code == 200
+    assert told == ["pause", "resume", "limit", "limit"]

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.web.kit import ALL, USERS, asking, listening
-from tests.web.pages.scene import PLACES, scene
+from tests.web.pages.scene import PLACES, scene, until
 
 import duly
 import duly_web
@@ -169,6 +170,38 @@ async def test_a_moment_that_no_clock_shows_is_refused(pages: Any, client: Clien
     assert "never show 2027-03-28T02:30" in answer.text
     answer = await pages.get("ahead", params={"from": "2026-13-01T00:00"})
     assert "is no moment" in answer.text or "no such moment" in answer.text
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "UTC"])
+async def test_the_ends_of_the_calendar_can_be_asked_for(pages: Any, zone: str) -> None:
+    await pages.post("zone", data={"zone": zone, "back": ""})
+    for moment in ("9999-12-31T23:30", "9999-12-31T10:00", "0001-01-01T00:30", "0001-01-02T00:00"):
+        for place, name in [
+            ("ahead", "from"), ("ahead", "until"), ("messages", "due_after"),
+            ("messages", "due_before"), ("dead", "died_after"),
+        ]:  # fmt: skip
+            answer = await pages.get(place, params={name: moment})
+            assert answer.status_code in (200, 422), (place, name, moment)
+
+
+async def test_a_replay_of_several_events_tells_how_to_stop_what_is_left(tmp_path: Path) -> None:
+    async with scene("memory://", tmp_path) as one:
+        body = {"action": "replay", "filter": {"error_class": "Rejected"}, "delay": "0s"}
+        made = await one.http.post("v1/operations", json={**body, "rate_per_second": 0.5})
+        assert made.status_code in (200, 201, 202), made.text
+        id = made.json()["id"]
+
+        async def done() -> bool:
+            return (await one.http.get(f"v1/operations/{id}")).json()["state"] == "done"
+
+        await until(done)
+        answer = await one.http.get(f"operations/{id}")
+        assert answer.status_code == 200
+        assert "They go out at 0.5 a second until" in answer.text
+        assert "pause those that it is about" in answer.text
+        answer = await one.http.delete(f"v1/operations/{id}")
+        assert answer.status_code == 409
+        assert "pause its events" in answer.json()["detail"]
 
 
 async def test_clock_changes_are_marked(pages: Any, client: Client) -> None:

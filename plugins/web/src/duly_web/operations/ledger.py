@@ -100,7 +100,12 @@ class Ledger:
         def stopped(entry: Entry) -> Record:
             record = entry.record
             if record.ended:
-                raise WrongState(f"the operation {id!r} has ended: it is {record.state}")
+                left = (
+                    "; to hold what it has spread, pause its events"
+                    if record.rate_per_second
+                    else ""
+                )
+                raise WrongState(f"the operation {id!r} has ended: it is {record.state}{left}")
             now = to_microseconds(entry.now)
             if record.state == "pending" or record.held_until <= now:
                 return msgspec.structs.replace(record, state="stopped", ended_at=now)

@@ -63,7 +63,10 @@ async def ahead(visit: Visit) -> Shown:
 
 def _span(visit: Visit, said: Mapping[str, str]) -> tuple[datetime, datetime]:
     since = local(said["from"], visit.zone, "/from") if "from" in said else visit.now
-    until = local(said["until"], visit.zone, "/until") if "until" in said else since + _HOUR
+    if "until" in said:
+        until = local(said["until"], visit.zone, "/until")
+    else:
+        until = since + min(_HOUR, datetime.max.replace(tzinfo=UTC) - since)
     if until < since:
         raise Problem(422, "InvalidArgument", "the end comes before the beginning")
     if until - since > _MOST:
@@ -86,10 +89,10 @@ def _presets(visit: Visit) -> list[tuple[str, str, str]]:
 
 async def _fires(visit: Visit, found: Sequence[Upcoming], since: datetime) -> list[Fire]:
     snapshot = await visit.snapshot()
-    last = since.astimezone(visit.zone)
+    last = visit.words.here(since)
     fires = []
     for each in found:
-        here = each.at.astimezone(visit.zone)
+        here = visit.words.here(each.at)
         change = ""
         before, after = last.utcoffset(), here.utcoffset()
         if before is not None and after is not None and before != after:

@@ -82,7 +82,7 @@ def _expected(document: MessageDocument) -> list[Step]:
         attempt = document.retry_count + 1
         at = _at(document.next_attempt_at)
         if document.phase != "due":
-            text = f"Attempt {attempt}" if document.retry_count else "Due, and delivered"
+            text = f"Attempt {attempt}" if document.retry_count else "Due: its first attempt"
             steps.append(Step(at=at, when="to-come", icon="ahead", text=text))
     steps += [
         Step(at=_at(each), when="to-come", icon="ahead", text="Next of the series")

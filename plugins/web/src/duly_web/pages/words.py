@@ -82,15 +82,19 @@ class Words:
     zone: ZoneInfo
     now: datetime
 
+    def here(self, moment: datetime) -> datetime:
+        """A moment in this zone; at an end of the calendar, where that has none, as it is."""
+        try:
+            return moment.astimezone(self.zone)
+        except OverflowError:
+            return moment
+
     def moment(self, value: datetime | str | None, *, exact: bool = False) -> Markup:
         """A moment, with the date unless it is today; ``exact``: all of it, with the zone."""
         if value is None:
             return Markup("\N{EN DASH}")
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
-        try:
-            here = at.astimezone(self.zone)
-        except OverflowError:
-            here = at
+        here = self.here(at)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             at.astimezone(UTC).isoformat(), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC",
             self._exactly(here) if exact else self._shortly(here),
@@ -109,14 +113,14 @@ class Words:
 
     def day(self, value: datetime) -> str:
         """Such as "Friday, 27 November 2026"."""
-        here = value.astimezone(self.zone)
+        here = self.here(value)
         today = self.now.astimezone(self.zone).date()
         said = f"{here:%A}, {here.day} {here:%B %Y}"
         return f"Today, {said}" if here.date() == today else said
 
     def clock(self, value: datetime, *, seconds: bool = True) -> str:
         """Such as "14:25:40"."""
-        return f"{value.astimezone(self.zone):{'%H:%M:%S' if seconds else '%H:%M'}}"
+        return f"{self.here(value):{'%H:%M:%S' if seconds else '%H:%M'}}"
 
     def told(self, text: str, verbatim: str | None = None) -> str:
         """A sentence with its moments in this zone; what is ``verbatim`` stays as it is."""
@@ -125,9 +129,8 @@ class Words:
 
     def _said(self, found: "re.Match[str]") -> str:
         try:
-            at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
-            here = at.astimezone(self.zone)
-        except (ValueError, OverflowError):
+            here = self.here(datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+        except ValueError:
             return found[0]
         if here.date() == self.now.astimezone(self.zone).date():
             return f"{here:%H:%M:%S %Z}"
@@ -157,7 +160,7 @@ class Words:
         if not value:
             return ""
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
-        here = at.astimezone(self.zone)
+        here = self.here(at)
         return f"{here:%Y-%m-%dT%H:%M:%S}" if here.second else f"{here:%Y-%m-%dT%H:%M}"
 
     @property

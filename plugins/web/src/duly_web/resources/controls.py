@@ -85,13 +85,14 @@ async def put(call: Call) -> Answer:
         )
     await _see_unchanged(call, rule)
     client = call.client
+    found = (await client.controls()).get(rule, Control())
     if said.paused:
         await client.pause(rule, until=until, reason=said.reason)
-    elif (await client.controls()).get(rule, Control()).pause is not None:
+    elif found.pause is not None:
         await client.resume(rule, reason=said.reason)
-    await client.limit(
-        rule, rate=said.rate_per_second, in_flight=said.in_flight, reason=said.reason
-    )
+    rate, in_flight = said.rate_per_second, said.in_flight
+    if found.limit is not None or rate is not None or in_flight is not None:
+        await client.limit(rule, rate=rate, in_flight=in_flight, reason=said.reason)
     return await control(call)
 
 
