@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.servers.finding import lacking
 from tests.web.kit import ALL, USERS, listening
 
 import duly_web
@@ -43,8 +44,9 @@ async def test_from_a_shell(client):
     assert await client.list() == []
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on the PATH")
 async def test_from_node(client, tmp_path):
+    if shutil.which("node") is None:
+        lacking("node", "there is no node on the PATH")
     (script,) = blocks("javascript")
     file = tmp_path / "script.mjs"
     file.write_text(script)
