@@ -27,6 +27,7 @@ from benchmarks.idle import idle
 from benchmarks.lateness import lateness
 from benchmarks.machine import machine
 from benchmarks.mixed import mixed
+from benchmarks.pages import pages
 from benchmarks.peers.trials import Load
 from benchmarks.section import Section
 from benchmarks.servers import Servers, Unavailable
@@ -54,7 +55,7 @@ class Size:
     pages: int
 
 
-LONG = ("peers", "mixed", "web")  # measured when asked for by name, or with --full
+LONG = ("peers", "mixed", "web", "pages")  # measured when asked for by name, or with --full
 BESIDE = [
     Backlog(0, 1, 0),
     Backlog(3000, 1, 1, limit=10),
@@ -87,6 +88,7 @@ def scenarios(size: Size, servers: Servers, asked: argparse.Namespace) -> Mappin
         "aside": lambda all_: aside(all_, size.beside, 300),
         "growth": lambda all_: growth(all_, size.growth, size.messages, 500, size.rounds),
         "web": lambda all_: web(all_, size.messages, size.pages, size.rounds),
+        "pages": lambda all_: pages(all_, size.pages, size.pages // 20, 20),
         "peers": lambda _: peers(
             servers, _names(asked.peers), _names(asked.trials), asked.folder / "peers", size.peers
         ),

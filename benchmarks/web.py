@@ -18,7 +18,7 @@ from benchmarks.grounds import Ground
 from benchmarks.load import due, fill, schedule
 from benchmarks.section import Figure, Section, in_turn
 
-__all__ = ["web"]
+__all__ = ["served", "web"]
 
 _GOAL: Final = 0.3  # seconds, the 95th of a hundred pages
 _PAGES: Final = 100
@@ -30,9 +30,11 @@ _BODY: Final = b'{"event_name":"event-0","delay":"1h","payload":{"order_id":17,"
 _MANY: Final = b'{"messages":[%b]}' % b",".join([_BODY] * 500)
 _SERVER: Final = f"""
 import sys, uvicorn, duly, duly_web
+from duly_history import History
 client = duly.Client(sys.argv[1])
+history = History(sys.argv[3]) if sys.argv[3] else None
 access = duly_web.Tokens({{"{_TOKEN}": duly_web.User("bench", duly_web.RIGHTS)}})
-app = duly_web.application(client, access=access)
+app = duly_web.application(client, access=access, history=history)
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
 """
 
@@ -82,7 +84,7 @@ async def _by_client(ground: Ground, count: int, way: str) -> float:
 
 
 async def _by_http(ground: Ground, count: int, way: str) -> float:
-    async with ground.fresh() as url, _served(url) as http:
+    async with ground.fresh() as url, served(url) as http:
         path, body, size = "/v1/messages", _BODY, 1
         if way == "bulk":
             path, body, size = "/v1/messages/many", _MANY, 500
@@ -107,7 +109,7 @@ async def _pages(ground: Ground, stored: int) -> list[float]:
         for start in range(0, stored, 100_000):
             messages = due(min(100_000, stored - start), seconds=86_400 + start)
             await fill(url, messages)
-        async with _served(url) as http:
+        async with served(url) as http:
             took, cursor = [], ""
             for number in range(_PAGES):
                 asked = {} if number % 2 else {"event_name": _EVENT}
@@ -123,14 +125,14 @@ async def _pages(ground: Ground, stored: int) -> list[float]:
 
 
 @asynccontextmanager
-async def _served(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+async def served(url: str, history: str = "") -> AsyncIterator[aiohttp.ClientSession]:
     """A server in a process of its own, and somebody who asks it."""
     async with duly.Client(url):
         pass  # the tables are there
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", _SERVER, url, str(port)]
+    command = [sys.executable, "-c", _SERVER, url, str(port), history]
     process = subprocess.Popen(command)  # noqa: ASYNC220, S603  # ours, and it begins at once
     headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}
     try:
