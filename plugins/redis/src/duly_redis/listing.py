@@ -24,6 +24,7 @@ _HELD: Final = script("held")
 _STATS: Final = script("stats")
 _WHERE: Final = script("where")
 _SIDINGS: Final = 1000  # that are asked at once, some 6 us each
+_MOST_PLACES: Final = 2000  # that are looked for at a time
 _FIELDS: Final = 6  # that a script reads of each
 
 
@@ -152,8 +153,9 @@ class Listing:
                 yield message
             return
         size = PAGE
-        if filter.limit is not None and filter.state is None:
-            size = min(PAGE, filter.offset + filter.limit)
+        if filter.limit is not None:  # to look for more in many indexes takes longer than to read it
+            size = min(_MOST_PLACES, filter.offset + filter.limit)
+            size = size if filter.state is None else max(size, PAGE)
         async for ids in walk(self._calls, self._shards, filter, from_key, size):
             for message in sorted(await self._shown(ids, payload), key=_place):
                 yield message
