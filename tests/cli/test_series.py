@@ -47,8 +47,10 @@ async def test_what_is_late_or_paused_is_marked(on_sqlite: Shell) -> None:
 
 async def test_nothing_and_bounds(on_sqlite: Shell) -> None:
     async with on_sqlite.client() as client:
-        for _ in range(2):
-            await client.schedule(Message("once", scheduled_at=after(hours=1)))
+        await client.schedule(Message("once", scheduled_at=after(hours=1)))
     assert on_sqlite.ok("series").out == "nothing recurs\n"
-    assert "Of the first 1 messages" in on_sqlite.ok("series", "--look-at", "1").err
+    async with on_sqlite.client() as client:
+        for _ in range(2):
+            await client.schedule(Message("tick", recurrence=Every(timedelta(hours=1))))
+    assert "Of the first 1 that were looked at" in on_sqlite.ok("series", "--look-at", "1").err
     assert on_sqlite("series", "--next", "0").code == 2

@@ -10,7 +10,7 @@ import attrs
 from duly._caller import ability_answers as answers
 from duly._caller.arguments import as_number
 from duly._caller.expanding import Expansion
-from duly._caller.overview import Overview
+from duly._caller.series import SeriesLookup
 from duly._values.plain import encodable, shown, text_of
 from duly.errors import InvalidArgument, Unsupported
 from duly.message import Filter, State
@@ -68,7 +68,7 @@ class Forecast:
     complete: bool
 
 
-class Forecasting(Overview):
+class Forecasting(SeriesLookup):
     """The verbs of a client that count what is to come, and by name."""
 
     async def forecast(self, until: datetime, *, buckets: int = 60) -> Forecast:

@@ -18,7 +18,7 @@ from duly.message import Filter, Message, State
 from duly.moment import as_moment
 from duly.store import SupportsWhere, Whereabouts
 
-__all__ = ["Count", "CountKind", "Found", "Overview", "Upcoming"]
+__all__ = ["Count", "CountKind", "Found", "Overview", "Upcoming", "as_key"]
 
 _LOOKED_AT: Final = 10_000  # messages, unless the caller says more
 _MOST_LOOKED_AT: Final = 10_000_000
@@ -79,7 +79,7 @@ class Overview(Lookup):
         """
         filter = as_filter(filter)
         look_at = as_number(look_at, "look_at", at_least=1, at_most=_MOST_LOOKED_AT)
-        key = _as_key(from_key)
+        key = as_key(from_key)
         if key is not None and filter.order is not None:
             raise InvalidArgument("from_key goes on by scheduled_at: leave the order out")
         if key is not None and filter.offset:
@@ -172,7 +172,8 @@ class Overview(Lookup):
         return None if found is None else found.follows
 
 
-def _as_key(value: object) -> Key | None:
+def as_key(value: object) -> Key | None:
+    """Where an earlier search ended."""
     if value is None:
         return None
     moment, id = value if isinstance(value, tuple | list) and len(value) == 2 else (None, None)

@@ -19,7 +19,7 @@ from duly._values.patterns import is_prefix
 from duly.message import Filter, Message, State, without_payload
 from duly.moment import to_microseconds
 
-__all__ = ["Key", "Walk", "is_simple", "state_of"]
+__all__ = ["Key", "Walk", "is_simple", "key_of", "state_of"]
 
 Key = tuple[datetime, str]
 """Where a message stands in a list: ``scheduled_at`` and id."""
@@ -104,7 +104,7 @@ class Walk:
             if left is not None:
                 if len(page) >= left:
                     page, self.complete = page[:left], False
-                    self.last_key = _key(page[-1])
+                    self.last_key = key_of(page[-1])
                     yield page
                     return
                 left -= len(page)
@@ -139,9 +139,9 @@ class Walk:
             some = ids[start : start + at_once]
             found += await asyncio.gather(*(self._calls.get(each, self._within) for each in some))
         self.looked_at, self.complete = len(ids), True
-        page = sorted((each for each in found if each is not None), key=_key)
+        page = sorted((each for each in found if each is not None), key=key_of)
         if self.last_key is not None:
-            page = [each for each in page if _key(each) > self.last_key]
+            page = [each for each in page if key_of(each) > self.last_key]
         yield page if self._payload else [without_payload(each) for each in page]
 
     async def _shown(self, filter: Filter) -> AsyncIterator[Sequence[Message]]:
@@ -163,7 +163,7 @@ class Walk:
             self.looked_at += len(page)
             self.complete = len(page) < size
             if page:
-                self.last_key = _key(page[-1])
+                self.last_key = key_of(page[-1])
                 yield page
             if self.complete:
                 return
@@ -174,7 +174,8 @@ class Walk:
                 most = min(_PAGE, 2 * most, max(1, _PAGE_BYTES // largest))
 
 
-def _key(message: Message) -> Key:
+def key_of(message: Message) -> Key:
+    """Where it stands."""
     return message.scheduled_at, message.id
 
 

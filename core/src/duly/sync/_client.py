@@ -178,6 +178,7 @@ class Client:
     upcoming = blocking(AsyncClient.upcoming)
     forecast = blocking(AsyncClient.forecast)
     names = blocking(AsyncClient.names)
+    series = blocking(AsyncClient.series)
     stats = blocking(AsyncClient.stats)
     health = blocking(AsyncClient.health)
     migrate = blocking(AsyncClient.migrate)

@@ -153,7 +153,9 @@ class Listing:
                 yield message
             return
         size = PAGE
-        if filter.limit is not None:  # to look for more in many indexes takes longer than to read it
+        if (
+            filter.limit is not None
+        ):  # to look for more in many indexes takes longer than to read it
             size = min(_MOST_PLACES, filter.offset + filter.limit)
             size = size if filter.state is None else max(size, PAGE)
         async for ids in walk(self._calls, self._shards, filter, from_key, size):

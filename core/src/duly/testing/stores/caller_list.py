@@ -171,6 +171,24 @@ class PageCases(StoreHarness):
         pages = await self._pages(desk, 3, event_name="n1")
         assert pages == [["m01", "m04", "m07"], ["m10"]]
 
+    async def test_pages_over_many_names(self, desk: Bench) -> None:
+        # Some names have but one message, some a run of neighbours, and many are of one moment.
+        number = self.many(300)
+        messages = [
+            desk.message(
+                f"m{each * 7 % number:04}", each % 9 * MINUTE,
+                event_name=f"run-{each % 9}" if each % 3 else f"lone-{each}",
+            )
+            for each in range(number)
+        ]  # fmt: skip
+        await desk.put(*messages)
+        every = await desk.store.list(Filter())
+        bounds = {"after": desk.start + 2 * MINUTE, "before": desk.start + 6 * MINUTE}
+        for size, some in ((1 + number // 5, {}), (7, bounds)):
+            found = [*itertools.chain(*await self._pages(desk, size, **some))]
+            assert found == [each.id for each in expected(every, Filter(**some), None)]
+            assert len(found) == (len(set(found)) if some else number)
+
     async def test_pages_over_a_place_that_is_gone(self, desk: Bench) -> None:
         (_, middle, _) = await desk.put("a", "b", "c", after=HOUR)
         await desk.store.cancel(["b"])

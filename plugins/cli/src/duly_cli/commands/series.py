@@ -23,16 +23,17 @@ _FAR: Final = timedelta(days=36_525)
 @verb()
 @click.option("--next", "number", type=click.IntRange(1, 1000), default=5, show_default=True)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--look-at", type=click.IntRange(1), default=10_000, help="Messages, at most.")
+@click.option(
+    "--look-at",
+    type=click.IntRange(1),
+    default=10_000,
+    help="Series, at most; messages where the store has no index of series.",
+)
 @filtered()
 async def series(desk: Desk, *, filter: Filter, number: int, limit: int, look_at: int) -> None:
     """What recurs: rules in words, next fires."""
-    found = await desk.client.search(filter, look_at=look_at, payload=False)
-    recurring = [
-        each
-        for each in found.messages
-        if each.recurrence is not None and each.state is not State.DEAD
-    ]
+    found = await desk.client.series(filter, look_at=look_at)
+    recurring = found.messages
     controls = await controls_of(desk.client)
     for message in recurring[:limit]:
         fires = await _fires(desk, message, number)
@@ -42,7 +43,7 @@ async def series(desk: Desk, *, filter: Filter, number: int, limit: int, look_at
     if len(recurring) > limit:
         desk.note(f"The first {limit:,} of {len(recurring):,}: see --limit.")
     if not found.complete:
-        desk.note(f"Of the first {found.looked_at:,} messages that were looked at: see --look-at.")
+        desk.note(f"Of the first {found.looked_at:,} that were looked at: see --look-at.")
 
 
 async def _fires(desk: Desk, message: Message, number: int) -> Sequence[datetime]:

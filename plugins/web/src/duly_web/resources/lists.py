@@ -159,24 +159,14 @@ async def series(call: Call) -> Answer:
     said: SeriesQuery = call.query
     filter = _filter(call)
     cursor = None if said.cursor is None else Cursor.read(said.cursor, filter)
-    found = await call.client.search(
-        filter, look_at=_LOOKED_AT, from_key=None if cursor is None else cursor.key, payload=False
+    found = await call.client.series(
+        attrs.evolve(filter, limit=said.limit), from_key=None if cursor is None else cursor.key
     )
-    recurring = [
-        each
-        for each in found.messages
-        if each.recurrence is not None and each.state is not State.DEAD
-    ]
-    page, rest = recurring[: said.limit], recurring[said.limit :]
-    following = None
-    if rest:
-        following = str(Cursor.behind(filter, page[-1]))
-    elif found.from_key is not None:
-        following = str(Cursor.at(filter, *found.from_key))
+    last = found.from_key
+    following = None if last is None else str(Cursor.at(filter, *last))
     shower, now = call.service.shower(call.user), datetime.now(UTC)
-    items = [shower.message(each, now, fires=await fires_of(call, each)) for each in page]
-    complete = found.complete and not rest
-    return Answer(document=Page(items, following, found.looked_at, complete, written(now)))
+    items = [shower.message(each, now, fires=await fires_of(call, each)) for each in found.messages]
+    return Answer(document=Page(items, following, found.looked_at, found.complete, written(now)))
 
 
 async def ensure(call: Call) -> Answer:
