@@ -150,6 +150,17 @@ class PagesByTimeAlone(_Listing):
         return filter, from_key and (from_key[0], "\U0010ffff")
 
 
+class SeesTheFirstOfEachName(Model):
+    """On a page of a list of all names, as if none had several of the next messages."""
+
+    def list(self, filter: Filter, from_key: Any) -> Sequence[Message]:
+        found = super().list(attrs.evolve(filter, limit=None), from_key)
+        if filter.limit is None or filter.event_name is not None:
+            return found[: filter.limit]
+        firsts = {each.event_name: each for each in reversed(found)}
+        return [each for each in found if firsts[each.event_name] is each][: filter.limit]
+
+
 class ListsById(Model):
     def list(self, filter: Filter, from_key: Any) -> Sequence[Message]:
         return sorted(super().list(filter, from_key), key=lambda each: each.id)
@@ -211,6 +222,7 @@ CAUGHT_BY: dict[type[Model] | type[PlainStore], str] = {
     OverflowsAtTheBounds: "test_limit_and_offset",
     BeforeIsExclusive: "test_bounds_are_inclusive",
     PagesOverlap: "test_pages_bring_each_once",
+    SeesTheFirstOfEachName: "test_pages_over_many_names",
     PagesByTimeAlone: "test_every_combination",
     ListsById: "test_by_scheduled_time_then_id",
     ListsByUtf16: "test_ids_by_code_point",

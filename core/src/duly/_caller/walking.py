@@ -24,7 +24,8 @@ __all__ = ["Key", "Walk", "is_simple", "key_of", "state_of"]
 Key = tuple[datetime, str]
 """Where a message stands in a list: ``scheduled_at`` and id."""
 
-_PAGE: Final = 500  # messages
+_PAGE: Final = 500  # messages, of the first page
+_MOST_OF_A_PAGE: Final = 2000  # without payloads, when that was not enough
 _FIRST_PAGE: Final = 32  # messages, while nobody knows how large they are
 _PAGE_BYTES: Final = 32 * 1024 * 1024
 _AT_ONCE: Final = 50  # messages that are asked for by their ids side by side
@@ -169,7 +170,9 @@ class Walk:
                 return
             left = None if left is None else left - size
             offset = 0
-            if self._payload:
+            if not self._payload:
+                most = _MOST_OF_A_PAGE
+            else:
                 largest = max(largest, *(len(message.payload) for message in page))
                 most = min(_PAGE, 2 * most, max(1, _PAGE_BYTES // largest))
 
