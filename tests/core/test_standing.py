@@ -170,7 +170,7 @@ async def test_all_is_well() -> None:
             await client.pause(name)
         standing = await client.standing()
     assert standing.sentence == (
-        "All is well: the next is due in 0.2 s; a.* is paused; b is paused; c is paused; 1 more "
+        "All is well: the next is due in 200 ms; a.* is paused; b is paused; c is paused; 1 more "
         "is paused."
     )
     assert standing.stats is not None

@@ -10,8 +10,9 @@ from duly._caller.explaining import paused_text
 from duly._values.causes import Cause
 from duly._values.controls import Control
 from duly._values.presence import SchedulerInfo
-from duly._values.spoken import counted, duration
+from duly._values.spoken import counted
 from duly.store import NameStats, Stats
+from duly.words import duration
 
 __all__ = ["Finding", "died", "ended", "failing", "gone", "held", "lateness", "nobody", "well"]
 

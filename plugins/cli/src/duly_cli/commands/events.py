@@ -1,19 +1,19 @@
 """``duly events``: the event names, and how much there is of each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from duly import Control, NameStats
+from duly.words import duration
 from duly_cli.desk import Desk
 from duly_cli.names import all_names, rule_words, state_of
 from duly_cli.past import figures_of
 from duly_cli.rules import control_facts, controls_of, rules_for
 from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
-from duly_cli.words import length
 
 if TYPE_CHECKING:
     from duly_history import EventFigures
@@ -76,7 +76,7 @@ def _row(
         each.name,
         state_of(each, controls, now),
         *(f"{count:,}{more}" if count else "0" for count in counts),
-        "" if each.oldest is None else length(now - each.oldest),
+        "" if each.oldest is None else duration(now - each.oldest),
         rule_words(desk, each.name, controls),
     ]
 
@@ -102,7 +102,10 @@ def _kept(name: str, figures: "Mapping[str, EventFigures] | None") -> Sequence[o
     found = None if figures is None else figures.get(name)
     if found is None:
         return [None] * 4
-    late = [None if each is None else _seconds(each) for each in (found.p50, found.p99)]
+    late = [
+        None if each is None else duration(timedelta(seconds=each))
+        for each in (found.p50, found.p99)
+    ]
     return [f"{found.per_minute:.3g}/min", found.failed or None, *late]
 
 
@@ -120,7 +123,3 @@ def _kept_facts(name: str, figures: "Mapping[str, EventFigures] | None") -> Mapp
             "lateness_p99_seconds": found.p99 if found else None,
         }
     }
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

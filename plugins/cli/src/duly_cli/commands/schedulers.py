@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from duly import SchedulerInfo
+from duly.words import duration
 from duly_cli.desk import Desk
 from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
-from duly_cli.words import length
 
 __all__ = ["scheduler_facts", "schedulers"]
 
@@ -68,7 +68,7 @@ def _row(each: SchedulerInfo, now: datetime) -> Sequence[object]:
     return [
         each.instance or each.owner,
         state,
-        f"{length(now - each.seen)} ago",
+        f"{duration(now - each.seen)} ago",
         each.claimed,
         f"{each.slots_used} of {each.slots}",
         each.transport,

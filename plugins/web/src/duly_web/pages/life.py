@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from duly import SchedulerInfo
+from duly.words import duration
 from duly_web.documents import MessageDocument
 from duly_web.pages.visit import Visit
-from duly_web.pages.words import length
 
 if TYPE_CHECKING:
     from duly_history import Entries, Entry
@@ -113,7 +113,7 @@ def _step(visit: Visit, entry: "Entry", instances: Mapping[str, str]) -> Step:
     elif source:
         text = f"{text} by {source}"
     if entry.lateness is not None:
-        text += f", {length(entry.lateness)} late"
+        text += f", {duration(entry.lateness)} late"
     if entry.what.value in ("scheduled", "rescheduled") and entry.due_at is not None:
         text += f", for {words.moment(entry.due_at, exact=True).striptags()}"
     if entry.receipt:

@@ -70,7 +70,7 @@ class Site:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
-            "number": words.number, "lasting": words.length, "plural": words.plural, "ref": ref_of,
+            "number": words.number, "lasting": words.lasting, "plural": words.plural, "ref": ref_of,
         }  # fmt: skip
         self._templates.globals |= {"version": version("duly-web"), "marks": self._marks}
 
