@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.core.standing_kit import Shop
 
-from duly import Client, Message
+from duly import Client, Count, CountKind, Message, State
 from duly.errors import StoreUnavailable
 from duly.store import Bury, NameStats, Settle, Stats
 
@@ -155,6 +155,9 @@ async def test_new_dead_letters_by_their_cause() -> None:
     await store.buried("mail.send", "no")
     async with Client(store, load_plugins=False) as client:
         first, second = (await client.standing()).findings
+        assert first.filter is not None
+        assert (first.filter.state, first.filter.error_class) == (State.DEAD, "Rejected")
+        assert await client.count(first.filter) == Count(3, CountKind.EXACT)
     assert first.text == (
         "3 new dead letters of one cause: orders.export, Rejected: unknown column ..."
     )
