@@ -38,20 +38,27 @@ _ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
 
 @verb()
 @click.option("--sort", type=click.Choice([*_ORDERS]), default="name", show_default=True)
+@click.option("--prefix", metavar="TEXT", default="", help="What the names begin with.")
+@click.option("--late", is_flag=True, help="Only those that are late.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
-async def events(desk: Desk, *, sort: str, limit: int) -> None:
+async def events(desk: Desk, *, sort: str, prefix: str, late: bool, limit: int) -> None:
     """How much there is of each event name.
 
     With a word for each: late, paused, aside, limited, dead or well; and the rules on it. Where a
     history is kept, with the deliveries a minute, what failed and how late it was in the last hour.
     """
-    found, complete = await all_names(desk.client, most=limit)
+    found, complete = await all_names(desk.client, most=limit, prefix=prefix)
     controls = await controls_of(desk.client)
     now = datetime.now(UTC)
     figures = await figures_of(desk)
     here = {each.name for each in found}
     if figures is not None and complete:  # what is delivered at once is never there to be seen
-        found = [*found, *(NameStats(name=name) for name in figures if name not in here)]
+        kept = (
+            NameStats(name=name) for name in figures if name not in here and name.startswith(prefix)
+        )
+        found = [*found, *kept]
+    if late:
+        found = [each for each in found if state_of(each, controls, now) == "late"]
     ordered = sorted(found, key=lambda each: (_ORDERS[sort](each), each.name))
     for each in ordered:
         desk.record({**_facts(each, controls, now), **_kept_facts(each.name, figures)})
@@ -59,7 +66,7 @@ async def events(desk: Desk, *, sort: str, limit: int) -> None:
         desk,
         _COLUMNS,
         [[*_row(desk, each, controls, now), *_kept(each.name, figures)] for each in ordered],
-        "there are no messages",
+        "nothing matches" if prefix or late else "there are no messages",
     )
     if any(each.at_least for each in found):
         desk.note("With a + there may be more: not all were counted.")
