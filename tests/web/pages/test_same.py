@@ -100,14 +100,19 @@ async def test_each_filter_is_in_what_is_told(zone: str, tmp_path: Path) -> None
                     if re.match(r"\d{4}-", value):
                         moment = written(found, some, zone)
                         assert moment in found, (place, name, words)
-                        assert as_moment(moment, "", now=datetime.now(UTC), zone=None)
+                        as_moment(
+                            moment, "", now=datetime.now(UTC), zone=None
+                        )  # which refuses what is none
                     elif name.startswith("meta."):
                         assert f"tenant={value}" in found
                     else:
                         assert ("True" if value == "yes" else value) in found, (place, name, words)
+                if place == "events":  # which the API does not narrow
+                    assert not resource
+                    continue
                 answer = await one.http.get(resource)
                 assert answer.status_code == 200, (resource, answer.text)
-                assert len(answer.request.url.params) == (0 if place == "events" else len(some))
+                assert len(answer.request.url.params) == len(some)
 
 
 def written(found: list[str], some: Mapping[str, str], zone: str) -> str:

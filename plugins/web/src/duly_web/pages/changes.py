@@ -28,6 +28,8 @@ class Row:
     did: str
     which: str
     how: str
+    operation: str
+    """The act on many that it is of; empty where it is of none."""
     counts: bool
 
 
@@ -63,10 +65,12 @@ async def changes(visit: Visit) -> Shown:
 
 def _row(visit: Visit, made: Any) -> Row:
     shows = visit.may("payload")
+    details = {name: each for name, each in made.details.items() if name != "operation"}
     return Row(
         made=made,
         did=did(made.action, made.details),
         which=phrases(visit.words, made.filter or {}, shows=shows),
-        how=phrases(visit.words, made.details, shows=shows),
+        how=phrases(visit.words, details, shows=shows),
+        operation=str(made.details.get("operation", "")),
         counts=made.action not in _OF_NO_NUMBER,
     )

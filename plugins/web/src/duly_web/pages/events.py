@@ -57,7 +57,8 @@ def _late(visit: Visit, snapshot: Snapshot) -> Sequence[EventRow]:
 
 def _same(prefix: str, *, late: bool) -> Same:
     words = ["duly", "events", *(["--prefix", prefix] if prefix else [])]
-    return Same(shlex.join([*words, *(["--late"] if late else [])]), "v1/events")
+    command = shlex.join([*words, *(["--late"] if late else [])])
+    return Same(command, "" if prefix or late else "v1/events")  # which takes no filter
 
 
 async def _names(visit: Visit, after: str | None, prefix: str) -> Sequence[NameStats]:

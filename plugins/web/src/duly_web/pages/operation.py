@@ -81,6 +81,6 @@ async def stop(visit: Visit) -> Shown | Done:
 def _unknown(error: MessageNotFound) -> Shown:
     facts = {
         "nav": "changes", "title": "There is no such act on many",
-        "problem": Problem(404, "NotFound", f"{error}."),
+        "problem": Problem(404, "NotFound", f"There is {error}."),
     }  # fmt: skip
     return Shown("problem.html", facts, 404)

@@ -60,7 +60,7 @@ def _phrase(words: Words, name: str, value: Any) -> str:
         return f"with {name.removeprefix('meta.')}={value}"
     if name in ("ids", "ids_in_all"):
         count = value if isinstance(value, int) else len(value)
-        return f"{plural(count, 'message')} by id"
+        return plural(count, "selected message")
     if name == "force":
         return "without asking whether it lives"
     if name in _COUNTED and isinstance(value, int | float):
