@@ -2,7 +2,8 @@
 
 from tests.cli.kit import Shell, ago, bury
 
-from duly import Message, after
+from duly import Control, Limit, Message, NameStats, after
+from duly_cli.names import state_of
 
 BARE = """
 from duly import Client, MemoryStore
@@ -98,3 +99,27 @@ def test_what_needs_history_says_so(on_sqlite: Shell) -> None:
     assert nowhere.ok("history", "x").out.startswith("Not kept here: what became of messages")
     assert nowhere.ok("changes", "--json").out == ""
     assert nowhere.ok("history", "x", "--json").out == ""
+
+
+async def test_those_that_begin_alike_and_those_that_are_late(on_sqlite: Shell) -> None:
+    async with on_sqlite.client() as client:
+        for name in ("orders", "orders.a", "orders.b", "ordinary", "\ue000x"):
+            await client.schedule(Message(name, scheduled_at=ago(60)))
+        await client.schedule(Message("orders.later", scheduled_at=after(hours=1)))
+        await client.pause("orders.b")
+
+    def names(*words: str) -> list[str]:
+        return [each["event_name"] for each in on_sqlite.ok("events", "--json", *words).records]
+
+    assert names("--prefix", "orders.") == ["orders.a", "orders.b", "orders.later"]
+    assert names("--prefix", "\ue000") == ["\ue000x"]
+    assert names("--prefix", "orders.", "--late") == ["orders.a"]
+    assert "nothing matches" in on_sqlite.ok("events", "--prefix", "mail.").out
+
+
+def test_what_a_limit_holds_aside_is_not_late() -> None:
+    """As everywhere: late leaves out what a rule holds."""
+    stats = NameStats(name="mail.send", due=3, aside=1, oldest=ago(60))
+    limit = Limit(since=ago(90), rate=1)
+    for controls, word in [({}, "late"), ({"mail.*": Control(limit=limit)}, "aside")]:
+        assert state_of(stats, controls, ago(0)) == word

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.kit import Shell
 
 from duly import Cron, Every
-from duly_cli.words import in_words
+from duly.words import in_words
 
 BERLIN = ("--tz", "Europe/Berlin")
 

@@ -46,7 +46,7 @@ async def test_one_that_runs(shell: Shell) -> None:
     assert (record["slots"], record["slots_used"], record["claimed"]) == (7, 0, 0)
     assert record["owner"].startswith(f"{record['host']}:{record['pid']}:")
     assert record["since"] <= record["seen"]
-    assert out.splitlines()[1].split()[:2] == ["orders-1", "alive"]
+    assert out.splitlines()[1].split()[:4] == ["orders-1", "alive", "in", "time"]
     none = shell.ok("schedulers").out
     assert none.startswith("No scheduler is alive: duly run")
 
@@ -55,6 +55,7 @@ def test_one_that_is_gone(on_sqlite: Shell) -> None:
     assert on_sqlite.url is not None
     command = [sys.executable, "-c", KILLED, on_sqlite.url]
     assert subprocess.run(command, check=False, timeout=30).returncode < 0
-    assert on_sqlite.ok("schedulers", "--json").record["gone"]
+    record = on_sqlite.ok("schedulers", "--json").record
+    assert (record["gone"], record["overdue"]) == (True, False)
     out = on_sqlite.ok("schedulers").out
     assert "orders-1 is gone, it held nothing when it was seen last: duly recover orders-1" in out

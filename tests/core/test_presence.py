@@ -204,11 +204,16 @@ class TestListing:
             await asyncio.sleep(6)
             await kill(victim)
             await asyncio.wait([run])
-        await asyncio.sleep(13.9)
+        await asyncio.sleep(8.9)
+        assert not (await listed(store))["a"].overdue
+        await asyncio.sleep(0.2)
+        info = (await listed(store))["a"]
+        assert (info.gone, info.overdue) == (False, True)
+        await asyncio.sleep(4.8)
         assert not (await listed(store))["a"].gone
         await asyncio.sleep(0.1)
         info = (await listed(store))["a"]
-        assert (info.gone, info.seen) == (True, at(5))
+        assert (info.gone, info.overdue, info.seen) == (True, False, at(5))
         await asyncio.sleep(86_400)
         assert not await listed(store)
         assert not await store.inner.notes("")

@@ -96,11 +96,25 @@ class TestLooking:
         async with delivering(store, Probed(), instance="a"):
             await asyncio.sleep(7200)
             found = await listed(store)
-            assert not found["a"].gone
+            assert (found["a"].gone, found["a"].overdue) == (False, False)
             assert found["h:1:x"].gone  # of this process, in which nobody is called that
             async with Client(store, load_plugins=False) as client:
                 with pytest.raises(WrongState, match=r"is not gone: its process \d+ lives on"):
                     await client.recover("a")
+
+    @run_virtually
+    async def test_who_holds_something_is_overdue_behind_a_third_of_its_lease(self) -> None:
+        store = OfOneHost()
+        process = attrs.evolve(this_process(), host="elsewhere")
+        await put(store, "h:1:x", process=process, lease=SECOND * 60, claimed=1)
+        await put(store, "h:1:y", process=process, lease=SECOND * 60)
+        slept = 0
+        for passed, overdue in [(30, False), (31, True)]:
+            await asyncio.sleep(passed - slept)
+            slept = passed
+            found = await listed(store)
+            assert (found["h:1:x"].gone, found["h:1:x"].overdue) == (False, overdue)
+            assert not found["h:1:y"].overdue
 
     @run_virtually
     async def test_who_is_dead_is_taken_over_at_once(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.core.standing_kit import Shop
 
-from duly import Client, Message
+from duly import Client, Count, CountKind, Message, State
 from duly.errors import StoreUnavailable
 from duly.store import Bury, NameStats, Settle, Stats
 
@@ -155,6 +155,9 @@ async def test_new_dead_letters_by_their_cause() -> None:
     await store.buried("mail.send", "no")
     async with Client(store, load_plugins=False) as client:
         first, second = (await client.standing()).findings
+        assert first.filter is not None
+        assert (first.filter.state, first.filter.error_class) == (State.DEAD, "Rejected")
+        assert await client.count(first.filter) == Count(3, CountKind.EXACT)
     assert first.text == (
         "3 new dead letters of one cause: orders.export, Rejected: unknown column ..."
     )
@@ -170,7 +173,7 @@ async def test_all_is_well() -> None:
             await client.pause(name)
         standing = await client.standing()
     assert standing.sentence == (
-        "All is well: the next is due in 0.2 s; a.* is paused; b is paused; c is paused; 1 more "
+        "All is well: the next is due in 200 ms; a.* is paused; b is paused; c is paused; 1 more "
         "is paused."
     )
     assert standing.stats is not None

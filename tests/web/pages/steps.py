@@ -75,7 +75,9 @@ async def pauses_and_tells_who(page: Page, one: Scene) -> None:
 
 async def sees_tonight(page: Page) -> None:
     await nav(page, "Ahead")
-    await expect(page.locator("#fires")).to_contain_text("held by the pause of invoices.*")
+    await expect(page.locator("#fires")).to_contain_text(
+        "Held by the pause of invoices.*, by jonas"
+    )
     await page.get_by_role("link", name="Tonight, 02:00 to 03:00").click()
     row = page.locator("#fires tbody tr").filter(
         has=page.get_by_role("link", name="report", exact=True)
@@ -180,7 +182,11 @@ async def recovers(page: Page, one: Scene, store: str) -> None:
         process.wait()
     await nav(page, "Schedulers")
     async with asyncio.timeout(20):
-        while not await page.get_by_text("gone-1: gone").count():
+        while (
+            not await page.locator("#schedulers tr", has_text="gone-1")
+            .get_by_text("gone", exact=True)
+            .count()
+        ):
             await page.reload()
     await unfold(page, "Recover")
     await page.locator("details[open] input[name=sure]").check()

@@ -12,6 +12,9 @@ PLACES = [
 ]  # fmt: skip
 MORE = ["messages?phase=dead", "messages/report", "help", "find?q=welcome", "messages/unknown"]
 
+_LARGE = """[...document.querySelectorAll("svg")].filter(
+    each => !each.closest(".svgbox") && each.getBoundingClientRect().height > 24).length"""
+
 
 async def looks(folder: Path, places: Sequence[str], ways: Sequence[tuple[int, str]]) -> None:
     found: list[str] = []
@@ -30,6 +33,9 @@ async def looks(folder: Path, places: Sequence[str], ways: Sequence[tuple[int, s
                 await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of two
                 found += [f"{place} {width} {scheme}: {each}" for each in await serious(page)]
                 wide = await page.evaluate("document.documentElement.scrollWidth")
+                large = await page.evaluate(_LARGE)
+                if large:
+                    found.append(f"{place} {width}: {large} signs as large as pictures")
                 if wide > width:
                     found.append(f"{place}: {wide} wide on {width}")
     assert not found, "\n".join(found)

@@ -197,7 +197,9 @@ async def test_a_replay_of_several_events_tells_how_to_stop_what_is_left(tmp_pat
         await until(done)
         answer = await one.http.get(f"operations/{id}")
         assert answer.status_code == 200
-        assert "They go out at 0.5 a second until" in answer.text
+        assert "Replay of 12 messages: 1" in answer.text
+        assert "still to go out</h1>" in answer.text
+        assert "They go out at 0.5 a second: 1" in answer.text
         assert "pause those that it is about" in answer.text
         answer = await one.http.delete(f"v1/operations/{id}")
         assert answer.status_code == 409

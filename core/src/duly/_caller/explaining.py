@@ -13,11 +13,12 @@ from duly._values.controls import Control, Rules
 from duly._values.matching import phase_of
 from duly._values.patterns import best_key, matches_name
 from duly._values.presence import SchedulerInfo
-from duly._values.spoken import counted, duration, moment
+from duly._values.spoken import counted, moment
 from duly._values.states import Phase, State
 from duly.errors import Expired, Unsupported
 from duly.message import UNREADABLE, Filter, Message
 from duly.store import SupportsWhere, Whereabouts
+from duly.words import duration
 
 __all__ = ["Cause", "Causes", "Explaining", "Why"]
 

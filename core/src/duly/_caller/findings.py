@@ -10,8 +10,10 @@ from duly._caller.explaining import paused_text
 from duly._values.causes import Cause
 from duly._values.controls import Control
 from duly._values.presence import SchedulerInfo
-from duly._values.spoken import counted, duration
+from duly._values.spoken import counted
+from duly.message import Filter
 from duly.store import NameStats, Stats
+from duly.words import duration
 
 __all__ = ["Finding", "died", "ended", "failing", "gone", "held", "lateness", "nobody", "well"]
 
@@ -27,12 +29,14 @@ class Finding:
     "dead", "paused", "empty" and "well".
     ``act`` is the verb that helps, None where none does: "run", "show", "replay", "recover",
     "resume", "schedule"; ``about`` is what it is to be used on, an event name or an instance.
+    ``filter`` finds the messages that it is about, where errors that are alike tell which.
     """
 
     code: str
     text: str
     act: str | None = None
     about: str | None = None
+    filter: Filter | None = None
 
 
 def nobody(
@@ -124,7 +128,7 @@ def failing(cause: Cause, *, complete: bool) -> Finding:
     some = "" if complete else "At least "
     what = f"{some}{counted(cause.number, 'message')} of {_names(cause.event_names)}"
     text = f"{what} failed and are tried again by themselves: {ended(_told(cause))}"
-    return Finding(code="failing", text=text, act="show", about=cause.example)
+    return Finding(code="failing", text=text, act="show", about=cause.example, filter=cause.filter)
 
 
 def died(cause: Cause, *, complete: bool) -> Finding:
@@ -134,7 +138,9 @@ def died(cause: Cause, *, complete: bool) -> Finding:
         f"{_names(cause.event_names)}, {ended(_told(cause))}"
     )
     text = text[:1].upper() + text[1:]
-    return Finding(code="dead", text=text, act="replay", about=cause.event_names[0])
+    return Finding(
+        code="dead", text=text, act="replay", about=cause.event_names[0], filter=cause.filter
+    )
 
 
 def _told(cause: Cause) -> str:

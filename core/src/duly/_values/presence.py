@@ -21,6 +21,7 @@ HERE: Final[set[str]] = set()
 """The owners that run in this process."""
 
 _LASTS: Final = timedelta(seconds=15)  # an announcement
+_SLOW: Final = timedelta(seconds=2 * EVERY)
 _KEPT: Final = timedelta(days=1)  # one that has run out
 _OF_A_HOST: Final = 10  # that have run out are kept: a host may start and crash without end
 _IN_ALL: Final = 100
@@ -40,6 +41,9 @@ class SchedulerInfo:
     ``slots_used`` messages just now, at most ``slots``; ``claimed`` messages are in its hands,
     those included. ``outage`` says why its transport is away, None when it is not. ``lease`` is its
     ``stuck_duration``.
+
+    ``overdue``: it has said nothing for longer than it does while all is well, and is not gone yet.
+    With a file of SQLite an idle one need say nothing: it is never overdue.
 
     ``gone``: it has said nothing for 15 seconds, and did not leave either. That it is dead is
     likely, not certain: a host may be cut off or frozen. With a file of SQLite, where nobody writes
@@ -64,6 +68,7 @@ class SchedulerInfo:
     lease: timedelta
     seen: datetime
     gone: bool = False
+    overdue: bool = False
 
 
 @attrs.frozen
@@ -84,7 +89,7 @@ class Seen:
 def announced(info: SchedulerInfo, process: Process) -> bytes:
     """What to write into a note. ``process`` is that in which the scheduler runs."""
     facts = attrs.asdict(info)
-    del facts["gone"]
+    del facts["gone"], facts["overdue"]
     texts = {name: each[:_MOST_TEXT] for name, each in facts.items() if isinstance(each, str)}
     moments = {name: each.isoformat() for name, each in facts.items() if isinstance(each, datetime)}
     own = {"lease": info.lease.total_seconds(), "process": attrs.asdict(process)}
@@ -108,14 +113,23 @@ def seen(name: str, note: Note, *, one_host: bool) -> Seen | None:
 def _judged(name: str, note: Note, info: SchedulerInfo, process: Process | None) -> Seen:
     """``process`` None: only the time tells whether it is gone."""
     alive = None
+    info = attrs.evolve(info, overdue=note.now - info.seen > _silent(info, process))
     if process is not None:
         alive = info.owner in HERE if process == this_process() else lives(process)
     if alive is not None:
-        info = attrs.evolve(info, gone=not alive)
+        info = attrs.evolve(info, gone=not alive, overdue=info.overdue and alive)
         return Seen(name, note, info, certain=True, left=EVERY if alive else 0.0)
     lasts = _LASTS if process is None else _LASTS + info.lease / 3
     left = max(0.0, (info.seen + lasts - note.now).total_seconds())
-    return Seen(name, note, attrs.evolve(info, gone=not left), certain=False, left=left)
+    info = attrs.evolve(info, gone=not left, overdue=info.overdue and left > 0)
+    return Seen(name, note, info, certain=False, left=left)
+
+
+def _silent(info: SchedulerInfo, process: Process | None) -> timedelta:
+    """How long it says nothing at most while all is well: two announcements may be slow."""
+    if process is None:
+        return _SLOW
+    return info.lease / 3 + _SLOW if info.claimed else timedelta.max
 
 
 def outdated(found: Iterable[Seen]) -> Sequence[Seen]:

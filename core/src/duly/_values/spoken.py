@@ -1,24 +1,8 @@
-"""Moments, durations and counts as a person reads them."""
+"""Moments and counts as a person reads them; durations are told by :mod:`duly.words`."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 
-__all__ = ["counted", "duration", "moment"]
-
-_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-
-
-def duration(value: timedelta) -> str:
-    """Such as "6 min 43 s", "2 d 3 h", "0.2 s": the two largest units; 0 for what is negative."""
-    seconds = max(0.0, value.total_seconds())
-    if seconds < 10:  # a tenth matters
-        return f"{seconds:.1f} s"
-    left, told = int(seconds), list[str]()
-    for unit, size in _UNITS:
-        number, left = divmod(left, size)
-        if number or told:
-            told.append(f"{number} {unit}")
-    return " ".join(each for each in told[:2] if not each.startswith("0 "))
+__all__ = ["counted", "moment"]
 
 
 def moment(value: datetime) -> str:

@@ -1,5 +1,6 @@
 """Event names: how much there is of each, and whether that is as it should be."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,34 +15,44 @@ _LATE: Final = timedelta(seconds=10)
 _PAGE: Final = 1000
 
 
-async def all_names(client: Client, *, most: int) -> tuple[Sequence[NameStats], bool]:
-    """The event names, and whether these are all.
+async def all_names(
+    client: Client, *, most: int, prefix: str = ""
+) -> tuple[Sequence[NameStats], bool]:
+    """The event names that begin so, and whether these are all.
 
     Raises:
         Unsupported: the store cannot find them.
     """
     found: list[NameStats] = []
     while len(found) < most:
-        after = found[-1].name if found else None
+        after = found[-1].name if found else _before(prefix)
         page = await client.names(after=after, limit=min(_PAGE, most - len(found)))
-        if not page:
+        found += [each for each in page if each.name.startswith(prefix)]
+        if not page or not page[-1].name.startswith(prefix):
             return found, True
-        found += page
     return found, False
+
+
+def _before(prefix: str) -> str | None:
+    """What sorts right before all that begin so."""
+    if not prefix or prefix[-1] == "\0":
+        return prefix[:-1] or None
+    code = ord(prefix[-1]) - 1
+    return prefix[:-1] + chr(0xD7FF if 0xD800 <= code <= 0xDFFF else code) + chr(sys.maxunicode)
 
 
 def state_of(stats: NameStats, controls: Mapping[str, Control], now: datetime) -> str:
     """In a word, how a name is: "paused", "late", "aside", "dead", "limited" or "well"."""
     if pause_at(stats.name, controls, now) is not None:
         return "paused"
+    limited = any(controls[rule].limit for rule in rules_for(stats.name, controls))
     waits_long = stats.oldest is not None and now - stats.oldest > _LATE
-    if stats.due > stats.aside and waits_long:
+    if stats.due > stats.aside and waits_long and not (limited and stats.aside):
         return "late"
     if stats.aside:
         return "aside"
     if stats.dead:
         return "dead"
-    limited = any(controls[rule].limit for rule in rules_for(stats.name, controls))
     return "limited" if limited else "well"
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from duly import DulyError
+from duly.words import duration
 from duly_cli.desk import Desk
 from duly_cli.targets import see_that_it_can_be_kept
-from duly_cli.words import length
 
 if TYPE_CHECKING:
     from duly_history import Entry, EventFigures, History, Hole
@@ -103,7 +103,7 @@ def _words(desk: Desk, entry: "Entry") -> str:
             then = "" if entry.next_at is None else f"; tried again {desk.moment(entry.next_at)}"
             text = f"failed{at}: {error}{then}"
         case "delivered":
-            late = "" if entry.lateness is None else f", {length(entry.lateness)} late"
+            late = "" if entry.lateness is None else f", {duration(entry.lateness)} late"
             receipt = "" if entry.receipt is None else f", receipt {entry.receipt}"
             text = f"delivered{at}{late}{receipt}"
         case "buried":

@@ -21,6 +21,8 @@ Work = Callable[..., Awaitable[None]]
 
 _PHASES: Final = [each.value for each in Phase if each is not Phase.ASIDE]
 
+_STATES: Final = [each.value for each in State]
+
 _SHARED: Final[list[Callable[[Any], Any]]] = [
     click.option("--store", metavar="URL", help="The store [DULY_STORE]."),
     click.option("--transport", metavar="URL", help="The transport [DULY_TRANSPORT]."),
@@ -130,6 +132,7 @@ def filtered(
         options.append(click.argument("named", metavar="[ID]...", nargs=-1))
     if not dead:
         options.append(click.option("--phase", type=click.Choice(_PHASES), help="In that phase."))
+        options.append(click.option("--state", type=click.Choice(_STATES), help="In that state."))
 
     def made(work: Work) -> Work:
         @functools.wraps(work)
@@ -182,8 +185,9 @@ def _with_filter(desk: Desk, given: dict[str, Any], *, dead: bool, acts: bool) -
     phase = given.pop("phase", None)
     if phase is not None:
         words["phase"] = Phase(phase)
-    elif dead:
-        words["state"] = State.DEAD
+    state = given.pop("state", None)
+    if dead or state is not None:
+        words["state"] = State.DEAD if dead else State(state)
     said = {name: each for name, each in words.items() if each not in (None, {})}
     name = said.get("event_name", "")
     if "*" in name and not name.endswith(".*"):

@@ -1,16 +1,13 @@
-"""Recurrences and lengths of time in words, as a person says them."""
+"""Recurrences in words, as a person says them, and for programs."""
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from duly import Cron, Every
 from duly.recurrence import Recurrence
-from duly.words import in_words
+from duly.words import duration, in_words
 
-__all__ = ["in_words", "length", "rule_facts", "rule_text"]
-
-_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+__all__ = ["rule_facts", "rule_text"]
 
 
 def rule_text(recurrence: Recurrence) -> str:
@@ -21,7 +18,7 @@ def rule_text(recurrence: Recurrence) -> str:
         said[0] += "" if known else f" ({recurrence.expression})"
         said.append(recurrence.timezone)
     if recurrence.jitter:
-        said.append(f"up to {length(recurrence.jitter)} later")
+        said.append(f"up to {duration(recurrence.jitter)} later")
     if recurrence.max_occurrences is not None:
         said.append(f"{recurrence.max_occurrences:,} fires in all")
     return ", ".join(said)
@@ -42,16 +39,3 @@ def rule_facts(recurrence: Recurrence) -> Mapping[str, Any]:
         "grace_seconds": recurrence.grace,
         "jitter_seconds": recurrence.jitter,
     }
-
-
-def length(value: timedelta) -> str:
-    """Such as "6 min 43 s", "2 d 3 h", "0.2 s": the two largest units; 0 for what is negative."""
-    seconds = max(0.0, value.total_seconds())
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    left, told = int(seconds), list[str]()
-    for unit, size in _UNITS:
-        number, left = divmod(left, size)
-        if number or told:
-            told.append(f"{number} {unit}")
-    return " ".join(each for each in told[:2] if not each.startswith("0 "))

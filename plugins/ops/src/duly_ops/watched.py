@@ -19,6 +19,7 @@ __all__ = ["Watched", "worst"]
 _FRESH: Final = 2.0  # seconds for which an answer serves all who ask
 _ASKED: Final = timedelta(seconds=4)  # for a scheduler to say how it is doing
 _ANSWERS: Final = 5.0  # seconds until one that says nothing is told of
+_TOLD: Final = ("code", "text", "act", "about")  # of a finding
 _RANKS: Final = ("healthy", "degraded", "unhealthy")
 
 
@@ -123,12 +124,13 @@ async def _facts(one: One) -> Mapping[str, Any]:
         if isinstance(error, TimeoutError):
             text = f"The scheduler does not answer within {_ANSWERS:g} s."
         health, standing = Health(status=Status.UNHEALTHY, reason=text), None
-    told = None if standing is None else plain(standing.findings)
+    told = [] if standing is None else standing.findings
+    findings = [{name: getattr(each, name) for name in _TOLD} for each in told]
     return {
         "status": health.status.value,
         "sentence": health.reason if standing is None else standing.sentence,
         "code": "silent" if standing is None else standing.code,
-        "findings": told or [],
+        "findings": findings,
         "reason": health.reason,
         "reasons": plain(health.reasons),
         "details": plain(health.details),

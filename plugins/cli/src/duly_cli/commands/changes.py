@@ -10,14 +10,11 @@ from duly_cli.verbs import moment_of, verb
 
 __all__ = ["changes"]
 
-_ACTIONS = (
-    "pause", "resume", "limit", "cancel", "reschedule", "fire", "replay", "purge", "recover",
-)  # fmt: skip
 _OF_RULES = ("pause", "resume", "limit")  # which change no message
 
 
 @verb(opens=False)
-@click.option("--action", type=click.Choice(_ACTIONS), help="Only that.")
+@click.option("--action", metavar="ACTION", help="Only that: pause, replay, cancel, ...")
 @click.option("--by", metavar="NAME", help="Only what that person did.")
 @click.option("--target", metavar="NAME", help="Only of that id, event name or instance.")
 @click.option("--since", metavar="MOMENT", help="From then on.")

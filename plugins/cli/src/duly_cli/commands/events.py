@@ -1,19 +1,19 @@
 """``duly events``: the event names, and how much there is of each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from duly import Control, NameStats
+from duly.words import duration
 from duly_cli.desk import Desk
 from duly_cli.names import all_names, rule_words, state_of
 from duly_cli.past import figures_of
 from duly_cli.rules import control_facts, controls_of, rules_for
 from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
-from duly_cli.words import length
 
 if TYPE_CHECKING:
     from duly_history import EventFigures
@@ -38,20 +38,27 @@ _ORDERS: Final[Mapping[str, Callable[[NameStats], Any]]] = {
 
 @verb()
 @click.option("--sort", type=click.Choice([*_ORDERS]), default="name", show_default=True)
+@click.option("--prefix", metavar="TEXT", default="", help="What the names begin with.")
+@click.option("--late", is_flag=True, help="Only those that are late.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True)
-async def events(desk: Desk, *, sort: str, limit: int) -> None:
+async def events(desk: Desk, *, sort: str, prefix: str, late: bool, limit: int) -> None:
     """How much there is of each event name.
 
     With a word for each: late, paused, aside, limited, dead or well; and the rules on it. Where a
     history is kept, with the deliveries a minute, what failed and how late it was in the last hour.
     """
-    found, complete = await all_names(desk.client, most=limit)
+    found, complete = await all_names(desk.client, most=limit, prefix=prefix)
     controls = await controls_of(desk.client)
     now = datetime.now(UTC)
     figures = await figures_of(desk)
     here = {each.name for each in found}
     if figures is not None and complete:  # what is delivered at once is never there to be seen
-        found = [*found, *(NameStats(name=name) for name in figures if name not in here)]
+        kept = (
+            NameStats(name=name) for name in figures if name not in here and name.startswith(prefix)
+        )
+        found = [*found, *kept]
+    if late:
+        found = [each for each in found if state_of(each, controls, now) == "late"]
     ordered = sorted(found, key=lambda each: (_ORDERS[sort](each), each.name))
     for each in ordered:
         desk.record({**_facts(each, controls, now), **_kept_facts(each.name, figures)})
@@ -59,7 +66,7 @@ async def events(desk: Desk, *, sort: str, limit: int) -> None:
         desk,
         _COLUMNS,
         [[*_row(desk, each, controls, now), *_kept(each.name, figures)] for each in ordered],
-        "there are no messages",
+        "nothing matches" if prefix or late else "there are no messages",
     )
     if any(each.at_least for each in found):
         desk.note("With a + there may be more: not all were counted.")
@@ -76,7 +83,7 @@ def _row(
         each.name,
         state_of(each, controls, now),
         *(f"{count:,}{more}" if count else "0" for count in counts),
-        "" if each.oldest is None else length(now - each.oldest),
+        "" if each.oldest is None else duration(now - each.oldest),
         rule_words(desk, each.name, controls),
     ]
 
@@ -102,7 +109,10 @@ def _kept(name: str, figures: "Mapping[str, EventFigures] | None") -> Sequence[o
     found = None if figures is None else figures.get(name)
     if found is None:
         return [None] * 4
-    late = [None if each is None else _seconds(each) for each in (found.p50, found.p99)]
+    late = [
+        None if each is None else duration(timedelta(seconds=each))
+        for each in (found.p50, found.p99)
+    ]
     return [f"{found.per_minute:.3g}/min", found.failed or None, *late]
 
 
@@ -120,7 +130,3 @@ def _kept_facts(name: str, figures: "Mapping[str, EventFigures] | None") -> Mapp
             "lateness_p99_seconds": found.p99 if found else None,
         }
     }
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import click
 
+from duly.words import duration
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.past import hole_facts, life, needed_history, tell_holes
@@ -71,7 +72,7 @@ def _tell(desk: Desk, id: str | None, found: "Entries") -> None:
                 each.event_name,
                 each.what.value,
                 each.attempt,
-                None if each.lateness is None else f"{each.lateness.total_seconds():.3f} s",
+                None if each.lateness is None else duration(each.lateness),
                 " ".join((each.error or each.detail or "").split()),
                 each.source,
             ]

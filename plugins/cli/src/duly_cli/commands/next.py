@@ -10,12 +10,13 @@ import click
 
 from duly import Cron, Every
 from duly.recurrence import Recurrence
+from duly.words import in_words
 from duly_cli.clocks import Change, changes
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.moments import as_duration
 from duly_cli.verbs import moment_of, verb
-from duly_cli.words import in_words, rule_facts, rule_text
+from duly_cli.words import rule_facts, rule_text
 
 __all__ = ["next_"]
 

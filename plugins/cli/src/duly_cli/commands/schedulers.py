@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from duly import SchedulerInfo
+from duly.words import duration
 from duly_cli.desk import Desk
 from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
-from duly_cli.words import length
 
 __all__ = ["scheduler_facts", "schedulers"]
 
@@ -55,6 +55,7 @@ def scheduler_facts(each: SchedulerInfo, now: datetime) -> Mapping[str, Any]:
         "seen": each.seen,
         "seen_seconds": max(0.0, (now - each.seen).total_seconds()),
         "gone": each.gone,
+        "overdue": each.overdue,
         "claimed": each.claimed,
         "slots_used": each.slots_used,
         "slots": each.slots,
@@ -68,7 +69,7 @@ def _row(each: SchedulerInfo, now: datetime) -> Sequence[object]:
     return [
         each.instance or each.owner,
         state,
-        f"{length(now - each.seen)} ago",
+        f"{duration(now - each.seen)} ago" if each.gone or each.overdue else "in time",
         each.claimed,
         f"{each.slots_used} of {each.slots}",
         each.transport,

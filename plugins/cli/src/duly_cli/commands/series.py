@@ -7,12 +7,13 @@ from typing import Any, Final
 import click
 
 from duly import Control, Cron, Filter, Message, State
+from duly.words import duration, in_words
 from duly_cli.commands.list import phase_of
 from duly_cli.desk import Desk
 from duly_cli.moments import zone
 from duly_cli.rules import controls_of, pause_at, pause_text
 from duly_cli.verbs import filtered, verb
-from duly_cli.words import in_words, length, rule_facts, rule_text
+from duly_cli.words import rule_facts, rule_text
 
 __all__ = ["series"]
 
@@ -68,7 +69,7 @@ def _tell(
     so_far = "no fire yet" if not times else f"{times:,} fire{'s' if times > 1 else ''} so far"
     desk.say(f"  {rule_text(message.recurrence)}; {so_far}")
     if is_late:
-        desk.say(f"  late by {length(late)}: duly show {message.id}", "yellow")
+        desk.say(f"  late by {duration(late)}: duly show {message.id}", "yellow")
     if paused is not None:
         desk.say(f"  {pause_text(desk, *paused)}", "yellow")
     if message.recurrence.until is not None:

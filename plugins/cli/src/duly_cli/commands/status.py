@@ -1,8 +1,12 @@
 """``duly status``: how things stand, in one sentence, and what helps."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
 
 from duly import Finding
+from duly_cli.commands.dead import words_of
 from duly_cli.commands.schedulers import scheduler_facts
 from duly_cli.desk import Desk
 from duly_cli.errors import AWAY, UNHEALTHY
@@ -10,7 +14,7 @@ from duly_cli.rules import control_facts
 from duly_cli.sheet import sheet
 from duly_cli.verbs import verb
 
-__all__ = ["advice", "status"]
+__all__ = ["advice", "finding_facts", "status"]
 
 _ADVICE: Final = {
     "run": "duly run --app module:scheduler",
@@ -59,7 +63,7 @@ async def status(desk: Desk) -> None:
         {
             "code": standing.code,
             "sentence": standing.sentence,
-            "findings": standing.findings,
+            "findings": [finding_facts(each) for each in standing.findings],
             "late": standing.late,
             "stats": stats,
             "schedulers": [scheduler_facts(each, standing.as_of) for each in standing.schedulers],
@@ -72,6 +76,12 @@ async def status(desk: Desk) -> None:
         desk.code = AWAY
     elif any(finding.code in _ALARMS for finding in standing.findings):
         desk.code = UNHEALTHY
+
+
+def finding_facts(each: Finding) -> Mapping[str, Any]:
+    """A finding for programs."""
+    filter = None if each.filter is None else words_of(each.filter)
+    return {**attrs.asdict(each, recurse=False), "filter": filter}
 
 
 def advice(finding: Finding, words: str) -> str:

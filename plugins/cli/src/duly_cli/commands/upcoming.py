@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from duly import Control, Cron, Expected, Filter, Message, Upcoming
+from duly.words import in_words
 from duly_cli.clocks import Change, changes
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
@@ -14,7 +15,6 @@ from duly_cli.moments import zone
 from duly_cli.rules import controls_of, pause_at, pause_text
 from duly_cli.sheet import sheet
 from duly_cli.verbs import moment_of, verb
-from duly_cli.words import in_words
 
 __all__ = ["upcoming"]
 

@@ -13,15 +13,16 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from duly import NameStats, Standing, StoreError, Unsupported
+from duly import NameStats, SchedulerInfo, Standing, StoreError, Unsupported
+from duly.words import duration
 from duly_cli.commands.schedulers import scheduler_facts
+from duly_cli.commands.status import finding_facts
 from duly_cli.desk import Desk
 from duly_cli.errors import USAGE, Refused
 from duly_cli.moments import as_duration
 from duly_cli.names import all_names, state_of
 from duly_cli.rules import fits
 from duly_cli.verbs import verb
-from duly_cli.words import length
 
 __all__ = ["watch"]
 
@@ -111,7 +112,7 @@ def _figures(standing: Standing) -> str:
         f"schedulers {alive}",
     ]
     if stats.next_due is not None:
-        said.append(f"next due in {length(stats.next_due - standing.as_of)}")
+        said.append(f"next due in {duration(stats.next_due - standing.as_of)}")
     return ", ".join(said)
 
 
@@ -123,17 +124,22 @@ def _screen(desk: Desk, look: _Look) -> RenderableType:
     lines += [Text(f"Also: {each.text}") for each in others]
     lines += [Text(""), Text(_figures(standing)), Text("")]
     for each, state in look.names[:_SHOWN]:
-        oldest = "" if each.oldest is None else f", the oldest for {length(now - each.oldest)}"
+        oldest = "" if each.oldest is None else f", the oldest for {duration(now - each.oldest)}"
         text = f"{each.name}  {state}: {each.due:,} due, {each.aside:,} aside{oldest}"
         lines.append(Text(f"  {text}", "yellow" if state == "late" else ""))
     lines += _more(len(look.names), "event names")
     for one in standing.schedulers[:_SHOWN]:
         state = "gone" if one.gone else "away" if one.outage else "alive"
-        text = f"{one.instance or one.owner}  {state}, seen {length(now - one.seen)} ago: "
+        text = f"{one.instance or one.owner}  {state}{_silence(one, now)}: "
         text += f"{one.claimed:,} in hand, {one.slots_used} of {one.slots} slots"
         lines.append(Text(f"  {text}", "" if state == "alive" else "yellow"))
     lines += _more(len(standing.schedulers), "schedulers")
     return Group(*lines)
+
+
+def _silence(one: SchedulerInfo, now: datetime) -> str:
+    """Since when it says nothing, where it should have."""
+    return f", seen {duration(now - one.seen)} ago" if one.gone or one.overdue else ""
 
 
 def _more(number: int, what: str) -> Sequence[Text]:
@@ -146,7 +152,7 @@ def _facts(look: _Look) -> Mapping[str, Any]:
         "as_of": standing.as_of,
         "code": standing.code,
         "sentence": standing.sentence,
-        "findings": standing.findings,
+        "findings": [finding_facts(each) for each in standing.findings],
         "late": standing.late,
         "stats": standing.stats,
         "names": [

@@ -7,6 +7,8 @@ from typing import Any, Final
 import attrs
 
 from duly import Upcoming
+from duly_web.pages.same import Same, same
+from duly_web.pages.snapshot import Snapshot
 from duly_web.pages.visit import Shown, Visit
 from duly_web.pages.words import local
 from duly_web.problems import Problem
@@ -15,13 +17,14 @@ from duly_web.resources.ahead import narrowed
 __all__ = ["ahead"]
 
 _LIMIT: Final = 200
+_OPTIONS: Final = {"from": "--from", "until": "--until", "event_name": "--event"}
 _HOUR: Final = timedelta(hours=1)
 _MOST: Final = timedelta(days=366)
 
 
 @attrs.frozen(kw_only=True)
 class Fire:
-    """A fire to come; ``held`` says what will hold it, ``change`` that clocks change before it."""
+    """A fire to come; ``held`` is the rule that will hold it, ``change`` tells of the clocks."""
 
     at: datetime
     kind: str
@@ -36,7 +39,7 @@ async def ahead(visit: Visit) -> Shown:
     said = visit.query
     facts: dict[str, Any] = {
         "nav": "ahead", "title": "Ahead", "said": said, "problem": None, "fires": [],
-        "more": None, "presets": _presets(visit), "total": None,
+        "more": None, "presets": _presets(visit), "holding": [],
     }  # fmt: skip
     since = until = visit.now
     try:
@@ -53,7 +56,11 @@ async def ahead(visit: Visit) -> Shown:
         fixed = "from" in said
         key = f"ahead:{since if fixed else ''}:{until if 'until' in said else ''}:{filter}"
         found = await visit.site.recent.get(key, read)
-        facts["fires"] = await _fires(visit, found[:_LIMIT], since)
+        snapshot = await visit.snapshot()
+        facts["fires"] = fires = _fires(visit, snapshot, found[:_LIMIT], since)
+        rules = sorted({each.held for each in fires if each.held})
+        facts["holding"] = [(rule, snapshot.standing.controls[rule].pause) for rule in rules]
+        facts["same"] = _same(visit, said, since, until)
         if len(found) > _LIMIT:
             facts["more"] = found[_LIMIT].at
     except Problem as problem:
@@ -87,8 +94,9 @@ def _presets(visit: Visit) -> list[tuple[str, str, str]]:
     return [(name, f"{a:{shape}}", f"{b:{shape}}") for name, a, b in spans]
 
 
-async def _fires(visit: Visit, found: Sequence[Upcoming], since: datetime) -> list[Fire]:
-    snapshot = await visit.snapshot()
+def _fires(
+    visit: Visit, snapshot: Snapshot, found: Sequence[Upcoming], since: datetime
+) -> list[Fire]:
     last = visit.words.here(since)
     fires = []
     for each in found:
@@ -107,19 +115,28 @@ async def _fires(visit: Visit, found: Sequence[Upcoming], since: datetime) -> li
         fires.append(
             Fire(
                 at=each.at, kind=kind, id=message.id, event_name=message.event_name,
-                held=_held(visit, snapshot, message.event_name, each.at), change=change,
+                held=_held(snapshot, message.event_name, each.at), change=change,
             )
         )  # fmt: skip
     return fires
 
 
-def _held(visit: Visit, snapshot: Any, name: str, at: datetime) -> str:
+def _held(snapshot: Snapshot, name: str, at: datetime) -> str:
+    """The rule whose pause will hold it; empty where none will."""
     paused = snapshot.paused(name)
     if paused is None:
         return ""
     rule, control = paused
-    end = control.pause.until
+    end = None if control.pause is None else control.pause.until
     if end is not None and end <= max(at, datetime.now(UTC)):
         return ""
-    until = "" if end is None else f" until {visit.words.moment(end, exact=True).striptags()}"
-    return f"held by the pause of {rule}{until}"
+    return rule
+
+
+def _same(visit: Visit, said: Mapping[str, str], since: datetime, until: datetime) -> Same:
+    told: dict[str, str | datetime] = {
+        name: at for name, at in (("from", since), ("until", until)) if name in said
+    }
+    if "event_name" in said:
+        told["event_name"] = said["event_name"]
+    return same(visit, "upcoming", "v1/upcoming", _OPTIONS, told)

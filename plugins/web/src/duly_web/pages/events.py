@@ -1,12 +1,15 @@
 """Event names, and what people say of them: pause, resume, limit."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from duly import NameStats, Unsupported
-from duly_web.pages.states import row_of
+from duly_web.pages.same import Same
+from duly_web.pages.snapshot import Snapshot
+from duly_web.pages.states import EventRow, row_of, rows_of
 from duly_web.pages.visit import Done, Shown, Visit
 from duly_web.pages.words import local
 from duly_web.problems import Problem
@@ -20,10 +23,11 @@ _MOST: Final = 1_000_000.0
 async def events(visit: Visit) -> Shown:
     """A page of event names, and all rules."""
     after, prefix = visit.query.get("after"), visit.query.get("prefix", "").removesuffix("*")
+    late = bool(visit.query.get("late"))
     snapshot = await visit.snapshot()
     facts: dict[str, Any] = {
         "nav": "events", "title": "Events", "rows": [], "following": None, "prefix": prefix,
-        "rules": [], "said": visit.query, "unknown": "",
+        "rules": [], "late": late, "unknown": "", "same": _same(prefix, late=late),
     }  # fmt: skip
     try:
         found = await visit.site.recent.get(
@@ -31,10 +35,13 @@ async def events(visit: Visit) -> Shown:
         )
     except Unsupported as error:
         return Shown("events.html", {**facts, "unknown": str(error)})
-    seen = [each for each in found if visit.user.sees(each.name)]
-    facts["rows"] = [row_of(snapshot, each) for each in seen[:_LIMIT]]
-    if len(found) > _LIMIT:
-        facts["following"] = found[_LIMIT - 1].name
+    if late:
+        facts["rows"] = [each for each in _late(visit, snapshot) if each.name.startswith(prefix)]
+    else:
+        seen = [each for each in found if visit.user.sees(each.name)]
+        facts["rows"] = [row_of(snapshot, each) for each in seen[:_LIMIT]]
+        if len(found) > _LIMIT:
+            facts["following"] = found[_LIMIT - 1].name
     facts["rules"] = [
         (rule, control)
         for rule, control in sorted(snapshot.standing.controls.items())
@@ -43,12 +50,25 @@ async def events(visit: Visit) -> Shown:
     return Shown("events.html", facts)
 
 
+def _late(visit: Visit, snapshot: Snapshot) -> Sequence[EventRow]:
+    """Those of which messages are late: the same figures as on the overview."""
+    return [each for each in rows_of(snapshot) if each.late and visit.user.sees(each.name)]
+
+
+def _same(prefix: str, *, late: bool) -> Same:
+    words = ["duly", "events", *(["--prefix", prefix] if prefix else [])]
+    command = shlex.join([*words, *(["--late"] if late else [])])
+    return Same(command, "" if prefix or late else "v1/events")  # which takes no filter
+
+
 async def _names(visit: Visit, after: str | None, prefix: str) -> Sequence[NameStats]:
     """Some from there on, that begin so."""
     start = after
     if prefix and (after is None or after < prefix):
         # The name right before all that begin so.
-        start = prefix[:-1] + (chr(ord(prefix[-1]) - 1) + "\U0010ffff" if ord(prefix[-1]) else "")
+        code = ord(prefix[-1]) - 1
+        last = "" if code < 0 else chr(0xD7FF if 0xD800 <= code <= 0xDFFF else code) + "\U0010ffff"
+        start = prefix[:-1] + last
     found: list[NameStats] = []
     while len(found) <= _LIMIT:
         page = await visit.client.names(after=start, limit=_LIMIT + 1)
@@ -103,6 +123,14 @@ def _number(visit: Visit, name: str) -> float | None:
         value = float(said)
     except ValueError:
         value = math.nan
-    if not 0 < value <= _MOST or (name == "in_flight" and value != int(value)):
-        raise Problem(422, "InvalidArgument", f"{said!r} is no number from 1", pointer=f"/{name}")
+    if value == 0:
+        raise _wrong(name, "a limit of 0 would let nothing go: to hold it all back, pause it")
+    if name == "rate" and not 0 < value <= _MOST:
+        raise _wrong(name, f"{said!r} a second is no rate: give a number above 0, as 20 or 0.5")
+    if name == "in_flight" and not (0 < value <= _MOST and value == int(value)):
+        raise _wrong(name, f"{said!r} at once is no limit: give a whole number from 1 on")
     return value
+
+
+def _wrong(name: str, detail: str) -> Problem:
+    return Problem(422, "InvalidArgument", f"{detail}. Nothing was changed.", pointer=f"/{name}")

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from duly import SchedulerInfo
+from duly.words import duration
 from duly_web.documents import MessageDocument
+from duly_web.pages.doers import Doers
 from duly_web.pages.visit import Visit
-from duly_web.pages.words import length
 
 if TYPE_CHECKING:
-    from duly_history import Entries, Entry
+    from duly_history import ChangeMade, Entries, Entry
 
-__all__ = ["Step", "life_of"]
+__all__ = ["TEXTS", "Step", "life_of"]
 
 _ALIKE: Final = 3  # failures in a row that are told in one
 _HIDDEN: Final = "(the text of the error is hidden from you)"
@@ -37,12 +38,13 @@ def life_of(
     entries: "Entries | None",
     document: MessageDocument | None,
     schedulers: Sequence[SchedulerInfo],
+    doers: Doers,
 ) -> Sequence[Step]:
-    """All steps in order; schedulers by the names that they were given."""
+    """All steps in order; schedulers by the names that they were given, people by theirs."""
     instances = {each.owner: each.instance for each in schedulers if each.instance}
     steps = []
     if entries is not None:
-        steps = _gathered([_step(visit, each, instances) for each in entries.entries])
+        steps = _gathered([_step(visit, each, instances, doers) for each in entries.entries])
     if entries is None and document is not None:
         steps = _known(document)
     if document is None:
@@ -94,7 +96,7 @@ def _expected(document: MessageDocument) -> list[Step]:
     return steps
 
 
-_TEXTS: Final = {
+TEXTS: Final = {
     "scheduled": ("set", "Scheduled"), "ensured": ("set", "Its series was seen to"),
     "rescheduled": ("set", "Moved"), "delivered": ("delivered", "Delivered"),
     "failed": ("dead", "Failed"), "buried": ("dead", "Given up: a dead letter"),
@@ -103,17 +105,17 @@ _TEXTS: Final = {
 }  # fmt: skip
 
 
-def _step(visit: Visit, entry: "Entry", instances: Mapping[str, str]) -> Step:
-    icon, text = _TEXTS.get(entry.what.value, ("set", entry.what.value))
+def _step(visit: Visit, entry: "Entry", instances: Mapping[str, str], doers: Doers) -> Step:
+    icon, text = TEXTS.get(entry.what.value, ("set", entry.what.value))
     words = visit.words
     source = instances.get(entry.source, entry.source)
     if entry.what.value in ("failed", "delivered") and entry.attempt is not None:
         verb = "failed" if entry.what.value == "failed" else "delivered it"
         text = f"Attempt {entry.attempt} by {source} {verb}"
-    elif source:
-        text = f"{text} by {source}"
+    else:
+        text = f"{text}{_by(doers.get((entry.at, entry.what.value)), source)}"
     if entry.lateness is not None:
-        text += f", {length(entry.lateness)} late"
+        text += f", {duration(entry.lateness)} late"
     if entry.what.value in ("scheduled", "rescheduled") and entry.due_at is not None:
         text += f", for {words.moment(entry.due_at, exact=True).striptags()}"
     if entry.receipt:
@@ -124,6 +126,13 @@ def _step(visit: Visit, entry: "Entry", instances: Mapping[str, str]) -> Step:
     if error and visit.site.service.redact is not None:
         error = _HIDDEN
     return Step(at=entry.at, when="past", icon=icon, text=text, error=error)
+
+
+def _by(change: "ChangeMade | None", source: str) -> str:
+    """By which person and why; by which process where nobody knows the person."""
+    by = source if change is None or not change.by else change.by
+    why = "" if change is None or not change.reason else f" ({change.reason})"
+    return f"{f' by {by}' if by else ''}{why}"
 
 
 def _gathered(steps: Sequence[Step]) -> list[Step]:

@@ -11,7 +11,9 @@ from duly import Count, CountKind, Filter
 from duly_web.documents import Page
 from duly_web.filters import Cursor, FilterIn, filter_of
 from duly_web.operations.record import Action
+from duly_web.pages.dead import to_come
 from duly_web.pages.resources import resource
+from duly_web.pages.same import filtered
 from duly_web.pages.visit import Done, Shown, Visit
 from duly_web.problems import Problem
 from duly_web.resources.operations import NewOperation
@@ -33,12 +35,14 @@ async def messages(visit: Visit) -> Shown:
     facts: dict[str, Any] = {
         "nav": "messages", "title": "Messages", "said": said, "phases": PHASES, "problem": None,
         "page": None, "count": None, "names": await _names(visit), "echo": "", "meta": _meta(said),
+        "to_come": to_come(visit, said),
     }  # fmt: skip
     try:
         filter = _chosen(visit, said)
         key = f"list:{visit.user}:{filter}:{cursor}"
         facts["page"] = await visit.site.recent.get(key, lambda: _listed(visit, filter, cursor))
         facts["count"] = await counted(visit, said)
+        facts["same"] = filtered(visit, "list", "v1/messages", said)
     except Problem as problem:
         facts["problem"] = problem
     kept: dict[str, str] = {}

@@ -1,5 +1,6 @@
 """One message: why it is where it is, what became of it, what may be done."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -7,9 +8,11 @@ from typing import Any, Final
 from duly import Message, MessageNotFound, changing
 from duly_web.finding import found
 from duly_web.messages_in import Move
+from duly_web.pages.doers import doers_of
 from duly_web.pages.life import Step, life_of
 from duly_web.pages.payloads import told
 from duly_web.pages.resources import resource
+from duly_web.pages.same import Same
 from duly_web.pages.visit import Done, Page, Shown, Visit
 from duly_web.pages.words import local
 from duly_web.problems import Problem
@@ -37,7 +40,8 @@ async def _page(visit: Visit, **more: Any) -> Shown:
             raise
         document = None
     snapshot = await visit.snapshot()
-    steps: Sequence[Step] = life_of(visit, entries, document, snapshot.standing.schedulers)
+    doers = {} if entries is None else await doers_of(visit, entries.entries)
+    steps: Sequence[Step] = life_of(visit, entries, document, snapshot.standing.schedulers, doers)
     alike = None
     if document is not None and document.last_error and not visit.hides_errors:
         alike = _alike(document)
@@ -45,8 +49,14 @@ async def _page(visit: Visit, **more: Any) -> Shown:
         "nav": "messages", "title": visit.id, "id": visit.id, "m": document, "steps": steps,
         "past_says": says, "holes": () if entries is None else entries.holes, "alike": alike,
         "payload": None, "event_name": _name(document, entries),
+        "same": _same(visit.id, gone=document is None),
     }  # fmt: skip
     return Shown("message.html", {**facts, **more})
+
+
+def _same(id: str, *, gone: bool) -> Same:
+    words = ["duly", "show", *(["--"] if id.startswith("-") else []), id]
+    return Same(shlex.join(words), f"v1/messages/{ref_of(id)}{'/history' if gone else ''}")
 
 
 def _is_other(error: Exception) -> bool:

@@ -1,31 +1,20 @@
-"""Schedulers, changes, operations, the find box, the choice of a time zone, and the words."""
+"""Schedulers, the find box, the choice of a time zone, and the words."""
 
 import re
-from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from duly import MessageNotFound, Unsupported
+from duly import MessageNotFound
 from duly_web.filters import ListQuery
 from duly_web.pages.look import zone_of
 from duly_web.pages.resources import resource
+from duly_web.pages.same import Same
 from duly_web.pages.visit import Done, Shown, Visit
-from duly_web.pages.words import local
 from duly_web.problems import Problem
 from duly_web.refs import id_of, ref_of
 
-__all__ = [
-    "changes",
-    "choose_zone",
-    "find",
-    "help_page",
-    "operation",
-    "recover",
-    "schedulers",
-    "stop",
-]
+__all__ = ["choose_zone", "find", "help_page", "recover", "schedulers"]
 
-_LIMIT: Final = 100
 _TRACE: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -34,7 +23,10 @@ async def schedulers(visit: Visit) -> Shown:
     visit.call().everywhere()
     snapshot = await visit.snapshot()
     known = sorted(snapshot.standing.schedulers, key=lambda e: (e.gone, e.instance or e.owner))
-    return Shown("schedulers.html", {"nav": "schedulers", "title": "Schedulers", "known": known})
+    return Shown("schedulers.html", {
+        "nav": "schedulers", "title": "Schedulers", "known": known,
+        "same": Same("duly schedulers", "v1/schedulers"),
+    })  # fmt: skip
 
 
 async def recover(visit: Visit) -> Done:
@@ -48,58 +40,6 @@ async def recover(visit: Visit) -> Done:
     owner = id_of(visit.request.path_params["ref"])
     number = await visit.client.recover(owner)
     return Done(f"schedulers?done=recovered&n={number}")
-
-
-async def changes(visit: Visit) -> Shown:
-    """Who did what; and acts on many."""
-    said = visit.query
-    made, says = None, "Who did what is shown to those with the right 'admin'."
-    if visit.may("admin") and visit.user.everywhere:
-        asked: dict[str, Any] = {
-            name: said[name] for name in ("action", "target", "by") if name in said
-        }
-        for name in ("since", "until"):
-            if name in said:
-                asked[name] = local(said[name], visit.zone, f"/{name}")
-        made, says = await visit.site.past.changes(**asked, limit=_LIMIT)
-    try:
-        operations = (await visit.ask(resource("/operations"))).items
-    except Unsupported:
-        operations = []
-    return Shown(
-        "changes.html",
-        {
-            "nav": "changes", "title": "Changes", "made": made, "says": says, "said": said,
-            "operations": operations[:_LIMIT],
-        },
-    )  # fmt: skip
-
-
-async def operation(visit: Visit) -> Shown:
-    """How far an act on many is."""
-    found = await visit.ask(resource("/operations/{id}"), ref=visit.request.path_params["ref"])
-    query: dict[str, Any] = {
-        name: value
-        for name in found.filter.__struct_fields__
-        if (value := getattr(found.filter, name)) and isinstance(value, str)
-    }
-    query |= {f"meta.{name}": value for name, value in found.filter.metadata.items()}
-    ends = None
-    if found.rate_per_second and found.done:
-        begun = datetime.fromisoformat(found.starts_at)
-        ends = begun + timedelta(seconds=found.done / found.rate_per_second)
-    facts = {
-        "nav": "changes", "title": f"{found.action} of many", "op": found, "query": query,
-        "ends": ends, "paused": (await visit.snapshot()).paused,
-    }  # fmt: skip
-    return Shown("operation.html", facts)
-
-
-async def stop(visit: Visit) -> Done:
-    """Have an act on many stop."""
-    id = visit.request.path_params["ref"]
-    await visit.ask(resource("/operations/{id}", "DELETE"), ref=id)
-    return Done(f"operations/{quote(id, safe='')}?done=stopping")
 
 
 async def find(visit: Visit) -> Shown | Done:

@@ -5,7 +5,18 @@ from typing import Final
 
 from starlette.routing import BaseRoute
 
-from duly_web.pages import ahead, dead, events, many, one, others, overview, series
+from duly_web.pages import (
+    ahead,
+    changes,
+    dead,
+    events,
+    many,
+    one,
+    operation,
+    others,
+    overview,
+    series,
+)
 from duly_web.pages.look import Pages
 from duly_web.pages.site import Site
 from duly_web.pages.visit import Page
@@ -22,8 +33,8 @@ PAGES: Final[Mapping[str, Page]] = {
     "series": series.series,
     "dead": dead.dead,
     "schedulers": others.schedulers,
-    "changes": others.changes,
-    "operations/{ref}": others.operation,
+    "changes": changes.changes,
+    "operations/{ref}": operation.operation,
     "find": others.find,
     "help": others.help_page,
 }
@@ -34,7 +45,7 @@ ACTS: Final[Mapping[str, tuple[str, Page]]] = {
     "messages": ("operate", many.begin),
     "events": ("operate", events.act),
     "schedulers/{ref}/recover": ("admin", others.recover),
-    "operations/{ref}/stop": ("operate", others.stop),
+    "operations/{ref}/stop": ("operate", operation.stop),
     "zone": ("read", others.choose_zone),
 }
 """What forms do, each with the right it takes."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from duly import DulyError
 from duly_web.pages.resources import resource
+from duly_web.pages.same import filtered
 from duly_web.pages.visit import Shown, Visit
 from duly_web.problems import Problem
 from duly_web.resources.lists import SeriesQuery
@@ -28,6 +29,7 @@ async def series(visit: Visit) -> Shown:
         async def read() -> Any:
             return await visit.ask(resource("/series"), query=query)
 
+        facts["same"] = filtered(visit, "series", "v1/series", said)
         page = facts["page"] = await visit.site.recent.get(f"series:{visit.user}:{query}", read)
         if visit.site.past.kept:
             found = await asyncio.gather(*(visit.site.past.fires(e.id) for e in page.items))

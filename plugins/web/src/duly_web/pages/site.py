@@ -70,7 +70,7 @@ class Site:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
-            "number": words.number, "lasting": words.length, "plural": words.plural, "ref": ref_of,
+            "number": words.number, "lasting": words.lasting, "plural": words.plural, "ref": ref_of,
         }  # fmt: skip
         self._templates.globals |= {"version": version("duly-web"), "marks": self._marks}
 
@@ -157,7 +157,7 @@ class Site:
             {
                 "v": visit, "w": visit.words, "user": visit.user, "base": visit.base,
                 "look": self.look, "link": visit.link, "may": visit.may, "here": visit.here,
-                "snapshot": snapshot, "time_mark": self._time, "problem": None,
+                "snapshot": snapshot, "time_mark": self._time, "problem": None, "same": None,
                 "reads": self.recent.reads, "done": visit.query.get("done", ""),
                 **shown.facts,
             }

@@ -10,10 +10,10 @@ import attrs
 from duly import Control, NameStats
 from duly_web.pages.snapshot import Snapshot
 
-__all__ = ["EventRow", "needing", "row_of", "rows_of"]
+__all__ = ["RANKS", "EventRow", "needing", "row_of", "rows_of", "worst"]
 
 _LATE: Final = timedelta(seconds=10)
-_RANKS: Final = ("late", "failing", "burying", "paused", "limited", "dead", "well")
+RANKS: Final = ("late", "failing", "burying", "paused", "limited", "dead", "well")
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +81,16 @@ def rows_of(snapshot: Snapshot) -> Sequence[EventRow]:
     return rows
 
 
-def needing(rows: Sequence[EventRow]) -> list[EventRow]:
+def worst(rows: Sequence[EventRow]) -> list[EventRow]:
     """Those that are not as they should be, the worst first."""
     found = [each for each in rows if each.word != "well"]
-    return sorted(found, key=lambda e: (_RANKS.index(e.word), -e.late, -e.dead, -e.waiting))
+    return sorted(found, key=lambda e: (_rank(e), -e.late, -e.dead, -e.waiting, e.name))
+
+
+def needing(rows: Sequence[EventRow], most: int) -> list[EventRow]:
+    """The worst of them, in an order that stays as it is while figures change."""
+    return sorted(worst(rows)[:most], key=lambda e: (_rank(e), e.name))
+
+
+def _rank(row: EventRow) -> int:
+    return RANKS.index(row.word)

@@ -8,33 +8,23 @@ from zoneinfo import ZoneInfo
 import attrs
 from markupsafe import Markup, escape
 
+from duly.words import duration
 from duly_web.problems import Problem
 from duly_web.times import as_moment
 
-__all__ = ["Words", "length", "local", "number", "plural"]
+__all__ = ["Words", "lasting", "local", "number", "plural"]
 
 _NONE: Final = "\N{EN DASH}"
-_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", re.ASCII)
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,15}(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _LOCAL: Final = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
-def length(value: float | timedelta | None) -> str:
-    """Such as "6 min 43 s", "14 ms"; the two largest units; a dash for what is not known."""
+def lasting(value: float | timedelta | None) -> str:
+    """A duration, or seconds, in words; a dash for what is not known."""
     if value is None:
         return _NONE
-    seconds = abs(value.total_seconds() if isinstance(value, timedelta) else float(value))
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    left, told = int(seconds), list[str]()
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count or told:
-            told.append(f"{count:,} {unit}")
-    return " ".join(each for each in told[:2] if not each.startswith("0 "))
+    return duration(value if isinstance(value, timedelta) else timedelta(seconds=value))
 
 
 def number(value: float | None, *, at_least: bool = False) -> str:
@@ -150,10 +140,10 @@ class Words:
         if value is None:
             return ""
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
-        seconds = (at - self.now).total_seconds()
-        if abs(seconds) < 1:
+        away = at - self.now
+        if abs(away) < timedelta(seconds=1):
             return "now"
-        return f"in {length(seconds)}" if seconds > 0 else f"{length(seconds)} ago"
+        return f"in {duration(away)}" if at > self.now else f"{duration(-away)} ago"
 
     def field(self, value: datetime | str | None) -> str:
         """As a field of a form for date and time holds it."""
