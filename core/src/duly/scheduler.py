@@ -109,6 +109,9 @@ class Scheduler(Drains):
         if engine is not None and run is not None:
             on_its_loop(run, Controls.hurry, engine.deliveries.controls)
 
+    def _delivers_here(self) -> bool:
+        return self._engine is not None
+
     def _now(self) -> datetime:
         return super()._now() if self._engine is None else self._engine.deliveries.time.now()
 
