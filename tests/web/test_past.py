@@ -40,3 +40,36 @@ async def test_what_became_of_a_message_and_who_changed_it(tmp_path):
             (event,) = (await http.get("/events")).json()["items"]
             assert event["delivered_per_minute"] is None  # nothing was delivered in the last hour
     await history.close()
+
+
+async def test_a_repeat_is_no_change_and_not_told_as_refused(on_each: Client, tmp_path):
+    history = History(f"sqlite:///{tmp_path}/history.db")
+    async with Client(on_each._calls.store, plugins=[history], load_plugins=False) as client:
+        async with served(client, history=history) as http:
+            one = {"event_name": "mail.send", "id": "x", "delay": "1h"}
+            many = {"messages": [{**one, "id": "y"}, {**one, "id": "z"}]}
+            loose = {"messages": [one, {**one, "id": "new"}], "atomic": False}
+            for status in (201, 200):
+                assert (await http.post("/messages", json=one)).status_code == status
+                told = (await http.post("/messages/many", json=many)).json()["results"]
+                assert [each["status"] for each in told] == [status, status]
+            await http.post("/messages/many", json=loose)
+            other = {**one, "event_name": "mail.other"}
+            assert (await http.post("/messages", json=other)).status_code == 409
+            taken = {"messages": [{**one, "id": "y"}, {**one, "id": "fresh"}]}
+            refused = await http.post("/messages/many", json=taken)
+            assert (refused.status_code, pointers(refused)) == (409, ["/messages/0/id"])
+            changes = (await http.get("/changes")).json()["items"]
+            assert [
+                (each["target"], each["number"], each["outcome"], (each["error"] or "")[:16])
+                for each in reversed(changes)
+            ] == [
+                ("x", 1, None, ""),
+                ("", 2, None, ""),
+                ("x", 0, "repeat", ""),
+                ("", 0, "repeat", ""),
+                ("", 1, None, ""),
+                ("x", 0, None, "DuplicateMessage"),
+                ("", 0, None, "DuplicateMessage"),
+            ]
+    await history.close()
