@@ -97,8 +97,8 @@ class Scheduler(Drains):
         engine = self._engine
         return Liveness(state="stopped") if engine is None else engine.pulse.liveness()
 
-    def _stored(self, messages: Sequence[Message]) -> None:
-        super()._stored(messages)
+    def _stored(self, messages: Sequence[Message], asked: datetime) -> None:
+        super()._stored(messages, asked)
         engine, run = self._engine, self._run
         if engine is not None and run is not None and messages:
             on_its_loop(run, engine.loop.expect, messages)

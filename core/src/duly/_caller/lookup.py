@@ -193,5 +193,9 @@ class Lookup:
 
     def _now(self) -> datetime:
         """The store's time as well as we know it."""
+        return self._here_and_now()
+
+    def _here_and_now(self) -> datetime:
+        """What the clock of this process shows: observers are told by it when a caller acted."""
         store = self._calls.store
         return store.now if isinstance(store, SupportsMovingTime) else datetime.now(UTC)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["counted", "duration", "moment"]
+__all__ = ["counted", "duration", "exact", "moment"]
 
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -24,6 +24,11 @@ def duration(value: timedelta) -> str:
 def moment(value: datetime) -> str:
     """Such as "2026-11-29 14:25:40 UTC"."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def exact(value: datetime) -> str:
+    """To the microsecond, as programs write it: "2026-11-29T14:25:40.000001Z"."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
