@@ -119,6 +119,8 @@ async def test_what_is_to_come(on_each: Client):
         for path, asked, pointer in (
             ("/upcoming", {"until": "x"}, "/until"),
             ("/upcoming", {"from": "x"}, "/from"),
+            ("/upcoming", {"until": soon(-9)}, "/until"),
+            ("/upcoming", {"from": soon(60), "until": soon(30)}, "/until"),
             ("/forecast", {"until": soon(-9)}, "/until"),
             ("/forecast", {"buckets": 0}, "/buckets"),
         ):

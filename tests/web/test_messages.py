@@ -2,12 +2,13 @@
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.cli.kit import ago, bury
 from tests.web.kit import pointers, served, soon
 
-from duly import Client, Message, after
+from duly import Client, Filter, Message, after
 from duly.store import SupportsNotes
 
 
@@ -80,6 +81,19 @@ async def test_a_dead_letter_is_replayed(on_each: Client):
         assert (again.status_code, again.json()["phase"]) == (200, "scheduled")
         refused = await http.post("/messages/a/replay")
         assert (refused.status_code, refused.json()["code"]) == (409, "WrongState")
+
+
+async def test_what_is_replayed_at_once_is_late_from_then_on(on_each: Client):
+    """Not from when it was due before it died, a minute ago."""
+    await bury(on_each, {"a": "no", "b": "no"}, name="mail.send", kind="Rejected")
+    async with served(on_each) as http:
+        asked = datetime.now(UTC) - timedelta(seconds=5)  # two clocks
+        told = (await http.post("/messages/a/replay")).json()
+        assert told["late_seconds"] < 50
+        await on_each.replay_many(Filter(event_name="mail.send"))
+        for id in "ab":
+            message = await on_each.get(id)
+            assert message.scheduled_at == message.next_attempt_at >= asked
 
 
 async def test_a_repeat_is_told_from_another(on_each: Client):
@@ -242,3 +256,21 @@ async def test_many(on_each: Client):
         answer = await http.post("/messages/many", json=wrong)
         assert (answer.status_code, pointers(answer)) == (422, ["/messages/1/delay"])
         assert json.loads((await on_each.get("m7")).payload) == 7
+
+
+async def test_a_path_with_an_encoded_slash_names_the_ref_to_use(client: Client):
+    await client.schedule(Message("mail.send", id="tenant", scheduled_at=after(hours=1)))
+    await client.schedule(Message("mail.send", id="tenant/fire", scheduled_at=after(hours=1)))
+    before = await client.get("tenant")
+    async with served(client) as http:
+        for method, path in (
+            ("GET", "/messages/tenant%2ffire"),
+            ("POST", "/messages/tenant%2Ffire"),  # which is not to fire the other one
+            ("DELETE", "/messages/tenant%2Ffire"),
+            ("GET", "/messages/tenant%2Ffire/payload"),
+        ):
+            answer = await http.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "NotFound")
+            assert "its ref: ~dGVuYW50L2ZpcmU" in answer.json()["detail"]
+        assert (await http.get("/messages/~dGVuYW50L2ZpcmU")).json()["id"] == "tenant/fire"
+    assert await client.get("tenant") == before

@@ -73,3 +73,37 @@ async def test_a_repeat_is_no_change_and_not_told_as_refused(on_each: Client, tm
                 ("", 0, None, "DuplicateMessage"),
             ]
     await history.close()
+
+
+async def test_one_that_is_gone_tells_where_its_history_is(tmp_path):
+    history = History(f"sqlite:///{tmp_path}/history.db")
+    async with Client("memory://", plugins=[history], load_plugins=False) as client:
+        async with served(client, history=history) as http:
+            for id in ("a/b", "plain"):
+                body = {"event_name": "mail.send", "id": id, "delay": "1h"}
+                ref = (await http.post("/messages", json=body)).json()["ref"]
+                before = await http.get(f"/messages/{ref}")
+                assert "history" not in before.json()
+                await http.delete(f"/messages/{ref}")
+                await history.flush()
+                for ask in (http.get(f"/messages/{ref}"), http.post(f"/messages/{ref}/fire")):
+                    gone = await ask
+                    problem = gone.json()
+                    assert (gone.status_code, problem["code"]) == (404, "MessageNotFound")
+                    assert problem["history"] == f"/v1/messages/{ref}/history"
+                    assert problem["history"] in problem["detail"]
+                told = await http.get(problem["history"].removeprefix("/v1"))
+                assert [each["what"] for each in told.json()["items"]] == ["scheduled", "cancelled"]
+                hidden = (await http.get(f"/messages/{ref}", headers=bearer(ORDERS))).json()
+                assert "history" not in hidden
+            assert "history" not in (await http.get("/messages/none")).json()
+    await history.close()
+
+
+async def test_a_history_that_is_away_hides_no_404():
+    history = History("postgresql://nobody@127.0.0.1:1/none")
+    async with Client("memory://", load_plugins=False) as client:
+        async with served(client, history=history) as http:
+            answer = await http.get("/messages/none")
+            assert (answer.status_code, "history" in answer.json()) == (404, False)
+    await history.close()

@@ -80,6 +80,9 @@ async def upcoming(call: Call) -> Answer:
     now = datetime.now(UTC)
     since = now if said.since is None else as_moment(said.since, "/from")
     until = _ahead(since, _HOUR) if said.until is None else as_moment(said.until, "/until")
+    if until < since:
+        what = "from" if said.since is not None else "now, from which it counts"
+        raise Problem(422, "InvalidArgument", f"until is before {what}", pointer="/until")
     filter = narrowed(call, said.event_name)
     found = await call.client.upcoming(until, since=since, filter=filter, limit=said.limit)
     items = [
