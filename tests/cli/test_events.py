@@ -98,3 +98,10 @@ def test_what_needs_history_says_so(on_sqlite: Shell) -> None:
     assert nowhere.ok("history", "x").out.startswith("Not kept here: what became of messages")
     assert nowhere.ok("changes", "--json").out == ""
     assert nowhere.ok("history", "x", "--json").out == ""
+
+
+def test_what_stands_aside_is_asked_for_here(on_sqlite: Shell) -> None:
+    refused = on_sqlite("list", "--phase", "aside")
+    assert refused.code == 2
+    assert "`duly events` counts it" in " ".join(refused.err.split())
+    assert on_sqlite("list", "--phase", "late").code == 2

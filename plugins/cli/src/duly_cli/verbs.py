@@ -21,6 +21,20 @@ Work = Callable[..., Awaitable[None]]
 
 _PHASES: Final = [each.value for each in Phase if each is not Phase.ASIDE]
 
+
+class _PhaseChoice(click.Choice[str]):
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == Phase.ASIDE.value:
+            self.fail(
+                "no filter finds what stands aside: `duly events` counts it for each event name, "
+                "`duly controls` tells what is paused and limited, and `duly show ID` the phase of "
+                "one message. Aside are some of those with --phase due.",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 _SHARED: Final[list[Callable[[Any], Any]]] = [
     click.option("--store", metavar="URL", help="The store [DULY_STORE]."),
     click.option("--transport", metavar="URL", help="The transport [DULY_TRANSPORT]."),
@@ -129,7 +143,7 @@ def filtered(
     if named:
         options.append(click.argument("named", metavar="[ID]...", nargs=-1))
     if not dead:
-        options.append(click.option("--phase", type=click.Choice(_PHASES), help="In that phase."))
+        options.append(click.option("--phase", type=_PhaseChoice(_PHASES), help="In that phase."))
 
     def made(work: Work) -> Work:
         @functools.wraps(work)
