@@ -2,13 +2,14 @@
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.cli.kit import ago, bury
 from tests.web.kit import pointers, served, soon
 
-from duly import Client, Filter, Message, after
+from duly import Client, Filter, Message, Scheduler, after
 from duly.store import SupportsNotes
 
 
@@ -274,3 +275,42 @@ async def test_a_path_with_an_encoded_slash_names_the_ref_to_use(client: Client)
             assert "its ref: ~dGVuYW50L2ZpcmU" in answer.json()["detail"]
         assert (await http.get("/messages/~dGVuYW50L2ZpcmU")).json()["id"] == "tenant/fire"
     assert await client.get("tenant") == before
+
+
+_PYTHON = re.compile(r"\w\(|duly\.[a-z]|=(True|False|None)\b|\(\.\.\.\)")
+
+
+async def test_no_refusal_speaks_python(client: Client):
+    await bury(client, {"dead": "no"}, name="mail.send", kind="Rejected")
+    await client.schedule(Message("mail.send", id="waits", scheduled_at=after(hours=1)))
+    new = {"event_name": "mail.send", "id": "new"}
+    cron = {"type": "cron", "expression": "*/90 * * * *"}
+    async with Scheduler(client._calls.store, print, load_plugins=False) as alive, alive.running():
+        async with served(client) as http:
+            (one,) = (await http.get("/schedulers")).json()["items"]
+            for method, path, body in (
+                ("POST", "/messages", new),
+                ("POST", "/messages", {**new, "delay": "1h", "expires_at": "2020-01-01T00:00:00Z"}),
+                ("POST", "/messages", {**new, "event_name": "a.*", "delay": "1h"}),
+                ("POST", "/messages", {**new, "recurrence": cron}),
+                ("POST", "/messages", {**new, "recurrence": {**cron, "expression": "@every 5m"}}),
+                (
+                    "POST",
+                    "/messages",
+                    {**new, "recurrence": {**cron, "expression": "TZ=UTC @daily"}},
+                ),
+                ("POST", "/messages", {**new, "recurrence": {**cron, "timezone": "Mars"}}),
+                ("POST", "/messages", {**new, "scheduled_at": "2030-01-01T00:00:00"}),
+                ("POST", "/messages/dead/fire", None),
+                ("PATCH", "/messages/dead", {"delay": "1h"}),
+                ("POST", "/messages/waits/replay", {}),
+                ("POST", f"/schedulers/{one['ref']}/recover", {}),
+                ("GET", "/messages?phase=aside", None),
+                ("GET", "/forecast?until=2020-01-01T00:00:00Z", None),
+                ("PUT", "/controls/mail.send", {"rate_per_second": 0}),
+                ("POST", "/operations", {"action": "purge"}),
+                ("POST", "/operations", {"action": "cancel", "filter": {}}),
+            ):
+                answer = await http.request(method, path, json=body)
+                assert answer.status_code in (409, 422), (path, body, answer.text)
+                assert not _PYTHON.search(answer.json()["detail"]), answer.json()["detail"]

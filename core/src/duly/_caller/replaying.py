@@ -115,7 +115,7 @@ class Replaying(Scheduling):
     async def _fire(self, message_id: str) -> str:
         message = await self.get(message_id)
         if message.state is State.DEAD:
-            raise WrongState(f"message {message_id!r} is dead: replay() schedules it again")
+            raise WrongState(f"message {message_id!r} is dead: a replay schedules it again")
         if message.event_name == UNREADABLE:
             raise WrongState(f"message {message_id!r} cannot be fired: {message.last_error}")
         if message.recurrence is None:

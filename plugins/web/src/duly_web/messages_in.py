@@ -148,6 +148,11 @@ def message_of(said: NewMessage | NewSeries, id: str | None) -> Message:
             more["scheduled_at"] = at
         if said.delay is not None and said.recurrence is not None:
             raise _wrong("/delay", "a recurrence says when: give scheduled_at for its first moment")
+        if at is None and said.recurrence is None:
+            raise Problem(
+                422, "InvalidMessage", "say when: scheduled_at, delay or recurrence",
+                pointer="/scheduled_at",
+            )  # fmt: skip
         if said.expires_at is not None:
             more["expires_at"] = as_moment(said.expires_at, "/expires_at")
     rule = None if said.recurrence is None else _rule(said.recurrence)
