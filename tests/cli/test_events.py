@@ -123,3 +123,10 @@ def test_what_a_limit_holds_aside_is_not_late() -> None:
     limit = Limit(since=ago(90), rate=1)
     for controls, word in [({}, "late"), ({"mail.*": Control(limit=limit)}, "aside")]:
         assert state_of(stats, controls, ago(0)) == word
+
+
+def test_what_stands_aside_is_asked_for_here(on_sqlite: Shell) -> None:
+    refused = on_sqlite("list", "--phase", "aside")
+    assert refused.code == 2
+    assert "`duly events` counts it" in " ".join(refused.err.split())
+    assert on_sqlite("list", "--phase", "late").code == 2

@@ -29,7 +29,9 @@ async def test_for_people(on_sqlite: Shell) -> None:
 async def test_degraded(on_sqlite: Shell) -> None:
     async with on_sqlite.client() as client:
         await client.schedule(Message("a", scheduled_at=ago(120)))
-    assert on_sqlite.ok("health").out.startswith("degraded: the oldest due message is 12")
+    said = "nobody delivers: no scheduler is alive, and what is due waits, the oldest for 2 min"
+    assert on_sqlite.ok("health").out.splitlines()[0].startswith(f"degraded: {said}")
+    assert on_sqlite("status").code == 5
     assert on_sqlite("health", "--strict").code == 5
 
 

@@ -43,7 +43,7 @@ async def test_one_that_is_not_gone_is_refused_and_the_text_says_until_when() ->
             await client.recover(owner)
         assert str(refused.value).startswith(
             f"the scheduler '{owner}' is not gone: it was seen 4.0 s ago, and counts as gone in "
-            "11.0 s if it is not seen again. force=True ends its leases all the same"
+            "11.0 s if it is not seen again. With force its leases end all the same"
         )
         assert (await client.stats()).claimed == 3
         await asyncio.sleep(11)

@@ -82,7 +82,7 @@ async def test_much_is_removed_in_pieces(history_url):
     async with kept(History(history_url, clock=clock)) as history:
         messages = [Message("tick", id=str(n), scheduled_at=START) for n in range(45_000)]
         for start in range(0, 45_000, 5000):
-            history.duly_scheduled(messages[start : start + 5000], None)
+            history.duly_scheduled(messages[start : start + 5000], START, None)
         await history.flush()
         clock.advance(days=9)
         for _ in range(5):

@@ -20,6 +20,8 @@ import duly
 from duly import Envelope, InvalidArgument, MemoryStore, Message, PluginError, Scheduler
 from duly.testing import Gate
 from duly_ops import Ops
+from duly_ops.exposition import Exposition
+from duly_ops.watched import Watched
 
 NAME = {"messaging_destination_name": "orders.paid"}
 
@@ -82,6 +84,17 @@ class TestAllIsWell:
             stores = {each.labels["duly_store"] for each in samples if each.name == "duly_store_up"}
             assert stores == {"memory://", "MemoryStore"}
         assert ops.address is None
+
+    async def test_that_nobody_delivers_is_told(self) -> None:
+        async with Scheduler(MemoryStore(), nothing, load_plugins=False) as scheduler:
+            await scheduler.schedule(Message("a", scheduled_at=duly.after(minutes=-1)))
+            watched = Watched(Exposition())
+            watched.add(scheduler, asyncio.get_running_loop())
+            await scheduler.stop()
+            answer = await watched.health()
+        facts = json.loads(answer.body)
+        assert (answer.status, facts["status"], facts["code"]) == (200, "degraded", "nobody")
+        assert facts["schedulers"][0]["reason"].startswith("nobody delivers: no scheduler is")
 
     async def test_it_serves_again_when_it_runs_again(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -119,6 +119,8 @@ async def test_what_is_to_come(on_each: Client):
         for path, asked, pointer in (
             ("/upcoming", {"until": "x"}, "/until"),
             ("/upcoming", {"from": "x"}, "/from"),
+            ("/upcoming", {"until": soon(-9)}, "/until"),
+            ("/upcoming", {"from": soon(60), "until": soon(30)}, "/until"),
             ("/forecast", {"until": soon(-9)}, "/until"),
             ("/forecast", {"buckets": 0}, "/buckets"),
         ):
@@ -169,3 +171,38 @@ async def test_what_is_not_kept_here_says_so(client: Client):
             assert (answer.status_code, answer.json()["code"]) == (501, "Unsupported")
             assert "not kept here" in answer.json()["detail"]
         assert (await http.get("/messages/y/history")).status_code == 404
+
+
+async def test_what_a_pause_will_hold_is_told_of_each_fire(on_each: Client):
+    await on_each.schedule(Message("mail.send", id="soon", scheduled_at=after(minutes=5)))
+    await on_each.schedule(Message("mail.send", id="later", scheduled_at=after(minutes=50)))
+    await on_each.schedule(Message("orders.paid", id="free", scheduled_at=after(minutes=6)))
+    async with served(on_each) as http:
+        free = (await http.get("/upcoming")).json()["items"]
+        assert [each["held_by"] for each in free] == [None] * 3
+        body = {"paused": True, "until": soon(1800), "reason": "INC-81"}
+        told = (await http.put("/controls/~bWFpbC4q", json=body)).json()  # mail.*
+        await http.put("/controls/mail.send", json={"paused": True, "until": soon(600)})
+        held = {
+            each["id"]: each["held_by"] for each in (await http.get("/upcoming")).json()["items"]
+        }
+        assert held == {
+            "soon": {
+                "rule": "mail.*", "ref": "~bWFpbC4q", "until": told["until"], "reason": "INC-81",
+                "by": "mara",
+            },
+            "later": None, "free": None,
+        }  # fmt: skip
+
+
+async def test_what_stands_aside_is_asked_for_elsewhere(client: Client):
+    async with served(client) as http:
+        for path in ("/messages", "/messages/count", "/causes"):
+            refused = await http.get(path, params={"phase": "aside"})
+            assert (refused.status_code, pointers(refused)) == (422, ["/phase"])
+            assert "/v1/events counts it" in refused.json()["detail"]
+        body = {"action": "cancel", "filter": {"phase": "aside"}}
+        refused = await http.post("/operations", json=body)
+        assert (refused.status_code, pointers(refused)) == (422, ["/filter/phase"])
+        other = await http.get("/messages", params={"phase": "late"})
+        assert "phase is one of scheduled, due," in other.json()["detail"]

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.cli.kit import ago, bury
 from tests.web.kit import pointers, served, soon
 
-from duly import Client, Message, after
+from duly import Client, Filter, Message, Scheduler, after
 from duly.store import SupportsNotes
 
 
@@ -80,6 +82,19 @@ async def test_a_dead_letter_is_replayed(on_each: Client):
         assert (again.status_code, again.json()["phase"]) == (200, "scheduled")
         refused = await http.post("/messages/a/replay")
         assert (refused.status_code, refused.json()["code"]) == (409, "WrongState")
+
+
+async def test_what_is_replayed_at_once_is_late_from_then_on(on_each: Client):
+    """Not from when it was due before it died, a minute ago."""
+    await bury(on_each, {"a": "no", "b": "no"}, name="mail.send", kind="Rejected")
+    async with served(on_each) as http:
+        asked = datetime.now(UTC) - timedelta(seconds=5)  # two clocks
+        told = (await http.post("/messages/a/replay")).json()
+        assert told["late_seconds"] < 50
+        await on_each.replay_many(Filter(event_name="mail.send"))
+        for id in "ab":
+            message = await on_each.get(id)
+            assert message.scheduled_at == message.next_attempt_at >= asked
 
 
 async def test_a_repeat_is_told_from_another(on_each: Client):
@@ -242,3 +257,60 @@ async def test_many(on_each: Client):
         answer = await http.post("/messages/many", json=wrong)
         assert (answer.status_code, pointers(answer)) == (422, ["/messages/1/delay"])
         assert json.loads((await on_each.get("m7")).payload) == 7
+
+
+async def test_a_path_with_an_encoded_slash_names_the_ref_to_use(client: Client):
+    await client.schedule(Message("mail.send", id="tenant", scheduled_at=after(hours=1)))
+    await client.schedule(Message("mail.send", id="tenant/fire", scheduled_at=after(hours=1)))
+    before = await client.get("tenant")
+    async with served(client) as http:
+        for method, path in (
+            ("GET", "/messages/tenant%2ffire"),
+            ("POST", "/messages/tenant%2Ffire"),  # which is not to fire the other one
+            ("DELETE", "/messages/tenant%2Ffire"),
+            ("GET", "/messages/tenant%2Ffire/payload"),
+        ):
+            answer = await http.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "NotFound")
+            assert "its ref: ~dGVuYW50L2ZpcmU" in answer.json()["detail"]
+        assert (await http.get("/messages/~dGVuYW50L2ZpcmU")).json()["id"] == "tenant/fire"
+    assert await client.get("tenant") == before
+
+
+_PYTHON = re.compile(r"\w\(|duly\.[a-z]|=(True|False|None)\b|\(\.\.\.\)")
+
+
+async def test_no_refusal_speaks_python(client: Client):
+    await bury(client, {"dead": "no"}, name="mail.send", kind="Rejected")
+    await client.schedule(Message("mail.send", id="waits", scheduled_at=after(hours=1)))
+    new = {"event_name": "mail.send", "id": "new"}
+    cron = {"type": "cron", "expression": "*/90 * * * *"}
+    async with Scheduler(client._calls.store, print, load_plugins=False) as alive, alive.running():
+        async with served(client) as http:
+            (one,) = (await http.get("/schedulers")).json()["items"]
+            for method, path, body in (
+                ("POST", "/messages", new),
+                ("POST", "/messages", {**new, "delay": "1h", "expires_at": "2020-01-01T00:00:00Z"}),
+                ("POST", "/messages", {**new, "event_name": "a.*", "delay": "1h"}),
+                ("POST", "/messages", {**new, "recurrence": cron}),
+                ("POST", "/messages", {**new, "recurrence": {**cron, "expression": "@every 5m"}}),
+                (
+                    "POST",
+                    "/messages",
+                    {**new, "recurrence": {**cron, "expression": "TZ=UTC @daily"}},
+                ),
+                ("POST", "/messages", {**new, "recurrence": {**cron, "timezone": "Mars"}}),
+                ("POST", "/messages", {**new, "scheduled_at": "2030-01-01T00:00:00"}),
+                ("POST", "/messages/dead/fire", None),
+                ("PATCH", "/messages/dead", {"delay": "1h"}),
+                ("POST", "/messages/waits/replay", {}),
+                ("POST", f"/schedulers/{one['ref']}/recover", {}),
+                ("GET", "/messages?phase=aside", None),
+                ("GET", "/forecast?until=2020-01-01T00:00:00Z", None),
+                ("PUT", "/controls/mail.send", {"rate_per_second": 0}),
+                ("POST", "/operations", {"action": "purge"}),
+                ("POST", "/operations", {"action": "cancel", "filter": {}}),
+            ):
+                answer = await http.request(method, path, json=body)
+                assert answer.status_code in (409, 422), (path, body, answer.text)
+                assert not _PYTHON.search(answer.json()["detail"]), answer.json()["detail"]

@@ -38,6 +38,17 @@ def test_each_resource_is_described():
             assert {"401", "403", "422", "429", "503"} <= each["responses"].keys()
 
 
+def test_filters_by_metadata_are_described_where_they_are_taken():
+    told = description(ENDPOINTS, "1", "")
+    for each in ENDPOINTS:
+        said = told["paths"][each.path][each.method.lower()]["parameters"]
+        found = [one for one in said if one["name"] == "metadata"]
+        assert len(found) == each.filters
+        for one in found:
+            assert (one["style"], one["explode"]) == ("form", True)
+            assert one["schema"]["propertyNames"] == {"pattern": r"^meta\..+$"}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the generated client
 async def test_a_client_is_generated_and_used(client: Client, tmp_path: Path, monkeypatch):
     app = duly_web.application(client, access=duly_web.Tokens(USERS))

@@ -35,6 +35,8 @@ PROJECT: Final = "duly"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
+_Ids = Sequence[str]
+_Names = Sequence[str | None]
 StoreFactory = Callable[[str], Store]
 TransportFactory = Callable[[str], Transport]
 
@@ -125,7 +127,8 @@ def duly_changed(
 
 
 # --- observing: after the store agreed; what they raise is logged and stops nothing. ``owner``
-# is what the scheduler that tells is called in leases (``host:pid:...``), None for a client
+# is what the scheduler that tells is called in leases (``host:pid:...``), None for a client.
+# ``asked_at`` is when a caller asked the store for it, by this process's clock
 
 
 @hookspec
@@ -161,16 +164,13 @@ def duly_ended(scheduler: Door) -> None:
 
 
 @hookspec
-def duly_scheduled(messages: Sequence[Message], owner: str | None) -> None:
-    """Called with messages that were stored.
-
-    Those that were put ``within=`` a transaction are not committed yet.
-    """
+def duly_scheduled(messages: Sequence[Message], asked_at: datetime, owner: str | None) -> None:
+    """Called with messages that were stored; one put ``within=`` is not committed yet."""
 
 
 @hookspec
 def duly_cancelled(
-    message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+    message_ids: _Ids, event_names: _Names, asked_at: datetime, owner: str | None
 ) -> None:
     """Called with the ids of messages that were cancelled and will not be published.
 
@@ -180,11 +180,9 @@ def duly_cancelled(
 
 @hookspec
 def duly_rescheduled(
-    message_ids: Sequence[str],
-    event_names: Sequence[str | None],
-    scheduled_at: datetime,
+    message_ids: _Ids, event_names: _Names, scheduled_at: datetime, asked_at: datetime,
     owner: str | None,
-) -> None:
+) -> None:  # fmt: skip
     """Called with the ids of messages that a caller moved, all to that moment.
 
     Those that were moved ``within=`` a transaction are not committed yet.
@@ -193,7 +191,7 @@ def duly_rescheduled(
 
 @hookspec
 def duly_ensured(
-    messages: Sequence[Message], outcomes: Sequence[Ensured], owner: str | None
+    messages: Sequence[Message], outcomes: Sequence[Ensured], asked_at: datetime, owner: str | None
 ) -> None:
     """Called with series that were ensured or declared, and what became of each.
 
@@ -208,14 +206,15 @@ def duly_controlled(controlled: Controlled, owner: str | None) -> None:
 
 @hookspec
 def duly_replayed(
-    message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
-) -> None:
-    """Called with the ids of dead letters that are scheduled again."""
+    message_ids: _Ids, event_names: _Names, due_at: Sequence[datetime], asked_at: datetime,
+    owner: str | None,
+) -> None:  # fmt: skip
+    """Called with the ids of dead letters that are scheduled again, each due at ``due_at``."""
 
 
 @hookspec
 def duly_purged(
-    message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+    message_ids: _Ids, event_names: _Names, asked_at: datetime, owner: str | None
 ) -> None:
     """Called with the ids of dead letters that were removed for good."""
 

@@ -20,6 +20,7 @@ from duly._values.message import (
     as_scheduled_at,
     new_id,
 )
+from duly._values.spoken import exact
 from duly._values.states import Phase, State
 from duly._values.texts import METADATA_LIMIT, as_metadata
 from duly.errors import InvalidMessage
@@ -151,7 +152,9 @@ class Message(Copyable):
         elif scheduled_at is None:
             raise InvalidMessage(_NO_MOMENT)
         elif self.expires_at is not None and self.expires_at <= scheduled_at:
-            raise InvalidMessage(f"expires_at must be later than scheduled_at, {scheduled_at}")
+            raise InvalidMessage(
+                f"expires_at must be later than scheduled_at, {exact(scheduled_at)}"
+            )
         _set(self, "scheduled_at", scheduled_at)
         if self.recurrence is None or not self.recurrence.jitter:
             _set(self, "next_attempt_at", scheduled_at)

@@ -97,8 +97,8 @@ class Scheduler(Drains):
         engine = self._engine
         return Liveness(state="stopped") if engine is None else engine.pulse.liveness()
 
-    def _stored(self, messages: Sequence[Message]) -> None:
-        super()._stored(messages)
+    def _stored(self, messages: Sequence[Message], asked: datetime) -> None:
+        super()._stored(messages, asked)
         engine, run = self._engine, self._run
         if engine is not None and run is not None and messages:
             on_its_loop(run, engine.loop.expect, messages)
@@ -108,6 +108,9 @@ class Scheduler(Drains):
         engine, run = self._engine, self._run
         if engine is not None and run is not None:
             on_its_loop(run, Controls.hurry, engine.deliveries.controls)
+
+    def _delivers_here(self) -> bool:
+        return self._engine is not None
 
     def _now(self) -> datetime:
         return super()._now() if self._engine is None else self._engine.deliveries.time.now()

@@ -1,8 +1,7 @@
 """What a caller may do to messages that are stored: cancel, move, purge."""
 
 import enum
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +12,8 @@ from duly._caller.lookup import ALL, not_found
 from duly._caller.walking import state_of
 from duly._caller.witnessing import Witnessing
 from duly._telemetry.telemetry import Telemetry
+from duly._values.acts import Changing
+from duly._values.spoken import exact
 from duly.errors import InvalidArgument, WrongState
 from duly.message import Filter, Message, Phase, State
 from duly.moment import as_moment
@@ -24,7 +25,7 @@ _IDS: Final = 10_000  # that a filter takes
 _ALL_DEAD: Final = Filter(state=State.DEAD)
 _REMOVED: Final = frozenset({State.SCHEDULED, State.DEAD})  # those that are not published any more
 
-_Removed = list[tuple[str, str | None]]  # ids and event names
+_Removed = Sequence[tuple[str, str | None]]  # ids and event names
 
 
 class Cancellation(enum.Enum):
@@ -58,6 +59,7 @@ class Changes(Witnessing):
         message_id = as_id(message_id)
         as_flag(missing_ok, "missing_ok")
         async with self._changing("cancel", target=message_id) as change:
+            asked = self._here_and_now()
             (found,) = await self._calls.cancel([message_id], within=self._within(within))
             if found is None:
                 if not missing_ok:
@@ -67,9 +69,7 @@ class Changes(Witnessing):
             if found is State.CLAIMED:
                 change.outcome = Cancellation.TOO_LATE.value
                 return Cancellation.TOO_LATE
-            change.number = 1
-            self._telemetry.count("cancelled", [None])
-            self._plugins.tell("duly_cancelled", message_ids=[message_id], event_names=[None])
+            self._removed("cancelled", [(message_id, None)], asked, change)
             return Cancellation.CANCELLED
 
     async def cancel_many(
@@ -95,14 +95,15 @@ class Changes(Witnessing):
 
     async def _cancel_each(self, ids: Sequence[str]) -> int:
         wanted = Filter(ids=ids) if len(ids) <= _IDS else None
-        more = {} if wanted else {"ids": len(ids)}
-        async with self._removing("cancel", wanted, "cancelled", **more) as removed:
+        more: dict[str, Any] = {} if wanted else {"ids": len(ids)}
+        async with self._changing("cancel", filter=wanted, **more) as change:
             for start in range(0, len(ids), _PAGE):
-                some = ids[start : start + _PAGE]
+                some, asked = ids[start : start + _PAGE], self._here_and_now()
                 states = await self._calls.cancel(some)
                 both = zip(some, states, strict=True)
-                removed += [(id, None) for id, state in both if state in _REMOVED]
-        return len(removed)
+                removed = [(id, None) for id, state in both if state in _REMOVED]
+                self._removed("cancelled", removed, asked, change)
+            return change.number
 
     async def purge(self, filter: Filter = ALL, *, everything: bool = False) -> int:
         """Remove the dead letters that match, for good; how many there were.
@@ -124,21 +125,13 @@ class Changes(Witnessing):
             )
         return await self._remove_all(filter, "purge", "purged")
 
-    @asynccontextmanager
-    async def _removing(
-        self, action: str, filter: Filter | None, what: str, **more: Any
-    ) -> AsyncIterator[_Removed]:
-        """What the block gathers is told, also if the store goes away in the middle."""
-        removed: _Removed = []
-        async with self._changing(action, filter=filter, **more) as change:
-            try:
-                yield removed
-            finally:
-                change.number = len(removed)
-                if removed:
-                    ids, names = [id for id, _ in removed], [name for _, name in removed]
-                    self._telemetry.count(what, names)
-                    self._plugins.tell(f"duly_{what}", message_ids=ids, event_names=names)
+    def _removed(self, what: str, removed: _Removed, asked: datetime, change: Changing) -> None:
+        """Told of each call by itself: the store may go away in the middle, and ids come again."""
+        change.number += len(removed)
+        if removed:
+            ids, names = [id for id, _ in removed], [name for _, name in removed]
+            self._telemetry.count(what, names)
+            self._plugins.tell(f"duly_{what}", message_ids=ids, event_names=names, asked_at=asked)
 
     async def _remove_all(self, filter: Filter, verb: str, what: str) -> int:
         """Remove all that match; how many there were."""
@@ -146,24 +139,24 @@ class Changes(Witnessing):
             raise InvalidArgument(
                 f"{verb} takes no limit, offset or order: it removes all that match"
             )
-        async with self._removing(verb.partition("_")[0], filter, what) as removed:
-            await self._remove(filter, removed)
-        return len(removed)
+        async with self._changing(verb.partition("_")[0], filter=filter) as change:
+            await self._remove(filter, what, change)
+            return change.number
 
-    async def _remove(self, filter: Filter, removed: _Removed) -> None:
-        """Gather the ids and event names of those removed."""
+    async def _remove(self, filter: Filter, what: str, change: Changing) -> None:
         state = state_of(filter)  # what has left it meanwhile is asked for no more
         async for page in self._walk(filter, payload=False).pages():
             if not page:
                 continue
-            ids = [message.id for message in page]
+            ids, asked = [message.id for message in page], self._here_and_now()
             states = await self._calls.cancel(ids, of_state=state)
             wanted = _REMOVED if state is None else _REMOVED & {state}
-            removed += [
+            removed: _Removed = [
                 (message.id, message.event_name)
                 for message, found in zip(page, states, strict=True)
                 if found in wanted
             ]
+            self._removed(what, removed, asked, change)
 
     async def reschedule(
         self,
@@ -192,12 +185,17 @@ class Changes(Witnessing):
             message = await self._calls.get(message_id, within)
             if message is not None:
                 check_move(message, at)
+            asked = self._here_and_now()
             moved = await self._move(message_id, at, State.SCHEDULED, within, missing_ok=missing_ok)
             if moved:
                 change.number, names = 1, [None if message is None else message.event_name]
                 self._telemetry.count("moved", names)
                 self._plugins.tell(
-                    "duly_rescheduled", message_ids=[message_id], event_names=names, scheduled_at=at
+                    "duly_rescheduled",
+                    message_ids=[message_id],
+                    event_names=names,
+                    scheduled_at=at,
+                    asked_at=asked,
                 )
             return moved
 
@@ -225,7 +223,10 @@ def check_move(message: Message, at: datetime) -> None:
     recurrence, expires_at = message.recurrence, message.expires_at
     if recurrence is not None and recurrence.until is not None and at > recurrence.until:
         raise InvalidArgument(
-            f"{message.id!r} cannot fire at {at}: its recurrence ends at {recurrence.until}"
+            f"{message.id!r} cannot fire at {exact(at)}: its recurrence ends at "
+            f"{exact(recurrence.until)}"
         )
     if expires_at is not None and at >= expires_at:
-        raise InvalidArgument(f"{message.id!r} expires at {expires_at}: {at} is not before that")
+        raise InvalidArgument(
+            f"{message.id!r} expires at {exact(expires_at)}: {exact(at)} is not before that"
+        )

@@ -48,6 +48,6 @@ def as_rate(value: object) -> float:
     if not 0 < rate <= _FASTEST:  # nor is NaN
         raise InvalidArgument(
             f"rate must be above 0 and at most {_FASTEST:,} messages a second, not {shown(value)}: "
-            "pause() is for none at all"
+            "a pause is for none at all"
         )
     return float(rate)

@@ -16,6 +16,7 @@ from duly._telemetry.logging import get_logger
 from duly._values import controls
 from duly._values.controls import Control, Limit, Pause, Rules
 from duly._values.patterns import is_prefix, matches_name
+from duly._values.spoken import exact
 from duly.errors import InvalidArgument, StoreUnavailable, Unsupported, WrongState
 from duly.health import Report
 from duly.hookspecs import Controlled
@@ -58,7 +59,7 @@ class Controlling(Ensuring):
 
         def paused(control: Control, now: datetime) -> Control:
             if end is not None and end <= now:
-                raise InvalidArgument(f"until is {end.isoformat()}, and the store's clock is later")
+                raise InvalidArgument(f"until is {exact(end)}, and the store's clock is later")
             since = now if control.pause is None else control.pause.since
             return attrs.evolve(control, pause=Pause(since=since, until=end, reason=reason, by=by))
 

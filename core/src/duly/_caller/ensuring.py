@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from duly._caller import ability_answers as answers
@@ -71,10 +72,11 @@ class Ensuring(Replaying):
             if isinstance(outcome, Exception) and not isinstance(outcome, DuplicateMessage):
                 raise outcome  # it may be there, and of the generation before
         store = self._able()
+        asked = self._here_and_now()
         gone = answers.undeclare(
             await self._calls(store.undeclare, declared.by, declared.generation)
         )
-        self._cancelled([id for id, state in gone if state is not State.CLAIMED])
+        self._cancelled([id for id, state in gone if state is not State.CLAIMED], asked)
         return {
             message.id: _raised(outcome) for message, outcome in zip(wanted, outcomes, strict=True)
         }
@@ -84,16 +86,18 @@ class Ensuring(Replaying):
     ) -> Sequence[Ensured | Exception]:
         outcomes: list[Ensured | Exception] = []
         for start in range(0, len(wanted) or 1, _IN_A_CALL):  # none too: a generation without any
-            some = wanted[start : start + _IN_A_CALL]
+            some, asked = wanted[start : start + _IN_A_CALL], self._here_and_now()
             if Ensured.OLDER in outcomes:
                 outcomes += [Ensured.OLDER] * len(some)
             else:
                 answer = await self._calls(self._able().ensure, some, declared=declared)
                 outcomes += answers.ensure(answer, len(some))
-            self._ensured(some, outcomes[start:])
+            self._ensured(some, outcomes[start:], asked)
         return outcomes
 
-    def _ensured(self, wanted: Sequence[Message], outcomes: Sequence[Ensured | Exception]) -> None:
+    def _ensured(
+        self, wanted: Sequence[Message], outcomes: Sequence[Ensured | Exception], asked: datetime
+    ) -> None:
         told = [
             (message, outcome)
             for message, outcome in zip(wanted, outcomes, strict=True)
@@ -101,7 +105,7 @@ class Ensuring(Replaying):
         ]
         if told:
             messages, kinds = zip(*told, strict=True)
-            self._plugins.tell("duly_ensured", messages=messages, outcomes=kinds)
+            self._plugins.tell("duly_ensured", messages=messages, outcomes=kinds, asked_at=asked)
 
     def _able(self) -> SupportsEnsure:
         store: Any = self._calls.store
@@ -112,10 +116,12 @@ class Ensuring(Replaying):
     def _wanted(self, messages: Iterable[Message]) -> Sequence[Message]:
         return [_as_series(each) for each in all_or_none(messages, self._max_payload, ended=True)]
 
-    def _cancelled(self, ids: Sequence[str]) -> None:
+    def _cancelled(self, ids: Sequence[str], asked: datetime) -> None:
         if ids:
             self._telemetry.count("cancelled", [None] * len(ids))
-            self._plugins.tell("duly_cancelled", message_ids=ids, event_names=[None] * len(ids))
+            self._plugins.tell(
+                "duly_cancelled", message_ids=ids, event_names=[None] * len(ids), asked_at=asked
+            )
 
 
 def _as_series(message: Message) -> Message:

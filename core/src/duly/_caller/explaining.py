@@ -6,8 +6,8 @@ from typing import Final
 
 import attrs
 
+from duly._caller.attending import Attending
 from duly._caller.overview import Overview
-from duly._caller.presiding import Presiding
 from duly._values.causes import Cause, Causes, causes_of
 from duly._values.controls import Control, Rules
 from duly._values.matching import phase_of
@@ -15,7 +15,7 @@ from duly._values.patterns import best_key, matches_name
 from duly._values.presence import SchedulerInfo
 from duly._values.spoken import counted, moment
 from duly._values.states import Phase, State
-from duly.errors import Expired, Unsupported
+from duly.errors import Expired
 from duly.message import UNREADABLE, Filter, Message
 from duly.store import SupportsWhere, Whereabouts
 from duly.words import duration
@@ -48,7 +48,7 @@ class Why:
     route: str | None = None
 
 
-class Explaining(Presiding):
+class Explaining(Attending):
     """The verbs of a client that tell why."""
 
     async def why(self, message_id: str) -> Why:
@@ -92,19 +92,6 @@ class Explaining(Presiding):
             looked_at=found.looked_at,
             complete=found.complete,
         )
-
-    async def _schedulers_if_any(self) -> list[SchedulerInfo] | None:
-        """Those of the store; None where it cannot tell."""
-        try:
-            return [*await self.schedulers()]
-        except Unsupported:
-            return None
-
-    async def _controls_if_any(self) -> Mapping[str, Control]:
-        try:
-            return await self.controls()
-        except Unsupported:
-            return {}
 
 
 def _dead(message: Message, where: Whereabouts | None) -> Why:

@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from duly._caller.attending import Unpaused
 from duly._caller.explaining import paused_text
 from duly._values.causes import Cause
 from duly._values.controls import Control
@@ -39,16 +40,12 @@ class Finding:
     filter: Filter | None = None
 
 
-def nobody(
-    stats: Stats, living: Sequence[SchedulerInfo] | None, now: datetime
-) -> Sequence[Finding]:
+def nobody(stats: Stats, unpaused: Unpaused, now: datetime) -> Sequence[Finding]:
     """That nobody delivers what waits; or that there is nothing at all."""
-    if living or living is None:
-        return []
-    due = stats.oldest_due is not None and stats.oldest_due <= now
-    if due or stats.aside:
-        since = min(each for each in (stats.oldest_due, stats.oldest_aside) if each is not None)
-        what = f"what is due waits, the oldest for {duration(now - since)}"
+    if unpaused.since is not None:
+        what = f"what is due waits, the oldest for {duration(now - unpaused.since)}"
+    elif stats.oldest_due is not None or stats.aside:
+        what = "all that is due is paused" if unpaused.sure else "what is due waits, or is paused"
     elif stats.scheduled:
         when = "" if stats.next_due is None else f", the next in {duration(stats.next_due - now)}"
         what = f"{counted(stats.scheduled, 'message')} will be due{when}"

@@ -12,6 +12,7 @@ from duly._caller.arguments import as_number
 from duly._caller.expanding import Expansion
 from duly._caller.series import SeriesLookup
 from duly._values.plain import encodable, shown, text_of
+from duly._values.spoken import exact
 from duly.errors import InvalidArgument, Unsupported
 from duly.message import Filter, State
 from duly.moment import as_moment
@@ -88,7 +89,7 @@ class Forecasting(SeriesLookup):
         buckets = as_number(buckets, "buckets", at_least=1, at_most=_MOST_BUCKETS)
         now = self._now()
         if until <= now:
-            raise InvalidArgument(f"until must be later than now, {now}, not {until}")
+            raise InvalidArgument(f"until must be later than now, {exact(now)}, not {exact(until)}")
         bounds = [now + (until - now) * each // buckets for each in range(buckets + 1)]
         most = min(_COUNTED, _COUNTED_IN_ALL // buckets)
         counts, ends = await self._due_counts(bounds, most)

@@ -118,8 +118,8 @@ def _alive(name: str, named: Sequence[Seen]) -> WrongState:
     last = max(named, key=lambda each: each.left)
     since = max(0.0, (last.note.now - last.info.seen).total_seconds())
     return WrongState(
-        f"the scheduler {shown(name)} is not gone: {_told(last, since)}. force=True ends its "
-        "leases all the same: if it lives, what it is publishing is delivered twice"
+        f"the scheduler {shown(name)} is not gone: {_told(last, since)}. With force its "
+        "leases end all the same: if it lives, what it is publishing is delivered twice"
     )
 
 

@@ -27,7 +27,10 @@ class Replaying(Scheduling):
     """The verbs of a client that have something delivered again, or at once."""
 
     async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
-        """Schedule a dead letter again, counters at 0: due ``at``, or at once.
+        """Schedule a dead letter again, counters at 0: due ``at``, or at once, which is now.
+
+        Its ``scheduled_at`` is that moment, as of one that :meth:`reschedule` moves or :meth:`fire`
+        has delivered: lateness counts from there, and it comes behind what has been due for longer.
 
         Raises:
             MessageNotFound: the id is unknown.
@@ -39,9 +42,10 @@ class Replaying(Scheduling):
         moment = None if at is None else as_moment(at, "at")
         async with self._changing("replay", target=message_id, at=moment) as change:
             message = await self.get(message_id)
-            await self._replay(message, moment)
+            asked, due_at = self._here_and_now(), self._now() if moment is None else moment
+            await self._replay(message, due_at)
             change.number = 1
-            self._replayed([message])
+            self._replayed([message], [due_at], asked)
 
     async def replay_many(
         self,
@@ -53,11 +57,12 @@ class Replaying(Scheduling):
     ) -> int:
         """Schedule all dead letters that match again, counters at 0; how many there were.
 
-        They are due ``at``, or at once; with a ``rate`` one after the other, so many a second: the
-        due times are spread when they are stored, and nothing has to keep running for it. With
-        ``as_of`` only what died at or before that moment is taken, by the store's clock; each is
-        taken once in any case, so that what fails again meanwhile is not replayed for ever. Left
-        out is what has expired by the time it would be due, and what cannot be read.
+        They are due ``at``, or at once, as with :meth:`replay`; with a ``rate`` one after the
+        other, so many a second: the due times are spread when they are stored, and nothing has to
+        keep running for it. With ``as_of`` only what died at or before that moment is taken, by the
+        store's clock; each is taken once in any case, so that what fails again meanwhile is not
+        replayed for ever. Left out is what has expired by the time it would be due, and what cannot
+        be read.
 
         Raises:
             InvalidArgument: a filter for another state, or with a limit or an offset; a rate that
@@ -75,7 +80,6 @@ class Replaying(Scheduling):
         last = None if as_of is None else as_moment(as_of, "as_of")
         start = self._now() if at is None else as_moment(at, "at")
         apart = _apart(rate)
-        moving = at is not None or rate is not None
         wanted = attrs.evolve(filter, state=State.DEAD)
         taken = set[str]()  # those that may come again, further on in the list
         told: dict[str, Any] = {"at": at, "rate": rate, "as_of": last}
@@ -85,11 +89,9 @@ class Replaying(Scheduling):
                 for begin in range(0, len(died), _AT_ONCE):
                     some, number = died[begin : begin + _AT_ONCE], change.number
                     moments = [_later(start, apart * (number + n)) for n in range(len(some))]
-                    done = await self._replay_each(some, moments if moving else None)
-                    self._replayed(done)
+                    done = await self._replay_each(some, moments)
                     change.number += len(done)
-                    if moving:
-                        taken.update(each.id for each in done)
+                    taken.update(each.id for each in done)
             return change.number
 
     async def fire(self, message_id: str) -> str:
@@ -113,7 +115,7 @@ class Replaying(Scheduling):
     async def _fire(self, message_id: str) -> str:
         message = await self.get(message_id)
         if message.state is State.DEAD:
-            raise WrongState(f"message {message_id!r} is dead: replay() schedules it again")
+            raise WrongState(f"message {message_id!r} is dead: a replay schedules it again")
         if message.event_name == UNREADABLE:
             raise WrongState(f"message {message_id!r} cannot be fired: {message.last_error}")
         if message.recurrence is None:
@@ -128,38 +130,39 @@ class Replaying(Scheduling):
         return await self.schedule(one)
 
     async def _replay_each(
-        self, messages: Sequence[Message], moments: Sequence[datetime] | None
+        self, messages: Sequence[Message], moments: Sequence[datetime]
     ) -> Sequence[Message]:
+        asked = self._here_and_now()
         answers = await asyncio.gather(
-            *(
-                self._replay(message, None if moments is None else moments[number])
-                for number, message in enumerate(messages)
-            ),
-            return_exceptions=True,
+            *map(self._replay, messages, moments), return_exceptions=True
         )
-        both = list(zip(messages, answers, strict=True))
-        done = [message for message, answer in both if answer is None]
-        for _, answer in both:
+        both = zip(messages, moments, answers, strict=True)
+        done = [(message, at) for message, at, answer in both if answer is None]
+        replayed = [message for message, _ in done]
+        self._replayed(replayed, [at for _, at in done], asked)
+        for answer in answers:
             if answer is not None and not isinstance(answer, _LEFT_OUT):
-                self._replayed(done)
                 raise answer
-        return done
+        return replayed
 
-    async def _replay(self, message: Message, at: datetime | None) -> None:
+    async def _replay(self, message: Message, at: datetime) -> None:
         if message.event_name == UNREADABLE:
             raise WrongState(f"message {message.id!r} cannot be read: it can only be purged")
         if message.state is State.DEAD:
-            now = self._now()
-            check_move(message, now if at is None else max(at, now))
+            check_move(message, max(at, self._now()))
         await self._move(message.id, at, State.DEAD)
 
-    def _replayed(self, messages: Sequence[Message]) -> None:
+    def _replayed(
+        self, messages: Sequence[Message], due_at: Sequence[datetime], asked: datetime
+    ) -> None:
         if messages:
             self._telemetry.count("replayed", [each.event_name for each in messages])
             self._plugins.tell(
                 "duly_replayed",
                 message_ids=[each.id for each in messages],
                 event_names=[each.event_name for each in messages],
+                due_at=due_at,
+                asked_at=asked,
             )
 
 

@@ -1,6 +1,7 @@
 """What a caller does first: schedule messages."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from duly._caller.arguments import all_or_none, as_flag, as_message, chunks
@@ -64,10 +65,11 @@ class Scheduling(Changes):
         return [message.id for message in group]
 
     async def _store_group(self, messages: Sequence[Message], replace: bool, within: Any) -> None:
+        asked = self._here_and_now()
         (outcome,) = await self._store([Group(messages, replace)], within)
         if outcome is not None:
             raise outcome
-        self._stored(messages)
+        self._stored(messages, asked)
 
     async def _store_each(
         self, messages: Iterable[Message], replace: bool, within: Any
@@ -76,12 +78,12 @@ class Scheduling(Changes):
         first: Exception | None = None
         try:
             for chunk, refused in chunks(messages, self._max_payload):
-                groups = [Group([message], replace) for message in chunk]
+                groups, asked = [Group([each], replace) for each in chunk], self._here_and_now()
                 outcomes = await self._store(groups, within) if groups else []
                 done = [
                     each for each, outcome in zip(chunk, outcomes, strict=True) if outcome is None
                 ]
-                self._stored(done)
+                self._stored(done, asked)
                 stored += [message.id for message in done]
                 first = first or refused or next(filter(None, outcomes), None)
         except Exception as error:
@@ -106,6 +108,6 @@ class Scheduling(Changes):
             return await self._intake.put(groups)
         return await self._calls.put(groups, within=self._within(within))
 
-    def _stored(self, messages: Sequence[Message]) -> None:
+    def _stored(self, messages: Sequence[Message], asked: datetime) -> None:
         if messages:
-            self._plugins.tell("duly_scheduled", messages=messages)
+            self._plugins.tell("duly_scheduled", messages=messages, asked_at=asked)

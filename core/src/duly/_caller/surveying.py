@@ -79,10 +79,12 @@ class Surveying(Explaining):
         controls = await self._controls_if_any()
         schedulers = await self._schedulers_if_any()
         now = self._now()
-        late, names = await self._late(stats, Rules(controls), now)
+        rules = Rules(controls)
+        late, names = await self._late(stats, rules, now)
         living = None if schedulers is None else [each for each in schedulers if not each.gone]
+        attended = living or living is None
         findings = [
-            *nobody(stats, living, now),
+            *([] if attended else nobody(stats, await self._unpaused(stats, rules), now)),
             *lateness(stats, late, names, living or [], now),
             *await self._failures(),
             *gone(stats, schedulers or [], now),

@@ -17,6 +17,7 @@ from duly._engine.tracebacks import Tracebacks
 from duly._plugins.registry import Plugins
 from duly._telemetry.logging import get_logger
 from duly._values.error_text import error_text
+from duly._values.spoken import exact
 from duly.errors import Expired, Postpone
 from duly.recovery import Failure, Policy, Retry, Verdict
 from duly.store import Batch, Claim
@@ -103,7 +104,7 @@ class Verdicts:
         expires_at = claim.message.expires_at
         if expires_at is None or now < expires_at:
             return False
-        self.fail(hand, claim, Expired(f"expired at {expires_at.isoformat()}"))
+        self.fail(hand, claim, Expired(f"expired at {exact(expires_at)}"))
         return True
 
     def release(self, hand: Hand, claim: Claim, pause: float = 0.0) -> None:

@@ -104,9 +104,9 @@ def _one_field(field: _Field, text: str, *, kept: bool) -> str:
 def _hint_for_prefix(text: str) -> str:
     zone = _ZONE.fullmatch(text)
     if zone is not None:
-        return f"write Cron({zone[2]!r}, timezone={zone[1]!r})"
+        return f"write the expression {zone[2]!r}, and {zone[1]!r} as its timezone"
     if text.lower().startswith("@every"):
-        return "write Every(...), for example Every(timedelta(minutes=5))"
+        return "so long apart is no cron but an Every, for example of 5 minutes"
     return f"{_FIVE}, or one of {', '.join(map(str.lower, _SHORTHANDS))}"
 
 
@@ -163,7 +163,7 @@ def _within(field: _Field, term: str, step: int, count: int, *, kept: bool) -> i
         return count
     raise _Refused(
         f"{field.name} {term!r}: the step is larger than the range, so that its first value alone "
-        "would be left: write that value, or use Every(...) for a longer interval"
+        "would be left: write that value, or take an Every for a longer interval"
     )
 
 

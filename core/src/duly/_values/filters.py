@@ -144,8 +144,9 @@ def _phase(instance: object, attribute: Any, value: object) -> None:
     _one_of(Phase, "Phase.RETRYING")(instance, attribute, value)
     if value is Phase.ASIDE:
         raise InvalidArgument(
-            "no filter can ask for Phase.ASIDE, which is no part of a message: ask for Phase.DUE, "
-            "and why() tells of one whether it stands aside"
+            "no filter finds what stands aside, which is no part of a message: names() counts it "
+            "for each event name, controls() tells what is paused and limited, and why() the phase "
+            "of one message. Aside are some of those of Phase.DUE"
         )
 
 

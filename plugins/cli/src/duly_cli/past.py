@@ -111,7 +111,7 @@ def _words(desk: Desk, entry: "Entry") -> str:
         case "missed":
             text = f"missed, from {due} on: {entry.detail}"
         case "replayed":
-            text = "replayed: scheduled again"
+            text = "replayed: scheduled again" + ("" if entry.due_at is None else f" for {due}")
         case other:
             text = other
     return f"{text}  ({entry.source})"

@@ -23,6 +23,20 @@ _PHASES: Final = [each.value for each in Phase if each is not Phase.ASIDE]
 
 _STATES: Final = [each.value for each in State]
 
+
+class _PhaseChoice(click.Choice[str]):
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == Phase.ASIDE.value:
+            self.fail(
+                "no filter finds what stands aside: `duly events` counts it for each event name, "
+                "`duly controls` tells what is paused and limited, and `duly show ID` the phase of "
+                "one message. Aside are some of those with --phase due.",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 _SHARED: Final[list[Callable[[Any], Any]]] = [
     click.option("--store", metavar="URL", help="The store [DULY_STORE]."),
     click.option("--transport", metavar="URL", help="The transport [DULY_TRANSPORT]."),
@@ -131,7 +145,7 @@ def filtered(
     if named:
         options.append(click.argument("named", metavar="[ID]...", nargs=-1))
     if not dead:
-        options.append(click.option("--phase", type=click.Choice(_PHASES), help="In that phase."))
+        options.append(click.option("--phase", type=_PhaseChoice(_PHASES), help="In that phase."))
         options.append(click.option("--state", type=click.Choice(_STATES), help="In that state."))
 
     def made(work: Work) -> Work:

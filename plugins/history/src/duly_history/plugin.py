@@ -51,20 +51,30 @@ class _Hooks(abc.ABC):
         self.keeper().close()
 
     @hookimpl
-    def duly_scheduled(self, messages: Sequence[Message], owner: str | None) -> None:
-        self.keeper().put(What.SCHEDULED, owner, rows.scheduled(messages))
+    def duly_scheduled(
+        self, messages: Sequence[Message], asked_at: datetime, owner: str | None
+    ) -> None:
+        self.keeper().put(What.SCHEDULED, owner, rows.scheduled(messages), asked_at)
 
     @hookimpl
     def duly_ensured(
-        self, messages: Sequence[Message], outcomes: Sequence[Ensured], owner: str | None
+        self,
+        messages: Sequence[Message],
+        outcomes: Sequence[Ensured],
+        asked_at: datetime,
+        owner: str | None,
     ) -> None:
-        self.keeper().put(What.ENSURED, owner, rows.ensured(messages, outcomes))
+        self.keeper().put(What.ENSURED, owner, rows.ensured(messages, outcomes), asked_at)
 
     @hookimpl
     def duly_cancelled(
-        self, message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+        self,
+        message_ids: Sequence[str],
+        event_names: Sequence[str | None],
+        asked_at: datetime,
+        owner: str | None,
     ) -> None:
-        self.keeper().put(What.CANCELLED, owner, rows.named(message_ids, event_names))
+        self.keeper().put(What.CANCELLED, owner, rows.named(message_ids, event_names), asked_at)
 
     @hookimpl
     def duly_rescheduled(
@@ -72,22 +82,33 @@ class _Hooks(abc.ABC):
         message_ids: Sequence[str],
         event_names: Sequence[str | None],
         scheduled_at: datetime,
+        asked_at: datetime,
         owner: str | None,
     ) -> None:
-        picked = rows.named(message_ids, event_names, scheduled_at)
-        self.keeper().put(What.RESCHEDULED, owner, picked)
+        picked = rows.named(message_ids, event_names, [scheduled_at] * len(message_ids))
+        self.keeper().put(What.RESCHEDULED, owner, picked, asked_at)
 
     @hookimpl
     def duly_replayed(
-        self, message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+        self,
+        message_ids: Sequence[str],
+        event_names: Sequence[str | None],
+        due_at: Sequence[datetime],
+        asked_at: datetime,
+        owner: str | None,
     ) -> None:
-        self.keeper().put(What.REPLAYED, owner, rows.named(message_ids, event_names))
+        picked = rows.named(message_ids, event_names, due_at)
+        self.keeper().put(What.REPLAYED, owner, picked, asked_at)
 
     @hookimpl
     def duly_purged(
-        self, message_ids: Sequence[str], event_names: Sequence[str | None], owner: str | None
+        self,
+        message_ids: Sequence[str],
+        event_names: Sequence[str | None],
+        asked_at: datetime,
+        owner: str | None,
     ) -> None:
-        self.keeper().put(What.PURGED, owner, rows.named(message_ids, event_names))
+        self.keeper().put(What.PURGED, owner, rows.named(message_ids, event_names), asked_at)
 
     @hookimpl
     def duly_missed(self, missed: Sequence[MissedFires], owner: str | None) -> None:

@@ -66,11 +66,13 @@ class Recorder:
         self._changes: dict[str, Future[None]] = {}  # that are under way
         self._begin()
 
-    def put(self, what: What, owner: str | None, picked: Picked) -> None:
-        """Keep this; it returns at once, whatever the state of the database."""
+    def put(
+        self, what: What, owner: str | None, picked: Picked, at: datetime | None = None
+    ) -> None:
+        """Keep this, of now unless told; it returns at once, whatever the state of the database."""
         if picked:
             writer = self.writer()
-            self._queue.put(Told(what, self._clock(), owner or self._process, picked))
+            self._queue.put(Told(what, at or self._clock(), owner or self._process, picked))
             writer.wake()
 
     def begin(self) -> None:
@@ -154,7 +156,9 @@ class Recorder:
 class Silence:
     """Keeps nothing."""
 
-    def put(self, what: What, owner: str | None, picked: Picked) -> None:
+    def put(
+        self, what: What, owner: str | None, picked: Picked, at: datetime | None = None
+    ) -> None:
         pass
 
     def begin(self) -> None:

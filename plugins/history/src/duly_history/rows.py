@@ -57,12 +57,13 @@ def ensured(messages: Sequence[Message], outcomes: Sequence[Ensured]) -> Picked:
 
 
 def named(
-    ids: Sequence[str], names: Sequence[str | None], due_at: datetime | None = None
+    ids: Sequence[str], names: Sequence[str | None], due_at: Sequence[datetime] | None = None
 ) -> Picked:
-    """Of messages of which ids and event names are known."""
+    """Of messages of which ids and event names are known, and maybe for when they are due now."""
+    moments = [None] * len(ids) if due_at is None else due_at
     return [
-        (id, name, None, due_at, None, None, None, None, None, None)
-        for id, name in zip(ids, names, strict=True)
+        (id, name, None, moment, None, None, None, None, None, None)
+        for id, name, moment in zip(ids, names, moments, strict=True)
     ]
 
 

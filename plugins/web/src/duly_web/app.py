@@ -25,6 +25,7 @@ from duly_web.operations.runner import Runner
 from duly_web.pages import Pages
 from duly_web.pages.routes import routes_of
 from duly_web.problems import TITLES, Problem, kebab
+from duly_web.refs import see_slashes
 from duly_web.resources import (
     ahead,
     controls,
@@ -212,6 +213,10 @@ def _route(service: Service, endpoints: list[Endpoint]) -> Route:
     by_method = {each.method: each for each in endpoints}
 
     async def serve(request: Request) -> Response:
+        try:
+            see_slashes(request.scope)
+        except Problem as problem:
+            return problem.response(request)
         method = "GET" if request.method == "HEAD" else request.method
         return await by_method[method](service, request)
 
@@ -222,4 +227,8 @@ async def _not_there(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code = _STATUSES.get(status, "NotFound")
     headers = getattr(error, "headers", None)
+    try:
+        see_slashes(request.scope)
+    except Problem as problem:
+        return problem.response(request)
     return Problem(status, code, TITLES[code], headers=headers).response(request)

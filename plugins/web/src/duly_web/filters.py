@@ -18,7 +18,8 @@ from duly_web.users import User
 
 __all__ = ["Cursor", "FilterIn", "ListQuery", "ManyQuery", "filter_of", "see_secrets"]
 
-PhaseIn = Literal["scheduled", "due", "retrying", "claimed", "dead"]
+_PHASES: Final = [each.value for each in Phase if each is not Phase.ASIDE]
+PhaseIn = Annotated[str, msgspec.Meta(extra_json_schema={"enum": _PHASES})]
 StateIn = Literal["scheduled", "claimed", "dead"]
 Order = Literal[
     "scheduled_at", "-scheduled_at", "created_at", "-created_at", "next_attempt_at",
@@ -81,7 +82,7 @@ def filter_of(
         text = getattr(said, name)
         words[name] = None if text is None else as_moment(text, f"{under}/{name}")
     words["event_name"] = _name(said.event_name, user, under)
-    words["phase"] = None if said.phase is None else Phase(said.phase)
+    words["phase"] = None if said.phase is None else _phase(said.phase, under)
     words["state"] = None if said.state is None else State(said.state)
     try:
         return Filter(**words)
@@ -103,6 +104,19 @@ def see_secrets(
             403, "Forbidden", f"{user.name} may not filter by {asks[0]}, which is hidden: that "
             "takes the right 'payload'",
         )  # fmt: skip
+
+
+def _phase(said: str, under: str) -> Phase:
+    if said in _PHASES:
+        return Phase(said)
+    text = f"phase is one of {', '.join(_PHASES)}"
+    if said == Phase.ASIDE.value:
+        text = (
+            "no filter finds what stands aside, which is no part of a message: /v1/events counts "
+            "it for each event name (aside), /v1/controls tells what is paused and limited, and "
+            "a message by itself tells its phase. Aside are some of those with phase=due"
+        )
+    raise Problem(422, "InvalidArgument", text, pointer=f"{under}/phase")
 
 
 def _name(said: str | None, user: User, under: str) -> str | None:

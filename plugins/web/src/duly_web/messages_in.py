@@ -10,7 +10,7 @@ import msgspec
 from duly import Cron, Every, InvalidArgument, Message
 from duly.recurrence import Recurrence
 from duly_web.problems import Problem
-from duly_web.times import Moment, as_duration, as_moment
+from duly_web.times import DURATION, Moment, as_duration, as_moment
 
 __all__ = [
     "CronIn",
@@ -27,11 +27,11 @@ Duration = Annotated[
     str,
     msgspec.Meta(
         max_length=64,
-        examples=["10m", "PT10M"],
-        extra_json_schema={"pattern": r"^([0-9]{1,6}(ms|s|m|h|d|w))+$|^PT[0-9]{1,6}[HMS]$"},
+        examples=["10m", "1h30m", "PT10M", "PT1H30M"],
+        extra_json_schema={"pattern": DURATION},
     ),
 ]
-"""A length of time, as :func:`duly_web.times.as_duration` reads it, which takes some more."""
+"""A length of time, as :func:`duly_web.times.as_duration` reads it."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -41,11 +41,9 @@ Missed = Literal["once", "all", "skip"]
 _CONTENT_TYPE: Final = "content-type"
 
 
-class CronIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="cron"):
-    """Whenever the clock of a time zone matches an expression of five or six fields."""
+class _RuleIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What both kinds of recurrence take."""
 
-    expression: str
-    timezone: str = "UTC"
     until: Moment | None = None
     max_occurrences: _Count | None = None
     missed: Missed = "once"
@@ -53,25 +51,23 @@ class CronIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     grace_seconds: _Seconds | None = None
     jitter: Duration | None = None
     jitter_seconds: _Seconds | None = None
+
+
+class CronIn(_RuleIn, frozen=True, kw_only=True, tag_field="type", tag="cron"):
+    """Whenever the clock of a time zone matches an expression of five or six fields."""
+
+    expression: str
+    timezone: str = "UTC"
     interval_seconds: None = None
     anchor: None = None
 
 
-class EveryIn(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="every"
-):
+class EveryIn(_RuleIn, frozen=True, kw_only=True, tag_field="type", tag="every"):
     """Again and again, so long apart: ``interval`` or ``interval_seconds``."""
 
     interval: Duration | None = None
     interval_seconds: _Seconds | None = None
     anchor: Moment | None = None
-    until: Moment | None = None
-    max_occurrences: _Count | None = None
-    missed: Missed = "once"
-    grace: Duration | None = None
-    grace_seconds: _Seconds | None = None
-    jitter: Duration | None = None
-    jitter_seconds: _Seconds | None = None
     expression: None = None
     timezone: None = None
 
@@ -152,6 +148,11 @@ def message_of(said: NewMessage | NewSeries, id: str | None) -> Message:
             more["scheduled_at"] = at
         if said.delay is not None and said.recurrence is not None:
             raise _wrong("/delay", "a recurrence says when: give scheduled_at for its first moment")
+        if at is None and said.recurrence is None:
+            raise Problem(
+                422, "InvalidMessage", "say when: scheduled_at, delay or recurrence",
+                pointer="/scheduled_at",
+            )  # fmt: skip
         if said.expires_at is not None:
             more["expires_at"] = as_moment(said.expires_at, "/expires_at")
     rule = None if said.recurrence is None else _rule(said.recurrence)

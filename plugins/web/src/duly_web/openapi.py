@@ -23,6 +23,15 @@ _WORDS: Final = {
 }  # fmt: skip
 _ANYWHERE: Final = (401, 403, 422, 429, 500, 501, 502, 503)
 _REF: Final = {"type": "string", "pattern": "^([A-Za-z0-9._:@-]+|~[A-Za-z0-9_-]+)$"}
+_META: Final = {
+    "name": "metadata", "in": "query", "required": False, "style": "form", "explode": True,
+    "description": "Each `meta.KEY=VALUE` asks for messages with that value in their metadata.",
+    "schema": {
+        "type": "object", "propertyNames": {"pattern": r"^meta\..+$"},
+        "additionalProperties": {"type": "string"},
+    },
+    "example": {"meta.tenant": "acme"},
+}  # fmt: skip
 _INTRODUCTION: Final = """Messages that are due later: scheduled, looked at, moved, cancelled.
 
 Moments are RFC 3339, in Z with six digits. `ref` is the id in paths: the id itself where that is
@@ -96,6 +105,8 @@ def _parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str
             {"name": name, "in": "query", "required": False, "schema": _given(each)}
             for name, each in schema["properties"].items()
         ]
+    if endpoint.filters:
+        found.append(_META)
     if endpoint.method == "POST" and endpoint.path == "/messages":
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}})
     if 412 in endpoint.problems:

@@ -21,7 +21,9 @@ from duly import (
 )
 from duly.url import mask
 
-__all__ = ["TITLES", "Fault", "Problem", "ProblemDocument", "base_of", "kebab", "problem_of"]
+__all__ = [
+    "TITLES", "Fault", "Past", "Problem", "ProblemDocument", "base_of", "kebab", "problem_of",
+]  # fmt: skip
 
 TITLES: Final[Mapping[str, str]] = {
     "NoJson": "The body is no JSON",
@@ -69,7 +71,10 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, rename={"kind": "type"}):
-    """What went wrong; ``code`` is the thing to match."""
+    """What went wrong; ``code`` is the thing to match.
+
+    ``history`` is where to read what became of a message that is gone, where that is kept.
+    """
 
     kind: Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri-reference"})]
     title: str
@@ -78,6 +83,15 @@ class ProblemDocument(msgspec.Struct, frozen=True, rename={"kind": "type"}):
     detail: str
     instance: str
     errors: list[Fault] = []
+    history: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Past(MessageNotFound):
+    """There is no such message any more; its history is at ``place``."""
+
+    def __init__(self, text: str, place: str) -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class Problem(Exception):
@@ -92,6 +106,7 @@ class Problem(Exception):
         pointer: str | None = None,
         errors: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
+        history: str | msgspec.UnsetType = msgspec.UNSET,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -99,6 +114,7 @@ class Problem(Exception):
         self.detail = mask(detail)
         self.errors = [*errors] if pointer is None else [Fault(pointer, self.detail)]
         self.headers = dict(headers or {})
+        self.history = history
 
     def document(self, base: str, instance: str) -> ProblemDocument:
         """What is sent of it; ``base`` is the root of the application."""
@@ -110,6 +126,7 @@ class Problem(Exception):
             detail=self.detail,
             instance=instance,
             errors=self.errors,
+            history=self.history,
         )
 
     def response(self, request: Request) -> Response:
@@ -130,7 +147,8 @@ def problem_of(error: Exception) -> Problem | None:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             headers = {"Retry-After": _RETRY} if status == 503 else {}
-            return Problem(status, kind.__name__, str(error), headers=headers)
+            past = error.place if isinstance(error, Past) else msgspec.UNSET
+            return Problem(status, kind.__name__, str(error), headers=headers, history=past)
     return None
 
 

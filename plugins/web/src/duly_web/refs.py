@@ -4,10 +4,13 @@ import base64
 import binascii
 import re
 from typing import Final
+from urllib.parse import unquote
+
+from starlette.types import Scope
 
 from duly_web.problems import Problem
 
-__all__ = ["id_of", "ref_of"]
+__all__ = ["id_of", "ref_of", "see_slashes"]
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:@-]+")
 
@@ -41,3 +44,21 @@ def id_of(ref: str) -> str:
         "else ~ and its base64url; a message tells its own as ref",
         pointer="/ref",
     )
+
+
+def see_slashes(scope: Scope) -> None:
+    """Refuse a path that hides a ``/`` in ``%2F``: ``tenant%2Ffire`` is not to fire ``tenant``.
+
+    Raises:
+        Problem: it does; the text tells the reference to use.
+    """
+    parts = scope.get("raw_path", b"").decode("latin-1").partition("/v1/")[2].split("/")
+    hidden = next((each for each in parts if "%2f" in each.lower()), None)
+    if hidden is not None:
+        id = unquote(hidden, errors="replace")
+        raise Problem(
+            404,
+            "NotFound",
+            f"there is nothing here: a path holds no %2F. Where {id!r} is an id or a name, write "
+            f"its ref: {ref_of(id)}",
+        )

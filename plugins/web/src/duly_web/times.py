@@ -8,7 +8,7 @@ import msgspec
 
 from duly_web.problems import Problem
 
-__all__ = ["Moment", "as_duration", "as_moment", "maybe", "written"]
+__all__ = ["DURATION", "Moment", "as_duration", "as_moment", "maybe", "written"]
 
 Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339, in Z with six digits when it is ours."""
@@ -19,8 +19,16 @@ _MOMENT: Final = re.compile(
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _ISO: Final = re.compile(
-    r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII
+    r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII
 )
+_NUMBER: Final = r"[0-9]{1,9}(\.[0-9]{1,9})?"
+DURATION: Final = (
+    rf"^({_NUMBER} ?([mM][sS]|[sSmMhHdDwW]) ?)+$"
+    r"|^[pP](?!$)([0-9]{1,9}[wW])?([0-9]{1,9}[dD])?"
+    rf"([tT](?=[0-9])([0-9]{{1,9}}[hH])?([0-9]{{1,9}}[mM])?({_NUMBER}[sS])?)?$"
+)
+"""What :func:`as_duration` takes, as JSON Schema has patterns."""
+
 _LONGEST: Final = 64  # characters
 _CENTURY: Final = timedelta(days=36_525)
 

@@ -1,16 +1,18 @@
 """What is to come: fires in order, or how much of it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
 
-from duly import Expected, Filter, Message
+from duly import Control, Expected, Filter, Message, Unsupported
 from duly_web.endpoints import Answer, Call, Endpoint
 from duly_web.filters import ManyQuery, filter_of
 from duly_web.problems import Problem
 from duly_web.refs import ref_of
-from duly_web.times import Moment, as_moment, written
+from duly_web.times import Moment, as_moment, maybe, written
+from duly_web.users import fits
 
 __all__ = ["ENDPOINTS"]
 
@@ -28,14 +30,25 @@ class UpcomingQuery(
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
+class HeldDocument(msgspec.Struct, frozen=True):
+    """The pause that will hold a fire: of the name or prefix ``rule``, ``until`` None for ever."""
+
+    rule: str
+    ref: str
+    until: Moment | None
+    reason: str
+    by: str
+
+
 class FireDocument(msgspec.Struct, frozen=True):
-    """A fire to come: ``kind`` is "once", "retry" or "series"."""
+    """A fire to come: ``kind`` is "once", "retry" or "series"; ``held_by`` what pauses it then."""
 
     at: Moment
     kind: str
     id: str
     ref: str
     event_name: str
+    held_by: HeldDocument | None
 
 
 class Upcoming(msgspec.Struct, frozen=True):
@@ -80,8 +93,12 @@ async def upcoming(call: Call) -> Answer:
     now = datetime.now(UTC)
     since = now if said.since is None else as_moment(said.since, "/from")
     until = _ahead(since, _HOUR) if said.until is None else as_moment(said.until, "/until")
+    if until < since:
+        what = "from" if said.since is not None else "now, from which it counts"
+        raise Problem(422, "InvalidArgument", f"until is before {what}", pointer="/until")
     filter = narrowed(call, said.event_name)
     found = await call.client.upcoming(until, since=since, filter=filter, limit=said.limit)
+    rules = await _rules(call)
     items = [
         FireDocument(
             written(each.at),
@@ -89,10 +106,32 @@ async def upcoming(call: Call) -> Answer:
             each.message.id,
             ref_of(each.message.id),
             each.message.event_name,
+            _held(rules, each.message.event_name, each.at),
         )
         for each in found
     ]
     return Answer(document=Upcoming(items, len(found) < said.limit))
+
+
+async def _rules(call: Call) -> Mapping[str, Control]:
+    try:
+        return await call.client.controls()
+    except Unsupported:
+        return {}
+
+
+def _held(rules: Mapping[str, Control], name: str, at: datetime) -> HeldDocument | None:
+    """The pause that holds an event name at a moment; of several the one that does so longest."""
+    found = [
+        (rule, each.pause)
+        for rule, each in sorted(rules.items())
+        if each.pause is not None and fits(rule, name)
+        if each.pause.until is None or each.pause.until > at
+    ]
+    if not found:
+        return None
+    rule, pause = max(found, key=lambda each: (each[1].until is None, each[1].until or at))
+    return HeldDocument(rule, ref_of(rule), maybe(pause.until), pause.reason, pause.by)
 
 
 def narrowed(call: Call, name: str | None) -> Filter:

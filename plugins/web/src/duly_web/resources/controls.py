@@ -5,8 +5,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from duly import Control, NameStats, Unsupported
+from duly import Control, InvalidArgument, NameStats, Unsupported
 from duly_web.endpoints import Answer, Call, Endpoint
+from duly_web.messages_in import pointer_of
 from duly_web.problems import Problem
 from duly_web.refs import id_of, ref_of
 from duly_web.resources.standing import all_names
@@ -86,13 +87,16 @@ async def put(call: Call) -> Answer:
     await _see_unchanged(call, rule)
     client = call.client
     found = (await client.controls()).get(rule, Control())
-    if said.paused:
-        await client.pause(rule, until=until, reason=said.reason)
-    elif found.pause is not None:
-        await client.resume(rule, reason=said.reason)
     rate, in_flight = said.rate_per_second, said.in_flight
-    if found.limit is not None or rate is not None or in_flight is not None:
-        await client.limit(rule, rate=rate, in_flight=in_flight, reason=said.reason)
+    try:
+        if said.paused:
+            await client.pause(rule, until=until, reason=said.reason)
+        elif found.pause is not None:
+            await client.resume(rule, reason=said.reason)
+        if found.limit is not None or rate is not None or in_flight is not None:
+            await client.limit(rule, rate=rate, in_flight=in_flight, reason=said.reason)
+    except InvalidArgument as error:
+        raise Problem(422, "InvalidArgument", str(error), pointer=pointer_of(error, said)) from None
     return await control(call)
 
 

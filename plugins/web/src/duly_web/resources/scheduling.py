@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-import attrs
 import msgspec
 
 from duly import DulyError, DuplicateMessage, InvalidArgument, Message, changing
@@ -16,6 +15,7 @@ from duly_web.inputs import pointed, read_json
 from duly_web.messages_in import Many, NewMessage, message_of, pointer_of
 from duly_web.problems import Fault, Problem, ProblemDocument, base_of, problem_of
 from duly_web.refs import ref_of
+from duly_web.repeats import REPEAT, Sent, are_repeats
 from duly_web.tags import message_tag
 
 __all__ = ["ENDPOINTS"]
@@ -39,27 +39,6 @@ class Results(msgspec.Struct, frozen=True):
     """What became of each, in the order in which they were sent."""
 
     results: list[Result]
-
-
-@attrs.frozen
-class Sent:
-    """A message as it was sent, and as it is to be stored."""
-
-    message: Message
-    said: NewMessage
-
-    def is_repeat_of(self, old: Message) -> bool:
-        """Whether what is stored is just that; a moment counts where one was sent."""
-        new = self.message
-        timed = self.said.scheduled_at is not None and new.recurrence is None
-        return (
-            old.event_name == new.event_name
-            and old.payload == new.payload
-            and dict(old.metadata) == dict(new.metadata)
-            and old.recurrence == new.recurrence
-            and old.expires_at == new.expires_at
-            and (not timed or old.scheduled_at == new.scheduled_at)
-        )
 
 
 async def schedule(call: Call) -> Answer:
@@ -98,13 +77,22 @@ async def _store(call: Call, sent: Sent) -> Message | None:
     see_event(call, message.event_name)
     if sent.said.replace:
         await see_replaced(call, message.id)
+    async with changing(
+        call.client, "schedule", target=message.id, event_name=message.event_name
+    ) as change:
+        old = await _put(call, sent)
+        if old is None:
+            change.number = 1
+        else:
+            change.outcome = REPEAT
+    return old
+
+
+async def _put(call: Call, sent: Sent) -> Message | None:
+    message = sent.message
     for _ in range(_TRIES):
         try:
-            async with changing(
-                call.client, "schedule", target=message.id, event_name=message.event_name
-            ) as change:
-                await call.client.schedule(message, replace=sent.said.replace)
-                change.number = 1
+            await call.client.schedule(message, replace=sent.said.replace)
         except DuplicateMessage:
             old = await stored(call.client, message.id)
             if old is None:
@@ -161,35 +149,36 @@ async def _all_or_none(call: Call, sent: Sequence[Sent]) -> list[Result]:
         if each.said.replace:
             await see_replaced(call, each.message.id)
     messages = [each.message for each in sent]
+    old: Sequence[Message | None] = []
     try:
         async with changing(call.client, "schedule", messages=len(messages)) as change:
-            await call.client.schedule_many(messages, replace=replace == {True})
-            change.number = len(messages)
+            try:
+                await call.client.schedule_many(messages, replace=replace == {True})
+                change.number = len(messages)
+            except DuplicateMessage:
+                old = await _old(call, sent)
+                if not are_repeats(sent, old):
+                    raise
+                change.outcome = REPEAT
     except DuplicateMessage as error:
-        return await _repeats(call, sent, error)
-    return [_stored(each.message) for each in sent]
+        taken = [
+            Fault(f"/messages/{number}/id", f"the id {each.message.id!r} is taken")
+            for number, (each, was) in enumerate(zip(sent, old, strict=True))
+            if was is not None
+        ]
+        raise Problem(409, "DuplicateMessage", str(error), errors=taken[:100]) from error
+    return [_stored(each.message, repeat=bool(old)) for each in sent]
 
 
-async def _repeats(call: Call, sent: Sequence[Sent], error: DuplicateMessage) -> list[Result]:
-    """Of a whole request that came twice; one that differs is refused with those that are taken."""
-    old = [
+async def _old(call: Call, sent: Sequence[Sent]) -> Sequence[Message | None]:
+    """What is stored under the ids of a request."""
+    return [
         each
         for start in range(0, len(sent), _AT_ONCE)
         for each in await asyncio.gather(
             *(stored(call.client, one.message.id) for one in sent[start : start + _AT_ONCE])
         )
     ]
-    both = list(zip(sent, old, strict=True))
-    if len({each.message.id for each in sent}) == len(sent) and all(
-        was is not None and each.is_repeat_of(was) for each, was in both
-    ):
-        return [_stored(each.message, repeat=True) for each in sent]
-    taken = [
-        Fault(f"/messages/{number}/id", f"the id {each.message.id!r} is taken")
-        for number, (each, was) in enumerate(both)
-        if was is not None
-    ]
-    raise Problem(409, "DuplicateMessage", str(error), errors=taken[:100]) from error
 
 
 async def _each(call: Call, raws: Sequence[msgspec.Raw]) -> list[Result]:

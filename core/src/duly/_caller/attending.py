@@ -1,0 +1,105 @@
+"""Whether anybody delivers what is due: for ``health()``, and for the sentence."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+
+from duly._caller.inquiry import Questions, Replies
+from duly._caller.presiding import Presiding
+from duly._values.controls import Control, Rules
+from duly._values.presence import SchedulerInfo
+from duly.errors import Unsupported
+from duly.health import Report
+from duly.store import Stats
+from duly.words import duration
+
+__all__ = ["Attending", "Unpaused"]
+
+_GRACE: Final = timedelta(seconds=10)  # for which what is due may wait for a scheduler to start
+_PAGES: Final = 10  # of a thousand event names each
+_QUESTION: Final = "delivery"
+
+
+@attrs.frozen
+class Unpaused:
+    """Since when what is due waits, but for what a pause holds; None: nothing that is known does.
+
+    ``sure``: it is known of all that is due.
+    """
+
+    since: datetime | None
+    sure: bool = True
+
+
+class Attending(Presiding):
+    """Asks who delivers."""
+
+    def _delivers_here(self) -> bool:
+        """Whether this very object delivers just now."""
+        return False
+
+    def _questions(self) -> Questions:
+        questions = super()._questions()
+        if not self._delivers_here():
+            questions[_QUESTION] = self._unattended
+        return questions
+
+    def _examine_delivery(self, report: Report, replies: Replies) -> bool:
+        since, trouble = replies.of(_QUESTION) if _QUESTION in replies else (None, None)
+        if trouble is not None:
+            report.odd(f"whether anybody delivers is not known: {trouble}")
+        if since is None or (waits := self._now() - since) <= _GRACE:
+            return False
+        report.odd(
+            "nobody delivers: no scheduler is alive, and what is due waits, the oldest for "
+            f"{duration(waits)}"
+        )
+        return True
+
+    async def _unattended(self) -> datetime | None:
+        """Since when something waits that is due and that nobody delivers, if that is known."""
+        schedulers = await self._schedulers_if_any()
+        if schedulers is None or not all(each.gone for each in schedulers):
+            return None
+        rules = Rules(await self._controls_if_any())
+        return (await self._unpaused(await self.stats(), rules)).since
+
+    async def _unpaused(self, stats: Stats, rules: Rules) -> Unpaused:
+        """How long what is due waits, of names that flow; where they must be told apart, by name.
+
+        Of what stands aside for a limit too: it would be delivered.
+        """
+        moments = [each for each in (stats.oldest_due, stats.oldest_aside) if each is not None]
+        if not moments or "*" in rules.paused:
+            return Unpaused(None)
+        if not rules.paused:
+            return Unpaused(min(moments))
+        oldest, sure, after = None, True, None
+        try:
+            for _ in range(_PAGES):
+                page = await self.names(after=after)
+                if not page:
+                    return Unpaused(oldest, sure)
+                flowing = [each for each in page if rules.paused_by(each.name) is None]
+                sure = sure and not any(each.at_least for each in flowing)
+                dues = [each.oldest for each in flowing if each.oldest is not None]
+                oldest = min([*dues, *([] if oldest is None else [oldest])], default=None)
+                after = page[-1].name
+        except Unsupported:
+            pass
+        return Unpaused(oldest, sure=False)
+
+    async def _schedulers_if_any(self) -> list[SchedulerInfo] | None:
+        """Those of the store; None where it cannot tell."""
+        try:
+            return [*await self.schedulers()]
+        except Unsupported:
+            return None
+
+    async def _controls_if_any(self) -> Mapping[str, Control]:
+        try:
+            return await self.controls()
+        except Unsupported:
+            return {}
