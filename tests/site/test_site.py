@@ -147,3 +147,12 @@ def test_each_shop_of_the_tutorial_takes_the_commands_that_it_names(page, tmp_pa
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert run.stdout.startswith("order 17 is "), run.stderr
+
+
+def test_it_is_said_when_each_event_is_logged(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    from extensions import logs
+
+    from duly._telemetry.log_events import WHEN
+
+    assert set(logs.found()) == set(WHEN)
