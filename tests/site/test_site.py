@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,28 @@ def test_the_programs_of_the_start_are_shown_whole():
 def test_the_tutorial_ends_with_what_is_among_the_examples(page, name):
     shown = [each.code for each in blocks(ROOT / "docs" / "tutorial" / f"{page}.md")]
     assert f"# {name}\n{(ROOT / 'examples' / name).read_text()}" in shown
+
+
+@pytest.mark.parametrize("page", ["1-reminder", "2-cancel", "3-transaction", "5-tenants"])
+def test_each_shop_of_the_tutorial_takes_the_commands_that_it_names(page, tmp_path):
+    (code,) = [
+        each.code
+        for each in blocks(ROOT / "docs" / "tutorial" / f"{page}.md")
+        if each.name == "shop.py"
+    ]
+    (tmp_path / "shop.py").write_text(code)
+    for verb in ["place"] if page == "1-reminder" else ["place", "pay"]:
+        run = subprocess.run(
+            [sys.executable, "shop.py", verb, "17"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert run.stdout.startswith("order 17 is "), run.stderr
+
+
+def test_it_is_said_when_each_event_is_logged(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    from extensions import logs
+
+    from duly._telemetry.log_events import WHEN
+
+    assert set(logs.found()) == set(WHEN)

@@ -183,8 +183,9 @@ class PageCases(StoreHarness):
         ]  # fmt: skip
         await desk.put(*messages)
         every = await desk.store.list(Filter())
-        bounds = {"after": desk.start + 2 * MINUTE, "before": desk.start + 6 * MINUTE}
-        for size, some in ((1 + number // 5, {}), (7, bounds)):
+        bounds: dict[str, Any] = {"after": desk.start + 2 * MINUTE, "before": desk.start + 6 * MINUTE}
+        everything: dict[str, Any] = {}
+        for size, some in ((1 + number // 5, everything), (7, bounds)):
             found = [*itertools.chain(*await self._pages(desk, size, **some))]
             assert found == [each.id for each in expected(every, Filter(**some), None)]
             assert len(found) == (len(set(found)) if some else number)

@@ -116,7 +116,7 @@ def _step(visit: Visit, entry: "Entry", instances: Mapping[str, str], doers: Doe
         text = f"{text}{_by(doers.get((entry.at, entry.what.value)), source)}"
     if entry.lateness is not None:
         text += f", {duration(entry.lateness)} late"
-    if entry.what.value in ("scheduled", "rescheduled") and entry.due_at is not None:
+    if entry.what.value in ("scheduled", "rescheduled", "replayed") and entry.due_at is not None:
         text += f", for {words.moment(entry.due_at, exact=True).striptags()}"
     if entry.receipt:
         text += f", receipt {entry.receipt}"
