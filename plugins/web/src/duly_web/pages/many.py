@@ -1,13 +1,14 @@
 """Messages that match a filter, which stands in the URL; and acts on all of them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
 import msgspec
 
-from duly import Count, CountKind, Filter
+from duly import Count, CountKind, Filter, Found
 from duly_web.documents import Page
 from duly_web.filters import Cursor, FilterIn, filter_of
 from duly_web.operations.record import Action
@@ -69,16 +70,26 @@ def _chosen(visit: Visit, said: Mapping[str, str]) -> Filter:
 
 async def _listed(visit: Visit, filter: Filter, cursor: str | None) -> Page:
     """Some of them; as of the API, but not looking as far at a time."""
-    key = None if cursor is None else Cursor.read(cursor, filter).key
-    found = await visit.client.search(
-        attrs.evolve(filter, limit=_LIMIT), look_at=_LOOKED_AT, from_key=key, payload=False
-    )
-    shower, last = visit.site.service.shower(visit.user), found.from_key
+    if cursor is None and not _by_state(filter):
+        found = await _looked(visit, filter)  # by which they are counted too
+        page, last = found.messages[:_LIMIT], found.from_key
+        if len(found.messages) > _LIMIT:
+            last = page[-1].scheduled_at, page[-1].id
+        complete = found.complete and len(page) == len(found.messages)
+    else:
+        found = await visit.client.search(
+            attrs.evolve(filter, limit=_LIMIT),
+            look_at=_LOOKED_AT,
+            from_key=None if cursor is None else Cursor.read(cursor, filter).key,
+            payload=False,
+        )
+        page, last, complete = found.messages, found.from_key, found.complete
+    shower = visit.site.service.shower(visit.user)
     return Page(
-        items=[shower.message(each, visit.now) for each in found.messages],
+        items=[shower.message(each, visit.now) for each in page],
         next=None if last is None else str(Cursor.at(filter, *last)),
         looked_at=found.looked_at,
-        complete=found.complete,
+        complete=complete,
         as_of=written(visit.now),
     )
 
@@ -86,15 +97,24 @@ async def _listed(visit: Visit, filter: Filter, cursor: str | None) -> Page:
 async def counted(visit: Visit, said: Mapping[str, str]) -> Count:
     """How many match: by what the store counts, else as far as a page looks."""
     filter = _chosen(visit, said)
+    if _by_state(filter):
+        read = partial(visit.client.count, filter)
+        number: Count = await visit.site.recent.get(f"count:{filter}", read)
+        return number
+    found = await _looked(visit, filter)
+    kind = CountKind.EXACT if found.complete else CountKind.AT_LEAST
+    return Count(len(found.messages), kind)
 
-    async def read() -> Count:
-        if attrs.evolve(Filter(), state=filter.state) == filter:
-            return await visit.client.count(filter)
-        found = await visit.client.search(filter, look_at=_LOOKED_AT, payload=False)
-        kind = CountKind.EXACT if found.complete else CountKind.AT_LEAST
-        return Count(len(found.messages), kind)
 
-    found: Count = await visit.site.recent.get(f"count:{filter}", read)
+def _by_state(filter: Filter) -> bool:
+    """Whether the store counts just these."""
+    return attrs.evolve(Filter(), state=filter.state) == filter
+
+
+async def _looked(visit: Visit, filter: Filter) -> Found:
+    """Those that match among so many as a page looks at."""
+    read = partial(visit.client.search, filter, look_at=_LOOKED_AT, payload=False)
+    found: Found = await visit.site.recent.get(f"looked:{filter}", read)
     return found
 
 
