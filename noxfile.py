@@ -331,7 +331,7 @@ class Clean:
         self.pip("install", *lowest, *wheels)
         freeze = ("uv", "pip", "freeze", "--python", self.python)
         lines = self._session.run(*freeze, external=True, silent=True) or ""
-        found.write_text("\n".join(line for line in lines.splitlines() if " @ " not in line))
+        found.write_text("\n".join(line for line in lines.splitlines() if "==" in line))
         return str(found)
 
     def run(self, *arguments: str, within: Path = ROOT) -> None:
