@@ -15,6 +15,7 @@ DISTRIBUTIONS = [CORE, *PLUGINS]
 SUPPORTED = ["3.11", "3.12", "3.13", "3.14"]
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = ROOT / "docs" / "_build" / "html"
+DIST = ROOT / "dist"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 # What every Python runs: nothing that needs a server.
@@ -51,6 +52,26 @@ ONCE = ["tests/core/test_crash_cases.py", "tests/core/test_simulation_bugs.py"]
 
 # What is run many times a day: all that is quick, and finds nearly all that goes wrong.
 OFTEN = ["tests/core", "tests/stores/test_memory*", "tests/stores/test_sqlite.py"]
+
+# What a release is tried by beside the oldest of what it asks for: some of all that leans on it.
+OLDEST = [
+    "tests/core/test_codecs.py",
+    "tests/core/test_cron*",
+    "tests/core/test_event*",
+    "tests/core/test_hooks.py",
+    "tests/core/test_log*",
+    "tests/core/test_message.py",
+    "tests/core/test_plugins.py",
+    "tests/core/test_recurrence.py",
+    "tests/core/test_telemetry*",
+    "tests/stores/test_memory.py",
+    "tests/stores/test_sqlite.py",
+    "tests/plugins",
+    "tests/cli/test_s*",
+    "tests/history/test_keeping.py",
+    "tests/ops/test_pages.py",
+    "tests/web/test_messages.py",
+]
 
 CORES = min(4, os.cpu_count() or 1)
 QUICK = ["-m", "not slow", "--dist", "worksteal"]
@@ -179,24 +200,55 @@ def build(session: nox.Session) -> None:
     for each in DISTRIBUTIONS:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(built), str(each))
     session.run("twine", "check", "--strict", *map(str, sorted(built.iterdir())))
-    check = str(ROOT / "tests" / "distributions" / "check.py")
     clean = Clean(session, built.parent / "clean")
     for each in DISTRIBUTIONS:
-        name = nox.project.load_toml(each / "pyproject.toml")["project"]["name"]
-        wheels = [
-            str(wheel)
-            for stem in dict.fromkeys(["duly", name.replace("-", "_")])
-            for wheel in built.glob(f"{stem}-*.whl")
-        ]
-        clean.make()
-        clean.pip("install", "--quiet", *wheels)
-        with session.chdir(built):  # where nothing of this checkout can be imported by accident
-            clean.run("-I", check, name)
+        name = _try(clean, each, built)
     # An extra finds its plugin, by the last one, whose driver is there.
     clean.pip("uninstall", "--quiet", name)
     both = f"duly[sqlite,{each.name}]"
     clean.pip("install", "--quiet", "--no-index", "--find-links", str(built), both)
     clean.run("-c", f"import duly_sqlite, {name.replace('-', '_')}")
+
+
+@nox.session(python=FULL)
+def release(session: nox.Session) -> None:
+    """Build all distributions of ``-- 0.2.0`` into dist/ and try them; nothing is uploaded."""
+    if session.venv_backend != "uv":
+        session.error("the check against the oldest dependencies needs uv: pip install uv")
+    session.install(*nox.project.dependency_groups(PROJECT, "release"))
+    step = ("python", "-m", "releasing")
+    if session.posargs:
+        session.run(*step, "begin", *session.posargs)
+    moment = (session.run(*step, "moment", silent=True) or "").strip()
+    packages, again, about = DIST / "packages", DIST / "again", DIST / "about"
+    shutil.rmtree(DIST, ignore_errors=True)
+    for each in DISTRIBUTIONS:  # a wheel of what the source distribution holds, and of the tree
+        for kinds, folder in (((), packages), (("--sdist", "--wheel"), again)):
+            build = ("python", "-m", "build", "--no-isolation", *kinds, "--outdir", str(folder))
+            session.run(*build, str(each), env={"SOURCE_DATE_EPOCH": moment}, silent=True)
+    session.run(*step, "compare", str(packages), str(again))
+    shutil.rmtree(again)
+    session.run("twine", "check", "--strict", *map(str, sorted(packages.iterdir())))
+    clean = Clean(session, Path(session.create_tmp()).resolve() / "clean")
+    for each in DISTRIBUTIONS:
+        _try(clean, each, packages)
+        _try(clean, each, packages, oldest=True)
+    about.mkdir()
+    version = (ROOT / "VERSION").read_text().strip()
+    whole = f"duly[{','.join(each.name for each in PLUGINS)}]=={version}"
+    clean.make()  # by names, as no path of this machine belongs into the bill
+    clean.pip("install", "--quiet", "--find-links", str(packages), whole)
+    bill = str(about / f"duly-{version}.cdx.json")
+    kind = ("--output-format", "JSON", "--spec-version", "1.6", "--output-reproducible")
+    session.run("cyclonedx-py", "environment", *kind, "--validate", "-o", bill, clean.python)
+    clean.make()
+    oldest = clean.oldest(sorted(map(str, packages.glob("*.whl"))))
+    tools = nox.project.dependency_groups(PROJECT, "oldest")
+    clean.pip("install", "--quiet", "--constraints", oldest, *tools)
+    clean.run("-m", "pytest", *WAITING, "-p", "no:cacheprovider", *_paths(OLDEST))
+    sums = session.run(*step, "sums", str(DIST), silent=True) or ""
+    (about / "SHA256SUMS").write_text(sums)
+    session.log(f"dist/packages and dist/about hold duly {version}; nothing is signed or uploaded")
 
 
 @nox.session
@@ -227,13 +279,31 @@ def pictures(session: nox.Session) -> None:
     session.run("python", "-m", "tests.web.pages.pictures", *session.posargs)
 
 
+def _try(clean: "Clean", each: Path, built: Path, *, oldest: bool = False) -> str:
+    """Try a built distribution by itself, with the built core alone beside it; its name."""
+    name: str = nox.project.load_toml(each / "pyproject.toml")["project"]["name"]
+    wheels = [
+        str(wheel)
+        for stem in dict.fromkeys(["duly", name.replace("-", "_")])
+        for wheel in built.glob(f"{stem}-*.whl")
+    ]
+    clean.make()
+    if oldest:
+        clean.oldest(wheels)
+    else:
+        clean.pip("install", "--quiet", *wheels)
+    # Where nothing of this checkout can be imported by accident.
+    clean.run("-I", str(ROOT / "tests" / "distributions" / "check.py"), name, within=built)
+    return name
+
+
 class Clean:
     """An environment that holds what is put into it and nothing else."""
 
     def __init__(self, session: nox.Session, folder: Path) -> None:
         self._session = session
         self._folder = folder
-        self._python = str(folder / "bin" / "python")
+        self.python = str(folder / "bin" / "python")
         self._by_uv = session.venv_backend == "uv"  # which is ten times as fast
 
     def make(self) -> None:
@@ -249,15 +319,33 @@ class Clean:
     def pip(self, verb: str, *arguments: str) -> None:
         """Install or uninstall."""
         if self._by_uv:
-            python = ("--python", self._python)
+            python = ("--python", self.python)
             self._session.run("uv", "pip", verb, *python, *arguments, external=True)
         else:
             yes = ("--yes",) if verb == "uninstall" else ()
             self.run("-m", "pip", verb, *yes, *arguments)
 
-    def run(self, *arguments: str) -> None:
-        """Run its Python."""
-        self._session.run(self._python, *arguments, external=True)
+    def oldest(self, wheels: list[str]) -> str:
+        """Install wheels with the oldest of what they ask for; the file that tells what it is."""
+        asked, found = (self._folder / name for name in ("asked.txt", "found.txt"))
+        here = self._folder.with_name("wheels")
+        shutil.rmtree(here, ignore_errors=True)
+        here.mkdir()
+        for wheel in wheels:
+            shutil.copy(wheel, here)
+        lines = self._session.run("python", "-m", "releasing", "asked", str(here), silent=True)
+        asked.write_text(lines or "")
+        lowest = ("--quiet", "--resolution", "lowest-direct", "--requirements", str(asked))
+        self.pip("install", *lowest, *wheels)
+        freeze = ("uv", "pip", "freeze", "--python", self.python)
+        lines = self._session.run(*freeze, external=True, silent=True) or ""
+        found.write_text("\n".join(line for line in lines.splitlines() if "==" in line))
+        return str(found)
+
+    def run(self, *arguments: str, within: Path = ROOT) -> None:
+        """Run its Python, in a folder."""
+        with self._session.chdir(within):
+            self._session.run(self.python, *arguments, external=True)
 
 
 def _packages() -> list[str]:
@@ -269,7 +357,9 @@ def _packages() -> list[str]:
 def _others() -> list[str]:
     """What else there is to check."""
     return [
-        name for name in ("noxfile.py", "docs", "tests", "examples", "benchmarks") if _holds(name)
+        name
+        for name in ("noxfile.py", "docs", "tests", "examples", "benchmarks", "releasing")
+        if _holds(name)
     ]
 
 

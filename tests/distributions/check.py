@@ -3,9 +3,13 @@
 Called with its name, in the folder that holds what was built, by the Python of that environment.
 """
 
+import asyncio
+import importlib
+import pkgutil
 import re
 import sys
 import tarfile
+import tempfile
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
@@ -122,12 +126,43 @@ def plugin(name: str) -> None:
         print(f"{name}: {', '.join(found)}")
 
 
+def whole(name: str) -> None:
+    """Each module can be imported beside the drivers that are there, were they the oldest."""
+    package = importlib.import_module(name.replace("-", "_"))
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.startswith("duly.testing") and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+async def deliver(url: str) -> None:
+    """A message and a series are kept, come due and are delivered."""
+    came: list[str] = []
+    all_came = asyncio.Event()
+
+    async def take(envelope: duly.Envelope) -> None:
+        came.append(envelope.event_name)
+        if {*came} == {"once", "often"}:
+            all_came.set()
+
+    series = duly.Cron("* * * * * *", timezone="UTC")
+    async with duly.Scheduler(url, take) as scheduler:
+        await scheduler.schedule(duly.Message("once", b"1", scheduled_at=duly.after(seconds=0)))
+        await scheduler.schedule(duly.Message("often", b"2", recurrence=series))
+        async with scheduler.running():
+            await asyncio.wait_for(all_came.wait(), 30)
+
+
 if __name__ == "__main__":
     given = sys.argv[1]
     built(given)
     alone(given)
     if given == "duly":
         core()
+        asyncio.run(deliver("memory://"))
     else:
         plugin(given)
+    if given == "duly-sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(deliver(f"sqlite:///{folder}/x.db"))
+    whole(given)
     print(f"{given} {distribution(given).version} works by itself")
