@@ -183,7 +183,10 @@ class PageCases(StoreHarness):
         ]  # fmt: skip
         await desk.put(*messages)
         every = await desk.store.list(Filter())
-        bounds: dict[str, Any] = {"after": desk.start + 2 * MINUTE, "before": desk.start + 6 * MINUTE}
+        bounds: dict[str, Any] = {
+            "after": desk.start + 2 * MINUTE,
+            "before": desk.start + 6 * MINUTE,
+        }
         everything: dict[str, Any] = {}
         for size, some in ((1 + number // 5, everything), (7, bounds)):
             found = [*itertools.chain(*await self._pages(desk, size, **some))]
