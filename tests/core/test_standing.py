@@ -1,12 +1,13 @@
 """How things stand, in the sentence that holds first."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tests.core.standing_kit import Shop
 
 from duly import Client, Count, CountKind, Message, State
 from duly.errors import StoreUnavailable
-from duly.store import Bury, NameStats, Settle, Stats
+from duly.store import Bury, NameStats, Overdue, Settle, Stats
 
 
 async def codes(store: Shop) -> Sequence[str]:
@@ -267,6 +268,8 @@ async def test_a_scheduler_that_is_gone_for_so_long_that_its_leases_have_ended()
 class Large(Shop):
     """There is more of a name than is counted, and what is due is not among it."""
 
+    overdue: Any = None
+
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         return [NameStats(name="a", scheduled=most, at_least=True)] if after is None else []
 
@@ -277,3 +280,66 @@ async def test_late_though_what_was_counted_of_its_name_is_not() -> None:
     store.seconds = 60
     await store.announce()
     assert await sentence(store) == "At least 1 message is late, the oldest by 1 min."
+
+
+async def test_late_behind_many_names_that_are_not() -> None:
+    store = Shop()
+    await store.announce()
+    async with Client(store, load_plugins=False) as client:
+        names = (f"n{each:05}" for each in range(30_000))
+        await client.schedule_many(
+            (Message(each, scheduled_at=store.at(1000)) for each in names), atomic=False
+        )
+        await store.scheduled("z")
+        store.seconds = 60
+        await store.announce()
+        standing = await client.standing()
+    assert (standing.sentence, standing.late) == (
+        "1 message of z is late, the oldest by 1 min.", 1,
+    )  # fmt: skip
+
+
+async def test_more_is_late_than_is_looked_at() -> None:
+    store = Shop()
+    async with Client(store, load_plugins=False) as client:
+        await client.schedule_many(
+            (Message("mail", scheduled_at=store.at(each / 10_000)) for each in range(10_001)),
+            atomic=False,
+        )
+        store.seconds = 60
+        await store.announce()
+        standing = await client.standing()
+        assert standing.late == 10_000
+        assert standing.sentence == (
+            "At least 10,000 messages of mail are late, the oldest by 1 min."
+        )
+
+
+async def test_what_is_paused_stands_first_in_line() -> None:
+    store = Shop()
+    async with Client(store, load_plugins=False) as client:
+        await client.schedule_many(
+            [Message("slow", scheduled_at=store.at(each / 1000)) for each in range(2000)]
+        )
+        await store.scheduled("mail.send", 20)
+        await client.pause("slow")
+        store.seconds = 60
+        await store.announce()
+        standing = await client.standing()
+    assert (standing.sentence, standing.late) == (
+        "1 message of mail.send is late, the oldest by 40 s.", 1,
+    )  # fmt: skip
+
+
+async def test_a_store_that_tells_what_is_overdue_in_another_way() -> None:
+    for answer in (None, Overdue(names=[None], complete=True)):  # type: ignore[list-item]  # wrong
+        store = Shop()
+
+        async def overdue(*_: Any, told: Any = answer, **__: Any) -> Any:
+            return told
+
+        store.overdue = overdue  # type: ignore[method-assign]  # a store with a bug
+        await store.scheduled("a")
+        store.seconds = 60
+        await store.announce()
+        assert "overdue" in await sentence(store)

@@ -16,6 +16,7 @@ from duly.testing.stores import (
     ListingWithoutPayloadsCases,
     NameStatsCases,
     NoteCases,
+    OverdueCases,
     StoreHarness,
     StoreSuite,
     TakeoverCases,
@@ -33,8 +34,8 @@ _content: set[tuple[type[StoreHarness], str]] = set()  # cases, with what they f
 
 
 class PlantedSuite(
-    ForecastCases, NameStatsCases, ListingWithoutPayloadsCases, WhereCases, EnsureCases, LineCases,
-    NoteCases, TakeoverCases, StoreSuite,
+    ForecastCases, NameStatsCases, OverdueCases, ListingWithoutPayloadsCases, WhereCases,
+    EnsureCases, LineCases, NoteCases, TakeoverCases, StoreSuite,
 ):  # fmt: skip
     """The cases, over whatever store is planted."""
 

@@ -8,6 +8,7 @@ from duly.testing.stores import (
     LineCases,
     NameStatsCases,
     NoteCases,
+    OverdueCases,
     StoreSuite,
     TakeoverCases,
     WakeupCases,
@@ -20,6 +21,7 @@ pytest_plugins = ["duly.testing"]
 class TestMemoryStore(
     ForecastCases,
     NameStatsCases,
+    OverdueCases,
     WakeupCases,
     NoteCases,
     TakeoverCases,

@@ -7,6 +7,7 @@ from duly.testing.stores import (
     ListingWithoutPayloadsCases,
     NameStatsCases,
     NoteCases,
+    OverdueCases,
     StoreSuite,
     TakeoverCases,
 )
@@ -14,7 +15,7 @@ from duly.testing.stores.plain import PlainStore
 
 
 class TestPlainStore(
-    ForecastCases, NameStatsCases, NoteCases, TakeoverCases, LineCases,
+    ForecastCases, NameStatsCases, OverdueCases, NoteCases, TakeoverCases, LineCases,
     ListingWithoutPayloadsCases, StoreSuite,
 ):  # fmt: skip
     scale = 0.3

@@ -55,6 +55,7 @@ from duly._values.ensure_plans import EnsurePlan, ensured, succeeded, to_be_move
 from duly._values.lines import NO_LIMITS, Rooms, SupportsLines
 from duly._values.notes import MOST_OF_A_NOTE, Note, SupportsNotes, SupportsTakeover
 from duly._values.opening_limit import unhurried
+from duly._values.overdue import Overdue, OverdueName, SupportsOverdue
 from duly._values.put_plans import PutPlan, Stored, as_stored, duplicate, plan_put
 from duly._values.series import Declared, Ensured, Successor
 from duly._values.settle_plans import SettlePlan, buried_keys, plan_settle, put_back
@@ -88,14 +89,15 @@ __all__ = [
     "LOOKED_AT", "MOST_OF_A_NOTE", "NEWER_PAUSE", "NO_LIMITS", "PAUSED", "SIDINGS",
     "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters", "Declared",
     "DueCounts", "End", "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NameStats",
-    "NamesTransactions", "Note", "OnOneHost", "PartlyUnavailable", "PutPlan", "Recurring",
-    "Release", "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement", "Stats", "Store",
-    "Stored", "Successor", "SupportsAnyLoop", "SupportsClaimingAhead", "SupportsEnsure",
-    "SupportsForecast", "SupportsHealth", "SupportsLines", "SupportsListingWithoutPayloads",
-    "SupportsMigration", "SupportsMovingTime", "SupportsNames", "SupportsNotes", "SupportsPeeking",
-    "SupportsTakeover", "SupportsTimeLimit", "SupportsTransactions", "SupportsWakeups",
-    "SupportsWhere", "Token", "Whereabouts", "as_stored", "buried_keys", "duplicate", "ensured",
-    "plan_put", "plan_settle", "put_back", "succeeded", "to_be_moved", "unhurried",
+    "NamesTransactions", "Note", "OnOneHost", "Overdue", "OverdueName", "PartlyUnavailable",
+    "PutPlan", "Recurring", "Release", "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement",
+    "Stats", "Store", "Stored", "Successor", "SupportsAnyLoop", "SupportsClaimingAhead",
+    "SupportsEnsure", "SupportsForecast", "SupportsHealth", "SupportsLines",
+    "SupportsListingWithoutPayloads", "SupportsMigration", "SupportsMovingTime", "SupportsNames",
+    "SupportsNotes", "SupportsOverdue", "SupportsPeeking", "SupportsTakeover", "SupportsTimeLimit",
+    "SupportsTransactions", "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts", "as_stored",
+    "buried_keys", "duplicate", "ensured", "plan_put", "plan_settle", "put_back", "succeeded",
+    "to_be_moved", "unhurried",
 ]  # fmt: skip
 
 

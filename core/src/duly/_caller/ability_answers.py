@@ -9,10 +9,20 @@ from collections.abc import Mapping, Sequence
 from duly._caller.answer_checks import moment, odd, row
 from duly._values.answers import is_row, named
 from duly.message import Message, State
-from duly.store import DueCounts, Ensured, NameStats, Note, Recurring, Whereabouts
+from duly.store import (
+    DueCounts,
+    Ensured,
+    NameStats,
+    Note,
+    Overdue,
+    OverdueName,
+    Recurring,
+    Whereabouts,
+)
 
 __all__ = [
-    "due_counts", "ensure", "lapsed", "names", "note", "notes", "undeclare", "where", "written",
+    "due_counts", "ensure", "lapsed", "names", "note", "notes", "overdue", "undeclare",
+    "where", "written",
 ]  # fmt: skip
 
 
@@ -97,6 +107,20 @@ def names(answer: Sequence[NameStats], after: str | None) -> Sequence[NameStats]
         if after is not None and each.name <= after:
             odd("names", "names that do not stand behind the one before")
         after = each.name
+    return answer
+
+
+def overdue(answer: Overdue) -> Overdue:
+    """Of which names what is due waits."""
+    if not isinstance(answer, Overdue):
+        odd("overdue", f"{named(answer)}, not Overdue")
+    row(answer.names, "overdue")
+    for each in answer.names:
+        if not isinstance(each, OverdueName) or not isinstance(each.name, str):
+            odd("overdue", f"{named(each)} among its names")
+        if type(each.in_line) is not int or each.in_line < 1:
+            odd("overdue", f"{named(each.in_line)} for how much of a name is due")
+        moment(each.oldest, "overdue", "oldest")
     return answer
 
 

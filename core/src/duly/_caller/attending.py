@@ -6,19 +6,21 @@ from typing import Final
 
 import attrs
 
+from duly._caller import ability_answers as answers
 from duly._caller.inquiry import Questions, Replies
 from duly._caller.presiding import Presiding
 from duly._values.controls import Control, Rules
 from duly._values.presence import SchedulerInfo
 from duly.errors import Unsupported
 from duly.health import Report
-from duly.store import Stats
+from duly.store import Stats, SupportsOverdue
 from duly.words import duration
 
 __all__ = ["Attending", "Unpaused"]
 
 _GRACE: Final = timedelta(seconds=10)  # for which what is due may wait for a scheduler to start
 _PAGES: Final = 10  # of a thousand event names each
+_IN_LINE: Final = 10_000  # messages that are due
 _QUESTION: Final = "delivery"
 
 
@@ -76,6 +78,12 @@ class Attending(Presiding):
             return Unpaused(None)
         if not rules.paused:
             return Unpaused(min(moments))
+        store = self._calls.store
+        if isinstance(store, SupportsOverdue) and stats.oldest_aside is None:
+            asked = self._calls(store.overdue, self._now(), look_at=_IN_LINE)
+            due = answers.overdue(await asked)
+            waits = [each.oldest for each in due.names if rules.paused_by(each.name) is None]
+            return Unpaused(min(waits, default=None), due.complete)
         oldest, sure, after = None, True, None
         try:
             for _ in range(_PAGES):

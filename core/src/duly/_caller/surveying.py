@@ -1,11 +1,13 @@
 """How things stand, in one sentence and what helps."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 
+from duly._caller import ability_answers as answers
 from duly._caller.explaining import Causes, Explaining
 from duly._caller.findings import Finding, died, ended, failing, gone, held, lateness, nobody, well
 from duly._values.controls import Control, Rules
@@ -14,13 +16,18 @@ from duly._values.presence import SchedulerInfo
 from duly._values.states import Phase, State
 from duly.errors import StoreError, StoreUnavailable, Unsupported
 from duly.message import Filter
-from duly.store import NameStats, Stats
+from duly.store import NameStats, Stats, SupportsOverdue
 
 __all__ = ["Finding", "Standing", "Surveying"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 _LATE: Final = timedelta(seconds=10)
 _RECENT: Final = timedelta(hours=1)  # dead letters that count as new
 _LOOKED_AT: Final = 2000  # messages of which the causes are told
+_IN_LINE: Final = 10_000  # messages of which the names are told
 _PAGES: Final = 10  # of a thousand event names each
 _TOLD: Final = 3  # causes
 
@@ -75,21 +82,22 @@ class Surveying(Explaining):
             return Standing(as_of=self._now(), findings=[finding])
 
     async def _standing(self) -> Standing:
-        stats = await self.stats()
-        controls = await self._controls_if_any()
-        schedulers = await self._schedulers_if_any()
+        stats, controls, schedulers = await _together(
+            self.stats(), self._controls_if_any(), self._schedulers_if_any()
+        )
         now = self._now()
         rules = Rules(controls)
-        late, names = await self._late(stats, rules, now)
+        (late, names), failures, deaths = await _together(
+            self._late(stats, rules, now), self._failures(), self._deaths(stats, now)
+        )
         living = None if schedulers is None else [each for each in schedulers if not each.gone]
         attended = living or living is None
         findings = [
             *([] if attended else nobody(stats, await self._unpaused(stats, rules), now)),
             *lateness(stats, late, names, living or [], now),
-            *await self._failures(),
+            *failures,
             *gone(stats, schedulers or [], now),
         ]
-        deaths = await self._deaths(stats, now)
         findings += [died(each, complete=deaths.complete) for each in deaths.causes[:_TOLD]]
         findings += held(controls, alone=not findings)
         return Standing(
@@ -108,30 +116,49 @@ class Surveying(Explaining):
         if stats.oldest_due is None or now - stats.oldest_due <= _LATE:
             return 0, []
         unknown = 0 if rules.paused else 1  # that is late, where nobody can say of which name
-        found: list[NameStats] = []
-        after, whole, partial = None, False, False
         try:
-            for _ in range(_PAGES):
-                page = await self.names(after=after)
-                if not page:
-                    whole = True
-                    break
-                partial |= any(each.at_least and not rules.touch(each.name) for each in page)
-                found += [
-                    each
-                    for each in page
-                    if each.due > each.aside
-                    and rules.paused_by(each.name) is None
-                    and not (each.aside and rules.touch(each.name))
-                ]
-                after = page[-1].name
+            found, complete = await self._due(rules, now)
         except Unsupported:
             return unknown, []
         late = [each for each in found if each.oldest is None or now - each.oldest > _LATE]
-        if not late and (partial or not whole):
+        if not late and not complete:
             return unknown, []
         late.sort(key=lambda each: (each.oldest or now, each.name))
         return sum(each.due - each.aside for each in late), late
+
+    async def _due(self, rules: Rules, now: datetime) -> tuple[Sequence[NameStats], bool]:
+        """The names of which something is due that no rule holds back, and whether that is all."""
+        store = self._calls.store
+        if not isinstance(store, SupportsOverdue):
+            return await self._due_of_names(rules)
+        answer = await self._calls(store.overdue, now, look_at=_IN_LINE)
+        found = answers.overdue(answer)
+        return [
+            NameStats(
+                name=each.name, due=each.in_line, oldest=each.oldest, at_least=not found.complete
+            )
+            for each in found.names
+            if rules.paused_by(each.name) is None and not (each.aside and rules.touch(each.name))
+        ], found.complete
+
+    async def _due_of_names(self, rules: Rules) -> tuple[Sequence[NameStats], bool]:
+        """The same, among the first names of all."""
+        found: list[NameStats] = []
+        after, partial = None, False
+        for _ in range(_PAGES):
+            page = await self.names(after=after)
+            if not page:
+                return found, not partial
+            partial |= any(each.at_least and not rules.touch(each.name) for each in page)
+            found += [
+                each
+                for each in page
+                if each.due > each.aside
+                and rules.paused_by(each.name) is None
+                and not (each.aside and rules.touch(each.name))
+            ]
+            after = page[-1].name
+        return found, False
 
     async def _failures(self) -> Sequence[Finding]:
         """What is tried again and again, where several fail alike."""
@@ -151,3 +178,15 @@ class Surveying(Explaining):
             if of_late.causes:
                 return attrs.evolve(of_late, complete=False)
         return found
+
+
+async def _together(one: Awaitable[A], two: Awaitable[B], three: Awaitable[C]) -> tuple[A, B, C]:
+    """What three that are asked at the same time answer; none is left behind if another fails."""
+    first, second, third = await asyncio.gather(one, two, three, return_exceptions=True)
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, BaseException):
+        raise second
+    if isinstance(third, BaseException):
+        raise third
+    return first, second, third

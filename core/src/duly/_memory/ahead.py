@@ -10,9 +10,9 @@ from duly._memory.ledger import Ledger
 from duly._memory.places import moment_of, place_after, whereabouts
 from duly._memory.shelf import Entry
 from duly.message import State
-from duly.store import DueCounts, NameStats, Recurring
+from duly.store import DueCounts, NameStats, Overdue, OverdueName, Recurring
 
-__all__ = ["due_counts", "names"]
+__all__ = ["due_counts", "names", "overdue"]
 
 
 def due_counts(ledger: Ledger, bounds: Sequence[datetime], look_at: int) -> DueCounts:
@@ -71,3 +71,27 @@ def names(
             )
         )
     return found
+
+
+def overdue(ledger: Ledger, before: datetime, look_at: int) -> Overdue:
+    """Of which names what is due waits in the main line."""
+    lines, end = ledger.lines, place_after(before)
+    apart = lines.sidings.names
+    found: dict[str, tuple[int, int]] = {}  # how many, and the first place
+    for entry in islice(lines.in_order(), look_at):
+        if entry.place >= end:
+            break
+        number, first = found.get(entry.message.event_name, (0, entry.place))
+        found[entry.message.event_name] = number + 1, first
+    return Overdue(
+        names=[
+            OverdueName(
+                name=name,
+                in_line=number,
+                oldest=moment_of(first),
+                aside=name in apart,
+            )
+            for name, (number, first) in found.items()
+        ],
+        complete=lines.below(end) <= look_at,
+    )

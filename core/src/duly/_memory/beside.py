@@ -4,16 +4,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from duly._memory.ahead import due_counts, names
+from duly._memory.ahead import due_counts, names, overdue
 from duly._memory.ledger import Ledger
 from duly._memory.notes import Notes
-from duly.store import Clock, DueCounts, NameStats, Note
+from duly.store import Clock, DueCounts, NameStats, Note, Overdue
 
 __all__ = ["Beside"]
 
 
 class Beside:
-    """The part of a store that is SupportsNotes, SupportsForecast and SupportsNames."""
+    """The part that is SupportsNotes, SupportsForecast, SupportsNames and SupportsOverdue."""
 
     _clock: Clock
     _ledger: Ledger
@@ -44,3 +44,8 @@ class Beside:
         """The event names behind one, and how much there is of each."""
         with self._lock:
             return names(self._ledger, self._clock(), after, limit, most)
+
+    async def overdue(self, before: datetime, *, look_at: int) -> Overdue:
+        """Of which names what is due waits in the main line."""
+        with self._lock:
+            return overdue(self._ledger, before, look_at)

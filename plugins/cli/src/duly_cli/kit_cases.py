@@ -24,6 +24,7 @@ OF_A_STORE: Final[Mapping[str, str]] = {
     "SupportsMigration": "MigrationCases",
     "SupportsNames": "NameStatsCases",
     "SupportsNotes": "NoteCases",
+    "SupportsOverdue": "OverdueCases",
     "SupportsPeeking": "PeekingCases",
     "SupportsTakeover": "TakeoverCases",
     "SupportsTransactions": "TransactionCases",

@@ -17,7 +17,7 @@ from duly_mongo.places import after, moment_of
 from duly_mongo.records import show
 from duly_mongo.statuses import CLAIMED, SCHEDULED, SUSPECT, WAITING, state_of
 
-__all__ = ["ASIDE", "AT_ONCE", "due_counts"]
+__all__ = ["ASIDE", "AT_ONCE", "due_counts", "number_of"]
 
 ASIDE: Final = "aside"
 """The status of what stands in a siding."""
@@ -48,7 +48,7 @@ async def due_counts(
             suspects += status == SUSPECT
             in_line[span] += status == SUSPECT
             retries[span] += looked_at <= look_at and _is_retry(document)
-    aside = await _number(space, {"status": ASIDE}, most + 1)
+    aside = await number_of(space, {"status": ASIDE}, most + 1)
     series = await _series(space, look_at + 1)
     return DueCounts(
         in_line=in_line,
@@ -66,14 +66,15 @@ async def _in_spans(space: Namespace, ends: Sequence[int], limit: int) -> Sequen
 
     async def count(bounds: Mapping[str, str]) -> int:
         async with limits:
-            return await _number(space, {"status": SCHEDULED, "due": bounds}, limit)
+            return await number_of(space, {"status": SCHEDULED, "due": bounds}, limit)
 
     lows: list[dict[str, str]] = [{}, *({"$gte": after(each)} for each in ends[:-1])]
     spans = [low | {"$lt": after(each)} for low, each in zip(lows, ends, strict=True)]
     return await asyncio.gather(*map(count, spans))
 
 
-async def _number(space: Namespace, query: Mapping[str, Any], limit: int) -> int:
+async def number_of(space: Namespace, query: Mapping[str, Any], limit: int) -> int:
+    """How many messages match, counted up to a limit."""
     stages: list[dict[str, Any]] = [{"$match": query}, {"$limit": limit}, {"$count": "number"}]
     found = await space.aggregate(space.messages, stages)
     return int(found[0]["number"]) if found else 0

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from duly.store import DueCounts, NameStats
+from duly.store import DueCounts, NameStats, Overdue
 from duly_mongo.ahead import due_counts
 from duly_mongo.by_name import by_name
 from duly_mongo.errors import translated
+from duly_mongo.overdue import overdue
 
 __all__ = ["Counting"]
 
@@ -25,6 +26,11 @@ class Counting(ABC):
         """The event names behind one, and how much there is of each, by the index on them."""
         with translated():
             return await by_name(await self._opened.usable.space(), after, limit, most)
+
+    async def overdue(self, before: datetime, *, look_at: int) -> Overdue:
+        """Of which names what is due waits in the main line, by the index on that."""
+        with translated():
+            return await overdue(await self._opened.usable.space(), before, look_at)
 
     @property
     @abstractmethod

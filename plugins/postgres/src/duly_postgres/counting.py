@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from duly.store import DueCounts, NameStats
+from duly.store import DueCounts, NameStats, Overdue
 from duly_postgres.ahead import due_counts
 from duly_postgres.by_name import by_name
 from duly_postgres.desk import Desk
+from duly_postgres.overdue import overdue
 
 __all__ = ["Counting"]
 
@@ -28,6 +29,11 @@ class Counting(ABC):
         return await self._desk.look(
             lambda db: by_name(db, names, now, after=after, limit=limit, most=most), None
         )
+
+    async def overdue(self, before: datetime, *, look_at: int) -> Overdue:
+        """Of which names what is due waits in the main line, along the narrow table."""
+        names = self._desk.names
+        return await self._desk.look(lambda db: overdue(db, names, before, look_at), None)
 
     @abstractmethod
     def _now(self) -> datetime | None:

@@ -6,7 +6,7 @@ from typing import Final
 from duly_postgres.columns import COLUMNS, IN_LINE, IS_ASIDE, NOW
 from duly_postgres.sql_storing import STATE
 
-__all__ = ["IN_SPANS", "LOOKED_AT", "NAMED", "OF_NAMES", "RECURRING"]
+__all__ = ["IN_SPANS", "LOOKED_AT", "NAMED", "OF_NAMES", "OVERDUE", "RECURRING"]
 
 
 def _in_span(suspect: str) -> str:
@@ -38,6 +38,23 @@ FROM (
 ) AS m"""
 """How many of the line there are up to $2, at most $3; when those before the $4th that are retries
 are due."""
+
+OVERDUE: Final = """\
+SELECT head.event_name, head.number, head.oldest, (
+        SELECT true FROM {aside} AS a WHERE a.event_name = head.event_name
+        ORDER BY a.due_at, a.key LIMIT 1
+    ) IS NOT NULL AS aside
+FROM (
+    SELECT m.event_name, count(*) AS number, min(line.due_at) AS oldest
+    FROM (
+        SELECT due_at, key FROM {due} WHERE suspect = $1::boolean AND due_at <= $2::timestamptz
+        ORDER BY due_at, key LIMIT $3::bigint
+    ) AS line CROSS JOIN LATERAL (
+        SELECT event_name FROM {messages} WHERE key = line.key LIMIT 1
+    ) AS m
+    GROUP BY m.event_name
+) AS head"""
+"""By event name what is due up to $2, the first $3 of the line, and whether more stands aside."""
 
 RECURRING: Final = f"""\
 SELECT {STATE} AS state, m.due_at, m.dead = 0 AND {IS_ASIDE} AS aside, m.successor,

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from duly.store import DueCounts, NameStats
+from duly.store import DueCounts, NameStats, Overdue
 from duly_redis.ahead import due_counts
 from duly_redis.by_name import by_name
 from duly_redis.calls import Calls
 from duly_redis.claiming import Claiming
 from duly_redis.keys import Shard
+from duly_redis.overdue import overdue
 
 __all__ = ["Counting"]
 
@@ -36,6 +37,10 @@ class Counting(ABC):
         return await by_name(
             self._calls, self._shards, self._now(), after=after, limit=limit, most=most
         )
+
+    async def overdue(self, before: datetime, *, look_at: int) -> Overdue:
+        """Of which names what is due waits in the main line, along it."""
+        return await overdue(self._calls, self._shards, before, look_at)
 
     @abstractmethod
     def _now(self) -> int:

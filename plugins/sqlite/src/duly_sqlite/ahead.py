@@ -4,7 +4,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from duly import Message, State
 from duly.message import UNREADABLE
@@ -15,9 +15,10 @@ from duly_sqlite import sql_ahead
 from duly_sqlite.records import fetch, show
 from duly_sqlite.storing import STATES
 
-__all__ = ["due_counts"]
+__all__ = ["FIRST", "due_counts"]
 
-_FIRST = -(2**62)  # microseconds; no moment is earlier
+FIRST: Final = -(2**62)
+"""In microseconds; no moment is earlier."""
 
 
 def due_counts(
@@ -27,7 +28,7 @@ def due_counts(
     ends = [to_microseconds(each) for each in bounds]
     in_line = [
         _number(db, sql_ahead.IN_LINE, (before, end, most + 1, before, end, most + 1))
-        for before, end in zip((_FIRST, *ends), ends, strict=False)
+        for before, end in zip((FIRST, *ends), ends, strict=False)
     ]
     looked_at, retries = _retries(db, ends, look_at)
     series = [

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from duly.store import DueCounts, NameStats
-from duly_sqlite import ahead, by_name
+from duly.store import DueCounts, NameStats, Overdue
+from duly_sqlite import ahead, by_name, overdue
 
 __all__ = ["Counting"]
 
@@ -24,6 +24,10 @@ class Counting(ABC):
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each, by the index on them."""
         return await self._look(lambda db: by_name.names(db, self._now(), after, limit, most))
+
+    async def overdue(self, before: datetime, *, look_at: int) -> Overdue:
+        """Of which names what is due waits in the main line, along the narrow table."""
+        return await self._look(lambda db: overdue.overdue(db, before, look_at))
 
     @abstractmethod
     async def _look(self, work: Callable[[sqlite3.Cursor], T], within: object = None) -> T:

@@ -30,6 +30,17 @@ SELECT key, {STATE}, due_at, {IS_ASIDE}, successor, {_WITHOUT_PAYLOAD}
 FROM duly_messages INDEXED BY duly_messages_series
 WHERE recurrence IS NOT NULL AND dead = 0 ORDER BY key LIMIT ?"""
 
+# CROSS JOIN: it reads along the line.
+OVERDUE: Final = """\
+SELECT event_name, count(*), min(line_due_at),
+    EXISTS (SELECT 1 FROM duly_aside WHERE duly_aside.event_name = head.event_name)
+FROM (
+    SELECT duly_messages.event_name, duly_due.due_at AS line_due_at
+    FROM duly_due CROSS JOIN duly_messages ON duly_messages.key = duly_due.key
+    WHERE suspect = ? AND duly_due.due_at <= ?
+    ORDER BY duly_due.due_at, duly_due.key LIMIT ?
+) AS head GROUP BY event_name"""
+
 # --- by event name; an index is walked from one name to the next, whatever each has
 
 NEXT_NAME: Final = """\

@@ -29,8 +29,8 @@ What not every store can do is in classes of its own. Add them as further bases 
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
 :class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
 :class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases`,
-:class:`ForecastCases`, :class:`NameStatsCases`, :class:`NoteCases`, :class:`TakeoverCases`,
-:class:`TakeoverTransactionCases` and :class:`AnyLoopCases`.
+:class:`ForecastCases`, :class:`NameStatsCases`, :class:`OverdueCases`, :class:`NoteCases`,
+:class:`TakeoverCases`, :class:`TakeoverTransactionCases` and :class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -91,6 +91,7 @@ from duly.testing.stores.notes_outages import NoteOutageCases
 from duly.testing.stores.notes_races import NoteRaceCases
 from duly.testing.stores.opening import ConnectionCases, SecretCases
 from duly.testing.stores.outages import OutageCases
+from duly.testing.stores.overdue import OverdueCases
 from duly.testing.stores.recurring import SeriesCases
 from duly.testing.stores.recurring_buried import BuriedOccurrenceCases
 from duly.testing.stores.recurring_names import NameCases
@@ -133,6 +134,7 @@ __all__ = [
     "NoteCases",
     "NoteOutageCases",
     "OutageCases",
+    "OverdueCases",
     "PeekingCases",
     "RecordCases",
     "RecurringCases",

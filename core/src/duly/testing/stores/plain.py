@@ -17,6 +17,7 @@ from duly.store import (
     Group,
     Key,
     NameStats,
+    Overdue,
     Rooms,
     Settle,
     Stats,
@@ -24,7 +25,7 @@ from duly.store import (
 )
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
-from duly.testing.stores.plain_ahead import due_counts, name_stats
+from duly.testing.stores.plain_ahead import due_counts, name_stats, overdue
 from duly.testing.stores.plain_notes import PlainNotes
 
 
@@ -177,6 +178,9 @@ class PlainStore(PlainNotes):
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         return name_stats(self.model, after, limit, most)
+
+    async def overdue(self, before: datetime, *, look_at: int) -> Overdue:
+        return overdue(self.model, before, look_at)
 
     def _settle(self, settle: Settle) -> bool:
         lease = self._lease(settle.token)

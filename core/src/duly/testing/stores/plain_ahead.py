@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from duly.message import State
-from duly.store import DueCounts, NameStats, Recurring
+from duly.store import DueCounts, NameStats, Overdue, OverdueName, Recurring
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry
 
-__all__ = ["due_counts", "name_stats"]
+__all__ = ["due_counts", "name_stats", "overdue"]
 
 
 def due_counts(model: Model, bounds: Sequence[datetime], look_at: int) -> DueCounts:
@@ -68,4 +68,21 @@ def _stats_of(model: Model, name: str, entries: Sequence[Entry], most: int) -> N
         dead=sum(each.message.state is State.DEAD for each in seen),
         oldest=min(due, default=None),
         at_least=len(entries) > most,
+    )
+
+
+def overdue(model: Model, before: datetime, look_at: int) -> Overdue:
+    """Of which names what is due waits in the main line."""
+    waiting = [each for each in model.of_state(State.SCHEDULED) if each.due <= before]
+    line = sorted((each for each in waiting if not each.aside), key=lambda each: each.due)
+    by_name: dict[str, list[datetime]] = {}
+    for entry in line[:look_at]:
+        by_name.setdefault(entry.message.event_name, []).append(entry.due)
+    apart = {each.message.event_name for each in model.aside()}
+    return Overdue(
+        names=[
+            OverdueName(name=name, in_line=len(due), oldest=due[0], aside=name in apart)
+            for name, due in by_name.items()
+        ],
+        complete=len(line) <= look_at,
     )
