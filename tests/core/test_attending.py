@@ -94,6 +94,8 @@ async def test_what_a_limit_holds_does() -> None:
 class Nameless(Shop):
     """Nobody can tell of which names what is due is."""
 
+    overdue = None  # type: ignore[assignment]  # as if it had none
+
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         raise Unsupported("no index")
 

@@ -145,7 +145,7 @@ class Changes(Witnessing):
 
     async def _remove(self, filter: Filter, what: str, change: Changing) -> None:
         state = state_of(filter)  # what has left it meanwhile is asked for no more
-        async for page in self._walk(filter, payload=False).pages():
+        async for page in self._walk(filter, payload=False, light_page=_PAGE).pages():
             if not page:
                 continue
             ids, asked = [message.id for message in page], self._here_and_now()

@@ -24,8 +24,8 @@ __all__ = ["Key", "Walk", "is_simple", "key_of", "state_of"]
 Key = tuple[datetime, str]
 """Where a message stands in a list: ``scheduled_at`` and id."""
 
-_PAGE: Final = 500  # messages, of the first page
-_MOST_OF_A_PAGE: Final = 2000  # without payloads, when that was not enough
+_PAGE: Final = 500  # messages
+_LIGHT_PAGE: Final = 2000  # messages without their payloads
 _FIRST_PAGE: Final = 32  # messages, while nobody knows how large they are
 _PAGE_BYTES: Final = 32 * 1024 * 1024
 _AT_ONCE: Final = 50  # messages that are asked for by their ids side by side
@@ -71,8 +71,10 @@ class Walk:
         within: Any = None,
         look_at: int | None = None,
         from_key: Key | None = None,
+        light_page: int = _LIGHT_PAGE,
     ) -> None:
         self._calls = calls
+        self._light_page = light_page
         self._filter = filter
         self._now = now
         self._payload = payload
@@ -148,7 +150,10 @@ class Walk:
     async def _shown(self, filter: Filter) -> AsyncIterator[Sequence[Message]]:
         """Pages of what the store finds, whose own the limit and offset are."""
         left, offset = filter.limit, filter.offset
-        most, largest = (_FIRST_PAGE if self._payload else _PAGE), 1  # bytes of a payload so far
+        most, largest = (
+            (_FIRST_PAGE if self._payload else self._light_page),
+            1,
+        )  # bytes of a payload so far
         while left is None or left > 0:
             size = most if left is None else min(most, left)
             if self._look_at is not None:
@@ -170,9 +175,7 @@ class Walk:
                 return
             left = None if left is None else left - size
             offset = 0
-            if not self._payload:
-                most = _MOST_OF_A_PAGE
-            else:
+            if self._payload:
                 largest = max(largest, *(len(message.payload) for message in page))
                 most = min(_PAGE, 2 * most, max(1, _PAGE_BYTES // largest))
 

@@ -27,8 +27,8 @@ PAGE: Final = 500
 
 _FIRSTS: Final = script("order", "places_in", "firsts")
 _WALK: Final = script("order", "places_in", "walk")
-_FEWEST: Final = 8  # places that are asked of each index
-_PLACES_AT_ONCE: Final = 2000  # of one script
+_FEWEST: Final = 2  # places that are asked of each index
+_PLACES_AT_ONCE: Final = 1000  # of one script
 _NAMES_AT_ONCE: Final = 1000
 _FIRST: Final = -(2**60)  # microseconds; no moment is earlier
 
