@@ -297,6 +297,7 @@ async def test_late_behind_many_names_that_are_not() -> None:
     assert (standing.sentence, standing.late) == (
         "1 message of z is late, the oldest by 1 min.", 1,
     )  # fmt: skip
+    assert standing.late_names == ["z"]
 
 
 async def test_more_is_late_than_is_looked_at() -> None:

@@ -54,6 +54,24 @@ async def test_what_is_late_is_one_number_on_all_pages(pages: Any, client: Clien
     assert f"{told} match" in plain((await pages.get(place)).text)
 
 
+async def test_what_is_late_is_seen_behind_very_many_other_events(
+    pages: Any, client: Client
+) -> None:
+    await client.schedule_many(
+        (Message(f"e{n:04}", b"", scheduled_at=duly.after(hours=1)) for n in range(3500)),
+        atomic=False,
+    )
+    for name in ("z.mail", "z.sms"):
+        await client.schedule(Message(name, b"", scheduled_at=duly.after(seconds=-60)))
+    text = (await pages.get("")).text
+    told, place = figure(text, "Late now")
+    assert told == "≥ 2"
+    late = plain((await pages.get(place)).text)
+    assert "z.mail" in late
+    assert "z.sms" in late
+    assert "z.mail" in text
+
+
 async def test_a_paused_event_alone_makes_nothing_late(pages: Any, client: Client) -> None:
     await client.schedule(Message("a.b", b"", scheduled_at=duly.after(seconds=-60)))
     await client.pause("a.b")

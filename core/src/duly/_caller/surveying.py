@@ -30,6 +30,7 @@ _LOOKED_AT: Final = 2000  # messages of which the causes are told
 _IN_LINE: Final = 10_000  # messages of which the names are told
 _PAGES: Final = 10  # of a thousand event names each
 _TOLD: Final = 3  # causes
+_NAMED: Final = 100  # event names
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +51,8 @@ class Standing:
 
     Those aside are left out, and names that are paused, or limited so that some stand aside.
     """
+    late_names: Sequence[str] = ()
+    """Of which event names these are, that of the oldest first: up to 100 of them."""
 
     @property
     def sentence(self) -> str:
@@ -107,6 +110,7 @@ class Surveying(Explaining):
             schedulers=schedulers or [],
             controls=controls,
             late=late,
+            late_names=[each.name for each in names[:_NAMED]],
         )
 
     async def _late(

@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,11 +20,15 @@ __all__ = ["filtered", "metadata_of", "moment_of", "verb"]
 Work = Callable[..., Awaitable[None]]
 
 _PHASES: Final = [each.value for each in Phase if each is not Phase.ASIDE]
-
 _STATES: Final = [each.value for each in State]
 
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:  # before click 8.2 it is not generic
+    _Choice = click.Choice
 
-class _PhaseChoice(click.Choice[str]):
+
+class _PhaseChoice(_Choice):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value == Phase.ASIDE.value:
             self.fail(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from duly import NameStats, Unsupported
 from duly_web.pages.same import Same
-from duly_web.pages.snapshot import Snapshot
+from duly_web.pages.snapshot import Snapshot, name_before
 from duly_web.pages.states import EventRow, row_of, rows_of
 from duly_web.pages.visit import Done, Shown, Visit
 from duly_web.pages.words import local
@@ -65,10 +65,7 @@ async def _names(visit: Visit, after: str | None, prefix: str) -> Sequence[NameS
     """Some from there on, that begin so."""
     start = after
     if prefix and (after is None or after < prefix):
-        # The name right before all that begin so.
-        code = ord(prefix[-1]) - 1
-        last = "" if code < 0 else chr(0xD7FF if 0xD800 <= code <= 0xDFFF else code) + "\U0010ffff"
-        start = prefix[:-1] + last
+        start = name_before(prefix)
     found: list[NameStats] = []
     while len(found) <= _LIMIT:
         page = await visit.client.names(after=start, limit=_LIMIT + 1)

@@ -95,9 +95,12 @@ def _figures(snapshot: Snapshot, rows: Sequence[EventRow]) -> dict[str, Any]:
     buckets = [] if forecast is None else forecast.buckets
     late = [each for each in rows if each.late]
     known = snapshot.names is not None
+    counted = sum(each.late for each in late)
+    if not (known and snapshot.all_names):  # there may be others than the names that were read
+        counted = max(counted, snapshot.standing.late)
     return {
         "stats": stats,
-        "late": sum(each.late for each in late) if known else snapshot.standing.late,
+        "late": counted,
         "late_at_least": any(each.at_least for each in late) or not snapshot.all_names,
         "late_link": ("events", {"late": "yes"}) if known else ("messages", {"phase": "due"}),
         "oldest": min((each.oldest for each in late if each.oldest), default=None),

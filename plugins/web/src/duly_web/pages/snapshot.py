@@ -1,6 +1,7 @@
 """What all who look share: the store is asked once in two seconds, however many pages are open."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,12 @@ from duly_web.pages.past import LastHour, Past
 from duly_web.service import Shared
 from duly_web.users import fits
 
-__all__ = ["Recent", "Snapshot"]
+__all__ = ["Recent", "Snapshot", "name_before"]
 
 _KEPT: Final = 64  # different questions
-_PAGES: Final = 3  # of a thousand event names each
+_PAGES: Final = 3  # of a thousand event names each, unless they take long to read
+_SHORT: Final = 0.1  # seconds
+_MORE: Final = 50  # names of which messages are late, and that are not on these pages
 _PATIENCE: Final = 0.1  # seconds for which a page waits while an older answer will do
 _OLD: Final = timedelta(seconds=30)  # which it is then at most; the page says of when it is
 _HOUR: Final = timedelta(hours=1)
@@ -104,7 +107,7 @@ class Recent:
         told = None
         if standing.stats is not None:
             told = await asyncio.gather(
-                _or_none(self._names()),
+                _or_none(self._names(standing.late_names)),
                 _or_none(self._client.forecast(datetime.now(UTC) + _HOUR, buckets=60)),
             )
         hour, says = await self._past.last_hour()
@@ -115,14 +118,29 @@ class Recent:
         )  # fmt: skip
         return made
 
-    async def _names(self) -> tuple[Sequence[NameStats], bool]:
+    async def _names(self, late: Sequence[str]) -> tuple[Sequence[NameStats], bool]:
+        """The first names, as many as are read in no time, and those of which messages are late."""
         names: list[NameStats] = []
+        begun = time.monotonic()
         for _ in range(_PAGES):
             page = await self._client.names(after=names[-1].name if names else None)
             if not page:
                 return names, True
             names += page
-        return names, False
+            if time.monotonic() - begun > _SHORT:
+                break
+        last = names[-1].name
+        missing = [each for each in late if each > last][:_MORE]
+        asked = (self._client.names(after=name_before(each), limit=1) for each in missing)
+        more = [each for page in await asyncio.gather(*asked) for each in page]
+        return names + sorted(more, key=lambda each: each.name), False
+
+
+def name_before(name: str) -> str:
+    """A text right before all event names that begin so."""
+    code = ord(name[-1]) - 1
+    last = "" if code < 0 else chr(0xD7FF if 0xD800 <= code <= 0xDFFF else code) + "\U0010ffff"
+    return name[:-1] + last
 
 
 async def _or_none(asked: Awaitable[Any]) -> Any:
