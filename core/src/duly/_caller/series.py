@@ -53,8 +53,9 @@ class SeriesLookup(Overview):
         if isinstance(store, SupportsForecast):
             counts = await self._calls(store.due_counts, [_EARLIEST], most=1, look_at=look_at)
             counts = answers.due_counts(counts, 1)
-            now = self._now()
-            messages = [each.message for each in counts.series if matches(every, each.message, now)]
+            now, messages = self._now(), [each.message for each in counts.series]
+            if every != ALL:
+                messages = [each for each in messages if matches(every, each, now)]
             looked_at, complete = len(counts.series), counts.complete
         else:
             found = await self.search(every, look_at=look_at, from_key=key, payload=False)
