@@ -2,6 +2,7 @@
 
 from duly.store import Clock, Store
 from duly.testing.stores import (
+    DueBetweenCases,
     ForecastCases,
     LineCases,
     ListingWithoutPayloadsCases,
@@ -14,7 +15,7 @@ from duly.testing.stores.plain import PlainStore
 
 
 class TestPlainStore(
-    ForecastCases, NameStatsCases, NoteCases, TakeoverCases, LineCases,
+    ForecastCases, DueBetweenCases, NameStatsCases, NoteCases, TakeoverCases, LineCases,
     ListingWithoutPayloadsCases, StoreSuite,
 ):  # fmt: skip
     scale = 0.3

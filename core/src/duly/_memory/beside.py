@@ -4,16 +4,19 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from duly._memory.ahead import due_counts, names
+from duly._memory.ahead import due_between, due_counts, names
 from duly._memory.ledger import Ledger
 from duly._memory.notes import Notes
-from duly.store import Clock, DueCounts, NameStats, Note
+from duly.store import Clock, Due, DueCounts, NameStats, Note
 
 __all__ = ["Beside"]
 
 
 class Beside:
-    """The part of a store that is SupportsNotes, SupportsForecast and SupportsNames."""
+    """The part of a store that is SupportsNotes and tells what is to come.
+
+    For that it is SupportsForecast, SupportsDueBetween and SupportsNames.
+    """
 
     _clock: Clock
     _ledger: Ledger
@@ -39,6 +42,11 @@ class Beside:
         """How much is due up to each of ``bounds``; counts do not stop at ``most``."""
         with self._lock:
             return due_counts(self._ledger, bounds, look_at)
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        """What waits in the main line and is due between two moments."""
+        with self._lock:
+            return due_between(self._ledger, since, until, limit)
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each."""

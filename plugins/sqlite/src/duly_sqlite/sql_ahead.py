@@ -30,6 +30,12 @@ SELECT key, {STATE}, due_at, {IS_ASIDE}, successor, {_WITHOUT_PAYLOAD}
 FROM duly_messages INDEXED BY duly_messages_series
 WHERE recurrence IS NOT NULL AND dead = 0 ORDER BY key LIMIT ?"""
 
+BETWEEN: Final = f"""\
+SELECT duly_due.due_at, duly_due.key, {_WITHOUT_PAYLOAD}
+FROM duly_due CROSS JOIN duly_messages ON duly_messages.key = duly_due.key
+WHERE suspect = ? AND duly_due.due_at >= ? AND duly_due.due_at <= ?
+ORDER BY duly_due.due_at, duly_due.key LIMIT ?"""
+
 # --- by event name; an index is walked from one name to the next, whatever each has
 
 NEXT_NAME: Final = """\
