@@ -6,7 +6,7 @@ from typing import Final
 from duly_postgres.columns import COLUMNS, IN_LINE, IS_ASIDE, NOW
 from duly_postgres.sql_storing import STATE
 
-__all__ = ["IN_SPANS", "LOOKED_AT", "NAMED", "OF_NAMES", "RECURRING"]
+__all__ = ["BETWEEN", "IN_SPANS", "LOOKED_AT", "NAMED", "OF_NAMES", "RECURRING"]
 
 
 def _in_span(suspect: str) -> str:
@@ -39,12 +39,23 @@ FROM (
 """How many of the line there are up to $2, at most $3; when those before the $4th that are retries
 are due."""
 
+_WITHOUT_PAYLOAD: Final = COLUMNS.replace("m.payload,", "''::bytea AS payload,")
+
 RECURRING: Final = f"""\
 SELECT {STATE} AS state, m.due_at, m.dead = 0 AND {IS_ASIDE} AS aside, m.successor,
-    {COLUMNS.replace("m.payload,", "''::bytea AS payload,")}
+    {_WITHOUT_PAYLOAD}
 FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true
 WHERE m.recurrence IS NOT NULL AND m.dead = 0 ORDER BY m.key LIMIT $1::bigint"""
 """What recurs, wherever it is; by an index of its own."""
+
+BETWEEN: Final = f"""\
+SELECT line.due_at, {_WITHOUT_PAYLOAD}
+FROM (
+    SELECT due_at, key FROM {{due}}
+    WHERE suspect = $1::boolean AND due_at >= $2::timestamptz AND due_at <= $3::timestamptz
+    ORDER BY due_at, key LIMIT $4::bigint
+) AS line CROSS JOIN LATERAL (SELECT * FROM {{messages}} WHERE key = line.key LIMIT 1) AS m"""
+"""What is in the line from $2 up to $3, at most $4."""
 
 # From one name to the next, whatever each has.
 NAMED: Final = """\
