@@ -11,6 +11,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
+    DueBetweenCases,
     EnsureCases,
     ForecastCases,
     HealthCases,
@@ -51,6 +52,7 @@ class TestRedisStore(
     ClaimingAheadCases,
     EnsureCases,
     ForecastCases,
+    DueBetweenCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,
