@@ -15,6 +15,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     CallerCases,
+    DueBetweenCases,
     EnsureCases,
     FirstStepCases,
     ForecastCases,
@@ -70,6 +71,7 @@ class WithMore(
     InTransactions,
     TransactionCases,
     ForecastCases,
+    DueBetweenCases,
     ListingWithoutPayloadsCases,
     NameStatsCases,
     NoteCases,
