@@ -97,8 +97,8 @@ async def live(dice: random.Random, store: Store) -> None:
         await settle(dice, store, await store.claim(limit=6, lease=3600 * SECOND, owner="test"))
     assert isinstance(store, SupportsEnsure)
     for number in range(70):  # what is claimed, or was tried, is followed by what is declared now
-        stored, wanted = await store.get(f"{number}"), anything(dice, f"{number}")
-        if stored is not None and stored.recurrence and wanted.recurrence and dice.random() < 0.7:
+        kept, wanted = await store.get(f"{number}"), anything(dice, f"{number}")
+        if kept is not None and kept.recurrence and wanted.recurrence and dice.random() < 0.7:
             await store.ensure([wanted])
     for number in dice.sample(range(70), 8):
         moment = at(dice.randint(1, 400))
