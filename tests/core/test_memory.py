@@ -420,6 +420,9 @@ class TestAgenda:
         elif kind == 3:
             assert agenda.first(number) == (model[at] if at < len(model) else None)
             assert agenda.first() == (model[0] if model else None)
+            end = bisect_left(model, 2 * number)
+            expected = model[at:end]
+            assert list(agenda.between(number, 2 * number)) == [str(each) for each in expected]
         if check:
             assert list(agenda) == [str(each) for each in model]
             assert len(agenda) == len(model)

@@ -10,6 +10,7 @@ from tests.servers.postgres import postgres_url
 
 from duly.store import Clock, Store
 from duly.testing.stores import (
+    DueBetweenCases,
     EnsureCases,
     ForecastCases,
     LineCases,
@@ -34,7 +35,7 @@ _content: set[tuple[type[StoreHarness], str]] = set()  # cases, with what they f
 
 
 class PlantedSuite(
-    ForecastCases, NameStatsCases, OverdueCases, ListingWithoutPayloadsCases, WhereCases,
+    ForecastCases, DueBetweenCases, NameStatsCases, OverdueCases, ListingWithoutPayloadsCases, WhereCases,
     EnsureCases, LineCases, NoteCases, TakeoverCases, StoreSuite,
 ):  # fmt: skip
     """The cases, over whatever store is planted."""

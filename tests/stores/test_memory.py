@@ -3,6 +3,7 @@
 from duly.memory import MemoryStore
 from duly.store import Clock, Store
 from duly.testing.stores import (
+    DueBetweenCases,
     EnsureCases,
     ForecastCases,
     LineCases,
@@ -20,6 +21,7 @@ pytest_plugins = ["duly.testing"]
 
 class TestMemoryStore(
     ForecastCases,
+    DueBetweenCases,
     NameStatsCases,
     OverdueCases,
     WakeupCases,

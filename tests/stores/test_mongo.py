@@ -15,6 +15,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, RandomLifeCases
 from duly.testing.stores import (
     CallerCases,
+    DueBetweenCases,
     EnsureCases,
     FirstStepCases,
     ForecastCases,
@@ -71,6 +72,7 @@ class WithMore(
     InTransactions,
     TransactionCases,
     ForecastCases,
+    DueBetweenCases,
     ListingWithoutPayloadsCases,
     NameStatsCases,
     OverdueCases,

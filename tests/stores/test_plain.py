@@ -2,6 +2,7 @@
 
 from duly.store import Clock, Store
 from duly.testing.stores import (
+    DueBetweenCases,
     ForecastCases,
     LineCases,
     ListingWithoutPayloadsCases,
@@ -15,7 +16,7 @@ from duly.testing.stores.plain import PlainStore
 
 
 class TestPlainStore(
-    ForecastCases, NameStatsCases, OverdueCases, NoteCases, TakeoverCases, LineCases,
+    ForecastCases, DueBetweenCases, NameStatsCases, OverdueCases, NoteCases, TakeoverCases, LineCases,
     ListingWithoutPayloadsCases, StoreSuite,
 ):  # fmt: skip
     scale = 0.3

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from duly.message import State
-from duly.store import DueCounts, NameStats, Recurring
+from duly.store import Due, DueCounts, NameStats, Recurring
 from duly.testing.stores.plain import PlainStore
 
 _TICK = timedelta(microseconds=1)
@@ -111,6 +111,69 @@ class ForgetsWhatFollows(_OtherCounts):
         return attrs.evolve(counts, series=series)
 
 
+class _OtherDue(PlainStore):
+    """Finds what is due, and then says something else."""
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        found = await super().due_between(*self.between(since, until), limit=10_000)
+        return self.of(found)[:limit]
+
+    def between(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+        return since, until
+
+    def of(self, found: Sequence[Due]) -> Sequence[Due]:
+        return found
+
+
+class BeginsBehindSince(_OtherDue):
+    def between(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+        return since + _TICK, until
+
+
+class EndsBeforeUntil(_OtherDue):
+    def between(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+        return since, until - _TICK
+
+
+class SaysWhenItWasScheduled(_OtherDue):
+    """It looks for that, too."""
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        waiting = await super().due_between(
+            since - timedelta(days=9), until + timedelta(days=9), limit=limit
+        )
+        return [each for each in waiting if since <= each.message.scheduled_at <= until]
+
+
+class SuspectsComeLast(_OtherDue):
+    def of(self, found: Sequence[Due]) -> Sequence[Due]:
+        return sorted(found, key=lambda each: self.model.entries[each.message.id].suspect)
+
+
+class SortsById(_OtherDue):
+    def of(self, found: Sequence[Due]) -> Sequence[Due]:
+        return sorted(found, key=lambda each: each.message.id)
+
+
+class FindsWhatStandsAside(_OtherDue):
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        found = await super().due_between(since, until, limit=limit)
+        aside = [Due(message=each.message, due_at=each.due) for each in self.model.aside()]
+        return [*aside, *found]
+
+
+class FindsWhatIsInHand(_OtherDue):
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        found = await super().due_between(since, until, limit=limit)
+        held = self.model.of_state(State.CLAIMED)
+        return [*(Due(message=each.message, due_at=each.due) for each in held), *found]
+
+
+class LeavesSeriesOut(_OtherDue):
+    def of(self, found: Sequence[Due]) -> Sequence[Due]:
+        return [each for each in found if each.message.recurrence is None]
+
+
 class _OtherNames(PlainStore):
     """Looks names up, and then says something else."""
 
@@ -185,6 +248,14 @@ CAUGHT_BY: dict[type[PlainStore], str] = {
     FindsOnlySeriesThatAreDueInTime: "test_series_are_found_wherever_they_are",
     RemembersSeries: "test_series_that_are_gone_are_not_found",
     ForgetsWhatFollows: "test_series_that_are_declared_again",
+    BeginsBehindSince: "test_both_bounds_are_among_what_is_due_between_them",
+    EndsBeforeUntil: "test_both_bounds_are_among_what_is_due_between_them",
+    SaysWhenItWasScheduled: "test_what_is_put_back_is_due_where_it_waits",
+    SuspectsComeLast: "test_suspects_are_due_between_others",
+    SortsById: "test_both_bounds_are_among_what_is_due_between_them",
+    FindsWhatStandsAside: "test_what_stands_aside_is_not_due_between",
+    FindsWhatIsInHand: "test_what_is_in_hand_or_dead_is_not_due_between",
+    LeavesSeriesOut: "test_series_are_due_between_by_their_next_fires",
     SortsWithoutCase: "test_names_come_by_code_point",
     BeginsWithTheOneBefore: "test_names_behind_one",
     MissesOneAtEachPage: "test_names_come_by_code_point",

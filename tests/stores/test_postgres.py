@@ -19,6 +19,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
+    DueBetweenCases,
     EnsureCases,
     ForecastCases,
     HealthCases,
@@ -106,6 +107,7 @@ class TestPostgresStore(
     ClaimingAheadCases,
     EnsureCases,
     ForecastCases,
+    DueBetweenCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,

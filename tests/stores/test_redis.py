@@ -11,6 +11,7 @@ from duly.store import Clock
 from duly.testing.crash_cases import CrashPointCases, CrowdedLifeCases, RandomLifeCases
 from duly.testing.stores import (
     ClaimingAheadCases,
+    DueBetweenCases,
     EnsureCases,
     ForecastCases,
     HealthCases,
@@ -52,6 +53,7 @@ class TestRedisStore(
     ClaimingAheadCases,
     EnsureCases,
     ForecastCases,
+    DueBetweenCases,
     LineCases,
     LineMarkCases,
     ListingWithoutPayloadsCases,

@@ -11,6 +11,7 @@ import pytest
 from duly.store import Clock
 from duly.testing.stores import (
     AnyLoopCases,
+    DueBetweenCases,
     EnsureCases,
     ForecastCases,
     HealthCases,
@@ -62,6 +63,7 @@ class TestSQLiteStore(
     AnyLoopCases,
     EnsureCases,
     ForecastCases,
+    DueBetweenCases,
     HealthCases,
     LineCases,
     LineMarkCases,

@@ -51,6 +51,7 @@ from duly._values.abilities import (
     SupportsWhere,
 )
 from duly._values.ahead import DueCounts, NameStats, Recurring, SupportsForecast, SupportsNames
+from duly._values.between import Due, SupportsDueBetween
 from duly._values.ensure_plans import EnsurePlan, ensured, succeeded, to_be_moved
 from duly._values.lines import NO_LIMITS, Rooms, SupportsLines
 from duly._values.notes import MOST_OF_A_NOTE, Note, SupportsNotes, SupportsTakeover
@@ -88,16 +89,16 @@ from duly.message import Filter, Message, State
 __all__ = [
     "LOOKED_AT", "MOST_OF_A_NOTE", "NEWER_PAUSE", "NO_LIMITS", "PAUSED", "SIDINGS",
     "SUSPECT_LAPSES", "Answered", "Batch", "Bury", "Claim", "Clock", "Counters", "Declared",
-    "DueCounts", "End", "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NameStats",
+    "Due", "DueCounts", "End", "EnsurePlan", "Ensured", "Group", "HeldUp", "Key", "NameStats",
     "NamesTransactions", "Note", "OnOneHost", "Overdue", "OverdueName", "PartlyUnavailable",
     "PutPlan", "Recurring", "Release", "Reschedule", "Rooms", "Settle", "SettlePlan", "Settlement",
     "Stats", "Store", "Stored", "Successor", "SupportsAnyLoop", "SupportsClaimingAhead",
-    "SupportsEnsure", "SupportsForecast", "SupportsHealth", "SupportsLines",
+    "SupportsDueBetween", "SupportsEnsure", "SupportsForecast", "SupportsHealth", "SupportsLines",
     "SupportsListingWithoutPayloads", "SupportsMigration", "SupportsMovingTime", "SupportsNames",
     "SupportsNotes", "SupportsOverdue", "SupportsPeeking", "SupportsTakeover", "SupportsTimeLimit",
-    "SupportsTransactions", "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts", "as_stored",
-    "buried_keys", "duplicate", "ensured", "plan_put", "plan_settle", "put_back", "succeeded",
-    "to_be_moved", "unhurried",
+    "SupportsTransactions", "SupportsWakeups", "SupportsWhere", "Token", "Whereabouts",
+    "as_stored", "buried_keys", "duplicate", "ensured", "plan_put", "plan_settle", "put_back",
+    "succeeded", "to_be_moved", "unhurried",
 ]  # fmt: skip
 
 

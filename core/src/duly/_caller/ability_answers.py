@@ -5,11 +5,13 @@ that names the method and what came back.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from duly._caller.answer_checks import moment, odd, row
 from duly._values.answers import is_row, named
 from duly.message import Message, State
 from duly.store import (
+    Due,
     DueCounts,
     Ensured,
     NameStats,
@@ -21,8 +23,8 @@ from duly.store import (
 )
 
 __all__ = [
-    "due_counts", "ensure", "lapsed", "names", "note", "notes", "overdue", "undeclare",
-    "where", "written",
+    "due_between", "due_counts", "ensure", "lapsed", "names", "note", "notes", "overdue",
+    "undeclare", "where", "written",
 ]  # fmt: skip
 
 
@@ -95,6 +97,24 @@ def due_counts(answer: DueCounts, spans: int) -> DueCounts:
     for each in answer.series:
         if not isinstance(each, Recurring) or not isinstance(each.message, Message):
             odd("due_counts", f"{named(each)} among its series")
+    return answer
+
+
+def due_between(
+    answer: Sequence[Due], since: datetime, until: datetime, limit: int
+) -> Sequence[Due]:
+    """What is due then, in order: where the last of them is due it is gone on."""
+    row(answer, "due_between")
+    if len(answer) > limit:
+        odd("due_between", f"{len(answer)} messages where {limit} were asked for")
+    last = since
+    for each in answer:
+        if not isinstance(each, Due) or not isinstance(each.message, Message):
+            odd("due_between", f"{named(each)} among what is due")
+        moment(each.due_at, "due_between", "due_at")
+        if not last <= each.due_at <= until:
+            odd("due_between", "what is due at another time, or is out of order")
+        last = each.due_at
     return answer
 
 

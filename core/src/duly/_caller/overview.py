@@ -9,6 +9,7 @@ import attrs
 
 from duly._caller import ability_answers as answers
 from duly._caller.arguments import as_filter, as_flag, as_id, as_number
+from duly._caller.between import found_between
 from duly._caller.lookup import ALL, Lookup, not_found
 from duly._caller.upcoming import Upcoming, first_of
 from duly._caller.walking import Key
@@ -148,7 +149,10 @@ class Overview(Lookup):
         By what is stored now, and without the payloads, as if each were delivered at once. What is
         overdue is due now, unless it counts as missed; ``since``, inclusive, leaves out what is
         earlier. Of a claimed series the fires that follow are told, of a claimed message nothing.
-        At most ``limit``, which is at most 100,000.
+        At most ``limit``, which is at most 100,000; equal ones by their ids.
+
+        For a ``since`` that is still to come a store goes by its indexes, where it has such, from
+        there on; otherwise it goes through all that is scheduled up to then.
 
         Raises:
             InvalidArgument: an argument out of bounds, or a filter with an order or a limit.
@@ -160,7 +164,12 @@ class Overview(Lookup):
         if as_filter(filter).limit is not None or filter.offset or filter.order is not None:
             raise InvalidArgument("upcoming has its own limit and order: leave the filter's out")
         before = until if filter.before is None else min(until, filter.before)
-        waiting = self.iterate(attrs.evolve(filter, before=before), payload=False)
+        filter = attrs.evolve(filter, before=before)
+        if first > now:
+            between = await found_between(self._calls, filter, now, first, until, limit=limit)
+            if between is not None:
+                return await first_of(*between, now, first, until, limit=limit)
+        waiting = self.iterate(filter, payload=False)
         return await first_of(waiting, self._following, now, first, until, limit=limit)
 
     async def _following(self, message: Message) -> Message | None:

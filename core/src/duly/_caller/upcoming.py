@@ -73,17 +73,20 @@ class _Line:
         self._since, self._until, self._limit = since, until, limit
         self._heap: list[tuple[datetime, str, int, Message, Iterator[datetime]]] = []
         self._joined = 0
-        self._latest = since  # of the first fires of those that have joined
+        self._latest = (since, "")  # of the first fires of those that have joined, and their ids
         self._steps = 0
 
     async def join(self, message: Message, fires: Iterator[datetime]) -> None:
         """Let a message stand in line, unless there are enough before it."""
         at = await self._next(fires)
-        if at is None or (self._joined >= self._limit and at >= self._latest):
+        if at is None:
+            return
+        place = at, message.id
+        if self._joined >= self._limit and place > self._latest:
             return
         # By its number, too: what is moved meanwhile may come twice.
         heapq.heappush(self._heap, (at, message.id, self._joined, message, fires))
-        self._joined, self._latest = self._joined + 1, max(self._latest, at)
+        self._joined, self._latest = self._joined + 1, max(self._latest, place)
 
     async def move_on(self, moment: datetime | None = None) -> None:
         """Find what fires before that moment, or all there is, up to the limit."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 __all__ = ["Agenda"]
@@ -86,6 +87,17 @@ class Agenda(Generic[T]):
         at = bisect_left(self._lasts, bound)
         number = sum(map(len, self._blocks[:at]))
         return number + (bisect_left(self._blocks[at], bound) if at < len(self._blocks) else 0)
+
+    def between(self, start: int, end: int) -> Iterator[T]:
+        """The things at places from ``start`` on and before ``end``, in order."""
+        at = bisect_left(self._lasts, start)
+        first = bisect_left(self._blocks[at], start) if at < len(self._blocks) else 0
+        for block in islice(self._blocks, at, None):
+            for place in islice(block, first, None):
+                if place >= end:
+                    return
+                yield self._things[place]
+            first = 0
 
     def first(self, bound: int | None = None) -> int | None:
         """The first place, or the first that is not below ``bound``; None without one."""

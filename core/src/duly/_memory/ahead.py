@@ -7,12 +7,12 @@ from itertools import chain, islice
 from operator import sub
 
 from duly._memory.ledger import Ledger
-from duly._memory.places import moment_of, place_after, whereabouts
+from duly._memory.places import moment_of, place_after, place_at, whereabouts
 from duly._memory.shelf import Entry
 from duly.message import State
-from duly.store import DueCounts, NameStats, Overdue, OverdueName, Recurring
+from duly.store import Due, DueCounts, NameStats, Overdue, OverdueName, Recurring
 
-__all__ = ["due_counts", "names", "overdue"]
+__all__ = ["due_between", "due_counts", "names", "overdue"]
 
 
 def due_counts(ledger: Ledger, bounds: Sequence[datetime], look_at: int) -> DueCounts:
@@ -42,6 +42,14 @@ def _recurring(entry: Entry) -> Recurring:
     return Recurring(
         message=entry.message, due_at=found.due_at, aside=found.aside, follows=found.follows
     )
+
+
+def due_between(ledger: Ledger, since: datetime, until: datetime, limit: int) -> Sequence[Due]:
+    """What waits in the main line between two moments."""
+    entries = ledger.lines.between(place_at(since, 0), place_after(until))
+    return [
+        Due(message=each.message, due_at=moment_of(each.place)) for each in islice(entries, limit)
+    ]
 
 
 def names(

@@ -4,16 +4,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from duly._memory.ahead import due_counts, names, overdue
+from duly._memory.ahead import due_between, due_counts, names, overdue
 from duly._memory.ledger import Ledger
 from duly._memory.notes import Notes
-from duly.store import Clock, DueCounts, NameStats, Note, Overdue
+from duly.store import Clock, Due, DueCounts, NameStats, Note, Overdue
 
 __all__ = ["Beside"]
 
 
 class Beside:
-    """The part that is SupportsNotes, SupportsForecast, SupportsNames and SupportsOverdue."""
+    """The part of a store that is SupportsNotes and tells what is to come.
+
+    For that it is SupportsForecast, SupportsDueBetween, SupportsNames and
+    SupportsOverdue.
+    """
 
     _clock: Clock
     _ledger: Ledger
@@ -39,6 +43,11 @@ class Beside:
         """How much is due up to each of ``bounds``; counts do not stop at ``most``."""
         with self._lock:
             return due_counts(self._ledger, bounds, look_at)
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        """What waits in the main line and is due between two moments."""
+        with self._lock:
+            return due_between(self._ledger, since, until, limit)
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each."""

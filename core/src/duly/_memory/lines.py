@@ -48,6 +48,12 @@ class Lines:
         """All that wait in the main line, the first one first."""
         return merge(self._ordinary, self._suspects, key=_PLACE)
 
+    def between(self, start: int, end: int) -> Iterator[Entry]:
+        """All that wait in the main line from a place on and before another, in order."""
+        return merge(
+            self._ordinary.between(start, end), self._suspects.between(start, end), key=_PLACE
+        )
+
     def first(self, bound: int | None = None) -> int | None:
         """The first place of the main line, or the first of those not below ``bound``."""
         return earliest(self._ordinary.first(bound), self._suspects.first(bound))

@@ -16,6 +16,7 @@ __all__ = ["OF_A_STORE", "OF_A_TRANSPORT", "TOGETHER", "left_out"]
 OF_A_STORE: Final[Mapping[str, str]] = {
     "SupportsAnyLoop": "AnyLoopCases",
     "SupportsClaimingAhead": "ClaimingAheadCases",
+    "SupportsDueBetween": "DueBetweenCases",
     "SupportsEnsure": "EnsureCases",
     "SupportsForecast": "ForecastCases",
     "SupportsHealth": "HealthCases",

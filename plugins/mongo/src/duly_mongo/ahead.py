@@ -4,20 +4,21 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from duly import Message, State
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
-from duly.store import DueCounts, Recurring, succeeded
+from duly.store import Due, DueCounts, Recurring, succeeded
 from duly_mongo.following import following
 from duly_mongo.listing import NO_PAYLOAD
 from duly_mongo.namespace import Namespace
-from duly_mongo.places import after, moment_of
+from duly_mongo.places import after, moment_of, place
 from duly_mongo.records import show
 from duly_mongo.statuses import CLAIMED, SCHEDULED, SUSPECT, WAITING, state_of
 
-__all__ = ["ASIDE", "AT_ONCE", "due_counts", "number_of"]
+__all__ = ["ASIDE", "AT_ONCE", "due_between", "due_counts", "number_of"]
 
 ASIDE: Final = "aside"
 """The status of what stands in a siding."""
@@ -58,6 +59,26 @@ async def due_counts(
         looked_at=min(looked_at, look_at),
         complete=looked_at <= look_at and len(series) <= look_at,
     )
+
+
+async def due_between(
+    space: Namespace, since: datetime, until: datetime, limit: int
+) -> Sequence[Due]:
+    """What waits in the main line between two moments."""
+    bounds = {"$gte": place(to_microseconds(since), ""), "$lt": after(to_microseconds(until))}
+    found: list[dict[str, Any]] = []
+    for status in (SUSPECT, SCHEDULED):
+        stages: list[dict[str, Any]] = [
+            {"$match": {"status": status, "due": bounds}},
+            {"$sort": {"due": 1}},
+            {"$limit": limit},
+        ]
+        found += await space.aggregate(space.messages, [*stages, NO_PAYLOAD])
+    found.sort(key=itemgetter("due"))
+    return [
+        Due(message=show(document), due_at=from_microseconds(moment_of(document["due"]) or 0))
+        for document in found[:limit]
+    ]
 
 
 async def _in_spans(space: Namespace, ends: Sequence[int], limit: int) -> Sequence[int]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from duly.store import DueCounts, NameStats, Overdue
-from duly_mongo.ahead import due_counts
+from duly.store import Due, DueCounts, NameStats, Overdue
+from duly_mongo.ahead import due_between, due_counts
 from duly_mongo.by_name import by_name
 from duly_mongo.errors import translated
 from duly_mongo.overdue import overdue
@@ -21,6 +21,11 @@ class Counting(ABC):
         """How much is due up to each of ``bounds``, by indexes."""
         with translated():
             return await due_counts(await self._opened.usable.space(), bounds, most, look_at)
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        """What waits in the main line and is due between two moments, by an index."""
+        with translated():
+            return await due_between(await self._opened.usable.space(), since, until, limit)
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each, by the index on them."""

@@ -3,19 +3,20 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 
 from duly import State
 from duly.message import UNREADABLE
 from duly.moment import FIRST, from_microseconds, to_microseconds
-from duly.store import DueCounts, Recurring
+from duly.store import Due, DueCounts, Recurring
 from duly_postgres.connection import Executor, Row
 from duly_postgres.following import following
 from duly_postgres.names import Names
 from duly_postgres.records import show
-from duly_postgres.sql_ahead import IN_SPANS, LOOKED_AT, RECURRING
+from duly_postgres.sql_ahead import BETWEEN, IN_SPANS, LOOKED_AT, RECURRING
 from duly_postgres.storing import STATES
 
-__all__ = ["due_counts"]
+__all__ = ["due_between", "due_counts"]
 
 
 async def due_counts(
@@ -41,6 +42,21 @@ async def due_counts(
         looked_at=min(looked_at, look_at),
         complete=looked_at <= look_at and len(series) <= look_at,
     )
+
+
+async def due_between(
+    db: Executor, names: Names, since: datetime, until: datetime, limit: int
+) -> Sequence[Due]:
+    """What waits in the main line between two moments."""
+    bounds = to_microseconds(since), to_microseconds(until), limit
+    rows: list[Row] = []
+    for suspect in (True, False):
+        rows += await db.fetch(names(BETWEEN), suspect, *bounds)
+    rows.sort(key=itemgetter(0))
+    return [
+        Due(message=show(record, State.SCHEDULED), due_at=from_microseconds(due_at))
+        for due_at, *record in rows[:limit]
+    ]
 
 
 def _recurring(row: Row) -> Recurring | None:

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from duly.store import DueCounts, NameStats, Overdue
-from duly_postgres.ahead import due_counts
+from duly.store import Due, DueCounts, NameStats, Overdue
+from duly_postgres.ahead import due_between, due_counts
 from duly_postgres.by_name import by_name
 from duly_postgres.desk import Desk
 from duly_postgres.overdue import overdue
@@ -22,6 +22,11 @@ class Counting(ABC):
         """How much is due up to each of ``bounds``, from the narrow tables."""
         names = self._desk.names
         return await self._desk.look(lambda db: due_counts(db, names, bounds, most, look_at), None)
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        """What waits in the main line and is due between two moments, along the line."""
+        names = self._desk.names
+        return await self._desk.look(lambda db: due_between(db, names, since, until, limit), None)
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each, by the index on them."""

@@ -6,7 +6,7 @@ from typing import Final
 from duly_postgres.columns import COLUMNS, IN_LINE, IS_ASIDE, NOW
 from duly_postgres.sql_storing import STATE
 
-__all__ = ["IN_SPANS", "LOOKED_AT", "NAMED", "OF_NAMES", "OVERDUE", "RECURRING"]
+__all__ = ["BETWEEN", "IN_SPANS", "LOOKED_AT", "NAMED", "OF_NAMES", "OVERDUE", "RECURRING"]
 
 
 def _in_span(suspect: str) -> str:
@@ -56,12 +56,23 @@ FROM (
 ) AS head"""
 """By event name what is due up to $2, the first $3 of the line, and whether more stands aside."""
 
+_WITHOUT_PAYLOAD: Final = COLUMNS.replace("m.payload,", "''::bytea AS payload,")
+
 RECURRING: Final = f"""\
 SELECT {STATE} AS state, m.due_at, m.dead = 0 AND {IS_ASIDE} AS aside, m.successor,
-    {COLUMNS.replace("m.payload,", "''::bytea AS payload,")}
+    {_WITHOUT_PAYLOAD}
 FROM {{messages}} AS m LEFT JOIN {IN_LINE} ON true
 WHERE m.recurrence IS NOT NULL AND m.dead = 0 ORDER BY m.key LIMIT $1::bigint"""
 """What recurs, wherever it is; by an index of its own."""
+
+BETWEEN: Final = f"""\
+SELECT line.due_at, {_WITHOUT_PAYLOAD}
+FROM (
+    SELECT due_at, key FROM {{due}}
+    WHERE suspect = $1::boolean AND due_at >= $2::timestamptz AND due_at <= $3::timestamptz
+    ORDER BY due_at, key LIMIT $4::bigint
+) AS line CROSS JOIN LATERAL (SELECT * FROM {{messages}} WHERE key = line.key LIMIT 1) AS m"""
+"""What is in the line from $2 up to $3, at most $4."""
 
 # From one name to the next, whatever each has.
 NAMED: Final = """\

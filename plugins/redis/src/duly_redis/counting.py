@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from duly.store import DueCounts, NameStats, Overdue
+from duly.store import Due, DueCounts, NameStats, Overdue
 from duly_redis.ahead import due_counts
+from duly_redis.between import due_between
 from duly_redis.by_name import by_name
 from duly_redis.calls import Calls
 from duly_redis.claiming import Claiming
@@ -31,6 +32,10 @@ class Counting(ABC):
             self._calls, self._shards, bounds,
             most=most, look_at=look_at, all_series=self._claiming.moves,
         )  # fmt: skip
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        """What waits in the main line and is due between two moments, along the lines."""
+        return await due_between(self._calls, self._shards, since, until, limit)
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each."""

@@ -4,18 +4,19 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from duly import Message, State
 from duly.message import UNREADABLE
 from duly.moment import from_microseconds, to_microseconds
 from duly.record import UnreadableRecord, successor_of
-from duly.store import DueCounts, Recurring, succeeded
+from duly.store import Due, DueCounts, Recurring, succeeded
 from duly_sqlite import sql_ahead
 from duly_sqlite.records import fetch, show
 from duly_sqlite.storing import STATES
 
-__all__ = ["FIRST", "due_counts"]
+__all__ = ["FIRST", "due_between", "due_counts"]
 
 FIRST: Final = -(2**62)
 """In microseconds; no moment is earlier."""
@@ -44,6 +45,20 @@ def due_counts(
         looked_at=min(looked_at, look_at),
         complete=looked_at <= look_at and len(series) <= look_at,
     )
+
+
+def due_between(db: sqlite3.Cursor, since: datetime, until: datetime, limit: int) -> Sequence[Due]:
+    """What waits in the main line between two moments."""
+    bounds = to_microseconds(since), to_microseconds(until), limit
+    rows = [row for suspect in (0, 1) for row in fetch(db, sql_ahead.BETWEEN, (suspect, *bounds))]
+    rows.sort(key=itemgetter(0))
+    return [
+        Due(
+            message=show(key, record, State.SCHEDULED),
+            due_at=from_microseconds(due_at),
+        )
+        for due_at, key, *record in rows[:limit]
+    ]
 
 
 def _number(db: sqlite3.Cursor, statement: str, parameters: Sequence[int]) -> int:

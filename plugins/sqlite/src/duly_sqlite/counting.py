@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from duly.store import DueCounts, NameStats, Overdue
+from duly.store import Due, DueCounts, NameStats, Overdue
 from duly_sqlite import ahead, by_name, overdue
 
 __all__ = ["Counting"]
@@ -20,6 +20,10 @@ class Counting(ABC):
     async def due_counts(self, bounds: Sequence[datetime], *, most: int, look_at: int) -> DueCounts:
         """How much is due up to each of ``bounds``, from the narrow tables."""
         return await self._look(lambda db: ahead.due_counts(db, bounds, most, look_at))
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        """What waits in the main line and is due between two moments, along the line."""
+        return await self._look(lambda db: ahead.due_between(db, since, until, limit))
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         """The event names behind one, and how much there is of each, by the index on them."""

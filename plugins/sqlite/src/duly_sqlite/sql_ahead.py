@@ -41,6 +41,12 @@ FROM (
     ORDER BY duly_due.due_at, duly_due.key LIMIT ?
 ) AS head GROUP BY event_name"""
 
+BETWEEN: Final = f"""\
+SELECT duly_due.due_at, duly_due.key, {_WITHOUT_PAYLOAD}
+FROM duly_due CROSS JOIN duly_messages ON duly_messages.key = duly_due.key
+WHERE suspect = ? AND duly_due.due_at >= ? AND duly_due.due_at <= ?
+ORDER BY duly_due.due_at, duly_due.key LIMIT ?"""
+
 # --- by event name; an index is walked from one name to the next, whatever each has
 
 NEXT_NAME: Final = """\

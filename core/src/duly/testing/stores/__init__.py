@@ -29,8 +29,9 @@ What not every store can do is in classes of its own. Add them as further bases 
 :class:`ClaimingAheadCases`, :class:`ListingWithoutPayloadsCases`, :class:`TransactionCases`,
 :class:`MigrationCases`, :class:`HealthCases`, :class:`WhereCases`, :class:`EnsureCases`,
 :class:`LineCases`, :class:`LineMarkCases`, :class:`LineTransactionCases`,
-:class:`ForecastCases`, :class:`NameStatsCases`, :class:`OverdueCases`, :class:`NoteCases`,
-:class:`TakeoverCases`, :class:`TakeoverTransactionCases` and :class:`AnyLoopCases`.
+:class:`ForecastCases`, :class:`DueBetweenCases`, :class:`NameStatsCases`, :class:`OverdueCases`,
+:class:`NoteCases`, :class:`TakeoverCases`, :class:`TakeoverTransactionCases` and
+:class:`AnyLoopCases`.
 While you write a store, start from single themes, such as :class:`FirstStepCases` and
 :class:`ClaimingCases`; the simplest cases come first. Sizes are multiplied by ``scale``, for slow
 servers.
@@ -55,6 +56,7 @@ from duly.testing.stores.claiming_rest import RestCases
 from duly.testing.stores.claiming_suspects import SuspectCases
 from duly.testing.stores.claiming_unheard import UnheardCases
 from duly.testing.stores.declaring import DeclareCases
+from duly.testing.stores.due_between import DueBetweenCases
 from duly.testing.stores.ensuring_again import EnsureAgainCases
 from duly.testing.stores.ensuring_begun import EnsureBegunCases
 from duly.testing.stores.ensuring_waiting import EnsureWaitingCases
@@ -119,6 +121,7 @@ __all__ = [
     "ClaimingAheadCases",
     "ClaimingCases",
     "ConnectionCases",
+    "DueBetweenCases",
     "EnsureCases",
     "FirstStepCases",
     "ForecastCases",

@@ -12,6 +12,7 @@ from duly.store import (
     Claim,
     Clock,
     Declared,
+    Due,
     DueCounts,
     Ensured,
     Group,
@@ -25,7 +26,7 @@ from duly.store import (
 )
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry, Lease
-from duly.testing.stores.plain_ahead import due_counts, name_stats, overdue
+from duly.testing.stores.plain_ahead import due_between, due_counts, name_stats, overdue
 from duly.testing.stores.plain_notes import PlainNotes
 
 
@@ -175,6 +176,9 @@ class PlainStore(PlainNotes):
 
     async def due_counts(self, bounds: Sequence[datetime], *, most: int, look_at: int) -> DueCounts:
         return due_counts(self.model, bounds, look_at)
+
+    async def due_between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[Due]:
+        return due_between(self.model, since, until, limit)
 
     async def names(self, *, after: str | None, limit: int, most: int) -> Sequence[NameStats]:
         return name_stats(self.model, after, limit, most)

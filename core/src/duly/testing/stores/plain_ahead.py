@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from duly.message import State
-from duly.store import DueCounts, NameStats, Overdue, OverdueName, Recurring
+from duly.store import Due, DueCounts, NameStats, Overdue, OverdueName, Recurring
 from duly.testing.stores.model import Model
 from duly.testing.stores.model_entries import Entry
 
-__all__ = ["due_counts", "name_stats", "overdue"]
+__all__ = ["due_between", "due_counts", "name_stats", "overdue"]
 
 
 def due_counts(model: Model, bounds: Sequence[datetime], look_at: int) -> DueCounts:
@@ -35,6 +35,16 @@ def due_counts(model: Model, bounds: Sequence[datetime], look_at: int) -> DueCou
         looked_at=min(len(line), look_at),
         complete=len(line) <= look_at and len(series) <= look_at,
     )
+
+
+def due_between(model: Model, since: datetime, until: datetime, limit: int) -> Sequence[Due]:
+    """What waits in the main line between two moments."""
+    found = [
+        Due(message=each.message, due_at=each.due)
+        for each in model.of_state(State.SCHEDULED)
+        if not each.aside and since <= each.due <= until
+    ]
+    return sorted(found, key=lambda each: each.due_at)[:limit]
 
 
 def _recurring(model: Model, entry: Entry) -> Recurring:
