@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from duly import Upcoming
+from duly import Filter, Phase, Upcoming
 from duly_web.pages.same import Same, same
 from duly_web.pages.snapshot import Snapshot
 from duly_web.pages.visit import Shown, Visit
@@ -18,6 +18,8 @@ __all__ = ["ahead"]
 
 _LIMIT: Final = 200
 _OPTIONS: Final = {"from": "--from", "until": "--until", "event_name": "--event"}
+_LOOKED_AT: Final = 2000  # messages
+_MOMENT: Final = timedelta(seconds=1)
 _HOUR: Final = timedelta(hours=1)
 _MOST: Final = timedelta(days=366)
 
@@ -51,7 +53,7 @@ async def ahead(visit: Visit) -> Shown:
         filter = narrowed(call, name)
 
         async def read() -> Sequence[Upcoming]:
-            return await visit.client.upcoming(until, since=since, filter=filter, limit=_LIMIT + 1)
+            return await _fires_of(visit, filter, since, until)
 
         fixed = "from" in said
         key = f"ahead:{since if fixed else ''}:{until if 'until' in said else ''}:{filter}"
@@ -66,6 +68,25 @@ async def ahead(visit: Visit) -> Shown:
     except Problem as problem:
         facts["problem"] = problem
     return Shown("ahead.html", {**facts, "since": since, "until": until})
+
+
+async def _fires_of(
+    visit: Visit, filter: Filter, since: datetime, until: datetime
+) -> Sequence[Upcoming]:
+    """What is due already, as due now, then what is to come: each by what finds it at once."""
+    now, due = visit.now, list[Upcoming]()
+    if since <= now:
+        found = await visit.client.search(
+            attrs.evolve(filter, phase=Phase.DUE, limit=_LIMIT + 1),
+            look_at=_LOOKED_AT,
+            payload=False,
+        )
+        due = [Upcoming(now, each) for each in found.messages]
+        since = now + _MOMENT
+    if since > until or len(due) > _LIMIT:
+        return due
+    left = _LIMIT + 1 - len(due)
+    return [*due, *await visit.client.upcoming(until, since=since, filter=filter, limit=left)]
 
 
 def _span(visit: Visit, said: Mapping[str, str]) -> tuple[datetime, datetime]:
