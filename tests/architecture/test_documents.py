@@ -20,6 +20,16 @@ PAGES = [
 ]
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("duly_"))
 RULES = [f"R{number}" for number in range(1, 23)]
+TEXTS = [
+    *PAGES,
+    *ROOT.glob("*.md"),
+    *ROOT.glob("*/README.md"),
+    *ROOT.glob("plugins/**/README.md"),
+]
+PACKAGES = sorted(
+    project.parent.relative_to(ROOT).as_posix()
+    for project in (*ROOT.glob("core/pyproject.toml"), *ROOT.glob("plugins/**/pyproject.toml"))
+)
 EXAMPLE = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<printed>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
@@ -95,11 +105,25 @@ def test_every_document_is_in_a_folder_whose_index_shows_it():
 
 
 def test_no_link_leads_nowhere():
-    for file in (
-        *ROOT.glob("*.md"),
-        *PAGES,
-        *ROOT.glob("*/README.md"),
-        *ROOT.glob("plugins/**/README.md"),
-    ):
+    for file in TEXTS:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text()):
             assert (file.parent / target).exists(), f"{file.name}: {target}"
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_the_page_of_a_package_says_how_to_install_it(folder):
+    folders = "./core" if folder == "core" else f"./core ./{folder}"
+    said = re.escape(f"There is no release yet; from a checkout: `pip install {folders}")
+    assert re.search(said + "[ `]", (ROOT / folder / "README.md").read_text())
+
+
+def test_each_folder_that_is_to_be_installed_is_a_package():
+    """In the tables too, which name what each package is installed from."""
+    named: set[str] = set()
+    for file in TEXTS:
+        named.update(re.findall(r"(?<=[ `]\./)(?:core|plugins)\b[\w/-]*", file.read_text()))
+    assert named == {*PACKAGES}
+    table = (ROOT / "docs" / "start" / "choosing.md").read_text()
+    rows = re.findall(r"^\|.*\bduly-([\w-]+).*\| `\./([\w/-]+)` \|", table, re.MULTILINE)
+    assert rows
+    assert not [row for row in rows if row[0] != row[1].rpartition("/")[2]]

@@ -71,6 +71,10 @@ def blocks(document: Path) -> list[Block]:
     return programs
 
 
+def tests_of(document: Path) -> list[str]:
+    return [each.name for each in blocks(document) if each.name.startswith("test_")]
+
+
 PROGRAMS = [
     pytest.param(document, number, id=f"{document.relative_to(ROOT)}-{number}")
     for document in DOCUMENTS
@@ -98,6 +102,21 @@ def test_a_block_runs_as_it_stands(
         assert run.stdout == block.output
 
 
+@pytest.mark.parametrize(
+    "document",
+    [each for each in DOCUMENTS if len(tests_of(each)) > 1],
+    ids=lambda each: each.name,
+)
+def test_the_tests_of_a_document_pass_in_one_folder(document: Path, tmp_path: Path) -> None:
+    for each in blocks(document):
+        (tmp_path / each.name).write_text(each.code)
+    run = subprocess.run(
+        [sys.executable, *how_to_run(*tests_of(document))],
+        cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def grown_before(document: Path) -> list[Block]:
     """The modules of the pages before, where a document goes on from them."""
     before = sorted(document.parent.glob("*.md")) if document.parent.name == "tutorial" else []
@@ -105,9 +124,10 @@ def grown_before(document: Path) -> list[Block]:
     return [block for page in pages for block in blocks(page) if block.name != PROGRAM]
 
 
-def how_to_run(name: str) -> list[str]:
+def how_to_run(name: str, *names: str) -> list[str]:
     if name.startswith("test_"):
-        return ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", name]
+        options = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+        return ["-m", "pytest", *options, name, *names]
     if name == PROGRAM:
         return ["-W", "error", name]
     return ["-W", "error", "-c", f"import {name.removesuffix('.py')}"]

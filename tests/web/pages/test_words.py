@@ -10,6 +10,7 @@ import pytest
 from tests.web.pages.scene import PLACES, scene
 
 import duly
+import duly_web
 from duly_history import What
 from duly_web.operations.record import OperationState
 from duly_web.pages.life import TEXTS
@@ -60,6 +61,17 @@ async def test_no_page_shows_a_name_of_a_field(tmp_path: Path) -> None:
             )
             assert not re.findall(r"\b[a-z]+_[a-z_]+\b", shown), place
             assert not re.findall(r"\d\.0 (?:a second|at once)", shown), place
+
+
+async def test_of_one_there_is_no_plural(pages: Any, client: duly.Client) -> None:
+    await client.schedule(duly.Message("mail.send", scheduled_at=duly.after(hours=1)))
+    assert ">1 event</a>" in (await pages.get("")).text
+
+
+def test_no_template_joins_a_number_with_a_plural() -> None:
+    joined = re.compile(r"\|(?:number|length|count)(?:\([^)]*\))? \}\} (?!has\b|fires\b)\w+s\b")
+    for template in (Path(duly_web.__file__).parent / "pages" / "templates").glob("*.html"):
+        assert not joined.findall(template.read_text()), template.name
 
 
 def test_what_becomes_of_a_message_has_words() -> None:
