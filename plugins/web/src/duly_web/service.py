@@ -1,6 +1,7 @@
 """What all requests of one application share."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["Service", "Shared"]
 
 _FRESH: Final = 2.0  # seconds
+_SHARE: Final = 4  # times as long as it took to read is an answer kept
 
 
 class Shared:
-    """Answers that all who look share: at most one set of reads in two seconds."""
+    """Answers that all who look share: at most one set of reads in two seconds.
+
+    What takes long to read is kept for longer, so that to look takes at most a fifth of the time of
+    a store.
+    """
 
     def __init__(
         self, *, fresh: float = _FRESH, clock: Callable[[], float] = time.monotonic
@@ -35,16 +41,21 @@ class Shared:
         kept = self._kept.get(name)
         loop = asyncio.get_running_loop()
         if kept is not None and kept[1].get_loop() is loop:
-            since, task = kept
-            if not task.done() or (self._clock() - since < self._fresh and _went_well(task)):
+            until, task = kept
+            if not task.done() or (self._clock() < until and _went_well(task)):
                 return await asyncio.shield(task)
-        task = loop.create_task(_reading(read), name=f"duly-web-{name}")
-        self._kept[name] = self._clock(), task
+        task = loop.create_task(self._reading(name, read), name=f"duly-web-{name}")
+        self._kept[name] = math.inf, task
         return await asyncio.shield(task)
 
-
-async def _reading(read: Callable[[], Awaitable[Any]]) -> Any:
-    return await read()
+    async def _reading(self, name: str, read: Callable[[], Awaitable[Any]]) -> Any:
+        begun = self._clock()
+        found = await read()
+        ended = self._clock()
+        _, task = self._kept[name]
+        if task is asyncio.current_task():
+            self._kept[name] = max(begun + self._fresh, ended + _SHARE * (ended - begun)), task
+        return found
 
 
 def _went_well(task: "asyncio.Future[Any]") -> bool:
