@@ -26,6 +26,17 @@ async def test_one_process_runs_the_scheduler_of_an_app(on_sqlite: Shell, made: 
     assert sorted(run.delivered()) == [*"abc"]
 
 
+async def test_of_two_variables_the_app_is_run(on_sqlite: Shell) -> None:
+    await scheduled(on_sqlite, *"abc")
+    both = {"DULY_STORE": on_sqlite.url, "DULY_APP": "orders_app:made"}
+    with running(on_sqlite, **both) as run:
+        await run.until(lambda: len(run.delivered()) == 3)
+        assert await run.end() == 0
+    # A transport makes a scheduler of the store, as --store and --transport do.
+    refused = on_sqlite("run", DULY_TRANSPORT="nobody://knows", **both)
+    assert "nobody" in refused.err
+
+
 async def test_several_processes_deliver_each_message_once(shell: Shell) -> None:
     ids = [f"{number:03}" for number in range(300)]
     await scheduled(shell, *ids)

@@ -98,9 +98,12 @@ def run(
 
 def _target(said: Mapping[str, Any]) -> Target:
     """Whose messages are delivered, and how they leave; checked as far as that can be seen."""
-    target = Target.said(
-        said["store"], said["transport"], said["app"], said["context"], said["history"]
-    )
+    app = said["app"]
+    ways = [*(said[name] for name in _PLACE), os.environ.get("DULY_TRANSPORT")]
+    if not any(ways[:4]) and not ways[-1]:
+        # Of the two variables only that one can be run: it has a transport too.
+        app = os.environ.get("DULY_APP") or None
+    target = Target.said(said["store"], said["transport"], app, said["context"], said["history"])
     if target.app is not None:
         names = [name for name in ("transport", *_OF_A_SCHEDULER) if said[name] is not None]
         if names:
