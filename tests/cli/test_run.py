@@ -28,7 +28,7 @@ async def test_one_process_runs_the_scheduler_of_an_app(on_sqlite: Shell, made: 
 
 async def test_of_two_variables_the_app_is_run(on_sqlite: Shell) -> None:
     await scheduled(on_sqlite, *"abc")
-    both = {"DULY_STORE": on_sqlite.url, "DULY_APP": "orders_app:made"}
+    both = {"DULY_STORE": str(on_sqlite.url), "DULY_APP": "orders_app:made"}
     with running(on_sqlite, **both) as run:
         await run.until(lambda: len(run.delivered()) == 3)
         assert await run.end() == 0
