@@ -81,6 +81,20 @@ async def test_what_a_pause_holds_does_not_count() -> None:
     assert not any(each.startswith("nobody") for each in await reasons(store))
 
 
+async def test_what_a_pause_holds_is_not_late() -> None:
+    store = Shop()
+    await store.scheduled("invoices.send")
+    await pause(store, "invoices.*")
+    store.seconds = 100
+    assert await reasons(store) == ()
+    await store.announce()
+    assert await reasons(store) == ()
+    await store.scheduled("mail.send", 100)
+    store.seconds = 170
+    await store.announce()
+    assert await reasons(store) == ("the oldest due message is 70 s late",)
+
+
 async def test_what_a_limit_holds_does() -> None:
     store = Shop()
     await store.scheduled("mail.send")

@@ -35,6 +35,14 @@ class Unpaused:
     sure: bool = True
 
 
+@attrs.frozen
+class Attendance:
+    """Whether somebody delivers; since when what is due waits, where that was asked."""
+
+    attended: bool
+    waits: Unpaused | None = None
+
+
 class Attending(Presiding):
     """Asks who delivers."""
 
@@ -45,14 +53,17 @@ class Attending(Presiding):
     def _questions(self) -> Questions:
         questions = super()._questions()
         if not self._delivers_here():
-            questions[_QUESTION] = self._unattended
+            questions[_QUESTION] = self._attendance
         return questions
 
     def _examine_delivery(self, report: Report, replies: Replies) -> bool:
-        since, trouble = replies.of(_QUESTION) if _QUESTION in replies else (None, None)
+        found, trouble = replies.of(_QUESTION) if _QUESTION in replies else (None, None)
         if trouble is not None:
             report.odd(f"whether anybody delivers is not known: {trouble}")
-        if since is None or (waits := self._now() - since) <= _GRACE:
+        if found is None or found.attended or found.waits is None or found.waits.since is None:
+            return False
+        waits = self._now() - found.waits.since
+        if waits <= _GRACE:
             return False
         report.odd(
             "nobody delivers: no scheduler is alive, and what is due waits, the oldest for "
@@ -60,13 +71,24 @@ class Attending(Presiding):
         )
         return True
 
-    async def _unattended(self) -> datetime | None:
-        """Since when something waits that is due and that nobody delivers, if that is known."""
+    def _first_due(self, stats: Stats, replies: Replies) -> datetime | None:
+        found = replies.of(_QUESTION)[0] if _QUESTION in replies else None
+        if stats.oldest_due is None or found is None or found.waits is None:
+            return stats.oldest_due
+        since: datetime | None = found.waits.since
+        return since if found.waits.sure else stats.oldest_due
+
+    async def _attendance(self) -> Attendance:
+        """Whether somebody delivers, and since when what no pause holds waits, if that matters."""
         schedulers = await self._schedulers_if_any()
-        if schedulers is None or not all(each.gone for each in schedulers):
-            return None
+        attended = schedulers is None or not all(each.gone for each in schedulers)
         rules = Rules(await self._controls_if_any())
-        return (await self._unpaused(await self.stats(), rules)).since
+        if attended and not rules.paused:
+            return Attendance(attended)
+        stats = await self.stats()
+        if attended and (stats.oldest_due is None or self._now() - stats.oldest_due <= _GRACE):
+            return Attendance(attended)
+        return Attendance(attended, await self._unpaused(stats, rules))
 
     async def _unpaused(self, stats: Stats, rules: Rules) -> Unpaused:
         """How long what is due waits, of names that flow; where they must be told apart, by name.

@@ -144,8 +144,9 @@ class Lookup:
         if self._examine_delivery(report, replies):
             return  # all else follows from that
         now = self._now()
-        if stats.oldest_due is not None and now - stats.oldest_due > _LATE:
-            late = (now - stats.oldest_due).total_seconds()
+        first = self._first_due(stats, replies)
+        if first is not None and now - first > _LATE:
+            late = (now - first).total_seconds()
             report.odd(f"the oldest due message is {late:.0f} s late")
         if stats.oldest_aside is not None and now - stats.oldest_aside > _LATE:
             late = (now - stats.oldest_aside).total_seconds()
@@ -154,6 +155,10 @@ class Lookup:
     def _examine_delivery(self, report: Report, replies: Replies) -> bool:
         """Report that nobody delivers, as far as that is known; whether it is so."""
         return False
+
+    def _first_due(self, stats: Stats, replies: Replies) -> datetime | None:
+        """Since when something waits in line that is due, and that no pause holds."""
+        return stats.oldest_due
 
     def _examine_aside(
         self,
