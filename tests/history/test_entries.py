@@ -115,6 +115,8 @@ async def test_search(history_url):
         assert (await search(event="mail_.*")).entries == []
         assert len((await search(event="mail_x.sent", what=What.SCHEDULED)).entries) == 3
         assert len((await search(id_prefix="order-1")).entries) == 2
+        assert len((await search(message_id="order-1")).entries) == 2
+        assert (await search(message_id="order-")).entries == []
         assert (await search(id_prefix="order%")).entries == []
         by_error = await search(error="*MAILBOX 1*")
         assert [each.what for each in by_error.entries] == [What.FAILED]

@@ -78,7 +78,6 @@ async def test_replayed_and_scheduled_stand_before_what_came_of_it(history_url):
             await through(
                 client.schedule_many([Message("a", id=id, scheduled_at=due) for id in ids])
             )
-            began = datetime.now(UTC)
             assert await through(client.replay_many(Filter(event_name="a"))) == 60
             for id in (ids[0], ids[49], ids[-1]):
                 entries = await told(history, id)
@@ -86,8 +85,7 @@ async def test_replayed_and_scheduled_stand_before_what_came_of_it(history_url):
                     "scheduled", "failed", "buried", "replayed", "failed", "buried",
                 ]  # fmt: skip
                 replayed = entries[3]
-                assert replayed.due_at is not None
-                assert began <= replayed.due_at <= entries[4].at
+                assert replayed.due_at == due  # at once it keeps its schedule
             assert await client.purge(Filter(ids=ids[:1])) == 1
             assert words(await told(history, ids[0]))[-1] == "purged"
 
@@ -133,4 +131,7 @@ async def test_each_that_is_replayed_has_its_own_due_time(history_url, rate):
         found = (await here.history.search(what=What.REPLAYED)).entries
         apart = timedelta(0) if rate is None else timedelta(seconds=0.5)
         dues = [each.due_at for each in sorted(found, key=lambda each: each.message_id)]
-        assert dues == [now, now + apart, now + 2 * apart]
+        if rate is None:
+            assert all(each <= now for each in dues)
+        else:
+            assert dues == [now, now + apart, now + 2 * apart]

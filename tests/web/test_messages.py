@@ -3,13 +3,12 @@
 import base64
 import json
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.cli.kit import ago, bury
 from tests.web.kit import pointers, served, soon
 
-from duly import Client, Filter, Message, Scheduler, after
+from duly import Client, Message, Scheduler, after
 from duly.store import SupportsNotes
 
 
@@ -82,19 +81,6 @@ async def test_a_dead_letter_is_replayed(on_each: Client):
         assert (again.status_code, again.json()["phase"]) == (200, "scheduled")
         refused = await http.post("/messages/a/replay")
         assert (refused.status_code, refused.json()["code"]) == (409, "WrongState")
-
-
-async def test_what_is_replayed_at_once_is_late_from_then_on(on_each: Client):
-    """Not from when it was due before it died, a minute ago."""
-    await bury(on_each, {"a": "no", "b": "no"}, name="mail.send", kind="Rejected")
-    async with served(on_each) as http:
-        asked = datetime.now(UTC) - timedelta(seconds=5)  # two clocks
-        told = (await http.post("/messages/a/replay")).json()
-        assert told["late_seconds"] < 50
-        await on_each.replay_many(Filter(event_name="mail.send"))
-        for id in "ab":
-            message = await on_each.get(id)
-            assert message.scheduled_at == message.next_attempt_at >= asked
 
 
 async def test_a_repeat_is_told_from_another(on_each: Client):

@@ -27,10 +27,10 @@ class Replaying(Scheduling):
     """The verbs of a client that have something delivered again, or at once."""
 
     async def replay(self, message_id: str, *, at: datetime | None = None) -> None:
-        """Schedule a dead letter again, counters at 0: due ``at``, or at once, which is now.
+        """Schedule a dead letter again, counters at 0: due ``at``, or at once.
 
-        Its ``scheduled_at`` is that moment, as of one that :meth:`reschedule` moves or :meth:`fire`
-        has delivered: lateness counts from there, and it comes behind what has been due for longer.
+        At once it keeps its ``scheduled_at``, from which its lateness counts: so it is due by the
+        clock of the store, whatever the clock of this host says.
 
         Raises:
             MessageNotFound: the id is unknown.
@@ -42,10 +42,10 @@ class Replaying(Scheduling):
         moment = None if at is None else as_moment(at, "at")
         async with self._changing("replay", target=message_id, at=moment) as change:
             message = await self.get(message_id)
-            asked, due_at = self._here_and_now(), self._now() if moment is None else moment
-            await self._replay(message, due_at)
+            asked = self._here_and_now()
+            await self._replay(message, moment)
             change.number = 1
-            self._replayed([message], [due_at], asked)
+            self._replayed([message], [_due_at(message, moment)], asked)
 
     async def replay_many(
         self,
@@ -80,6 +80,7 @@ class Replaying(Scheduling):
         last = None if as_of is None else as_moment(as_of, "as_of")
         start = self._now() if at is None else as_moment(at, "at")
         apart = _apart(rate)
+        moving = at is not None or rate is not None
         wanted = attrs.evolve(filter, state=State.DEAD)
         taken = set[str]()  # those that may come again, further on in the list
         told: dict[str, Any] = {"at": at, "rate": rate, "as_of": last}
@@ -89,9 +90,10 @@ class Replaying(Scheduling):
                 for begin in range(0, len(died), _AT_ONCE):
                     some, number = died[begin : begin + _AT_ONCE], change.number
                     moments = [_later(start, apart * (number + n)) for n in range(len(some))]
-                    done = await self._replay_each(some, moments)
+                    done = await self._replay_each(some, moments if moving else None)
                     change.number += len(done)
-                    taken.update(each.id for each in done)
+                    if moving:
+                        taken.update(each.id for each in done)
             return change.number
 
     async def fire(self, message_id: str) -> str:
@@ -130,14 +132,13 @@ class Replaying(Scheduling):
         return await self.schedule(one)
 
     async def _replay_each(
-        self, messages: Sequence[Message], moments: Sequence[datetime]
+        self, messages: Sequence[Message], moments: Sequence[datetime] | None
     ) -> Sequence[Message]:
         asked = self._here_and_now()
-        answers = await asyncio.gather(
-            *map(self._replay, messages, moments), return_exceptions=True
-        )
-        both = zip(messages, moments, answers, strict=True)
-        done = [(message, at) for message, at, answer in both if answer is None]
+        wanted: Sequence[datetime | None] = moments or [None] * len(messages)
+        answers = await asyncio.gather(*map(self._replay, messages, wanted), return_exceptions=True)
+        both = zip(messages, wanted, answers, strict=True)
+        done = [(each, _due_at(each, at)) for each, at, answer in both if answer is None]
         replayed = [message for message, _ in done]
         self._replayed(replayed, [at for _, at in done], asked)
         for answer in answers:
@@ -145,11 +146,12 @@ class Replaying(Scheduling):
                 raise answer
         return replayed
 
-    async def _replay(self, message: Message, at: datetime) -> None:
+    async def _replay(self, message: Message, at: datetime | None) -> None:
         if message.event_name == UNREADABLE:
             raise WrongState(f"message {message.id!r} cannot be read: it can only be purged")
         if message.state is State.DEAD:
-            check_move(message, max(at, self._now()))
+            now = self._now()
+            check_move(message, now if at is None else max(at, now))
         await self._move(message.id, at, State.DEAD)
 
     def _replayed(
@@ -178,6 +180,11 @@ def _apart(rate: Any) -> float:
     if number is None or not 0 < number <= _MOST_RATE:
         raise InvalidArgument(f"rate must be a number of messages a second, not {shown(rate)}")
     return min(1 / number, _CENTURY)  # what is divided by next to nothing is infinite
+
+
+def _due_at(message: Message, at: datetime | None) -> datetime:
+    """When it is due again; at once it keeps its schedule."""
+    return message.scheduled_at if at is None else at
 
 
 def _later(moment: datetime, seconds: float) -> datetime:

@@ -62,6 +62,7 @@ class Reading:
         *,
         event: str | None = None,
         what: What | Sequence[What] = (),
+        message_id: str | None = None,
         id_prefix: str | None = None,
         error: str | None = None,
         error_class: str | None = None,
@@ -78,6 +79,7 @@ class Reading:
         """
         kinds = (what,) if isinstance(what, What) else tuple(What(each) for each in what)
         asked = Asked(
+            message_id=message_id,
             id_prefix=id_prefix,
             event=event,
             what=kinds or (() if error is None else _FAILED),

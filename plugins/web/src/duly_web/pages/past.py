@@ -83,11 +83,10 @@ class Past:
         """The last deliveries and misses of a series, the latest first."""
         found, _ = await self._ask(
             lambda history: history.search(
-                id_prefix=message_id, what=("delivered", "missed"), limit=4 * _FIRES
+                message_id=message_id, what=("delivered", "missed"), limit=_FIRES
             )
         )
-        entries = () if found is None else found.entries
-        return [each for each in entries if each.message_id == message_id][:_FIRES]
+        return () if found is None else found.entries
 
     async def changes(self, **asked: Any) -> "tuple[Changes | None, str]":
         """What people did."""
