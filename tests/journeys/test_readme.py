@@ -71,7 +71,7 @@ def blocks(document: Path) -> list[Block]:
     return programs
 
 
-def tests_of(document: Path) -> list[str]:
+def files_with_tests(document: Path) -> list[str]:
     return [each.name for each in blocks(document) if each.name.startswith("test_")]
 
 
@@ -104,14 +104,14 @@ def test_a_block_runs_as_it_stands(
 
 @pytest.mark.parametrize(
     "document",
-    [each for each in DOCUMENTS if len(tests_of(each)) > 1],
+    [each for each in DOCUMENTS if len(files_with_tests(each)) > 1],
     ids=lambda each: each.name,
 )
 def test_the_tests_of_a_document_pass_in_one_folder(document: Path, tmp_path: Path) -> None:
     for each in blocks(document):
         (tmp_path / each.name).write_text(each.code)
     run = subprocess.run(
-        [sys.executable, *how_to_run(*tests_of(document))],
+        [sys.executable, *how_to_run(*files_with_tests(document))],
         cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
