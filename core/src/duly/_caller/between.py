@@ -13,9 +13,9 @@ from duly._caller.walking import key_of, state_of
 from duly._values.matching import matches
 from duly._values.patterns import is_prefix
 from duly.message import Filter, Message, State, without_payload
-from duly.store import Recurring, SupportsDueBetween, SupportsForecast
+from duly.store import DueCounts, Recurring, SupportsDueBetween, SupportsForecast
 
-__all__ = ["Between", "found_between"]
+__all__ = ["Between", "all_series", "found_between"]
 
 Between = tuple[AsyncIterator[Message], Callable[[Message], Awaitable[Message | None]]]
 """The messages, by ``scheduled_at``, and what tells of each what follows it."""
@@ -53,12 +53,17 @@ async def found_between(
     once = await _once(calls, store, wanted, limit)
     if once is None:
         return None
-    counts = await calls(store.due_counts, [_EARLIEST], most=1, look_at=_SERIES)
-    counts = answers.due_counts(counts, 1)
+    counts = await all_series(calls, store, _SERIES)
     if not counts.complete:
         return None
     series = [each for each in counts.series if matches(filter, each.message, now)]
     return _as_asked(once, series)
+
+
+async def all_series(calls: StoreCalls, store: SupportsForecast, look_at: int) -> DueCounts:
+    """What recurs, by its index, at most so many; nothing else is counted."""
+    counts = await calls(store.due_counts, [_EARLIEST], most=1, look_at=look_at)
+    return answers.due_counts(counts, 1)
 
 
 @attrs.frozen

@@ -1,12 +1,11 @@
 """What recurs, by an index of its own where the store has one."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 import attrs
 
-from duly._caller import ability_answers as answers
 from duly._caller.arguments import as_filter, as_number
+from duly._caller.between import all_series
 from duly._caller.lookup import ALL
 from duly._caller.overview import Found, Overview, as_key
 from duly._caller.walking import Key, key_of
@@ -19,7 +18,6 @@ __all__ = ["SeriesLookup"]
 
 _LOOKED_AT: Final = 10_000  # series, or messages where there is no index
 _MOST_LOOKED_AT: Final = 10_000_000
-_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)  # when nothing is due
 
 
 class SeriesLookup(Overview):
@@ -51,8 +49,7 @@ class SeriesLookup(Overview):
         every = attrs.evolve(filter, limit=None)
         last: Key | None = None  # up to where a store without an index was looked through
         if isinstance(store, SupportsForecast):
-            counts = await self._calls(store.due_counts, [_EARLIEST], most=1, look_at=look_at)
-            counts = answers.due_counts(counts, 1)
+            counts = await all_series(self._calls, store, look_at)
             now, messages = self._now(), [each.message for each in counts.series]
             if every != ALL:
                 messages = [each for each in messages if matches(every, each, now)]

@@ -150,10 +150,8 @@ class Walk:
     async def _shown(self, filter: Filter) -> AsyncIterator[Sequence[Message]]:
         """Pages of what the store finds, whose own the limit and offset are."""
         left, offset = filter.limit, filter.offset
-        most, largest = (
-            (_FIRST_PAGE if self._payload else self._light_page),
-            1,
-        )  # bytes of a payload so far
+        most = _FIRST_PAGE if self._payload else self._light_page
+        largest = 1  # bytes of a payload so far
         while left is None or left > 0:
             size = most if left is None else min(most, left)
             if self._look_at is not None:
