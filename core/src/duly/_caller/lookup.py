@@ -200,7 +200,14 @@ class Lookup:
         """The store's time as well as we know it."""
         return self._here_and_now()
 
+    @functools.cached_property
+    def _moving_time(self) -> SupportsMovingTime | None:
+        store = self._calls.store
+        return store if isinstance(store, SupportsMovingTime) else None
+
     def _here_and_now(self) -> datetime:
         """What the clock of this process shows: observers are told by it when a caller acted."""
-        store = self._calls.store
-        return store.now if isinstance(store, SupportsMovingTime) else datetime.now(UTC)
+        moving = (
+            self._moving_time
+        )  # for each call that schedules: to ask what a store can takes long
+        return datetime.now(UTC) if moving is None else moving.now
